@@ -1,0 +1,82 @@
+"""Argument checks: the one form of error text, used at every public door.
+
+Every message names the parameter, says what was expected and what came, and ends with what to do:
+"`x` must be tokens of shape (N, S, D); got (32, 7, 7, 320). Flatten the grid first: x.reshape(32, 49, 320)."
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def message(name: str, expected: str, got: object, todo: str = "") -> str:
+    """Return the error text for parameter `name`: expected, got, what to do."""
+    text = f"`{name}` must be {expected}; got {got if isinstance(got, str) else describe(got)}."
+    return f"{text} {todo}" if todo else text
+
+
+def describe(value: Any) -> str:
+    """Return a short description of a value: its shape for arrays, else a clipped repr with its type."""
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape != ():
+        return f"{type(value).__name__} of shape {tuple(shape)}"
+    text = repr(value)
+    if len(text) > 80:
+        text = f"{text[:77]}..."
+    return f"{text} ({type(value).__name__})"
+
+
+def check_int(name: str, value: Any, *, minimum: int, maximum: int | None = None, todo: str = "") -> int:
+    """Return `value` as an int within [minimum, maximum]; bool is refused."""
+    expected = f"an integer >= {minimum}" if maximum is None else f"an integer from {minimum} to {maximum}"
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(message(name, expected, value, todo))
+    number = int(value.__index__())
+    if number < minimum or (maximum is not None and number > maximum):
+        raise ValueError(message(name, expected, value, todo))
+    return number
+
+
+def check_number(
+    name: str, value: Any, *, above: float | None = None, minimum: float | None = None, maximum: float | None = None,
+    todo: str = "",
+) -> float:  # fmt: skip
+    """Return `value` as a finite float within the bounds (`above` is exclusive)."""
+    bounds = [f"> {above:g}" if above is not None else "", f">= {minimum:g}" if minimum is not None else ""]
+    bounds.append(f"<= {maximum:g}" if maximum is not None else "")
+    expected = " and ".join(["a finite number", *(b for b in bounds if b)])
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(message(name, expected, value, todo)) from None
+    inside = (
+        number - number == 0
+        and (above is None or number > above)
+        and (minimum is None or number >= minimum)
+        and (maximum is None or number <= maximum)
+    )
+    if not inside:
+        raise ValueError(message(name, expected, value, todo))
+    return number
+
+
+def suggest(value: str, options: Iterable[str]) -> str:
+    """Return "Did you mean ...?" with the nearest options, or the first few of them."""
+    known: Sequence[str] = list(options)
+    near = get_close_matches(value, known, n=3, cutoff=0.5)
+    if near:
+        return f"Did you mean {', '.join(map(repr, near))}?"
+    shown = ", ".join(map(repr, known[:12]))
+    return f"Known: {shown}{', ...' if len(known) > 12 else ''}."
+
+
+def check_choice(name: str, value: Any, options: Iterable[str]) -> str:
+    """Return `value` if it is one of `options`; else raise with the nearest ones."""
+    known = list(options)
+    if isinstance(value, str) and value in known:
+        return value
+    raise ValueError(message(name, f"one of {', '.join(map(repr, known[:12]))}", value, suggest(str(value), known)))
