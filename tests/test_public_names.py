@@ -1,0 +1,18 @@
+"""The public names: every one is there, lives where the package says, and is listed once."""
+
+from __future__ import annotations
+
+import semrsm_widgets as srsm
+
+
+def test_every_public_name_resolves_and_is_listed():
+    assert sorted(srsm._HOME) == sorted(srsm.__all__)
+    for name in srsm.__all__:
+        value = getattr(srsm, name)
+        assert value.__name__ == name
+        assert value.__module__.startswith(f"semrsm_widgets.{srsm._HOME[name]}".removesuffix("s"))
+        assert name in dir(srsm)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    assert not hasattr(srsm, "no_such_name")
