@@ -1,0 +1,115 @@
+"""Which layers of a model are its stages and blocks: the ones worth a place on a slider."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from torch import nn
+
+from ._listing import FEWEST_DEFAULTS, LayerRow
+
+CHAINS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+
+
+class Outline:
+    """The tree of a model's submodules, seen as stages and blocks.
+
+    Attributes:
+        rows: for each submodule path the layer that stands for it: its last call, its first leaf with a grid.
+        order: for each path the position at which it finishes.
+    """
+
+    def __init__(self, module: nn.Module, rows: Sequence[LayerRow]) -> None:
+        self.modules = dict(module.named_modules())
+        self.called = {row.path for row in rows}
+        self.order = {row.path: i for i, row in enumerate(rows)}
+        self.rows: dict[str, LayerRow] = {}
+        for row in reversed(rows):
+            better = row.path not in self.rows or (self.rows[row.path].grid is None and row.grid is not None)
+            if row.readable and row.S != 1 and better:
+                self.rows[row.path] = row
+
+    def levels(self) -> list[list[str]]:
+        """Return layer names, ever finer: the model's parts, then their parts, down to single blocks."""
+        paths = self._parts("")
+        levels = [self._names(paths)]
+        while True:
+            finer = [part for path in paths for part in (self._expanded(path) or [path])]
+            if finer == paths:
+                return levels
+            paths = finer
+            levels.append(self._names(paths))
+
+    def _names(self, paths: Sequence[str]) -> list[str]:
+        """Return layer names in depth order, without bare convolutions after the stem if there is enough else."""
+        inner = [path for path in paths if path == paths[0] or self._is_block(path)]
+        kept = inner if len(inner) >= FEWEST_DEFAULTS else paths
+        return [self.rows[path].name for path in sorted(dict.fromkeys(kept), key=self.order.__getitem__)]
+
+    def _parts(self, path: str) -> list[str]:
+        """Return the parts of a submodule that have weights and give tokens; looks through those that give none."""
+        parts: list[str] = []
+        for name, child in self.modules[path].named_children():
+            inner = f"{path}.{name}" if path else name
+            if inner not in self.modules or _is_trivial(child):
+                continue
+            parts += [inner] if inner in self.rows else self._parts(inner)
+        return sorted(parts, key=self.order.__getitem__)
+
+    def _is_block(self, path: str) -> bool:
+        """Return whether it is more than one convolution or linear map."""
+        return sum(1 for p in self.modules[path].parameters() if p.ndim >= 2) >= 2
+
+    def _expanded(self, path: str) -> list[str]:
+        """Return the blocks of a stage, or [] if `path` is a block itself."""
+        parts = self._parts(path)
+        if isinstance(self.modules[path], CHAINS):
+            blocks = [part for part in parts if self._is_block(part)]
+            alike = len({type(self.modules[part]) for part in blocks}) == 1
+            if len(blocks) >= 2 or (blocks and alike and len(parts) == 1):
+                return self._ending(path, parts)
+            # A plain chain of convolutions (VGG): each is a step of its own.
+            return self._ending(path, parts) if len(parts) > 3 else []
+        return self._ending(path, self._repeated(parts))
+
+    def _repeated(self, parts: Sequence[str]) -> list[str]:
+        """Return the largest group of blocks of one class among the parts, looking into chains of blocks."""
+        groups: dict[type, list[str]] = defaultdict(list)
+        chained = False
+        for part in parts:
+            inside = self._parts(part) if isinstance(self.modules[part], CHAINS) else []
+            if inside and all(self._is_block(p) for p in inside) and len({type(self.modules[p]) for p in inside}) == 1:
+                groups[type(self.modules[inside[0]])] += inside
+                chained = True
+            elif self._is_block(part):
+                groups[type(self.modules[part])].append(part)
+        largest = max(groups.values(), key=len, default=[])
+        return largest if len(largest) >= 2 or (chained and largest) else []
+
+    def _ending(self, path: str, blocks: list[str]) -> list[str]:
+        """Return the blocks, the last one under the stage's name if the stage does more after it."""
+        if not blocks:
+            return []
+        last, stage = self.rows[blocks[-1]], self.rows.get(path)
+        if stage is None or (stage.same_as or stage.name) == (last.same_as or last.name):
+            return blocks
+        return [*blocks[:-1], path]
+
+
+def _is_trivial(module: nn.Module) -> bool:
+    """Return whether it is a norm, an activation, a scale, or anything else without a matrix of weights."""
+    return all(p.ndim < 2 for p in module.parameters())
+
+
+def default_names(levels: Sequence[Sequence[str]]) -> Sequence[str]:
+    """Return the coarsest level with enough layers, else the finest."""
+    return next((level for level in levels if len(level) >= FEWEST_DEFAULTS), max(levels, key=len, default=[]))
+
+
+def fallback(rows: Mapping[str, LayerRow] | Sequence[LayerRow]) -> list[str]:
+    """Return something for a model without stages: every distinct layer that can be read."""
+    every = rows.values() if isinstance(rows, Mapping) else rows
+    readable = [row for row in every if row.readable and not row.same_as]
+    spread = [row.name for row in readable if row.S != 1]
+    return spread or [row.name for row in readable]
