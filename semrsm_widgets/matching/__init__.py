@@ -1,0 +1,37 @@
+"""Matching: pairing the tokens of two images one to one so that the sum of their inner products is largest.
+
+A matcher is an immutable value that is called with token sets x (B, S, D) and y (B, T, D) and answers with an
+`Assignment`. Not to be confused with methods that permute *neurons across models*: here *positions across images* are
+permuted.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from semrsm_widgets.matching._engine import Engine, engine, warm_up
+from semrsm_widgets.matching.assignment import Assignment, Fallbacks, affinity, dual_bound
+from semrsm_widgets.matching.auction import Auction
+from semrsm_widgets.matching.exact import Exact, Identity
+
+__all__ = [
+    "Assignment",
+    "Auction",
+    "Engine",
+    "Exact",
+    "Fallbacks",
+    "Identity",
+    "Matcher",
+    "affinity",
+    "dual_bound",
+    "engine",
+    "warm_up",
+]
+
+
+class Matcher(Protocol):
+    """What all matchers are: a callable on B pairs of token sets. Any function of this signature serves, too."""
+
+    def __call__(self, x: Any, y: Any, /) -> Assignment:
+        """Return the assignment of x (B, S, D) and y (B, T, D): min(S, T) pairs of tokens each."""
+        ...

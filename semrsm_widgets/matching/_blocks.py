@@ -1,0 +1,289 @@
+"""All pairs of two sets of images: one matrix product for a block's affinities, then its pairs over threads.
+
+Products run on the calling thread with torch's own threads; pairs run on a pool of threads (the kernels release the
+GIL) while the calling thread reports progress. Whatever interrupts it - a progress callback that raises, Ctrl-C - sets
+the cancel flag, which the kernels poll, and is raised again once the pool is quiet.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import isqrt
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+
+from semrsm_widgets._check import message
+from semrsm_widgets.matching._tokens import TokenSet, check_pair, read_array
+from semrsm_widgets.matching.assignment import NO_FALLBACKS, Assignment, Fallbacks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Progress = Callable[[int, int], None]
+
+COLUMN_MULTIPLE = 16  # the auction reads rows in whole vectors of 16
+_BLOCK_BYTES = 2**25  # of affinities at a time: large enough to share out, small enough to stay near the cache
+_BATCH_BYTES = 2**28
+_TASKS_PER_THREAD = 4
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Affinities:
+    """P affinities of S x T that lie in one flat array: entry (i, j) of pair k is flat[starts[k] + i * stride + j]."""
+
+    flat: NDArray[Any]
+    starts: NDArray[np.int64]
+    stride: int
+    rows: int
+    columns: int
+
+    @classmethod
+    def read(cls, affinity: Any) -> Affinities:
+        """Return given affinities (..., S, T), checked to be finite, batch axes flattened."""
+        array = np.ascontiguousarray(read_array("affinity", affinity))
+        if array.ndim < 2 or 0 in array.shape[-2:]:
+            raise ValueError(message("affinity", "of shape (..., S, T) with S and T at least 1", str(array.shape)))
+        rows, columns = array.shape[-2:]
+        starts = np.arange(array.size // (rows * columns), dtype=np.int64) * (rows * columns)
+        return cls(flat=array.reshape(-1), starts=starts, stride=columns, rows=rows, columns=columns)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, k: int) -> NDArray[Any]:
+        """Return a view (S, T) of one affinity."""
+        item = self.flat.itemsize
+        view = self.flat[self.starts[k] :]
+        return np.lib.stride_tricks.as_strided(
+            view, (self.rows, self.columns), (self.stride * item, item), writeable=False
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Products:
+    """What a matcher makes of all pairs of two sets: matched products and their upper bounds (N, M), float64."""
+
+    products: NDArray[np.float64]
+    upper_bound: NDArray[np.float64]
+    fallbacks: Fallbacks = NO_FALLBACKS
+
+
+@dataclass(eq=False, kw_only=True)
+class Job:
+    """All pairs of x and y, or the pairs i < j of x alone, within a budget of memory in bytes."""
+
+    x: TokenSet
+    y: TokenSet
+    symmetric: bool
+    memory: int
+    progress: Progress | None = None
+    done: int = field(default=0, init=False)
+
+    @property
+    def pairs(self) -> int:
+        """The number of pairs to match."""
+        n, m = len(self.x), len(self.y)
+        return n * (n - 1) // 2 if self.symmetric else n * m
+
+    def tick(self, done: int) -> None:
+        """Report how many pairs are done; the callback may raise to cancel."""
+        self.done = done
+        if self.progress is not None:
+            self.progress(done, self.pairs)
+
+
+@runtime_checkable
+class SetMatcher(Protocol):
+    """A matcher that knows a better way through all pairs than one batch after another."""
+
+    def match_sets(self, job: Job) -> Products:
+        """Return the products of all pairs of a job."""
+
+
+@runtime_checkable
+class AffinityMatcher(Protocol):
+    """A matcher that works on affinities."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision in which products are wanted."""
+
+    @property
+    def workers(self) -> int:
+        """The number of threads over which pairs are shared."""
+
+    def solve_pairs(self, affinities: Affinities, norms: NDArray[np.float64], pool: Pool) -> Assignment:
+        """Return the assignment of every pair; norms are the products of the two token sets' Frobenius norms."""
+
+
+class Pool:
+    """Threads that work while the calling thread watches; used as a context."""
+
+    def __init__(self, threads: int, tick: Callable[[int], None] | None = None) -> None:
+        self.threads, self.tick = threads, tick
+        self.cancel = np.zeros(1, np.int64)
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="semrsm-match")
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def run(self, work: Callable[[slice], None], count: int) -> None:
+        """Call `work` on slices that cover range(count); return when all are done, or raise what stopped it."""
+        tasks = min(count, self.threads * _TASKS_PER_THREAD)
+        edges = [count * k // tasks for k in range(tasks + 1)] if tasks else [0]
+        parts = [slice(a, b) for a, b in pairwise(edges)]
+        futures: dict[Future[None], int] = {self._executor.submit(work, part): part.stop - part.start for part in parts}
+        try:
+            pending = set(futures)
+            while pending:
+                _, pending = wait(pending, timeout=_POLL_SECONDS)
+                if self.tick is not None:
+                    self.tick(count - sum(futures[future] for future in pending))
+            for future in futures:
+                future.result()
+        except BaseException:
+            self.cancel[0] = 1
+            for future in futures:
+                future.cancel()
+            wait(futures)
+            raise
+
+
+def default_threads() -> int:
+    """Return the cores this process may use, no more than torch was told to use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, torch.get_num_threads()))
+
+
+def padded(size: int) -> int:
+    """Return `size` rounded up to whole vectors."""
+    return -(-size // COLUMN_MULTIPLE) * COLUMN_MULTIPLE
+
+
+def match_batch(matcher: AffinityMatcher, x: Any, y: Any) -> Assignment:
+    """Return the assignment of B pairs of token sets (B, S, D), (B, T, D)."""
+    left, right = TokenSet.read("x", x), TokenSet.read("y", y)
+    check_pair(left, right)
+    if len(left) != len(right):
+        raise ValueError(message("y", f"{len(left)} token sets, one for each of x", str(len(right))))
+    width = padded(right.size)
+    step = max(1, _BATCH_BYTES // (left.size * width * matcher.dtype.itemsize))
+    parts = []
+    with Pool(matcher.workers) as pool:
+        for first in range(0, len(left), step):
+            index = np.arange(first, min(first + step, len(left)))
+            product = torch.bmm(
+                left.block(index, matcher.dtype, left.size), right.block(index, matcher.dtype, width).mT
+            )
+            starts = np.arange(len(index), dtype=np.int64) * (left.size * width)
+            flat = product.reshape(-1).cpu().numpy()
+            affinities = Affinities(flat=flat, starts=starts, stride=width, rows=left.size, columns=right.size)
+            parts.append(_rescaled(matcher, affinities, left, right, index, index, pool))
+    if not parts:
+        empty = np.zeros(0)
+        return Assignment(np.zeros((0, left.size), np.int64), empty, empty.copy())
+    return Assignment(
+        np.concatenate([part.permutation for part in parts]),
+        np.concatenate([part.value for part in parts]),
+        np.concatenate([part.upper_bound for part in parts]),
+        sum((part.fallbacks for part in parts), Fallbacks()),
+    )
+
+
+def match_sets(matcher: AffinityMatcher, job: Job) -> Products:
+    """Return the products of all pairs of a job, one block of pairs after another."""
+    x, y = job.x, job.y
+    products, upper_bound = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
+    fallbacks = Fallbacks()
+    width = padded(y.size)
+    tall, wide, need = block_shape(matcher, job)
+    if need > job.memory:
+        expected = f"at least {need} bytes, for one pair of {x.size} x {y.size} tokens"
+        todo = f"Pass memory={need}, or pool the tokens to a smaller grid: extract(..., max_grid=...)."
+        raise ValueError(message("memory", expected, f"{job.memory} bytes", todo))
+    buffer = torch.empty(tall * x.size * wide * width, dtype=matcher.dtype, device=x.values.device)
+    done = 0
+    with Pool(matcher.workers, lambda part: job.tick(done + part)) as pool:
+        for rows, columns in _blocks(len(x), len(y), tall, wide, job.symmetric):
+            i, j = (side.ravel() for side in np.meshgrid(rows, columns, indexing="ij"))
+            left = x.block(rows, matcher.dtype, x.size).flatten(0, 1)
+            right = y.block(columns, matcher.dtype, width).flatten(0, 1)
+            shape = (len(left), len(right))
+            product = torch.mm(left, right.T, out=buffer[: shape[0] * shape[1]].view(shape))
+            starts = ((i - rows[0]) * x.size * shape[1] + (j - columns[0]) * width).astype(np.int64)
+            wanted = i < j if job.symmetric else np.ones(len(i), bool)
+            i, j = i[wanted], j[wanted]
+            affinities = Affinities(
+                flat=product.view(-1).cpu().numpy(), starts=starts[wanted], stride=shape[1], rows=x.size, columns=y.size
+            )
+            answer = _rescaled(matcher, affinities, x, y, i, j, pool)
+            products[i, j], upper_bound[i, j] = answer.value, answer.upper_bound
+            fallbacks += answer.fallbacks
+            done += len(i)
+    return Products(products, upper_bound, fallbacks)
+
+
+def match_batches(matcher: Callable[[Any, Any], Assignment], job: Job) -> Products:
+    """Return the products of all pairs by calling any matcher on batches of pairs."""
+    x, y = job.x, job.y
+    products, upper_bound = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
+    fallbacks = Fallbacks()
+    i, j = np.triu_indices(len(x), 1) if job.symmetric else (a.ravel() for a in np.indices(products.shape))
+    step = max(1, min(_BLOCK_BYTES, job.memory // 2) // (4 * x.size * y.size))
+    for first in range(0, len(i), step):
+        rows, columns = i[first : first + step], j[first : first + step]
+        answer = matcher(x.values[rows], y.values[columns])
+        products[rows, columns], upper_bound[rows, columns] = answer.value, answer.upper_bound
+        fallbacks += answer.fallbacks
+        job.tick(first + len(rows))
+    return Products(products, upper_bound, fallbacks)
+
+
+def _rescaled(
+    matcher: AffinityMatcher, affinities: Affinities, x: TokenSet, y: TokenSet, i: Any, j: Any, pool: Pool
+) -> Assignment:
+    """Solve pairs of scaled images and bring the values back to the images' own scale."""
+    exponents = x.exponents[i] + y.exponents[j]
+    norms = np.ldexp(np.sqrt(x.sq_norms[i]), -x.exponents[i]) * np.ldexp(np.sqrt(y.sq_norms[j]), -y.exponents[j])
+    answer = matcher.solve_pairs(affinities, norms, pool)
+    value, upper_bound = np.ldexp(answer.value, exponents), np.ldexp(answer.upper_bound, exponents)
+    return Assignment(answer.permutation, value, upper_bound, answer.fallbacks)
+
+
+def block_shape(matcher: AffinityMatcher, job: Job) -> tuple[int, int, int]:
+    """Return (images of x, images of y) whose affinities are held at once, and the bytes that takes.
+
+    The bytes of a single pair may exceed the budget; `match_sets` refuses that.
+    """
+    rows, width, item = job.x.size, padded(job.y.size), matcher.dtype.itemsize
+    channels = job.x.values.shape[2]
+    affinity = rows * width * item
+    square = max(rows, width) * padded(max(rows, width)) * item
+    fixed = matcher.workers * square if rows != job.y.size else 0  # rectangles are copied into squares
+    each = affinity + 3 * (rows + width) * channels * item  # tokens are cast and scaled on their way
+    wanted = max(_BLOCK_BYTES // affinity, matcher.workers * _TASKS_PER_THREAD // 2)
+    pairs = max(1, min(wanted, (job.memory - fixed) // each))
+    limit = max(1, len(job.x) // 8) if job.symmetric else len(job.x)  # a symmetric block wastes a triangle of its side
+    tall = max(1, min(limit, isqrt(max(1, pairs // 2))))
+    wide = max(1, min(len(job.y), pairs // tall))
+    wide -= wide % 2 == 0  # an odd count keeps rows off power-of-two strides, which would share cache sets
+    return tall, wide, fixed + tall * wide * each
+
+
+def _blocks(
+    n: int, m: int, tall: int, wide: int, symmetric: bool
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield index ranges of rows and columns that cover all pairs, or all pairs i < j."""
+    for top in range(0, n, tall):
+        for left in range(top + 1 if symmetric else 0, m, wide):
+            yield np.arange(top, min(top + tall, n)), np.arange(left, min(left + wide, m))
