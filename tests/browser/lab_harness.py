@@ -31,7 +31,7 @@ from semrsm_widgets.cli import lab_environment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from playwright.sync_api import Browser, BrowserContext, Locator, Page
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page
 
 START_SECONDS = 120
 """How long JupyterLab may take to answer: 7 s are usual, more on a loaded machine."""
@@ -260,7 +260,7 @@ class LabPage:
         page.set_default_timeout(60_000)
         opened = cls(page, lab, context)
         page.on("pageerror", lambda error: opened._note("uncaught", str(error.stack or error)))
-        page.on("console", lambda m: m.type == "error" and opened._note("console", f"{m.text} [{m.location['url']}]"))
+        page.on("console", opened._note_message)
         # On the context, so that workers and pop-ups are heard as well.
         context.on("request", lambda request: opened._note_host(request.url))
         page.on("websocket", lambda websocket: opened._note_host(websocket.url))
@@ -324,6 +324,11 @@ class LabPage:
         """Remember an error, unless it is known noise."""
         if not any(re.search(pattern, text) for pattern, _ in NOISE):
             self.errors.append(f"{kind}: {text}")
+
+    def _note_message(self, message: ConsoleMessage) -> None:
+        """Remember an error that was logged."""
+        if message.type == "error":
+            self._note("console", f"{message.text} [{message.location['url']}]")
 
     def _note_host(self, url: str) -> None:
         """Remember a request that leaves this machine."""
