@@ -192,7 +192,7 @@ def matched_gram(
         ValueError: a wrong shape, NaN or infinity (the image and layer are named), or no room for one pair.
 
     References:
-        Wald et al., arXiv:2410.23107, equations 3 to 5.
+        Wald et al., arXiv:2410.23107, section 3.
 
     Example:
         >>> x = np.array([[[1.0, 0.0], [0.0, 2.0]], [[0.0, 2.0], [1.0, 0.0]]])
@@ -286,7 +286,7 @@ def _sampled_seconds(matcher: Matcher, tokens: TokenSet) -> float:
     stride, seconds = measured[-1]
     if stride > 1:
         slower = seconds / measured[-2][1] if len(measured) > 1 else 0.0
-        return seconds * min(max(slower, 4.0), 12.0) ** log2(stride)  # between S² and the worst growth seen
+        return float(seconds * min(max(slower, 4.0), 12.0) ** log2(stride))  # between S² and the worst growth seen
     for count in (6, 16):
         if count <= len(tokens) and seconds * count * (count - 1) / 2 < SAMPLE_SECONDS:
             seconds = _time_per_pair(matcher, tokens, count, 1)
@@ -298,7 +298,7 @@ def _time_per_pair(matcher: Matcher, tokens: TokenSet, count: int, stride: int) 
     images = np.linspace(0, len(tokens) - 1, count).astype(np.int64)
     some = TokenSet.read("tokens", tokens.values[images][:, ::stride])
     job = Job(x=some, y=some, symmetric=True, memory=2**40)
-    best = np.inf
+    best = float("inf")
     for _ in range(2):  # the first product of a shape prepares its kernels
         started = time.perf_counter()
         _match(matcher, job)
@@ -313,11 +313,7 @@ def _match(matcher: Matcher, job: Job) -> Products:
 
 
 def inner_product(gram: MatchedGram) -> Matrix:
-    """Return the matched inner products themselves, (N, M) float64.
-
-    References:
-        Wald et al., arXiv:2410.23107, section 3.2.
-    """
+    """Return the matched inner products themselves, (N, M) float64."""
     return gram.products.copy()
 
 

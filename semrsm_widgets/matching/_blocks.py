@@ -277,7 +277,8 @@ def block_shape(matcher: AffinityMatcher, job: Job) -> tuple[int, int, int]:
     tall = max(1, min(limit, isqrt(max(1, pairs // 2))))
     wide = max(1, min(len(job.y), pairs // tall))
     wide -= wide % 2 == 0  # an odd count keeps rows off power-of-two strides, which would share cache sets
-    return tall, wide, fixed + tall * wide * each
+    tokens = 3 * (tall * rows + wide * width) * channels * item
+    return tall, wide, fixed + tall * wide * affinity + tokens
 
 
 def _blocks(

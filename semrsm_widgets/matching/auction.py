@@ -43,7 +43,7 @@ class Auction:
         ValueError: gap outside [1e-10, 1), or threads below 1.
 
     References:
-        Bertsekas, *The auction algorithm* (1988); Wald et al., arXiv:2410.23107, whose equation 4 this maximises.
+        Bertsekas, *The auction algorithm* (1988). What is maximised is the matching of Wald et al., arXiv:2410.23107.
 
     Example:
         >>> x = np.array([[[3.0, 0.0], [0.0, 2.0]]])
