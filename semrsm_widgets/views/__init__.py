@@ -1,0 +1,7 @@
+"""The views: widgets over an Analysis."""
+
+from semrsm_widgets.views.explorer import Explorer, explore
+from semrsm_widgets.views.pair_view import PairView
+from semrsm_widgets.views.rsm_view import RSMView
+
+__all__ = ["Explorer", "PairView", "RSMView", "explore"]

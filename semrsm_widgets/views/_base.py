@@ -1,0 +1,171 @@
+"""What every view has: a status line, visible errors, a worker thread, and a picture where no widget can run."""
+
+from __future__ import annotations
+
+import functools
+import io
+import time
+import traceback
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import anywidget
+import traitlets as t
+
+from semrsm_widgets._check import message
+from semrsm_widgets.views._worker import Job, Worker
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_HERE = Path(__file__).parent
+
+
+def esm(*names: str) -> str:
+    """Return one ES module made of the named files beside this one; only the last may export."""
+    return "\n".join((_HERE / name).read_text(encoding="utf-8") for name in names)
+
+
+STYLE = (_HERE / "style.css").read_text(encoding="utf-8")
+
+
+def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a browser callback show its error in the status line: JupyterLab itself would show nothing."""
+
+    @functools.wraps(method)
+    def wrapper(self: View, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as error:  # kept in last_error and shown
+            self.show_error(error)
+            return None
+
+    return wrapper
+
+
+class View(anywidget.AnyWidget):
+    """Base of all views.
+
+    The browser asks with messages and the view answers with messages, so nothing heavy is saved in the notebook.
+    Traits hold what is on screen. The worker sets only traits that the browser never sets: traitlets would roll all
+    changes back together if one fails while the browser updates.
+    """
+
+    _css = STYLE
+
+    _status = t.Dict().tag(sync=True)
+    """State ("ready", "working", "waiting", "cancelled", "error"), text and fraction of the status line."""
+
+    last_error = t.Unicode("", help="Traceback of the last error that was shown in the status line.")
+
+    save_images = t.Bool(True, help="Whether the saved notebook may contain a picture of this view.")
+
+    _handlers: ClassVar[dict[str, str]] = {}
+    """Message kind -> name of the method that answers it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._started = time.monotonic()
+        self.worker = Worker(report=self._show_progress, done=self._show_done, failed=self.show_error)
+        self.on_msg(self._on_message)
+
+    # -- status -------------------------------------------------------------------------------------------------
+
+    def show_status(self, state: str, text: str, fraction: float | None = None) -> None:
+        """Put a line into the status line."""
+        self._status = {"state": state, "text": text, "fraction": fraction}
+
+    def show_error(self, error: Exception) -> None:
+        """Show an error in the status line and keep its traceback in `last_error`."""
+        self.last_error = "".join(traceback.format_exception(error))
+        self.show_status("error", f"{type(error).__name__}: {error}")
+
+    def _show_progress(self, text: str, fraction: float | None) -> None:
+        self.show_status("working", text, fraction)
+
+    def _show_done(self, finished: bool) -> None:
+        if finished:
+            self.show_status("ready", self.ready_text())
+        else:
+            self.show_status("cancelled", "Cancelled. Move the layer slider, or press Resume, to go on.")
+
+    def ready_text(self) -> str:
+        """Return the status line of a view with nothing to do."""
+        seconds = time.monotonic() - self._started
+        return f"Ready · {seconds:.1f} s"
+
+    def run(self, work: Callable[[Job], Any], *, debounce: float = 0.0) -> None:
+        """Run work on the view's thread; a running one is cancelled."""
+        self._started = time.monotonic()
+        self.worker.submit(work, debounce=debounce)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the view has nothing left to compute; return whether that came within `timeout` seconds."""
+        return self.worker.wait(timeout)
+
+    def close(self) -> None:
+        """Free the thread and the widget."""
+        if hasattr(self, "worker"):  # ipywidgets also closes what never got through __init__
+            self.worker.close()
+        super().close()
+
+    # -- messages -----------------------------------------------------------------------------------------------
+
+    def _on_message(self, _widget: Any, content: Any, buffers: Any) -> None:
+        kind = content.get("kind") if isinstance(content, dict) else None
+        handler = self._handlers.get(kind) if isinstance(kind, str) else None
+        if handler is not None:
+            guarded(lambda view: getattr(view, handler)(content))(self)
+
+    # -- without a browser --------------------------------------------------------------------------------------
+
+    def picture(self) -> Image.Image | None:
+        """Return a picture of what the view shows, or None while there is nothing to show."""
+        return None
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        return with_picture(self, super()._repr_mimebundle_(**kwargs))
+
+
+def with_picture(view: Any, bundle: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return a widget's display bundle with a stable text and, where there is one, a picture of the view.
+
+    anywidget answers (data, metadata) or None, ipywidgets a dict or None. The picture is what GitHub, nbconvert and a
+    reopened notebook show.
+    """
+    if bundle is None:
+        return None
+    data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+    data = {**data, "text/plain": repr(view)}
+    picture = view.picture() if view.save_images else None
+    if picture is not None:
+        data["image/png"] = png_base64(picture)
+    return data, metadata
+
+
+def guarded_method(view: Any, name: str) -> Any:
+    """Return an observer that shows its error in the view's status line."""
+    return lambda change: guarded(lambda self: getattr(self, name)(change))(view)
+
+
+def png_base64(picture: Image.Image) -> str:
+    """Return a picture as base64 PNG, the form in which a notebook keeps it."""
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", optimize=True)
+    return b64encode(stream.getvalue()).decode("ascii")
+
+
+def jpeg_bytes(picture: Image.Image, *, quality: int = 85) -> bytes:
+    """Return a picture as JPEG without metadata, the form in which a view sends it."""
+    stream = io.BytesIO()
+    picture.convert("RGB").save(stream, "JPEG", quality=quality)
+    return stream.getvalue()
+
+
+def check_trait(name: str, value: Any, options: tuple[str, ...]) -> str:
+    """Return a trait's value if it is one of the options; else raise TraitError in the house's form."""
+    if value in options:
+        return str(value)
+    raise t.TraitError(message(name, f"one of {', '.join(map(repr, options))}", repr(value)))

@@ -1,0 +1,130 @@
+// Helpers that every view uses. Text reaches the page through textContent only, so that a label or a file name with
+// markup in it is shown as text.
+
+function h(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name === "class") node.className = value;
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+function svg(tag, attributes = {}) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  return node;
+}
+
+const MINUS = "\u2212";
+
+// Similarities have no natural unit: three significant places around 1, fewer digits for large inner products.
+function format(value, digits = 2) {
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  if (!Number.isFinite(value)) return "∞";
+  const size = Math.abs(value);
+  let text;
+  if (size >= 1e5 || (size > 0 && size < 10 ** -digits / 2)) text = size.toExponential(1);
+  else if (size >= 100) text = size.toFixed(0);
+  else if (size >= 10) text = size.toFixed(1);
+  else text = size.toFixed(digits);
+  if (/^[0.]+$/.test(text)) return text;
+  return (value < 0 ? MINUS : "") + text;
+}
+
+function asArray(buffer, Type) {
+  // A DataView's offset need not be a multiple of the element size: copy the bytes.
+  const view = buffer instanceof DataView ? buffer : new DataView(buffer.buffer ?? buffer);
+  return new Type(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+}
+
+function jpegUrl(buffer) {
+  return URL.createObjectURL(new Blob([asArray(buffer, Uint8Array)], { type: "image/jpeg" }));
+}
+
+// The status line: what is being done, how far it is, and how to stop it. Errors are announced to screen readers.
+function statusLine(model, { onCancel, onResume } = {}) {
+  const text = h("span", { class: "srsm-status-text" });
+  const bar = h("span", { class: "srsm-progress", "aria-hidden": "true" }, h("span"));
+  const cancel = h("button", { class: "srsm-button", type: "button", onclick: () => onCancel?.() }, "Cancel");
+  const resume = h("button", { class: "srsm-button", type: "button", onclick: () => onResume?.() }, "Resume");
+  const root = h("div", { class: "srsm-status", role: "status", "aria-live": "polite" }, bar, text, cancel, resume);
+  const update = () => {
+    const { state = "working", text: words = "", fraction = null } = model.get("_status") ?? {};
+    root.dataset.state = state;
+    root.setAttribute("role", state === "error" ? "alert" : "status");
+    text.textContent = words + (state === "working" && fraction !== null ? ` ${Math.round(100 * fraction)} %` : "");
+    text.title = words;
+    bar.style.visibility = state === "working" ? "visible" : "hidden";
+    bar.dataset.unknown = fraction === null;
+    bar.firstChild.style.width = `${100 * (fraction ?? 0.3)}%`;
+    cancel.hidden = !(state === "working" && onCancel);
+    resume.hidden = !(state === "cancelled" && onResume);
+  };
+  model.on("change:_status", update);
+  update();
+  return { root, stop: () => model.off("change:_status", update) };
+}
+
+// Listeners that live as long as one view on the page.
+function listeners(model) {
+  const undo = [];
+  return {
+    on(event, callback) {
+      model.on(event, callback);
+      undo.push(() => model.off(event, callback));
+    },
+    add(stop) { undo.push(stop); },
+    stop() { undo.forEach((f) => f()); },
+  };
+}
+
+// A calm segmented control; arrow keys work as in any group of radio buttons.
+function segmented(label, options, value, onChange) {
+  const name = `srsm-${Math.random().toString(36).slice(2)}`;
+  const inputs = new Map();
+  const root = h("span", { class: "srsm-segmented", role: "radiogroup", "aria-label": label });
+  for (const [key, words] of options) {
+    const input = h("input", { type: "radio", name, value: key, onchange: () => onChange(key) });
+    input.checked = key === value;
+    inputs.set(key, input);
+    root.append(h("label", {}, input, h("span", {}, words)));
+  }
+  return { root, set(key) { if (inputs.has(key)) inputs.get(key).checked = true; } };
+}
+
+// The layer slider: depth from left to right, the layer's name and shape beside it.
+function layerSlider(layers, onChange) {
+  const last = layers.length - 1;
+  const words = h("output", { class: "srsm-layer" });
+  const input = h("input", { type: "range", min: 0, max: last, step: 1, class: "srsm-slider", "aria-label": "layer" });
+  const step = (by) => { move(Number(input.value) + by); };
+  const move = (k) => { input.value = Math.min(last, Math.max(0, k)); change(); };
+  const describe = () => {
+    const row = layers[Number(input.value)];
+    words.replaceChildren(h("strong", {}, row.name), ` · ${layerShape(row)}`);
+    input.setAttribute("aria-valuetext", `${row.name}, ${layerShape(row)}`);
+  };
+  const change = () => { describe(); onChange(layers[Number(input.value)].name); };
+  input.addEventListener("input", change);
+  const button = (sign, by, label) => h("button", { class: "srsm-button srsm-step", type: "button", "aria-label": label, onclick: () => step(by) }, sign);
+  const root = h("span", { class: "srsm-field srsm-layers" }, h("span", { class: "srsm-label" }, "layer"),
+    button("‹", -1, "previous layer"), input, button("›", 1, "next layer"), words);
+  return {
+    root,
+    set(name) {
+      const k = layers.findIndex((row) => row.name === name);
+      if (k >= 0 && Number(input.value) !== k) input.value = k;
+      describe();
+    },
+  };
+}
+
+function layerShape(row) {
+  const place = row.grid ? `${row.grid[0]}×${row.grid[1]} patches` : `${row.tokens} tokens`;
+  const pooled = row.native && row.grid && row.native[0] !== row.grid[0] ? ` (pooled from ${row.native[0]}×${row.native[1]})` : "";
+  return `${place}${pooled} · ${row.channels} channels`;
+}

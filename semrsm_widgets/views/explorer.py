@@ -1,0 +1,324 @@
+"""The explorer: views laid out and linked over one analysis, which is made in the background."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+import traitlets as t
+
+from semrsm_widgets._check import check_int, check_number, message
+from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.features import extract
+from semrsm_widgets.images import Images, demo_images, load_images, subset
+from semrsm_widgets.models import VisionModel, load_model
+from semrsm_widgets.views import _pictures
+from semrsm_widgets.views._base import View, esm, jpeg_bytes, with_picture
+from semrsm_widgets.views._cost import describe_seconds
+from semrsm_widgets.views.pair_view import PairView
+from semrsm_widgets.views.rsm_view import PATIENCE_SECONDS, RSMView
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from semrsm_widgets.matching import Matcher
+    from semrsm_widgets.views._worker import Job
+
+# What explore() takes unless told otherwise: a matter of seconds on a laptop.
+MOST_IMAGES = 64
+MOST_GRID = 16
+_FILM = 96
+
+
+class ExplorerHeader(View):
+    """The explorer's first line: what is shown, what is being done, what was reduced and how to lift that."""
+
+    _esm = esm("_shared.js", "explorer.js")
+
+    _title: t.List[str] = t.List().tag(sync=True)
+    _notices: t.List[str] = t.List().tag(sync=True)
+    _loading = t.Bool(True).tag(sync=True)
+
+    _handlers = {  # noqa: RUF012 (never mutated)
+        "ready": "_send_film",
+        "cancel": "_on_cancel",
+        "resume": "_on_resume",
+        "start": "_on_start",
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.actions: dict[str, Callable[[], None]] = {}
+        self._film: list[bytes] = []
+
+    def show_film(self, images: Images) -> None:
+        """Show the images while the model is being loaded."""
+        self._film = [jpeg_bytes(images.thumbnail(k, _FILM)) for k in range(len(images))]
+        self._send_film({})
+
+    def _send_film(self, _content: dict[str, Any]) -> None:
+        if self._film and self._loading:
+            self.send({"kind": "film"}, buffers=self._film)
+
+    def _on_cancel(self, _content: dict[str, Any]) -> None:
+        self.actions["cancel"]()
+
+    def _on_resume(self, _content: dict[str, Any]) -> None:
+        self.actions["resume"]()
+
+    def _on_start(self, _content: dict[str, Any]) -> None:
+        self.actions["start"]()
+
+    def __repr__(self) -> str:
+        return "ExplorerHeader()"
+
+
+class Explorer(ipywidgets.VBox):
+    """RSMView and PairView over one analysis, linked: a click in a heatmap opens its two images below.
+
+    It appears at once; images, model and layers come in the background, what is on screen first. Made by `explore`.
+
+    Attributes:
+        analysis: the Analysis, or None until the model has seen the images.
+        layer: the layer on screen.
+        kernel: "cosine", "inner product" or "RBF".
+        pair: indices of the two images shown.
+        top_k: how many of the strongest matches are drawn.
+        rsm_view: the RSMView, or None until there is an analysis.
+        pair_view: the PairView, or None until there is an analysis.
+    """
+
+    analysis = t.Instance(Analysis, allow_none=True)
+    layer = t.Unicode("", help="The layer on screen.")
+    kernel = t.Unicode("cosine", help='"cosine", "inner product" or "RBF".')
+    pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 1), help="Indices of the two images shown.")
+    top_k = t.Int(20, help="How many of the strongest matches are drawn.")
+    save_images = t.Bool(True, help="Whether the saved notebook may contain a picture of this explorer.")
+
+    def __init__(
+        self, make: Callable[[Job, Explorer], Analysis], *, patience: float = PATIENCE_SECONDS, **kwargs: Any
+    ) -> None:
+        self._header = ExplorerHeader()
+        self._patience = patience
+        self._go = threading.Event()
+        self.rsm_view: RSMView | None = None
+        self.pair_view: PairView | None = None
+        super().__init__(children=[self._header], **kwargs)
+        self._header.actions = {"cancel": self.cancel, "resume": self.resume, "start": self.start}
+        self._make = make
+        self.resume()
+
+    # -- what the user may do from Python ------------------------------------------------------------------------
+
+    @property
+    def last_error(self) -> str:
+        """Traceback of the last error that any part showed; empty if there was none."""
+        views: list[View | None] = [self._header, self.rsm_view, self.pair_view]
+        return next((view.last_error for view in views if view is not None and view.last_error), "")
+
+    def cancel(self) -> None:
+        """Stop what is being computed; what is there already stays."""
+        (self._header if self.rsm_view is None else self.rsm_view).worker.cancel()
+
+    def resume(self) -> None:
+        """Go on after a cancel."""
+        if self.rsm_view is None:
+            self._header.run(self._work)
+        else:
+            self.rsm_view._resume({})
+
+    def start(self) -> None:
+        """Go on with a computation that waits because it will take long."""
+        self._go.set()
+        if self.rsm_view is not None:
+            self.rsm_view._start({})
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until everything is computed; return whether that came within `timeout` seconds.
+
+        Errors are not raised: see `last_error`.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        remaining = lambda: None if end is None else max(0.0, end - time.monotonic())  # noqa: E731
+        done = self._header.wait(remaining())
+        for view in (self.rsm_view, self.pair_view):
+            done = done and (view is None or view.wait(remaining()))
+        return done
+
+    def close(self) -> None:
+        """Free the threads and the widgets."""
+        for view in (self.rsm_view, self.pair_view, self._header):
+            if view is not None:
+                view.close()
+        super().close()
+
+    def __repr__(self) -> str:
+        return f"Explorer({'loading' if self.analysis is None else repr(self.analysis)})"
+
+    # -- in the background ---------------------------------------------------------------------------------------
+
+    def _work(self, job: Job) -> None:
+        analysis = self._make(job, self)
+        job.step("Opening the views")
+        self._show(analysis)
+
+    def _show(self, analysis: Analysis) -> None:
+        """Lay the views out and link them."""
+        layer = self.layer or None
+        pair_view = PairView(analysis, layer=layer, pair=self.pair, top_k=self.top_k, _slider=False)
+        rsm_view = RSMView(
+            analysis, layer=layer, pair=self.pair, kernel=self.kernel, patience=self._patience, _own_status=False
+        )
+        for name in ("layer", "kernel", "pair"):
+            t.link((rsm_view, name), (self, name))
+        for name in ("layer", "pair", "top_k"):
+            t.link((self, name), (pair_view, name))
+        self.rsm_view, self.pair_view = rsm_view, pair_view
+        if self._go.is_set():
+            rsm_view._start({})
+        rsm_view.observe(lambda change: self._header.set_trait("_status", change["new"]), names="_status")
+        model = "Tokens" if analysis.model is None else analysis.model.name
+        self._header._title = [model, f"{len(analysis)} images · {len(analysis.layers)} layers"]
+        self._header._loading = False
+        self.children = (self._header, rsm_view, pair_view)
+        self.analysis = analysis
+
+    def notice(self, text: str) -> None:
+        """Add a line to what the header says was reduced."""
+        self._header._notices = [*self._header._notices, text]
+
+    def await_start(self, job: Job, text: str) -> None:
+        """Show what a step will cost and wait until the user starts it."""
+        if not self._go.is_set():
+            self._header.show_status("waiting", f"{text} Press Start to go on.")
+            job.wait(self._go)
+
+    def extraction_progress(self, job: Job) -> Callable[[int, int], None]:
+        """Return a progress callback that waits for Start once a first batch shows that it will take long."""
+        begun = time.monotonic()
+        asked = False
+
+        def progress(done: int, total: int) -> None:
+            nonlocal asked
+            expected = (time.monotonic() - begun) * total / done if done else 0.0
+            if not asked and done < total and expected > self._patience:
+                asked = True
+                cost = describe_seconds(expected * (1 - done / total))
+                self.await_start(job, f"The model needs about {cost} more for {total} images.")
+            job.step("Looking at the images:", done / total if total else None)
+
+        return progress
+
+    def picture(self) -> Image.Image | None:
+        """Return a picture of both views, or None while there is nothing to show."""
+        views = (self.rsm_view, self.pair_view)
+        pictures = [view.picture() for view in views if view is not None]
+        return _pictures.stack([picture for picture in pictures if picture is not None])
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        return with_picture(self, super()._repr_mimebundle_(**kwargs))
+
+
+def explore(
+    model: str | VisionModel | Analysis | None = None,
+    images: Any = None,
+    *,
+    layers: Any = None,
+    layer: str | None = None,
+    pair: tuple[int, int] = (0, 1),
+    kernel: str = "cosine",
+    matcher: Matcher | None = None,
+    max_images: int | None = MOST_IMAGES,
+    max_grid: int | None = MOST_GRID,
+    batch_size: int = 16,
+    device: str | None = None,
+    seed: int = 0,
+    patience: float = PATIENCE_SECONDS,
+    save_images: bool = True,
+) -> Explorer:
+    """Return an explorer of what a model finds alike; it shows at once and works in the background.
+
+    Args:
+        model: a timm name, a `VisionModel`, an `Analysis` that is there already, or None for the bundled
+            EfficientNet-Lite0.
+        images: `Images`, or anything that `load_images` takes (a folder, say); None for the bundled photographs.
+        layers: which layers, as in `extract`; the default ones unless given.
+        layer: the layer on screen first.
+        pair: indices of the two images shown first.
+        kernel: "cosine", "inner product" or "RBF".
+        matcher: how tokens are paired; `Auction()` unless given.
+        max_images: take at most this many images, spread over their labels; None takes all.
+        max_grid: pool token grids larger than this many patches a side; None keeps them.
+        batch_size: images per forward pass.
+        device: where the model runs, such as "cuda"; where it is unless given.
+        seed: of the choice of images.
+        patience: a step estimated to take more seconds than this shows its cost and waits for Start.
+        save_images: whether the saved notebook may contain a picture.
+
+    Raises:
+        TypeError, ValueError: an argument that cannot be right. What fails later, in the background, is shown in the
+            explorer's status line, with the traceback in `explorer.last_error`.
+
+    Example:
+        >>> srsm.explore()  # bundled model and photographs, no network
+        >>> explorer = srsm.explore("resnet50", images="photos/")
+    """
+    _check_arguments(model, images, max_images, max_grid, patience)
+
+    def make(job: Job, explorer: Explorer) -> Analysis:
+        if isinstance(model, Analysis):
+            return model
+        job.step("Opening the images")
+        chosen = _open_images(images)
+        if len(chosen) < 2:
+            raise ValueError(message("images", "at least two images: an RSM compares them", f"{len(chosen)}"))
+        if max_images is not None and len(chosen) > max_images:
+            explorer.notice(
+                f"Showing {max_images} of {len(chosen):,} images, spread over their labels (seed {seed}); "
+                f"max_images=None takes all."
+            )
+            chosen = subset(chosen, max_images, seed=seed)
+        explorer._header.show_film(chosen)
+        job.step("Loading the model")
+        vision = model if isinstance(model, VisionModel) else load_model(model)
+        job.step("Looking at the images:", 0.0)
+        tokens = extract(
+            vision,
+            chosen,
+            layers,
+            batch_size=batch_size,
+            device=device,
+            max_grid=max_grid,
+            progress=explorer.extraction_progress(job),
+        )
+        if any(each.grid != each.native_grid for each in tokens.values()):
+            explorer.notice(f"Grids above {max_grid}×{max_grid} patches are pooled; max_grid=None keeps them.")
+        return Analysis(chosen, tokens, model=vision, matcher=matcher)
+
+    return Explorer(make, patience=patience, layer=layer or "", pair=pair, kernel=kernel, save_images=save_images)
+
+
+def _check_arguments(model: Any, images: Any, max_images: Any, max_grid: Any, patience: Any) -> None:
+    """Raise at once for what cannot be right, rather than later in the status line."""
+    if model is not None and not isinstance(model, str | VisionModel | Analysis):
+        todo = "Wrap a torch module as VisionModel(module, transform)."
+        raise TypeError(message("model", "a timm name, a VisionModel, an Analysis or None", model, todo))
+    if isinstance(model, Analysis) and images is not None:
+        raise ValueError("`images` must be None when `model` is an Analysis, which has its images; got both.")
+    if isinstance(images, str | Path) and not Path(images).exists():
+        raise ValueError(message("images", "a folder or file that exists", images, "Check the path."))
+    if max_images is not None:
+        check_int("max_images", max_images, minimum=2, todo="None takes all images.")
+    if max_grid is not None:
+        check_int("max_grid", max_grid, minimum=1, todo="None keeps every grid.")
+    check_number("patience", patience, above=0)
+
+
+def _open_images(images: Any) -> Images:
+    if images is None:
+        return demo_images()
+    return images if isinstance(images, Images) else load_images(images)

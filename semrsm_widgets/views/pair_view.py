@@ -1,0 +1,179 @@
+"""Two images, and which patch of one is paired with which patch of the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import traitlets as t
+
+from semrsm_widgets.geometry import visible_box
+from semrsm_widgets.matching import Exact
+from semrsm_widgets.models import model_view
+from semrsm_widgets.views import _pictures
+from semrsm_widgets.views._base import View, check_trait, esm, guarded_method, jpeg_bytes
+from semrsm_widgets.views._cost import compile_matcher, is_compiled
+from semrsm_widgets.views._shown import check_analysis, checked_pair, default_layer, image_rows, layer_rows
+from semrsm_widgets.views._worker import Job
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from semrsm_widgets.analysis import Analysis, Matches, NullLevel
+
+# More lines than this are a tangle.
+MOST_LINES = 40
+# Up to this many tokens SciPy answers a pair in a fraction of a second, while the auction is still being compiled.
+EXACT_TOKENS = 1024
+_PICTURE = 360
+_DEBOUNCE_SECONDS = 0.03
+
+
+class PairView(View):
+    """Two images with their token grids, their matched patches, and B's patches moved to their partners in A.
+
+    Hovering a patch (or moving to it with the arrow keys) shows its partner, the cosine of the two and what the match
+    contributes; a click pins it. The strongest matches are outlined and joined by lines, coloured by their place in A.
+    Beside the semantic value stands the level that unrelated tokens reach, and its split into the part that any
+    matching gives (pooled part) and the part that the best one adds (matched part).
+
+    Args:
+        analysis: what to show.
+        layer: the layer on screen; two thirds into the model unless given.
+        pair: indices (i, j) of images A and B.
+        token: the pinned token of A, in raster order; -1 for none.
+        top_k: how many of the strongest matches are drawn, 0 to 40.
+
+    Example:
+        >>> srsm.PairView(analysis, layer="blocks.4", pair=(0, 1))
+    """
+
+    _esm = esm("_shared.js", "pair_view.js")
+
+    layer = t.Unicode(help="The layer on screen.").tag(sync=True)
+    pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 0), help="Indices of images A and B.").tag(sync=True)
+    token = t.Int(-1, help="The pinned token of A, in raster order; -1: none.").tag(sync=True)
+    top_k = t.Int(20, help=f"How many of the strongest matches are drawn, 0 to {MOST_LINES}.").tag(sync=True)
+
+    _layers: t.List[Any] = t.List().tag(sync=True)
+    _images: t.List[Any] = t.List().tag(sync=True)
+    _most_lines = t.Int(MOST_LINES).tag(sync=True)
+    _slider = t.Bool(True).tag(sync=True)
+
+    _handlers = {"ready": "_send_everything", "cancel": "_cancel", "resume": "_resume"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        analysis: Analysis,
+        *,
+        layer: str | None = None,
+        pair: tuple[int, int] | None = None,
+        token: int = -1,
+        top_k: int = 20,
+        **kwargs: Any,
+    ) -> None:
+        self.analysis = check_analysis(analysis)
+        super().__init__(
+            layer=default_layer(analysis) if layer is None else layer,
+            pair=(0, min(1, len(analysis) - 1)) if pair is None else pair,
+            token=token,
+            top_k=top_k,
+            _layers=layer_rows(analysis),
+            _images=image_rows(analysis),
+            **kwargs,
+        )
+        self.observe(guarded_method(self, "_request"), names=["layer", "pair"])
+        self._request(None)
+
+    @t.validate("layer")
+    def _check_layer(self, proposal: Any) -> str:
+        return check_trait("layer", proposal["value"], self.analysis.layers)
+
+    @t.validate("pair")
+    def _check_pair(self, proposal: Any) -> tuple[int, int]:
+        return checked_pair(self.analysis, proposal["value"])
+
+    @t.validate("top_k")
+    def _check_top_k(self, proposal: Any) -> int:
+        if 0 <= proposal["value"] <= MOST_LINES:
+            return int(proposal["value"])
+        raise t.TraitError(f"`top_k` must be an integer from 0 to {MOST_LINES}; got {proposal['value']}.")
+
+    def __repr__(self) -> str:
+        a, b = (self.analysis.images.ids[k] for k in self.pair)
+        return f"PairView({self.layer!r}, {a!r}, {b!r})"
+
+    # -- what the browser asks ----------------------------------------------------------------------------------
+
+    def _send_everything(self, _content: dict[str, Any]) -> None:
+        self._request(None)
+
+    def _request(self, change: Any) -> None:
+        self.run(self._work, debounce=0.0 if change is None else _DEBOUNCE_SECONDS)
+
+    def _cancel(self, _content: dict[str, Any]) -> None:
+        self.worker.cancel()
+
+    def _resume(self, _content: dict[str, Any]) -> None:
+        self._request(None)
+
+    # -- the worker ---------------------------------------------------------------------------------------------
+
+    def _work(self, job: Job) -> None:
+        """Send the pair's pictures, its matches, and then the null, which takes many pairs."""
+        layer, (i, j) = self.layer, self.pair
+        self._send_pictures(i, j)
+        count = self.analysis.tokens[layer].values.shape[1]
+        quick = not is_compiled(self.analysis.matcher) and count <= EXACT_TOKENS
+        matches = self.analysis.matches(layer, i, j, matcher=Exact() if quick else None)
+        self._send_matches(matches, None)
+        if len(self.analysis) > 1:
+            compile_matcher(self.analysis.matcher, job)
+            job.step(f"Calibrating {layer}")
+            self._send_matches(matches, self.analysis.null(layer))
+
+    def _send_pictures(self, i: int, j: int) -> None:
+        pictures, boxes = zip(*(self._picture_and_box(k) for k in (i, j)), strict=True)
+        buffers = [jpeg_bytes(picture) for picture in pictures]
+        self.send({"kind": "pictures", "pair": [i, j], "boxes": boxes}, buffers)
+
+    def _picture_and_box(self, k: int) -> tuple[Image.Image, tuple[float, float, float, float]]:
+        """Return image k and where the token grid lies on it, as fractions of its width and height."""
+        images, model = self.analysis.images, self.analysis.model
+        if model is not None:
+            width, height = images.size(k)
+            box = visible_box(model.transform, (width, height))
+            if box is None:
+                # A transform that is not understood: draw on what the model saw rather than at a wrong place.
+                return model_view(model.transform, images.image(k)), (0.0, 0.0, 1.0, 1.0)
+            left, top, right, bottom = box
+            return images.thumbnail(k, _PICTURE), (left / width, top / height, right / width, bottom / height)
+        return images.thumbnail(k, _PICTURE), (0.0, 0.0, 1.0, 1.0)
+
+    def _send_matches(self, matches: Matches, null: NullLevel | None) -> None:
+        facts = {
+            name: None if not np.isfinite(value := getattr(matches, name)) else value
+            for name in ("aligned", "semantic", "upper", "pooled", "pooled_part", "same_position")
+        }
+        level = None if null is None else {"mean": null.mean, "quantile95": null.quantile95, "n": null.n}
+        content = {"kind": "matches", "layer": matches.layer, "pair": list(matches.pair), "null": level, **facts}
+        arrays = (
+            matches.permutation.astype(np.int32),
+            matches.inverse.astype(np.int32),
+            matches.token_cosine.astype(np.float32),
+            matches.contribution.astype(np.float32),
+        )
+        grids = {"grid": matches.grid, "otherGrid": matches.other_grid}
+        self.send({**content, **grids}, buffers=[array.tobytes() for array in arrays])
+
+    def ready_text(self) -> str:
+        """Return nothing: what there is to say stands beside the images."""
+        return ""
+
+    def picture(self) -> Image.Image | None:
+        """Return A, B and B's patches in A's layout as one picture; None where the tokens have no places."""
+        if self.analysis.tokens[self.layer].grid is None or not is_compiled(self.analysis.matcher):
+            return None
+        matches = self.analysis.matches(self.layer, *self.pair)
+        sides = [self._picture_and_box(k) for k in self.pair]
+        return _pictures.pair(matches, sides, self.top_k)

@@ -1,0 +1,380 @@
+"""The views without a browser: traits, messages, frames, errors. What the browser makes of them is in tests/browser."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import torch
+import traitlets
+
+import semrsm_widgets as srsm
+from semrsm_widgets.views import _pictures
+from semrsm_widgets.views._base import View, guarded_method
+from semrsm_widgets.views._bokeh_pane import MISSING, bokehjs, colour_indices, heatmap_item
+from semrsm_widgets.views.rsm_view import PALETTE, colour_range
+
+DEADLINE = 30.0
+N, GRID, D = 6, (3, 4), 8
+
+
+def make_analysis(n=N, grid=GRID, seed=0, matcher=None, layers=("a", "b", "c")):
+    rng = np.random.default_rng(seed)
+    pictures = [(rng.integers(0, 255, (30, 40, 3), dtype=np.uint8), f"label {k % 2}") for k in range(n)]
+    size = 12 if grid is None else grid[0] * grid[1]
+    tokens = {
+        name: srsm.Tokens(
+            values=torch.from_numpy(rng.normal(size=(n, size, D)).astype(np.float32)),
+            grid=grid,
+            native_grid=grid,
+            layer=name,
+            note="" if grid else "No rule applies.",
+        )
+        for name in layers
+    }
+    return srsm.Analysis(srsm.load_images(pictures), tokens, matcher=matcher or srsm.Exact())
+
+
+class Sent(list):
+    """What a view sent to the browser, as (content, buffers)."""
+
+    def __init__(self, view):
+        super().__init__()
+        view.send = lambda content, buffers=None: self.append((content, buffers or []))
+
+    def of(self, kind):
+        return [(content, buffers) for content, buffers in self if content["kind"] == kind]
+
+
+def ask(view, **content):
+    """Deliver a message as the browser would."""
+    view._handle_custom_msg(content, [])
+
+
+@pytest.fixture
+def analysis():
+    return make_analysis()
+
+
+@pytest.fixture
+def rsm_view(analysis):
+    view = srsm.RSMView(analysis, layer="b")
+    assert view.wait(DEADLINE)
+    yield view
+    view.close()
+
+
+@pytest.fixture
+def pair_view(analysis):
+    view = srsm.PairView(analysis, layer="b", pair=(0, 3))
+    assert view.wait(DEADLINE)
+    yield view
+    view.close()
+
+
+# -- RSMView -----------------------------------------------------------------------------------------------------
+
+
+def test_a_page_gets_figures_thumbnails_and_every_frame(rsm_view, analysis):
+    sent = Sent(rsm_view)
+    ask(rsm_view, kind="ready")
+    assert rsm_view.wait(DEADLINE)
+    ((setup, thumbnails),) = sent.of("setup")
+    assert len(setup["items"]) == 2
+    assert len(thumbnails) == N
+    assert all(bytes(image).startswith(b"\xff\xd8") for image in thumbnails)
+    frames = {(content["layer"], content["kernel"]): (content, buffers) for content, buffers in sent.of("frame")}
+    assert set(frames) == {(layer, kernel) for layer in "abc" for kernel in ("cosine", "inner product", "RBF")}
+    assert sent.of("frame")[0][0]["layer"] == "b"  # what is on screen comes first
+
+
+def test_a_frame_carries_colours_exact_values_certificate_and_null(rsm_view, analysis):
+    sent = Sent(rsm_view)
+    ask(rsm_view, kind="ready")
+    assert rsm_view.wait(DEADLINE)
+    content, buffers = next(f for f in sent.of("frame") if (f[0]["layer"], f[0]["kernel"]) == ("b", "cosine"))
+    similarities = analysis.similarities("b")
+    aligned, semantic, upper, pooled = (np.frombuffer(b, np.float32).reshape(N, N) for b in buffers[2:])
+    np.testing.assert_allclose(aligned, similarities.aligned, atol=1e-6)
+    np.testing.assert_allclose(semantic, similarities.semantic, atol=1e-6)
+    np.testing.assert_allclose(upper, similarities.upper, atol=1e-6)
+    np.testing.assert_allclose(pooled, similarities.pooled, atol=1e-6)
+    low, high = content["low"], content["high"]
+    colours = np.frombuffer(buffers[1], np.uint8).reshape(N, N)
+    expected = np.rint(np.clip((similarities.semantic - low) / (high - low), 0, 1) * 254)
+    np.testing.assert_array_equal(colours, expected)
+    assert content["complete"] is True
+    assert content["null"]["mean"] == pytest.approx(analysis.null("b").mean)
+
+
+def test_aligned_is_sent_before_semantic_is_computed():
+    analysis = make_analysis()
+    view = srsm.RSMView(analysis, layer="a")
+    sent = Sent(view)
+    view._send_everything({})
+    assert view.wait(DEADLINE)
+    first, buffers = sent.of("frame")[0]
+    if not first["complete"]:
+        assert set(np.frombuffer(buffers[1], np.uint8)) == {MISSING}
+    assert sent.of("frame")[-1][0]["complete"]
+    fresh = srsm.RSMView(make_analysis(seed=1), layer="a")
+    fresh.worker.cancel()
+    fresh.wait(DEADLINE)
+    partial = Sent(fresh)
+    fresh._send_partial("a", "cosine")
+    assert partial[0][0]["complete"] is False
+    fresh.close()
+    view.close()
+
+
+def test_a_frame_is_not_sent_twice(rsm_view):
+    sent = Sent(rsm_view)
+    ask(rsm_view, kind="ready")
+    assert rsm_view.wait(DEADLINE)
+    before = len(sent.of("frame"))
+    rsm_view.layer = "c"
+    assert rsm_view.wait(DEADLINE)
+    assert len(sent.of("frame")) == before
+
+
+def test_many_images_send_colours_only_and_answer_hovers(monkeypatch):
+    from semrsm_widgets.views import rsm_view as module
+
+    monkeypatch.setattr(module, "EXACT_IMAGES", 3)
+    monkeypatch.setattr(module, "AHEAD_BYTES", 10)
+    analysis = make_analysis()
+    view = srsm.RSMView(analysis, layer="a")
+    sent = Sent(view)
+    ask(view, kind="ready")
+    assert view.wait(DEADLINE)
+    ((content, buffers),) = [f for f in sent.of("frame") if f[0]["complete"]]  # the shown layer and kernel alone
+    assert (content["layer"], len(buffers)) == ("a", 2)
+    assert sent.of("setup")[0][1] == []
+    ask(view, kind="value", i=1, j=4)
+    ((value, thumbnails),) = sent.of("value")
+    assert value["values"][1] == pytest.approx(analysis.rsm("a")[1, 4])
+    assert len(thumbnails) == 2
+    view.close()
+
+
+def test_a_long_job_waits_for_start_and_pairs_still_open():
+    analysis = make_analysis()
+    view = srsm.RSMView(analysis, layer="a", patience=1e-9)
+    sent = Sent(view)
+    deadline = time.monotonic() + DEADLINE
+    while view._status.get("state") != "waiting" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert view._status["state"] == "waiting"
+    assert "pairs to match" in view._status["text"]
+    assert not analysis.has("a")
+    assert analysis.matches("a", 0, 1).semantic > 0
+    ask(view, kind="start")
+    assert view.wait(DEADLINE)
+    assert analysis.has("a")
+    assert [f for f in sent.of("frame") if f[0]["complete"]]
+    view.close()
+
+
+@pytest.mark.parametrize(
+    ("trait", "value", "text"),
+    [
+        ("layer", "nowhere", "`layer` must be one of 'a', 'b', 'c'; got 'nowhere'"),
+        ("kernel", "linear", "`kernel` must be one of"),
+        ("pair", (0, N), "from 0 to 5"),
+        ("pair", (-1, 0), "from 0 to 5"),
+    ],
+)
+def test_a_wrong_trait_raises_and_keeps_the_old_value(rsm_view, trait, value, text):
+    before = getattr(rsm_view, trait)
+    with pytest.raises(traitlets.TraitError, match=text):
+        setattr(rsm_view, trait, value)
+    assert getattr(rsm_view, trait) == before
+
+
+def test_a_view_wants_an_analysis():
+    with pytest.raises(TypeError, match="`analysis` must be an Analysis"):
+        srsm.RSMView("photos/")
+
+
+def test_cancel_is_shown_and_resume_goes_on():
+    import threading
+
+    entered, go = threading.Event(), threading.Event()
+
+    def slow(x, y):
+        entered.set()
+        go.wait(DEADLINE)
+        return srsm.Exact()(x, y)
+
+    analysis = make_analysis(matcher=slow, layers=("a",))
+    view = srsm.RSMView(analysis)
+    assert entered.wait(DEADLINE)
+    ask(view, kind="cancel")
+    go.set()
+    assert view.wait(DEADLINE)
+    assert view._status["state"] == "cancelled"
+    assert not analysis.has("a")
+    ask(view, kind="resume")
+    assert view.wait(DEADLINE)
+    assert view._status["state"] == "ready"
+    assert analysis.has("a")
+    view.close()
+
+
+def test_an_error_in_the_worker_is_shown_with_its_traceback():
+    def broken(x, y):
+        raise RuntimeError("no partner to be had")
+
+    view = srsm.RSMView(make_analysis(matcher=broken))
+    assert view.wait(DEADLINE)
+    assert view._status["state"] == "error"
+    assert "no partner to be had" in view._status["text"]
+    assert "Traceback" in view.last_error
+    view.close()
+
+
+def test_an_error_in_a_callback_is_shown_too(rsm_view):
+    ask(rsm_view, kind="value", i=0, j=99)
+    assert rsm_view._status["state"] == "error"
+    assert "from 0 to 5" in rsm_view._status["text"]
+
+
+def test_unknown_messages_are_ignored(rsm_view):
+    ask(rsm_view, kind="__init__")
+    ask(rsm_view, kind=None)
+    assert rsm_view.last_error == ""
+
+
+def test_bokehjs_comes_when_asked(rsm_view):
+    sent = Sent(rsm_view)
+    ask(rsm_view, kind="bokehjs")
+    ((_, buffers),) = sent.of("bokehjs")
+    assert buffers[0] == bokehjs()
+    assert len(buffers[0]) > 500_000
+
+
+def test_closing_ends_the_thread(analysis):
+    view = srsm.RSMView(analysis)
+    assert view.wait(DEADLINE)
+    thread = view.worker._thread
+    view.close()
+    thread.join(DEADLINE)
+    assert not thread.is_alive()
+
+
+# -- PairView ----------------------------------------------------------------------------------------------------
+
+
+def test_a_pair_sends_pictures_then_matches_then_the_null(pair_view, analysis):
+    sent = Sent(pair_view)
+    ask(pair_view, kind="ready")
+    assert pair_view.wait(DEADLINE)
+    assert [content["kind"] for content, _ in sent] == ["pictures", "matches", "matches"]
+    content, buffers = sent.of("matches")[-1]
+    matches = analysis.matches("b", 0, 3)
+    np.testing.assert_array_equal(np.frombuffer(buffers[0], np.int32), matches.permutation)
+    np.testing.assert_array_equal(np.frombuffer(buffers[1], np.int32), matches.inverse)
+    np.testing.assert_allclose(np.frombuffer(buffers[3], np.float32), matches.contribution, atol=1e-7)
+    assert sent.of("matches")[0][0]["null"] is None
+    assert content["null"]["mean"] == pytest.approx(analysis.null("b").mean)
+    assert content["semantic"] == pytest.approx(matches.semantic)
+    assert content["grid"] == GRID
+
+
+def test_a_new_pair_and_a_new_layer_are_sent(pair_view):
+    sent = Sent(pair_view)
+    pair_view.pair = (2, 5)
+    assert pair_view.wait(DEADLINE)
+    assert sent.of("matches")[-1][0]["pair"] == [2, 5]
+    pair_view.layer = "c"
+    assert pair_view.wait(DEADLINE)
+    assert sent.of("matches")[-1][0]["layer"] == "c"
+
+
+def test_tokens_without_places_are_sent_without_a_grid():
+    view = srsm.PairView(make_analysis(grid=None))
+    sent = Sent(view)
+    ask(view, kind="ready")
+    assert view.wait(DEADLINE)
+    assert sent.of("matches")[-1][0]["grid"] is None
+    assert view._layers[0]["note"] == "No rule applies."
+    assert view.picture() is None
+    view.close()
+
+
+@pytest.mark.parametrize("top_k", [-1, 41])
+def test_top_k_is_bounded(pair_view, top_k):
+    with pytest.raises(traitlets.TraitError, match="0 to 40"):
+        pair_view.top_k = top_k
+
+
+# -- figures and pictures ----------------------------------------------------------------------------------------
+
+
+def test_colour_indices_cover_the_range_and_mark_what_is_missing():
+    indices = colour_indices(np.array([0.0, 0.5, 1.0, 2.0, -1.0, np.nan]), 0.0, 1.0)
+    assert indices.tolist() == [0, 127, 254, 254, 0, MISSING]
+    assert colour_indices(np.array([3.0, 3.0]), 3.0, 3.0).tolist() == [0, 0]
+
+
+def test_the_colour_range_is_shared_and_leaves_the_diagonal_out():
+    aligned = np.array([[1.0, 0.1], [0.1, 1.0]])
+    semantic = np.array([[1.0, 0.6], [0.6, 1.0]])
+    assert colour_range(aligned, semantic) == (0.0, 0.6)
+    assert colour_range(-aligned, semantic) == (-0.1, 0.6)
+    assert colour_range(aligned, np.full((2, 2), np.nan)) == (0.0, 0.1)
+    constant = np.zeros((2, 2))
+    assert colour_range(constant, constant) == (0.0, 1.0)
+
+
+def test_the_palette_has_a_colour_for_every_index_but_the_missing():
+    assert len(PALETTE) == MISSING
+
+
+def test_a_heatmap_item_is_plain_json():
+    import json
+
+    item = heatmap_item("aligned", PALETTE, 4)
+    assert "aligned" in json.dumps(item)
+
+
+def test_a_view_without_a_browser_is_a_picture(rsm_view, pair_view):
+    for view in (rsm_view, pair_view):
+        data, _ = view._repr_mimebundle_()
+        assert data["text/plain"] == repr(view)
+        assert data["image/png"].startswith("iVBOR")
+        assert "application/vnd.jupyter.widget-view+json" in data
+        view.save_images = False
+        assert "image/png" not in view._repr_mimebundle_()[0]
+
+
+def test_the_heatmap_picture_paints_each_cell_in_its_colour():
+    picture = _pictures.heatmaps({"x": np.array([[0, 254], [MISSING, 0]], dtype=np.uint8)}, PALETTE, "title")
+    colours = {picture.getpixel((x, y)) for x in range(24, 324) for y in range(60, 340)}
+    assert tuple(int(PALETTE[0][k : k + 2], 16) for k in (1, 3, 5)) in colours
+    assert tuple(int(PALETTE[254][k : k + 2], 16) for k in (1, 3, 5)) in colours
+    assert (200, 200, 200) in colours
+
+
+def test_rebuilding_an_image_from_itself_gives_it_back():
+    analysis = make_analysis()
+    matches = analysis.matches("a", 2, 2)
+    panel = analysis.images.image(2).resize((400, 300))
+    rebuilt = _pictures.rebuild(matches, panel, (0, 0, 400, 300))
+    expected = np.asarray(panel.resize(rebuilt.size), dtype=float)
+    assert np.abs(np.asarray(rebuilt, dtype=float) - expected).mean() < 12
+
+
+def test_guarded_methods_never_raise():
+    class Broken(View):
+        _esm = "export default {}"
+
+        def fail(self, change):
+            raise KeyError("nothing there")
+
+    view = Broken()
+    guarded_method(view, "fail")(None)
+    assert view._status["state"] == "error"
+    assert "nothing there" in view.last_error
+    view.close()
