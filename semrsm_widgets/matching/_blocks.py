@@ -30,6 +30,7 @@ Progress = Callable[[int, int], None]
 COLUMN_MULTIPLE = 16  # the auction reads rows in whole vectors of 16
 _BLOCK_BYTES = 2**25  # of affinities at a time: large enough to share out, small enough to stay near the cache
 _BATCH_BYTES = 2**28
+_PREPARED_PART = 16  # a side whose tokens take no more than this part of the budget is made ready at once
 _TASKS_PER_THREAD = 4
 _POLL_SECONDS = 0.1
 
@@ -212,12 +213,12 @@ def match_sets(matcher: AffinityMatcher, job: Job) -> Products:
         todo = f"Pass memory={need}, or pool the tokens to a smaller grid: extract(..., max_grid=...)."
         raise ValueError(message("memory", expected, f"{job.memory} bytes", todo))
     buffer = torch.empty(tall * x.size * wide * width, dtype=matcher.dtype, device=x.values.device)
+    lefts, rights = _prepared(x, matcher, x.size, job), _prepared(y, matcher, width, job)
     done = 0
     with Pool(matcher.workers, lambda part: job.tick(done + part)) as pool:
         for rows, columns in _blocks(len(x), len(y), tall, wide, job.symmetric):
             i, j = (side.ravel() for side in np.meshgrid(rows, columns, indexing="ij"))
-            left = x.block(rows, matcher.dtype, x.size).flatten(0, 1)
-            right = y.block(columns, matcher.dtype, width).flatten(0, 1)
+            left, right = lefts(rows).flatten(0, 1), rights(columns).flatten(0, 1)
             shape = (len(left), len(right))
             product = torch.mm(left, right.T, out=buffer[: shape[0] * shape[1]].view(shape))
             starts = ((i - rows[0]) * x.size * shape[1] + (j - columns[0]) * width).astype(np.int64)
@@ -231,6 +232,14 @@ def match_sets(matcher: AffinityMatcher, job: Job) -> Products:
             fallbacks += answer.fallbacks
             done += len(i)
     return Products(products, upper_bound, fallbacks)
+
+
+def _prepared(tokens: TokenSet, matcher: AffinityMatcher, rows: int, job: Job) -> Callable[[Any], torch.Tensor]:
+    """Return a function of consecutive images that gives their scaled tokens, made ready once if memory allows."""
+    if len(tokens) * rows * tokens.values.shape[2] * matcher.dtype.itemsize > job.memory // _PREPARED_PART:
+        return lambda images: tokens.block(images, matcher.dtype, rows)
+    ready = tokens.block(np.arange(len(tokens)), matcher.dtype, rows)
+    return lambda images: ready[images[0] : images[-1] + 1]
 
 
 def match_batches(matcher: Callable[[Any, Any], Assignment], job: Job) -> Products:
@@ -272,8 +281,9 @@ def block_shape(matcher: AffinityMatcher, job: Job) -> tuple[int, int, int]:
     fixed = matcher.workers * square if rows != job.y.size else 0  # rectangles are copied into squares
     each = affinity + 3 * (rows + width) * channels * item  # tokens are cast and scaled on their way
     wanted = max(_BLOCK_BYTES // affinity, matcher.workers * _TASKS_PER_THREAD // 2)
-    pairs = max(1, min(wanted, (job.memory - fixed) // each))
-    limit = max(1, len(job.x) // 8) if job.symmetric else len(job.x)  # a symmetric block wastes a triangle of its side
+    pairs = max(1, min(wanted, (job.memory - job.memory // 4 - fixed) // each))
+    # A symmetric block wastes a triangle of its side, which matters more than the calls it saves once there are many.
+    limit = max(len(job.x) // 8, min(4, len(job.x))) if job.symmetric else len(job.x)
     tall = max(1, min(limit, isqrt(max(1, pairs // 2))))
     wide = max(1, min(len(job.y), pairs // tall))
     wide -= wide % 2 == 0  # an odd count keeps rows off power-of-two strides, which would share cache sets
