@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from semrsm_widgets.matching import Assignment, Auction, Exact, Identity, affinity, dual_bound
     from semrsm_widgets.models import VisionModel, load_model
     from semrsm_widgets.rsm import (
+        Estimate,
         MatchedGram,
         aligned_rsm,
         cosine,
+        estimate,
         inner_product,
         matched_gram,
         pooled_rsm,
@@ -35,6 +37,7 @@ __all__ = [
     "Analysis",
     "Assignment",
     "Auction",
+    "Estimate",
     "Exact",
     "Explorer",
     "Identity",
@@ -53,6 +56,7 @@ __all__ = [
     "cosine",
     "demo_images",
     "dual_bound",
+    "estimate",
     "explore",
     "extract",
     "inner_product",
@@ -75,9 +79,11 @@ _MODULES = {
     "matching": ("Assignment", "Auction", "Exact", "Identity", "affinity", "dual_bound"),
     "models": ("VisionModel", "load_model"),
     "rsm": (
+        "Estimate",
         "MatchedGram",
         "aligned_rsm",
         "cosine",
+        "estimate",
         "inner_product",
         "matched_gram",
         "pooled_rsm",

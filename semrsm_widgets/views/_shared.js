@@ -19,6 +19,9 @@ function svg(tag, attributes = {}) {
   return node;
 }
 
+// Arrow keys are the notebook's in command mode (they fold headings): Lumino leaves them to elements marked so.
+const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
+
 const MINUS = "\u2212";
 
 // Similarities have no natural unit: three significant places around 1, fewer digits for large inner products.
@@ -86,7 +89,7 @@ function listeners(model) {
 function segmented(label, options, value, onChange) {
   const name = `srsm-${Math.random().toString(36).slice(2)}`;
   const inputs = new Map();
-  const root = h("span", { class: "srsm-segmented", role: "radiogroup", "aria-label": label });
+  const root = h("span", { class: "srsm-segmented", role: "radiogroup", "aria-label": label, ...OWN_KEYS });
   for (const [key, words] of options) {
     const input = h("input", { type: "radio", name, value: key, onchange: () => onChange(key) });
     input.checked = key === value;
@@ -100,7 +103,7 @@ function segmented(label, options, value, onChange) {
 function layerSlider(layers, onChange) {
   const last = layers.length - 1;
   const words = h("output", { class: "srsm-layer" });
-  const input = h("input", { type: "range", min: 0, max: last, step: 1, class: "srsm-slider", "aria-label": "layer" });
+  const input = h("input", { type: "range", min: 0, max: last, step: 1, class: "srsm-slider", "aria-label": "layer", ...OWN_KEYS });
   const step = (by) => { move(Number(input.value) + by); };
   const move = (k) => { input.value = Math.min(last, Math.max(0, k)); change(); };
   const describe = () => {

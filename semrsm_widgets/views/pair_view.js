@@ -59,7 +59,7 @@ function pairView(model, el) {
   const overlay = svg("svg", { class: "srsm-overlay", "aria-hidden": "true" });
   const stage = h("div", { class: "srsm-stage" }, sides[0].root, sides[1].root, overlay);
   const layer = layerSlider(layers, (name) => set("layer", name));
-  const topK = h("input", { type: "range", class: "srsm-slider", min: 0, max: model.get("_most_lines"), step: 1, "aria-label": "strongest matches shown" });
+  const topK = h("input", { type: "range", class: "srsm-slider", min: 0, max: model.get("_most_lines"), step: 1, "aria-label": "strongest matches shown", ...OWN_KEYS });
   const topWords = h("output", { class: "srsm-layer" });
   topK.addEventListener("input", () => set("top_k", Number(topK.value)));
   const line = h("p", { class: "srsm-token-line", "aria-live": "polite" });
@@ -262,7 +262,7 @@ function imagePanel(letter, images, onChoose) {
   choose.addEventListener("change", () => onChoose(Number(choose.value)));
   const picture = h("img", { alt: "", draggable: "false" });
   const shades = [0, 1, 2, 3].map(() => h("div", { class: "srsm-shade" }));
-  const frame = h("div", { class: "srsm-picture", tabindex: 0, role: "img" }, picture, ...shades);
+  const frame = h("div", { class: "srsm-picture", tabindex: 0, role: "img", ...OWN_KEYS }, picture, ...shades);
   const root = h("figure", { class: "srsm-side" }, h("figcaption", {}, h("span", { class: "srsm-letter" }, letter), choose), frame);
   let box = [0, 0, 1, 1];
   let offset = { left: 0, top: 0, width: 0, height: 0 };
@@ -375,7 +375,7 @@ function pairSummary() {
   const bars = h("span", { class: "srsm-split", "aria-hidden": "true" });
   const root = h("p", { class: "srsm-summary" },
     h("span", {}, "aligned ", aligned), h("span", { class: "srsm-arrow" }, "→"), h("span", { class: "srsm-strong" }, "semantic ", semantic), aside,
-    h("span", { class: "srsm-equals" }, "="), h("span", {}, "pooled part ", pooledPart), h("span", {}, "+ matched part ", matchedPart), bars);
+    h("span", {}, h("span", { class: "srsm-equals" }, "= "), "pooled part ", pooledPart, " + matched part ", matchedPart, " ", bars));
   return {
     root,
     show(matches) {

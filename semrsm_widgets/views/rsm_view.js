@@ -160,7 +160,7 @@ function heatmapPanel(name, title, words, size) {
   const veil = h("div", { class: "srsm-veil" });
   const cursor = h("div", { class: "srsm-cell srsm-cursor", hidden: true });
   const chosen = h("div", { class: "srsm-cell srsm-chosen", hidden: true });
-  const surface = h("div", { class: "srsm-surface", tabindex: 0, role: "img" }, canvas, veil, chosen, cursor);
+  const surface = h("div", { class: "srsm-surface", tabindex: 0, role: "img", ...OWN_KEYS }, canvas, veil, chosen, cursor);
   const top = h("div", { class: "srsm-axis srsm-axis-top", "aria-hidden": "true" });
   const left = h("div", { class: "srsm-axis srsm-axis-left", "aria-hidden": "true" });
   const root = h("figure", { class: "srsm-map", "data-map": name },

@@ -1,0 +1,227 @@
+"""The explorer as a person uses it: the quickstart in a real JupyterLab, by mouse and by keyboard."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+import semrsm_widgets as srsm
+from semrsm_widgets.views.rsm_view import PALETTE, colour_range
+
+QUICKSTART = Path(__file__).parents[2] / "notebooks" / "01_quickstart.ipynb"
+COMPLETE = ".srsm-rsm[data-complete='true']"
+
+expect.set_options(timeout=60_000)  # the kernel imports torch, the machine may be slow
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    """What the quickstart shows, computed here by the same public calls."""
+    images = srsm.demo_images(crops=2, overlap=0.5, seed=0)
+    model = srsm.load_model()
+    return srsm.Analysis(images, srsm.extract(model, images, ["blocks.4", "blocks.5"], max_grid=16), model=model)
+
+
+def show(lab_page, *cells):
+    """Run cells in a new notebook, the last of which shows an explorer, and wait for its RSM."""
+    lab_page.open_and_run(lab_page.lab.write_notebook("explorer.ipynb", ["import semrsm_widgets as srsm", *cells]))
+    lab_page.page.wait_for_selector(COMPLETE)
+
+
+def cell_position(page, row, column, size, panel=1):
+    """Return the surface of a heatmap and the position of a cell on it."""
+    surface = page.locator(".srsm-surface").nth(panel)
+    box = surface.bounding_box()
+    return surface, {"x": box["width"] * (column + 0.5) / size, "y": box["height"] * (row + 0.5) / size}
+
+
+def painted(page, tmp_path, panel, size):
+    """Return the colours on screen at the centres of all cells of a heatmap, (N, N, 3)."""
+    path = tmp_path / f"panel-{panel}.png"
+    page.locator(".srsm-surface").nth(panel).screenshot(path=path)
+    picture = Image.open(path).convert("RGB")
+    at = lambda k, length: int(length * (k + 0.5) / size)  # noqa: E731
+    return np.array(
+        [[picture.getpixel((at(c, picture.width), at(r, picture.height))) for c in range(size)] for r in range(size)],
+        dtype=float,
+    )
+
+
+def colours(matrix, low, high):
+    """Return the palette's colours of a matrix, (N, N, 3)."""
+    table = np.array([[int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in PALETTE], dtype=float)
+    return table[np.rint(np.clip((matrix - low) / (high - low), 0, 1) * 254).astype(int)]
+
+
+def test_the_quickstart_shows_what_the_core_computes(lab_page, analysis, tmp_path):
+    lab_page.open_and_run(lab_page.lab.copy_in(QUICKSTART))
+    page = lab_page.page
+    rsm, pair = page.locator(".srsm-rsm"), page.locator(".srsm-pair")
+    page.wait_for_selector(COMPLETE)
+    expect(rsm).to_have_attribute("data-layer", "blocks.4")
+    expect(page.locator(".srsm-explorer")).to_have_attribute("data-state", "ready")
+
+    # the heatmaps hold the core's numbers in the core's order, first image on top
+    similarities = analysis.similarities("blocks.4")
+    low, high = colour_range(similarities.aligned, similarities.semantic)
+    page.mouse.move(0, 0)
+    for panel, matrix in enumerate((similarities.aligned, similarities.semantic)):
+        difference = np.abs(painted(page, tmp_path, panel, 16) - colours(matrix, low, high)).max(2)
+        assert (difference < 8).mean() > 0.98  # all but the outlined cell
+
+    # a cell names both images and its values, with the certificate
+    surface, position = cell_position(page, 2, 10, 16)
+    surface.hover(position=position)
+    card = page.locator(".srsm-card")
+    expect(card).to_contain_text(analysis.images.ids[2])
+    expect(card).to_contain_text(analysis.images.ids[10])
+    expect(card).to_contain_text(f"{similarities.semantic[2, 10]:.2f}")
+    expect(card).to_contain_text("certified")
+    expect(rsm).to_have_attribute("data-cell", "2,10")
+
+    # a click opens its two images
+    surface.click(position=position)
+    expect(pair).to_have_attribute("data-matched", "2,10")
+    assert float(pair.get_attribute("data-semantic")) == pytest.approx(similarities.semantic[2, 10], abs=2e-4)
+    expect(page.locator(".srsm-choose").first).to_have_value("2")
+
+    # the slider, by keyboard: the layer changes in the heatmaps and in the pair
+    page.locator(".srsm-slider").first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(rsm).to_have_attribute("data-layer", "blocks.5")
+    expect(pair).to_have_attribute("data-layer", "blocks.5")
+    page.mouse.move(0, 0)
+    similarities = analysis.similarities("blocks.5")
+    low, high = colour_range(similarities.aligned, similarities.semantic)
+    difference = np.abs(painted(page, tmp_path, 1, 16) - colours(similarities.semantic, low, high)).max(2)
+    assert (difference < 8).mean() > 0.98
+
+    # the kernel
+    page.get_by_role("radio", name="RBF").check()
+    expect(rsm).to_have_attribute("data-kernel", "RBF")
+    lab_page.screenshot("quickstart-light")
+    lab_page.set_theme("dark")
+    lab_page.screenshot("quickstart-dark")
+
+
+def test_a_patch_shows_its_partner_by_mouse_and_by_keyboard(lab_page, analysis):
+    show(lab_page, "srsm.explore(layer='blocks.4', layers=['blocks.4', 'blocks.5'])")
+    page = lab_page.page
+    pair = page.locator(".srsm-pair")
+    expect(pair).to_have_attribute("data-null", re.compile(r"0\.\d+"))
+    matches = analysis.matches("blocks.4", 0, 1)
+    grid = matches.grid
+
+    # where token (row 6, column 8) lies in image A: the model sees the centre of it, .875 of each side
+    image = page.locator(".srsm-picture").first
+    box = image.bounding_box()
+    at = lambda k, length, count: length * (0.0625 + 0.875 * (k + 0.5) / count)  # noqa: E731
+    position = {"x": at(8, box["width"], grid[1]), "y": at(6, box["height"], grid[0])}
+    token = 6 * grid[1] + 8
+    image.hover(position=position)
+    expect(pair).to_have_attribute("data-token", str(token))
+    partner = int(matches.permutation[token])
+    expect(pair).to_have_attribute("data-partner", str(partner))
+    line = page.locator(".srsm-token-line")
+    expect(line).to_contain_text(f"A 6,8 → B {partner // grid[1]},{partner % grid[1]}")
+    expect(line).to_contain_text(f"cosine {matches.token_cosine[token]:.2f}".replace("-", "−"))
+
+    # pointing at the partner in B finds the same pair
+    other = page.locator(".srsm-picture").nth(1)
+    row, column = divmod(partner, grid[1])
+    other.hover(position={"x": at(column, box["width"], grid[1]), "y": at(row, box["height"], grid[0])})
+    expect(pair).to_have_attribute("data-token", str(token))
+
+    # a click pins it, arrow keys move from there, Escape frees
+    image.click(position=position)
+    page.mouse.move(0, 0)
+    expect(line).to_contain_text("pinned")
+    image.focus()
+    page.keyboard.press("ArrowRight")
+    expect(pair).to_have_attribute("data-token", str(token + 1))
+    page.keyboard.press("ArrowDown")
+    expect(pair).to_have_attribute("data-token", str(token + 1 + grid[1]))
+    page.keyboard.press("Escape")
+    expect(pair).to_have_attribute("data-token", "-1")
+
+    # the strongest matches are those of the core, and as many as the slider says
+    expect(page.locator(".srsm-tops rect.srsm-colour")).to_have_count(40)  # 20 matches, in A and in B
+    page.get_by_label("strongest matches shown").focus()
+    page.keyboard.press("Home")
+    expect(page.locator(".srsm-tops rect")).to_have_count(0)
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".srsm-tops rect.srsm-colour")).to_have_count(2)
+
+    # arrow keys on a heatmap read cells, Enter opens one
+    page.locator(".srsm-surface").first.focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(page.locator(".srsm-rsm")).to_have_attribute("data-cell", "2,2")
+    label = page.locator(".srsm-surface").first.get_attribute("aria-label")
+    assert analysis.images.ids[2] in label
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(pair).to_have_attribute("data-matched", "2,3")
+
+
+def test_python_and_the_page_agree_and_a_second_view_shows_the_same(lab_page):
+    show(
+        lab_page,
+        "explorer = srsm.explore(layers=['blocks.4', 'blocks.5', 'blocks.6'])\nexplorer",
+        "assert explorer.wait(60)\nexplorer.layer, explorer.pair = 'blocks.6', (4, 5)",
+        "explorer",
+    )
+    page = lab_page.page
+    for k in range(2):
+        expect(page.locator(".srsm-rsm").nth(k)).to_have_attribute("data-layer", "blocks.6")
+        expect(page.locator(".srsm-pair").nth(k)).to_have_attribute("data-matched", "4,5")
+    page.locator(".srsm-step").first.click()  # the previous layer, in the first view
+    for k in range(2):
+        expect(page.locator(".srsm-rsm").nth(k)).to_have_attribute("data-layer", "blocks.5")
+
+
+def test_a_long_computation_waits_for_start(lab_page):
+    lab_page.open_and_run(
+        lab_page.lab.write_notebook(
+            "slow.ipynb", ["import semrsm_widgets as srsm", "srsm.explore(layers=['blocks.6'], patience=1e-6)"]
+        )
+    )
+    page = lab_page.page
+    header = page.locator(".srsm-explorer")
+    for _ in range(3):  # the model's time and the matching's are asked for one after the other, at most once each
+        if page.locator(COMPLETE).count():
+            break
+        expect(header).to_have_attribute("data-state", re.compile("waiting|ready"))
+        if header.get_attribute("data-state") == "waiting":
+            expect(header).to_contain_text("Start")
+            header.get_by_role("button", name="Start").click()
+            expect(header).not_to_have_attribute("data-state", "waiting")
+    page.wait_for_selector(COMPLETE)
+
+
+def test_errors_are_on_screen_and_names_are_shown_as_text(lab_page):
+    name = "<img src=x onerror=alert(1)>"
+    lab_page.open_and_run(
+        lab_page.lab.write_notebook(
+            "errors.ipynb",
+            [
+                "import numpy as np, semrsm_widgets as srsm\n"
+                "noise = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), dtype=np.uint8)\n"
+                f"images = srsm.load_images([(picture, {name!r}) for picture in noise])",
+                "srsm.explore(images=images, layers='blocks.99')",
+                "srsm.explore(images=images, layers=['blocks.5', 'blocks.6'])",
+            ],
+        )
+    )
+    page = lab_page.page
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("blocks.99")
+    expect(alert).to_contain_text("blocks.")  # the nearest names
+    page.wait_for_selector(COMPLETE)
+    assert name in page.locator(".srsm-card-pair figcaption").first.get_attribute("title")
+    assert page.locator("img[src='x']").count() == 0
