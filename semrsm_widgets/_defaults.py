@@ -34,8 +34,13 @@ class Outline:
         """Return layer names, ever finer: the model's parts, then their parts, down to single blocks."""
         paths = self._parts("")
         levels = [self._names(paths)]
+        opened: set[str] = set()  # a stage that stands for its own last block must not be opened again
         while True:
-            finer = [part for path in paths for part in (self._expanded(path) or [path])]
+            finer: list[str] = []
+            for path in paths:
+                blocks = [] if path in opened else self._expanded(path)
+                opened.add(path)
+                finer += blocks or [path]
             if finer == paths:
                 return levels
             paths = finer

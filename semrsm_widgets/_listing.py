@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
 from typing import Any, overload
 
 from ._check import check_int, message, suggest
@@ -143,7 +142,8 @@ class LayerTable(Sequence[LayerRow]):
         return tuple(row for row in self.rows if row.name in chosen)
 
     def _evenly(self, count: int) -> list[str]:
-        level = next((level for level in self.levels if len(level) >= count), max(self.levels, key=len))
+        enough = max(count, FEWEST_DEFAULTS)
+        level = next((level for level in self.levels if len(level) >= enough), max(self.levels, key=len))
         todo = "Name layers or use a glob to take others as well."
         check_int("layers", count, minimum=1, maximum=max(len(level), 1), todo=todo)
         last = len(level) - 1
@@ -237,17 +237,17 @@ def _glob(pattern: str) -> re.Pattern[str]:
 
 
 def thinned(names: Sequence[str], grids: Sequence[Any]) -> list[str]:
-    """Return at most MOST_DEFAULTS of the names: first, last, the last of each grid, then the widest gaps' middles."""
+    """Return at most MOST_DEFAULTS of the names: evenly spaced, with the first, the last and the last of each grid."""
     count = len(names)
     if count <= MOST_DEFAULTS:
         return list(names)
     if count == MOST_DEFAULTS + 1:  # twelve blocks after a patch embedding: all the blocks
         return list(names[1:])
-    kept = {0, count - 1, *(i for i in range(count - 1) if grids[i] != grids[i + 1])}
-    while len(kept) > MOST_DEFAULTS:  # more grid sizes than places: drop from the shallow end, keep the very first
-        kept.remove(sorted(kept)[1])
-    while len(kept) < MOST_DEFAULTS:
-        order = sorted(kept)
-        low, high = max(pairwise(order), key=lambda gap: (gap[1] - gap[0], gap[0]))
-        kept.add((low + high) // 2)
+    wanted = {0, count - 1, *(i for i in range(count - 1) if grids[i] != grids[i + 1])}
+    while len(wanted) > MOST_DEFAULTS:  # more grids than places: the shallow ones give way, but for the very first
+        wanted.remove(sorted(wanted)[1])
+    kept = {round(k * (count - 1) / (MOST_DEFAULTS - 1)) for k in range(MOST_DEFAULTS)}
+    for i in sorted(wanted - kept):
+        kept.remove(min(kept - wanted, key=lambda j: abs(i - j)))
+        kept.add(i)
     return [names[i] for i in sorted(kept)]

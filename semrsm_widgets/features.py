@@ -330,13 +330,14 @@ def _declared(module: nn.Module, input_shape: tuple[int, ...], outputs: Sequence
         # A convolution of the image with kernel = stride cuts it into patches.
         if isinstance(part, nn.Conv2d) and part.in_channels == input_shape[0] and part.kernel_size == part.stride:
             grids.add((output.shape[2], output.shape[3]))
+    seen = bool(grids)  # what this forward shows is surer than an attribute, which may be of another input size
     prefix = None
     for part in parts.values():
         count = getattr(part, "num_prefix_tokens", None)
         if isinstance(count, int):
             prefix = count if prefix is None else prefix
         grid = getattr(part, "grid_size", None)
-        if isinstance(grid, tuple) and len(grid) == 2 and not getattr(part, "dynamic_img_pad", False):
+        if not seen and isinstance(grid, tuple) and len(grid) == 2:
             grids.add((int(grid[0]), int(grid[1])))
     listed = getattr(module, "feature_info", None) or []
     features = {

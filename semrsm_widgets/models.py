@@ -148,12 +148,11 @@ def load_model(name: str | None = None, *, pretrained: bool = True) -> VisionMod
 
     if ":" not in name:  # names such as "hf-hub:user/model" are resolved by timm over the network
         if not timm.is_model(name):
-            bare, _, tag = name.partition(".")
-            known = timm.list_pretrained(f"{bare}.*") if tag and timm.is_model(bare) else timm.list_models()
-            raise ValueError(message("name", "a model that timm knows", name, suggest(name, known)))
+            raise ValueError(message("name", "a model that timm knows", repr(name), suggest(name, timm.list_models())))
         if pretrained and not timm.is_model_pretrained(name):
-            todo = "pretrained=False gives random weights."
-            raise ValueError(message("name", "a model with trained weights in timm", f"{name!r}", todo))
+            tagged = timm.list_pretrained(f"{name.partition('.')[0]}.*")
+            todo = suggest(name, tagged) if tagged else "pretrained=False gives random weights."
+            raise ValueError(message("name", "a model with trained weights in timm", repr(name), todo))
     module = _create_pretrained(name) if pretrained else timm.create_model(name)
     config = getattr(module, "pretrained_cfg", {})
     source = config.get("hf_hub_id") or config.get("url") or "timm" if pretrained else "random"
