@@ -49,7 +49,10 @@ def as_found(module: nn.Module, device: torch.device | str | None = None) -> Ite
     flags = [(part, part.training) for part in module.modules()]
     homes = {t.device for t in (*module.parameters(), *module.buffers())}
     home = next(iter(homes), torch.device("cpu"))
-    target = torch.device(device) if device is not None else home
+    try:
+        target = torch.device(device) if device is not None else home
+    except RuntimeError:
+        raise ValueError(message("device", "None or a torch device such as 'cpu' or 'cuda'", repr(device))) from None
     if device is not None and len(homes) > 1:
         todo = "Leave `device` out: the model is spread over several devices."
         raise ValueError(message("device", "None for this model", str(device), todo))

@@ -226,11 +226,11 @@ def assert_as_found(module: nn.Module, before: tuple) -> None:
 
 
 def test_a_model_in_training_mode_is_run_in_eval_mode_and_left_as_found(net):
+    state = torch.random.get_rng_state()
     evaluated = extract(VisionModel(net.module.eval(), SQUARE), IMAGES, "norm")["norm"].values
     net.module.train()
     net.module.norm.eval()  # a mixture, as when fine-tuning with frozen batch norm
     before = snapshot(net.module)
-    state = torch.random.get_rng_state()
     again = extract(net, IMAGES, "norm")["norm"].values
     layers(net)
     assert torch.equal(again, evaluated)
@@ -275,6 +275,24 @@ def test_no_hook_is_left_after_an_error_in_the_model_and_the_error_says_on_what(
         extract(VisionModel(module, SQUARE), IMAGES, "conv", batch_size=2)
     assert "batch of shape (2, 3, 32, 32)" in caught.value.__notes__[0]
     assert_as_found(module, before)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_model_goes_back_to_where_it_was(net):
+    base = extract(net, IMAGES, "body")["body"].values
+    got = extract(net, IMAGES, "body", device="cuda")["body"].values
+    torch.testing.assert_close(got, base, atol=1e-3, rtol=1e-3)
+    assert {p.device.type for p in net.module.parameters()} == {"cpu"}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_device_that_is_not_there_leaves_the_model_as_found(net):
+    net.module.train()
+    before = snapshot(net.module)
+    with pytest.raises((RuntimeError, AssertionError)):
+        extract(net, IMAGES, "body", device="cuda")
+    assert_as_found(net.module, before)
 
 
 def test_progress_counts_images(net):
@@ -533,6 +551,7 @@ def test_transforms_to_different_sizes_name_the_image(net):
         ({"batch_size": 2.0}, TypeError),
         ({"max_grid": 0}, ValueError),
         ({"dtype": torch.int8}, TypeError),
+        ({"device": "gpu"}, ValueError),
         ({"dtype": "float16"}, TypeError),
     ],
 )
