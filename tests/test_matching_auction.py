@@ -10,11 +10,22 @@ from hypothesis import strategies as st
 from matchers import norms, optima, tokens
 from numba import njit
 
-from semrsm_widgets.matching import Auction, Fallbacks, _auction_cpu, _engine, _simd, affinity, auction, dual_bound
-from semrsm_widgets.matching._blocks import Pool
+from semrsm_widgets.matching import (
+    Auction,
+    Fallbacks,
+    _auction_cpu,
+    _auction_cpu_lists,
+    _engine,
+    _simd,
+    affinity,
+    auction,
+    dual_bound,
+)
+from semrsm_widgets.matching._blocks import Affinities, Pool
 
 few = settings(deadline=None, max_examples=40)
 dtypes = st.sampled_from([np.float32, np.float64])
+FLOAT32 = _engine.Kind(np.dtype(np.float32), np.dtype(np.float32), False)
 
 
 @njit
@@ -45,12 +56,43 @@ def test_vector_and_plain_scan_agree_with_sorting(seed, columns, start, dtype, t
 
 
 @few
-@given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 40), dtype=dtypes)
-def test_compiled_bound_is_the_dual_bound(seed, size, dtype):
+@given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 40), fewer=st.integers(0, 5), dtype=dtypes)
+def test_compiled_bound_is_the_dual_bound(seed, size, fewer, dtype):
     rng = np.random.default_rng(seed)
-    a, price = rng.normal(size=(size, size)).astype(dtype), rng.random(size).astype(dtype)
-    compiled = _auction_cpu._upper_bound(a.reshape(-1), 0, size, price, size)
+    rows = max(1, size - fewer)
+    a, price = rng.normal(size=(rows, size)).astype(dtype), rng.random(size).astype(dtype)
+    compiled = _auction_cpu._upper_bound(a.reshape(-1), np.zeros(size, dtype), 0, size, rows, price, size)
     assert compiled == pytest.approx(float(dual_bound(a, price)), rel=1e-12)
+
+
+@njit
+def listed(affinity, begin, row, price, lists, simd):
+    return _auction_cpu_lists.best_profit(affinity, begin, row, price, lists, simd)
+
+
+@pytest.mark.parametrize("entry", [np.float32, np.float64])
+@pytest.mark.parametrize("ties", [False, True])
+def test_a_candidate_list_answers_as_the_row_does_while_prices_rise(entry, ties):
+    rng = np.random.default_rng(0)
+    for columns in (40, 500, 2000):
+        width = -(-columns // 16) * 16
+        row = (rng.integers(-3, 3, 2 * width) if ties else rng.normal(size=2 * width)).astype(entry)
+        price = np.full(width, 1e37)
+        price[:columns] = 0
+        lists = _auction_cpu_lists.empty_lists(2, np.float64)
+        lists[2][:] = np.inf
+        made = 0
+        for _ in range(300):
+            bound = lists[2][1]
+            best, second, column = listed(row, width, 1, price, lists, True)
+            profit = row[width:].astype(float) - price
+            assert best == profit.max() == profit[column]
+            assert second >= np.sort(profit)[-2]
+            assert second == np.sort(profit)[-2] or second == lists[2][1]
+            made += bound != lists[2][1]
+            price[column] += (best - second) + 0.01
+            price[rng.integers(0, columns, 3)] += 0.5
+        assert made < 150 or ties
 
 
 @pytest.mark.parametrize("sizes", [(31, 31), (17, 40), (40, 17)])
@@ -58,9 +100,10 @@ def test_plain_kernel_solves_like_the_vector_kernel(sizes, monkeypatch):
     x, y = tokens(0, 4, sizes[0]), tokens(1, 4, sizes[1])
     vector = Auction(gap=1e-6)(x.astype(np.float32), y.astype(np.float32))
     loader = _engine._Loader()
-    loader.get(np.dtype(np.float32))
+    loader.get(FLOAT32)
     loader.simd = "plain"
     monkeypatch.setattr(_engine, "_loader", loader)
+    monkeypatch.setattr(auction, "LISTS_FROM", 10)  # there are none without vectors
     plain = Auction(gap=1e-6)(x.astype(np.float32), y.astype(np.float32))
     assert np.allclose(plain.value, vector.value, rtol=0, atol=1e-6 * norms(x, y).max())
     assert np.all(plain.upper_bound >= vector.value)
@@ -127,7 +170,7 @@ def test_a_stall_in_float32_is_solved_in_float64(monkeypatch):
 
     def stalling(flat, *arguments):
         compiled(flat, *arguments)
-        if flat.dtype == np.float32:
+        if arguments[9].dtype == np.float32:  # the prices
             arguments[-3][:] = _auction_cpu.STALLED
 
     monkeypatch.setattr(loader, "kernel", stalling)
@@ -139,13 +182,11 @@ def test_a_stall_in_float32_is_solved_in_float64(monkeypatch):
 def test_the_kernel_stops_at_the_cancel_flag():
     loader = _engine.kernel_for(np.float32)
     size = 700  # enough bids that the flag, which is looked at every few thousand, is met
-    a = affinity(tokens(0, 1, size, 4), tokens(1, 1, size, 4)).astype(np.float32).reshape(-1)
-    status, bids = np.zeros(1, np.int64), np.zeros(1, np.int64)
+    pair = Affinities.read(affinity(tokens(0, 1, size, 4), tokens(1, 1, size, 4)).astype(np.float32))
     for flag, expected in ((1, _auction_cpu.CANCELLED), (0, _auction_cpu.SOLVED)):
-        loader.kernel(
-            a, np.zeros(1, np.int64), size, size, size, np.full(1, 2800.0), 1e-4, 10**9, np.full(1, flag),
-            np.zeros((1, size), np.int64), np.zeros(1), np.zeros(1), status, bids, loader.flag,
-        )  # fmt: skip
+        *_, status, bids = loader.solve(
+            pair, np.full(1, 2800.0), 1e-4, 10**9, np.full(1, flag), np.dtype(np.float32), slice(0, 1), False
+        )
         assert status[0] == expected
         assert (bids[0] == _auction_cpu.POLL) == bool(flag)
 
@@ -195,10 +236,10 @@ def test_vectors_that_do_not_compile_give_way_to_plain_code(monkeypatch):
     loader = _engine._Loader()
     rehearse = loader._rehearse
 
-    def broken(dtype):
+    def broken(kind):
         if loader.simd == "vector":
             raise NotImplementedError("no such instruction")
-        rehearse(dtype)
+        rehearse(kind)
 
     monkeypatch.setattr(loader, "_rehearse", broken)
     monkeypatch.setattr(_engine, "_loader", loader)
@@ -213,7 +254,7 @@ def test_a_kernel_that_answers_wrongly_is_not_used(monkeypatch):
     loader._load()
     loader.kernel = lambda *arguments: None
     with pytest.warns(RuntimeWarning, match="wrong answer"):
-        assert loader.get(np.dtype(np.float32)) is None
+        assert loader.get(FLOAT32) is None
 
 
 def test_no_writable_cache_folder_is_no_error(monkeypatch):
@@ -231,13 +272,13 @@ def test_a_cache_folder_that_cannot_be_written_is_left_alone(monkeypatch):
     loader._load()
     attempts = []
 
-    def full_disk(dtype):
+    def full_disk(kind):
         attempts.append(loader.cache)
         if len(attempts) == 1:
             raise OSError("No space left on device")
 
     monkeypatch.setattr(loader, "_rehearse", full_disk)
-    assert loader.get(np.dtype(np.float32)) is loader
+    assert loader.get(FLOAT32) is loader
     assert attempts[1] is None
     assert "No space left" in loader.note
 

@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from semrsm_widgets.matching import _simd
-from semrsm_widgets.matching._simd import ROW_MULTIPLE, top2
+from semrsm_widgets.matching import _auction_cpu_lists, _simd
+from semrsm_widgets.matching._auction_cpu_lists import best_profit, empty_lists, forget
+from semrsm_widgets.matching._simd import ROW_MULTIPLE
 
 SOLVED, CAPPED, STALLED, UNCERTIFIED, CANCELLED = range(5)
 """How a pair ended. Stalled: a bid too small for the floating-point type to raise the price."""
@@ -36,7 +37,12 @@ PADDING_PRICE = 1e37
 POLL = 4096  # bids between two looks at the cancel flag and the cap
 
 
-@njit(nogil=True)
+# Compile time is what a first user waits for: no array expressions here that could fail (their error texts alone take
+# seconds to compile), and no errors of division.
+_compiled = njit(nogil=True, error_model="numpy")
+
+
+@_compiled
 def _schedule(gap, mean):
     """Return (first ε, factor, phases) such that the last of the phases runs at exactly LAST_EPS * gap * mean."""
     last = LAST_EPS * gap
@@ -46,9 +52,8 @@ def _schedule(gap, mean):
     return FIRST_EPS * mean, (last / FIRST_EPS) ** (1.0 / steps), steps + 1
 
 
-@njit(
-    nogil=True, fastmath={"nnan", "nsz", "reassoc"}
-)  # lets LLVM vectorise the maximum; entries and prices are finite here
+# fastmath lets LLVM vectorise the maximum; entries and prices are finite here
+@njit(nogil=True, error_model="numpy", fastmath={"nnan", "nsz", "reassoc"})
 def _best_float64(affinity, start, price, n):
     best = -np.inf
     for j in range(n):
@@ -56,34 +61,43 @@ def _best_float64(affinity, start, price, n):
     return best
 
 
-@njit(nogil=True)
-def _upper_bound(affinity, start, stride, price, n):
-    """Return the dual bound of `price` in float64: no one-to-one matching of the n rows is worth more."""
+@_compiled
+def _upper_bound(affinity, zeros, start, stride, rows, price, n):
+    """Return the dual bound of `price` in float64: no matching of the rows, zero-padded to n, is worth more."""
     bound = 0.0
     for j in range(n):
         bound += np.float64(price[j])
-    for i in range(n):
+    for i in range(rows):
         bound += _best_float64(affinity, start + i * stride, price, n)
+    if rows < n:
+        bound += (n - rows) * _best_float64(zeros, np.int64(0), price, n)
     return bound
 
 
-@njit(nogil=True)
-def _auction(affinity, start, stride, n, gap, norm, cap, price, owner, chosen, cancel, simd):
-    """Solve one n x n pair into chosen[row] = column; return (status, bids, value, upper_bound)."""
+@_compiled
+def _auction(affinity, zeros, start, stride, rows, n, gap, norm, cap, price, owner, chosen, lists, cancel, simd):
+    """Solve one pair of `rows` rows and n columns into chosen[row] = column; return (status, bids, value, upper_bound).
+
+    Rows from `rows` to n are all zero: they are read from `zeros`.
+    """
     eps64, factor, phases = _schedule(gap, norm / n)
-    target = (
-        gap * (1 - 1e-9) - 1e-15
-    ) * norm  # a hair below, so that rounding never lifts the reported gap above `gap`
-    price[:n] = 0
-    price[n:] = PADDING_PRICE
+    # a hair below, so that rounding never lifts the reported gap above `gap`
+    target = (gap * (1 - 1e-9) - 1e-15) * norm
+    for j in range(n):
+        price[j] = 0
+    for j in range(n, price.size):
+        price[j] = PADDING_PRICE
+    forget(lists)
     bids = 0
     for _ in range(phases + EXTRA_PHASES):
         eps = price.dtype.type(eps64)
-        owner[:] = -1
+        for j in range(n):
+            owner[j] = -1
         for first in range(n):
             row = np.int64(first)
             while row >= 0:
-                best, second, column = top2(affinity, start + row * stride, price, simd)
+                source, begin = (affinity, start + row * stride) if row < rows else (zeros, np.int64(0))
+                best, second, column = best_profit(source, begin, row, price, lists, simd)
                 raised = price[column] + ((best - second) + eps)
                 if not raised > price[column]:
                     return STALLED, bids, 0.0, np.inf
@@ -100,121 +114,70 @@ def _auction(affinity, start, stride, n, gap, norm, cap, price, owner, chosen, c
                         return CAPPED, bids, 0.0, np.inf
         if WORTH_CERTIFYING * n * eps64 <= target:
             value = 0.0
-            for i in range(n):
+            for i in range(rows):
                 value += np.float64(affinity[start + i * stride + chosen[i]])
-            bound = _upper_bound(affinity, start, stride, price, n)
+            bound = _upper_bound(affinity, zeros, start, stride, rows, price, n)
             if bound - value <= target:
                 return SOLVED, bids, value, max(value, bound)
         eps64 *= factor
     return UNCERTIFIED, bids, 0.0, np.inf
 
 
-@njit(nogil=True)
-def _pad(affinity, start, stride, rows, columns, padded, width):
-    """Copy one rectangle into the top left corner of `padded`, whose rows are `width` long and whose rest is zero."""
-    for i in range(rows):
-        for j in range(columns):
-            padded[i * width + j] = affinity[start + i * stride + j]
+def workspace(rows: int, columns: int, entry: Any, price: Any, lists: bool) -> tuple[Any, ...]:
+    """Return what the kernel needs to solve pairs of `rows` <= `columns` on one thread.
+
+    Args:
+        rows: S.
+        columns: T, at least S.
+        entry: the dtype of the affinities.
+        price: the dtype of the prices.
+        lists: whether rows keep candidate lists.
+    """
+    width = -(-columns // ROW_MULTIPLE) * ROW_MULTIPLE
+    zeros = np.zeros(width if rows < columns else ROW_MULTIPLE, entry)
+    kept = empty_lists(columns, price) if lists else None
+    return zeros, np.empty(width, price), np.empty(columns, np.int32), np.empty(columns, np.int64), kept
 
 
-def _solve_pairs(
-    affinity,
-    starts,
-    stride,
-    rows,
-    columns,
-    norms,
-    gap,
-    cap,
-    cancel,
-    permutation,
-    value,
-    upper_bound,
-    status,
-    bids,
-    simd,
-):
-    n = max(rows, columns)
-    width = -(-n // ROW_MULTIPLE) * ROW_MULTIPLE
-    price = np.empty(width, affinity.dtype)
-    owner, chosen = np.empty(n, np.int32), np.zeros(n, np.int64)
-    padded = np.zeros(0, affinity.dtype)
-    for k in range(starts.size):
-        if n == 1 or norms[k] == 0:
-            chosen[:] = np.arange(n)
-            value[k] = affinity[starts[k]] if n == 1 else 0.0
-            upper_bound[k] = value[k]
-            status[k] = SOLVED
-        else:
-            # A square pair is read where it lies; a row may be read past its end, but not past the end of the memory.
-            in_place = rows == columns and starts[k] + (n - 1) * stride + width <= affinity.size
-            source, start, step = affinity, starts[k], stride
-            if not in_place:
-                if padded.size == 0:
-                    padded = np.zeros(n * width, affinity.dtype)
-                _pad(affinity, starts[k], stride, rows, columns, padded, width)
-                source, start, step = padded, np.int64(0), np.int64(width)
-            status[k], bids[k], value[k], upper_bound[k] = _auction(
-                source, start, step, n, gap, norms[k], cap, price, owner, chosen, cancel, simd
-            )
-            if status[k] == CANCELLED:
-                break
-        for i in range(rows):
-            permutation[k, i] = chosen[i] if chosen[i] < columns else -1
+def _entry(cache: bool, source: str) -> Any:
+    """Return the kernel, compiled on first use: P pairs, one after another, read from one flat array.
 
+    The row i of pair k begins at affinity[starts[k] + i * stride] and is read for price.size entries, columns and
+    padding; see `workspace` for the arrays after `cancel`. Each type of (entry, price, lists, simd) compiles its own.
 
-_pairs = njit(nogil=True)(_solve_pairs)
-
-
-def _entry(cache: bool, simd_source: str) -> Any:
-    """Return `_solve_pairs` as a kernel, compiled on first use.
-
-    numba's disk cache watches this file but not _simd.py, whose code it compiles in; a captured variable is part of
+    numba's disk cache watches this file but not the others whose code it compiles in; a captured variable is part of
     its key.
     """
 
     def solve_pairs(
-        affinity,
-        starts,
-        stride,
-        rows,
-        columns,
-        norms,
-        gap,
-        cap,
-        cancel,
-        permutation,
-        value,
-        upper_bound,
-        status,
-        bids,
-        simd,
-    ):
-        _ = simd_source
-        _pairs(
-            affinity,
-            starts,
-            stride,
-            rows,
-            columns,
-            norms,
-            gap,
-            cap,
-            cancel,
-            permutation,
-            value,
-            upper_bound,
-            status,
-            bids,
-            simd,
-        )
+        affinity, starts, stride, rows, columns, norms, gap, cap, cancel, zeros, price, owner, chosen, lists,
+        permutation, value, upper_bound, status, bids, simd,
+    ):  # fmt: skip
+        _ = source
+        for k in range(starts.size):
+            if columns == 1 or norms[k] == 0:
+                for i in range(rows):
+                    chosen[i] = i
+                value[k] = np.float64(affinity[starts[k]]) if columns == 1 else 0.0
+                upper_bound[k] = value[k]
+                status[k] = SOLVED
+            else:
+                status[k], bids[k], value[k], upper_bound[k] = _auction(
+                    affinity, zeros, starts[k], stride, rows, columns, gap, norms[k], cap,
+                    price, owner, chosen, lists, cancel, simd,
+                )  # fmt: skip
+                if status[k] == CANCELLED:
+                    return
+            for i in range(rows):
+                permutation[k, i] = chosen[i]
 
-    return njit(nogil=True, cache=cache)(solve_pairs)
+    return njit(nogil=True, error_model="numpy", cache=cache)(solve_pairs)
 
 
 def build(cache: bool = True) -> tuple[Any, str | None]:
     """Return the kernel and the folder that keeps its machine code between sessions, None if none is writable."""
-    source = hashlib.blake2b(Path(_simd.__file__).read_bytes(), digest_size=8).hexdigest()
+    files = [Path(str(module.__file__)) for module in (_simd, _auction_cpu_lists)]
+    source = hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=8).hexdigest()
     if cache:
         try:
             kernel = _entry(True, source)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import isqrt
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -30,14 +30,19 @@ Progress = Callable[[int, int], None]
 COLUMN_MULTIPLE = 16  # the auction reads rows in whole vectors of 16
 _BLOCK_BYTES = 2**25  # of affinities at a time: large enough to share out, small enough to stay near the cache
 _BATCH_BYTES = 2**28
+_PRODUCT_FLOPS = 2**33  # multiply-adds of one call: a fraction of a second
 _PREPARED_PART = 16  # a side whose tokens take no more than this part of the budget is made ready at once
 _TASKS_PER_THREAD = 4
+_WORKSPACE_BYTES = 256  # for each column, what a solver keeps on each thread: prices, owners, candidate lists
 _POLL_SECONDS = 0.1
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class Affinities:
-    """P affinities of S x T that lie in one flat array: entry (i, j) of pair k is flat[starts[k] + i * stride + j]."""
+    """P affinities of S x T that lie in one flat array: entry (i, j) of pair k is flat[starts[k] + i * stride + j].
+
+    Every row may be read up to a multiple of 16 columns; what lies there is finite and means nothing.
+    """
 
     flat: NDArray[Any]
     starts: NDArray[np.int64]
@@ -47,13 +52,17 @@ class Affinities:
 
     @classmethod
     def read(cls, affinity: Any) -> Affinities:
-        """Return given affinities (..., S, T), checked to be finite, batch axes flattened."""
+        """Return given affinities (..., S, T), checked to be finite, batch axes flattened, rows in whole vectors."""
         array = np.ascontiguousarray(read_array("affinity", affinity))
         if array.ndim < 2 or 0 in array.shape[-2:]:
             raise ValueError(message("affinity", "of shape (..., S, T) with S and T at least 1", str(array.shape)))
         rows, columns = array.shape[-2:]
-        starts = np.arange(array.size // (rows * columns), dtype=np.int64) * (rows * columns)
-        return cls(flat=array.reshape(-1), starts=starts, stride=columns, rows=rows, columns=columns)
+        width = padded(columns)
+        pairs = array.reshape(-1, columns)
+        if width != columns:
+            pairs = np.pad(pairs, ((0, 0), (0, width - columns)))
+        starts = np.arange(len(pairs) // rows, dtype=np.int64) * (rows * width)
+        return cls(pairs.reshape(-1), starts, width, rows, columns)
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -177,6 +186,20 @@ def match_batch(matcher: AffinityMatcher, x: Any, y: Any) -> Assignment:
     check_pair(left, right)
     if len(left) != len(right):
         raise ValueError(message("y", f"{len(left)} token sets, one for each of x", str(len(right))))
+    if left.size > right.size:
+        return transposed(_match_batch(matcher, right, left), left.size)
+    return _match_batch(matcher, left, right)
+
+
+def transposed(answer: Assignment, size: int) -> Assignment:
+    """Return the assignment of (y, x) as that of (x, y), for x of `size` tokens, no fewer than y."""
+    permutation = np.full((len(answer), size), -1, np.int64)
+    np.put_along_axis(permutation, answer.permutation, np.arange(answer.permutation.shape[1])[None], 1)
+    return replace(answer, permutation=permutation)
+
+
+def _match_batch(matcher: AffinityMatcher, left: TokenSet, right: TokenSet) -> Assignment:
+    """Return the assignment of B pairs of token sets of S <= T tokens."""
     width = padded(right.size)
     step = max(1, _BATCH_BYTES // (left.size * width * matcher.dtype.itemsize))
     parts = []
@@ -188,7 +211,7 @@ def match_batch(matcher: AffinityMatcher, x: Any, y: Any) -> Assignment:
             )
             starts = np.arange(len(index), dtype=np.int64) * (left.size * width)
             flat = product.reshape(-1).cpu().numpy()
-            affinities = Affinities(flat=flat, starts=starts, stride=width, rows=left.size, columns=right.size)
+            affinities = Affinities(flat, starts, width, left.size, right.size)
             parts.append(_rescaled(matcher, affinities, left, right, index, index, pool))
     if not parts:
         empty = np.zeros(0)
@@ -204,6 +227,9 @@ def match_batch(matcher: AffinityMatcher, x: Any, y: Any) -> Assignment:
 def match_sets(matcher: AffinityMatcher, job: Job) -> Products:
     """Return the products of all pairs of a job, one block of pairs after another."""
     x, y = job.x, job.y
+    if x.size > y.size:
+        found = match_sets(matcher, replace(job, x=y, y=x))
+        return Products(found.products.T, found.upper_bound.T, found.fallbacks)
     products, upper_bound = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
     fallbacks = Fallbacks()
     width = padded(y.size)
@@ -214,19 +240,20 @@ def match_sets(matcher: AffinityMatcher, job: Job) -> Products:
         raise ValueError(message("memory", expected, f"{job.memory} bytes", todo))
     buffer = torch.empty(tall * x.size * wide * width, dtype=matcher.dtype, device=x.values.device)
     lefts, rights = _prepared(x, matcher, x.size, job), _prepared(y, matcher, width, job)
+    step = max(1, _PRODUCT_FLOPS // (wide * width * x.values.shape[2]))
     done = 0
     with Pool(matcher.workers, lambda part: job.tick(done + part)) as pool:
         for rows, columns in _blocks(len(x), len(y), tall, wide, job.symmetric):
             i, j = (side.ravel() for side in np.meshgrid(rows, columns, indexing="ij"))
             left, right = lefts(rows).flatten(0, 1), rights(columns).flatten(0, 1)
             shape = (len(left), len(right))
-            product = torch.mm(left, right.T, out=buffer[: shape[0] * shape[1]].view(shape))
+            product = buffer[: shape[0] * shape[1]].view(shape)
+            for first in range(0, len(left), step):  # a key press is heard between products
+                torch.mm(left[first : first + step], right.T, out=product[first : first + step])
             starts = ((i - rows[0]) * x.size * shape[1] + (j - columns[0]) * width).astype(np.int64)
             wanted = i < j if job.symmetric else np.ones(len(i), bool)
             i, j = i[wanted], j[wanted]
-            affinities = Affinities(
-                flat=product.view(-1).cpu().numpy(), starts=starts[wanted], stride=shape[1], rows=x.size, columns=y.size
-            )
+            affinities = Affinities(product.view(-1).cpu().numpy(), starts[wanted], shape[1], x.size, y.size)
             answer = _rescaled(matcher, affinities, x, y, i, j, pool)
             products[i, j], upper_bound[i, j] = answer.value, answer.upper_bound
             fallbacks += answer.fallbacks
@@ -272,20 +299,21 @@ def _rescaled(
 def block_shape(matcher: AffinityMatcher, job: Job) -> tuple[int, int, int]:
     """Return (images of x, images of y) whose affinities are held at once, and the bytes that takes.
 
-    The bytes of a single pair may exceed the budget; `match_sets` refuses that.
+    The smaller side gives the rows, as in `match_sets`. The bytes of a single pair may exceed the budget; `match_sets`
+    refuses that.
     """
-    rows, width, item = job.x.size, padded(job.y.size), matcher.dtype.itemsize
-    channels = job.x.values.shape[2]
+    x, y = (job.x, job.y) if job.x.size <= job.y.size else (job.y, job.x)
+    rows, width, item = x.size, padded(y.size), matcher.dtype.itemsize
+    channels = x.values.shape[2]
     affinity = rows * width * item
-    square = max(rows, width) * padded(max(rows, width)) * item
-    fixed = matcher.workers * square if rows != job.y.size else 0  # rectangles are copied into squares
+    fixed = matcher.workers * width * _WORKSPACE_BYTES + (len(job.x) + len(job.y)) * channels * 8
     each = affinity + 3 * (rows + width) * channels * item  # tokens are cast and scaled on their way
     wanted = max(_BLOCK_BYTES // affinity, matcher.workers * _TASKS_PER_THREAD // 2)
     pairs = max(1, min(wanted, (job.memory - job.memory // 4 - fixed) // each))
     # A symmetric block wastes a triangle of its side, which matters more than the calls it saves once there are many.
-    limit = max(len(job.x) // 8, min(4, len(job.x))) if job.symmetric else len(job.x)
+    limit = max(len(x) // 8, min(4, len(x))) if job.symmetric else len(x)
     tall = max(1, min(limit, isqrt(max(1, pairs // 2))))
-    wide = max(1, min(len(job.y), pairs // tall))
+    wide = max(1, min(len(y), pairs // tall))
     wide -= wide % 2 == 0  # an odd count keeps rows off power-of-two strides, which would share cache sets
     tokens = 3 * (tall * rows + wide * width) * channels * item
     return tall, wide, fixed + tall * wide * affinity + tokens

@@ -7,13 +7,27 @@ import time
 import warnings
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from semrsm_widgets.matching._blocks import default_threads
+from semrsm_widgets.matching._blocks import Affinities, default_threads, padded
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+REHEARSAL = 20
+"""Tokens of the pair on which a freshly compiled kernel is tried."""
 
 _lock = threading.RLock()
+
+
+class Kind(NamedTuple):
+    """What the kernel is compiled for: the dtypes of affinities and prices, and whether rows keep candidate lists."""
+
+    entry: np.dtype[Any]
+    price: np.dtype[Any]
+    lists: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +52,7 @@ class Engine:
 
 
 class _Loader:
-    """Builds the kernel once, tries it on a small pair for every dtype, and steps down where something fails."""
+    """Builds the kernel once, tries it on a small pair for every kind, and steps down where something fails."""
 
     def __init__(self) -> None:
         self.module: Any = None
@@ -48,16 +62,32 @@ class _Loader:
         self.cache: str | None = None
         self.seconds: float | None = None
         self.note = ""
-        self.ready: set[np.dtype[Any]] = set()
+        self.ready: set[Kind] = set()
 
-    def get(self, dtype: np.dtype[Any]) -> _Loader | None:
-        """Return the loader once its kernel runs for `dtype`; None, after one warning, where none can."""
+    def get(self, kind: Kind) -> _Loader | None:
+        """Return the loader once its kernel runs for `kind`; None, after one warning, where none can."""
         with _lock:
             if self.seconds is None:
                 self._load()
-            if self.kernel is not None and dtype not in self.ready:
-                self._prepare(dtype)
+            if self.kernel is not None and kind not in self.ready:
+                self._prepare(kind)
             return self if self.kernel is not None else None
+
+    def solve(
+        self, affinities: Affinities, norms: NDArray[np.float64], gap: float, cap: int, cancel: NDArray[np.int64],
+        price: np.dtype[Any], part: slice, lists: bool,
+    ) -> tuple[NDArray[Any], ...]:  # fmt: skip
+        """Solve the pairs `part` on this thread; return (permutation, value, upper_bound, status, bids)."""
+        count, rows = part.stop - part.start, affinities.rows
+        permutation, value, bound = np.zeros((count, rows), np.int64), np.zeros(count), np.zeros(count)
+        status, bids = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        lists = lists and self.flag is not None
+        work = self.module.workspace(rows, affinities.columns, affinities.flat.dtype, price, lists)
+        self.kernel(
+            affinities.flat, affinities.starts[part], affinities.stride, rows, affinities.columns, norms[part], gap,
+            cap, cancel, *work, permutation, value, bound, status, bids, self.flag,
+        )  # fmt: skip
+        return permutation, value, bound, status, bids
 
     def _load(self) -> None:
         started = time.perf_counter()
@@ -75,37 +105,36 @@ class _Loader:
             self._give_up(error)
         self.seconds = time.perf_counter() - started
 
-    def _prepare(self, dtype: np.dtype[Any]) -> None:
-        """Compile for a dtype: with the cache, else without; with vectors, else plain; else not at all."""
+    def _prepare(self, kind: Kind) -> None:
+        """Compile for a kind: with the cache, else without; with vectors, else plain; else not at all."""
         started = time.perf_counter()
         try:
             try:
-                self._rehearse(dtype)
+                self._rehearse(kind)
             except OSError as error:  # the cache folder is full or went away
                 self.kernel, self.cache = self.module.build(cache=False)
                 self.note = f"the cache folder cannot be used ({error})"
-                self._rehearse(dtype)
+                self._rehearse(kind)
         except Exception as error:
             if self.simd == "vector":
                 self.simd, self.note = "plain", f"vector code does not compile ({_first_line(error)})"
-                self._prepare(dtype)
+                self._prepare(kind)
             else:
                 self._give_up(error)
-        self.ready.add(dtype)
+        self.ready.add(kind)
         self.seconds = (self.seconds or 0.0) + time.perf_counter() - started
 
-    def _rehearse(self, dtype: np.dtype[Any]) -> None:
+    def _rehearse(self, kind: Kind) -> None:
         """Solve one pair whose answer is known."""
-        wanted = np.roll(np.arange(20), 7)
-        affinity = np.zeros((20, 20), dtype)
-        affinity[np.arange(20), wanted] = 1
-        permutation, value, bound = np.zeros((1, 20), np.int64), np.zeros(1), np.zeros(1)
-        status, bids = np.zeros(1, np.int64), np.zeros(1, np.int64)
-        self.kernel(
-            affinity.reshape(-1), np.zeros(1, np.int64), 20, 20, 20,
-            np.full(1, 20.0), 1e-4, 10**6, np.zeros(1, np.int64), permutation, value, bound, status, bids, self.flag,
-        )  # fmt: skip
-        if status[0] or value[0] != 20 or not np.array_equal(permutation[0], wanted):
+        wanted = np.roll(np.arange(REHEARSAL), 7)
+        width = padded(REHEARSAL)
+        affinity = np.zeros((REHEARSAL, width), kind.entry)
+        affinity[np.arange(REHEARSAL), wanted] = 1
+        pair = Affinities(affinity.reshape(-1), np.zeros(1, np.int64), width, REHEARSAL, REHEARSAL)
+        permutation, value, _, status, _ = self.solve(
+            pair, np.full(1, float(REHEARSAL)), 1e-4, 10**6, np.zeros(1, np.int64), kind.price, slice(0, 1), kind.lists
+        )
+        if status[0] or value[0] != REHEARSAL or not np.array_equal(permutation[0], wanted):
             raise RuntimeError("the compiled kernel gives a wrong answer")
 
     @property
@@ -124,9 +153,15 @@ class _Loader:
 _loader = _Loader()
 
 
-def kernel_for(dtype: Any) -> _Loader | None:
-    """Return the loader whose kernel is ready for `dtype`, or None where only SciPy can serve."""
-    return _loader.get(np.dtype(dtype))
+def kernel_for(entry: Any, price: Any = None, lists: bool = False) -> _Loader | None:
+    """Return the loader whose kernel is ready, or None where only SciPy can serve.
+
+    Args:
+        entry: the dtype of the affinities.
+        price: the dtype of the prices; None takes that of the affinities.
+        lists: whether rows keep candidate lists.
+    """
+    return _loader.get(Kind(np.dtype(entry), np.dtype(price or entry), lists))
 
 
 def warm_up(dtype: Any = np.float32) -> float:

@@ -1,13 +1,16 @@
-"""The one hot loop of the auction: the best and second best of a row of affinities less prices.
+"""The hot loops of the auction: the best and second best of a row of affinities less prices, overall and by lane.
 
 LLVM does not vectorise this loop by itself (it is a chain of branches), so it is written here as LLVM vectors of 16
-float32 or 8 float64: every lane keeps its own best value, the column it was seen at, and its second best; at the end
-the lanes are merged in four halvings. The back end splits the vectors into whatever registers the machine has, so one
-text serves AVX-512, AVX2, SSE and NEON. `top2` has a twin in plain numba, which tests hold equal to it and which
-serves where the vectors do not compile.
+float32 or 8 float64: every lane keeps its own best value, the column it was seen at, and its second best. `top2` merges
+the lanes in four halvings; `lanes` hands them out as they are, from which candidate lists are made. The back end splits
+the vectors into whatever registers the machine has, so one text serves AVX-512, AVX2, SSE and NEON. `top2` has a twin
+in plain numba, which tests hold equal to it and which serves where the vectors do not compile; candidate lists are an
+economy of the vector form alone.
 
 Which of the two is compiled is chosen by the *type* of the last argument: True for vectors, None for plain. (A type is
 part of the key under which numba caches compiled code on disk; a global or a closure would not be.)
+
+Affinities may be float32 while prices are float64: numbers are widened as they are read.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ def top2(affinity, start, price, simd):
     Args:
         affinity: flat (K,) array; the row begins at `start`.
         start: int64 offset of the row.
-        price: (L,) array of the same dtype, L a multiple of 16; padding columns carry a huge price.
+        price: (L,) array of the same dtype or a wider one, L a multiple of 16; padding columns carry a huge price.
         simd: True for the vector form, None for the plain one.
     """
     raise NotImplementedError("compiled code only")
@@ -58,21 +61,47 @@ def _plain_top2(affinity, start, price):
 
 @intrinsic
 def _vector_top2(context, affinity, start, price):
-    dtype = affinity.dtype
+    dtype = price.dtype
     signature = types.Tuple((dtype, dtype, types.int64))(affinity, start, price)
 
     def emit(context, builder, signature, arguments):
-        rows, prices = (
-            context.make_array(kind)(context, builder, value)
-            for kind, value in zip(signature.args[::2], arguments[::2], strict=True)
-        )
-        row = builder.gep(rows.data, [arguments[1]])
-        length = builder.extract_value(prices.shape, 0)
-        scan = _Scan(context.get_value_type(dtype), LANES[dtype], builder)
-        best, column, second = scan.run(row, prices.data, length)
+        row, prices = (_data(context, builder, signature, arguments, k) for k in (0, 2))
+        length = builder.extract_value(_array(context, builder, signature, arguments, 2).shape, 0)
+        scan = _Scan(context, builder, affinity.dtype, dtype)
+        best, column, second = scan.over_all(builder.gep(row, [arguments[1]]), prices, length)
         return context.make_tuple(builder, signature.return_type, [best, second, builder.zext(column, _INT64)])
 
     return signature, emit
+
+
+@intrinsic
+def lanes(context, affinity, start, price, count, best, second, column, to):
+    """Store each lane's best, second and column (counted from `start`) over `count` columns, at `to` in three arrays.
+
+    `count` is a multiple of 16; 2 x 16 lanes are stored for float32 prices, 2 x 8 for float64.
+    """
+    signature = types.void(affinity, start, price, count, best, second, column, to)
+
+    def emit(context, builder, signature, arguments):
+        row, prices, *stores = (_data(context, builder, signature, arguments, k) for k in (0, 2, 4, 5, 6))
+        scan = _Scan(context, builder, affinity.dtype, price.dtype)
+        states = scan.by_lane(builder.gep(row, [arguments[1]]), prices, arguments[3])
+        for u, (bests, columns, seconds) in enumerate(states):
+            at = builder.add(arguments[7], _int64(u * scan.lanes))
+            for pointer, vector in zip(stores, (bests, seconds, columns), strict=True):
+                address = builder.bitcast(builder.gep(pointer, [at]), vector.type.as_pointer())
+                builder.store(vector, address, align=4)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+def _array(context, builder, signature, arguments, k):
+    return context.make_array(signature.args[k])(context, builder, arguments[k])
+
+
+def _data(context, builder, signature, arguments, k):
+    return _array(context, builder, signature, arguments, k).data
 
 
 class _Scan:
@@ -80,14 +109,18 @@ class _Scan:
 
     ACCUMULATORS = 2  # independent states, so that one comparison need not wait for the last
 
-    def __init__(self, element: ir.Type, lanes: int, builder: ir.IRBuilder) -> None:
-        self.builder, self.lanes = builder, lanes
-        self.element = element
-        self.values = ir.VectorType(element, lanes)
-        self.columns = ir.VectorType(_INT32, lanes)
+    def __init__(self, context, builder, entry, price):
+        self.builder, self.lanes = builder, LANES[price]
+        self.values = ir.VectorType(context.get_value_type(price), self.lanes)
+        self.entries = ir.VectorType(context.get_value_type(entry), self.lanes)
+        self.columns = ir.VectorType(_INT32, self.lanes)
 
-    def run(self, row, prices, length):
-        """Emit the loops over `length` columns and the merge; return scalars (best, column, second)."""
+    def over_all(self, row, prices, length):
+        """Emit the scan of `length` columns and the merge of all lanes; return scalars (best, column, second)."""
+        return self._across_lanes(self._merge(*self.by_lane(row, prices, length)))
+
+    def by_lane(self, row, prices, length):
+        """Emit the scan of `length` columns, a multiple of 16; return the states."""
         builder, lanes = self.builder, self.lanes
         lowest = self._splat(self.values, float("-inf"))
         states = []
@@ -96,21 +129,21 @@ class _Scan:
             start = [lowest, self._splat(self.columns, 0), lowest, here]
             states.append([cgutils.alloca_once_value(builder, value) for value in start])
         block = self.ACCUMULATORS * lanes
-        whole = builder.mul(builder.sdiv(length, _int64(block)), _int64(block))
+        whole = builder.and_(length, _int64(-block))
         for first, last, step in ((_int64(0), whole, block), (whole, length, lanes)):
             with cgutils.for_range_slice(builder, first, last, _int64(step), _INT64) as (k, _):
                 for u in range(step // lanes):
                     self._update(states[u], row, prices, builder.add(k, _int64(u * lanes)), step)
-        merged = [[builder.load(slot) for slot in state[:3]] for state in states]
-        while len(merged) > 1:
-            merged.append(self._merge(merged.pop(0), merged.pop(0)))
-        return self._across_lanes(merged[0])
+        return [[builder.load(slot) for slot in state[:3]] for state in states]
 
     def _update(self, slots, row, prices, k, step):
         """Bring the vector of columns that begins at k into one state; the last slot holds their numbers."""
         builder = self.builder
         best, column, second, here = (builder.load(slot) for slot in slots)
-        profit = builder.fsub(self._load(row, k), self._load(prices, k))
+        entry = self._load(row, k, self.entries)
+        if self.entries != self.values:
+            entry = builder.fpext(entry, self.values)
+        profit = builder.fsub(entry, self._load(prices, k, self.values))
         better = builder.fcmp_ordered(">", profit, best)
         loser = builder.select(better, best, profit)
         builder.store(builder.select(better, profit, best), slots[0])
@@ -141,9 +174,9 @@ class _Scan:
         mask = ir.Constant(ir.VectorType(_INT32, count), [ir.Constant(_INT32, first + lane) for lane in range(count)])
         return self.builder.shuffle_vector(vector, self._undefined(vector.type), mask)
 
-    def _load(self, pointer, k):
-        address = self.builder.bitcast(self.builder.gep(pointer, [k]), self.values.as_pointer())
-        return self.builder.load(address, align=64 // self.lanes)  # rows start anywhere: the alignment of one number
+    def _load(self, pointer, k, kind):
+        address = self.builder.bitcast(self.builder.gep(pointer, [k]), kind.as_pointer())
+        return self.builder.load(address, align=4)  # rows start anywhere: no more than one float32 is known
 
     def _maximum(self, one, other):
         return self.builder.select(self.builder.fcmp_ordered(">", one, other), one, other)

@@ -9,8 +9,18 @@ import numpy as np
 import torch
 
 from semrsm_widgets._check import check_int, check_number, message
-from semrsm_widgets.matching._blocks import Affinities, Job, Pool, Products, default_threads, match_batch, match_sets
+from semrsm_widgets.matching._blocks import (
+    Affinities,
+    Job,
+    Pool,
+    Products,
+    default_threads,
+    match_batch,
+    match_sets,
+    transposed,
+)
 from semrsm_widgets.matching._engine import kernel_for
+from semrsm_widgets.matching._tokens import read_array
 from semrsm_widgets.matching.assignment import Assignment, Fallbacks
 from semrsm_widgets.matching.exact import Exact
 
@@ -21,6 +31,8 @@ FLOAT64_BELOW = 1e-6
 """Gaps below this ask for more than the float32 products hold."""
 LARGEST_EXACT = 3136
 """Tokens up to which SciPy is the last resort: there it takes about 10 s a pair, and grows with the cube."""
+LISTS_FROM = 1500
+"""Columns from which rows keep candidate lists: 1.5 to 2 times faster at 3136, slower below."""
 BIDS_PER_ROW = 2000
 """The worst price war seen took 461."""
 COMMON_SCALE = 40
@@ -89,57 +101,66 @@ class Auction:
         Raises:
             ValueError: NaN or infinity, or norms that do not fit the affinity.
         """
-        affinities = Affinities.read(affinity)
+        given = read_array("affinity", affinity)
+        swap = given.ndim >= 2 and given.shape[-2] > given.shape[-1]
+        affinities = Affinities.read(np.swapaxes(given, -1, -2) if swap else given)
         scale = np.asarray(norms, dtype=np.float64)
-        batch = np.shape(affinity)[:-2]
+        batch = np.shape(given)[:-2]
         if scale.shape != batch or not np.all(np.isfinite(scale) & (scale >= 0)):
             got = str(scale.shape) if scale.shape != batch else "a negative, NaN or infinite one"
             raise ValueError(message("norms", f"of shape {batch}, finite and not negative: ‖X‖‖Y‖ of each pair", got))
         affinities, exponents = _to_unit_scale(affinities, self.gap)
         with Pool(self.workers) as pool:
             answer = self.solve_pairs(affinities, np.ldexp(scale.reshape(-1), -exponents), pool)
+        if swap:
+            answer = transposed(answer, affinities.columns)
         return replace(
             answer, value=np.ldexp(answer.value, exponents), upper_bound=np.ldexp(answer.upper_bound, exponents)
         )
 
     def solve_pairs(self, affinities: Affinities, norms: NDArray[np.float64], pool: Pool) -> Assignment:
-        """Return the certified assignment of every pair of a block."""
-        engine = kernel_for(affinities.flat.dtype)
+        """Return the certified assignment of every pair of a block of S x T affinities, S <= T."""
+        return self._solve_pairs(affinities, norms, pool, affinities.flat.dtype)
+
+    def _solve_pairs(
+        self, affinities: Affinities, norms: NDArray[np.float64], pool: Pool, price: np.dtype[Any]
+    ) -> Assignment:
+        """Solve with prices of a dtype; pairs that are not certified are solved again, with more precision."""
+        lists = affinities.columns >= LISTS_FROM
+        engine = kernel_for(affinities.flat.dtype, price, lists)
         if engine is None:
             return Exact().solve_pairs(affinities, norms, pool)
-        count, size = len(affinities), max(affinities.rows, affinities.columns)
+        count, cap = len(affinities), BIDS_PER_ROW * affinities.columns
         permutation, value, bound = np.zeros((count, affinities.rows), np.int64), np.zeros(count), np.zeros(count)
-        status, bids = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        status = np.zeros(count, np.int64)
 
         def solve(part: slice) -> None:
-            engine.kernel(
-                affinities.flat, affinities.starts[part], affinities.stride, affinities.rows, affinities.columns,
-                norms[part], self.gap, BIDS_PER_ROW * size, pool.cancel,
-                permutation[part], value[part], bound[part], status[part], bids[part], engine.flag,
-            )  # fmt: skip
+            permutation[part], value[part], bound[part], status[part], _ = engine.solve(
+                affinities, norms, self.gap, cap, pool.cancel, price, part, lists
+            )
 
         pool.run(solve, count)
         fallbacks = Fallbacks()
-        for k in np.flatnonzero(status):
-            again, which = self._solve_again(affinities[int(k)], norms[k : k + 1], pool)
+        for k in np.flatnonzero(status).tolist():
+            one = replace(affinities, starts=affinities.starts[k : k + 1])
+            again, which = self._solve_again(one, norms[k : k + 1], pool, price)
             permutation[k], value[k], bound[k] = again.permutation[0], again.value[0], again.upper_bound[0]
             fallbacks += which
         return Assignment(permutation, value, bound, fallbacks)
 
     def _solve_again(
-        self, affinity: NDArray[Any], norm: NDArray[np.float64], pool: Pool
+        self, affinity: Affinities, norm: NDArray[np.float64], pool: Pool, price: np.dtype[Any]
     ) -> tuple[Assignment, Fallbacks]:
-        """Solve one pair that was not certified: in float64, then by SciPy while that can end."""
-        size = max(affinity.shape)
-        if affinity.dtype == np.float32:
-            answer = self.solve_pairs(Affinities.read(affinity.astype(np.float64)), norm, pool)
+        """Solve one pair that was not certified: with float64 prices, then by SciPy while that can end."""
+        if price == np.float32:
+            answer = self._solve_pairs(affinity, norm, pool, np.dtype(np.float64))
             return answer, answer.fallbacks if answer.fallbacks.exact else Fallbacks(float64=1)
-        if size > LARGEST_EXACT:
+        if affinity.columns > LARGEST_EXACT:
             raise RuntimeError(
-                f"A pair of {size} tokens could not be certified within {self.gap:g} by {BIDS_PER_ROW} bids a row, "
-                f"and is too large for SciPy. Ask for a larger gap, or pool the tokens to a smaller grid."
+                f"A pair of {affinity.columns} tokens could not be certified within {self.gap:g} by {BIDS_PER_ROW} "
+                f"bids a row, and is too large for SciPy. Ask for a larger gap, or pool the tokens to a smaller grid."
             )
-        return Exact().solve_pairs(Affinities.read(affinity), norm, pool), Fallbacks(exact=1)
+        return Exact().solve_pairs(affinity, norm, pool), Fallbacks(exact=1)
 
 
 def _to_unit_scale(affinities: Affinities, gap: float) -> tuple[Affinities, NDArray[np.int64]]:
@@ -147,7 +168,7 @@ def _to_unit_scale(affinities: Affinities, gap: float) -> tuple[Affinities, NDAr
     count, flat = len(affinities), affinities.flat
     if gap < FLOAT64_BELOW and flat.dtype == np.float32:
         flat = flat.astype(np.float64)
-    pairs = flat.reshape(count, affinities.rows * affinities.columns)
+    pairs = flat.reshape(count, affinities.rows * affinities.stride)
     peaks = np.maximum(pairs.max(1), -pairs.min(1)).astype(np.float64)
     exponents = np.frexp(peaks)[1].astype(np.int64)
     if not count or np.abs(exponents).max() <= COMMON_SCALE:
