@@ -15,7 +15,7 @@ from semrsm_widgets._check import check_choice, check_int, message
 from semrsm_widgets.features import Tokens
 from semrsm_widgets.images import Images
 from semrsm_widgets.matching import Assignment, Auction, Identity
-from semrsm_widgets.rsm import Kernel, MatchedGram, cosine, matched_gram, rbf, rbf_sigma
+from semrsm_widgets.rsm import Estimate, Kernel, MatchedGram, cosine, estimate, matched_gram, rbf, rbf_sigma
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -234,6 +234,11 @@ class Analysis:
         """Return whether the matched Gram of a layer is there already."""
         matcher = self.matcher if matcher is None else matcher
         return self._cache.peek(("gram", layer, repr(matcher))) is not None
+
+    def estimate(self, layer: str) -> Estimate:
+        """Return what the matched Gram of a layer will cost on this machine, from a short sample."""
+        tokens = self._tokens(layer)
+        return self._cache.get(("estimate", layer), lambda: estimate(tokens, self.matcher))  # type: ignore[no-any-return]
 
     def rsm(self, layer: str, kernel: Kernel = cosine, *, matcher: Matcher | None = None) -> NDArray[np.float64]:
         """Return the (N, N) RSM of a layer under a kernel; semantic unless `matcher=Identity()`."""

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from semrsm_widgets.matching import Auction, engine, warm_up
-from semrsm_widgets.rsm import estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.views._worker import Job
+
+
+# Five times what the auction takes for an entry of an affinity on two cores: below this nothing is worth a sample.
+_SECONDS_PER_ENTRY = 20e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +27,22 @@ class Cost:
     seconds: float
 
 
-def matching_cost(analysis: Analysis, layers: Iterable[str]) -> Cost:
-    """Return what matching the given layers will cost, from a short sample of each."""
-    parts = [estimate(analysis.tokens[layer], analysis.matcher) for layer in layers]
-    return Cost(
+def long_cost(analysis: Analysis, layers: Sequence[str], patience: float) -> Cost | None:
+    """Return what matching the given layers will cost if that is more than `patience` seconds, else None.
+
+    Sampling every layer takes a while itself, so it is left out where even a slow machine would be done in time.
+    """
+    pairs = len(analysis) * (len(analysis) - 1) // 2
+    entries = sum(pairs * analysis.tokens[layer].values.shape[1] ** 2 for layer in layers)
+    if isinstance(analysis.matcher, Auction) and entries * _SECONDS_PER_ENTRY < patience:
+        return None
+    parts = [analysis.estimate(layer) for layer in layers]
+    cost = Cost(
         pairs=sum(part.pairs for part in parts),
         memory=max((part.memory for part in parts), default=0),
         seconds=sum(part.seconds for part in parts),
     )
+    return cost if cost.seconds > patience else None
 
 
 def describe_cost(cost: Cost) -> str:

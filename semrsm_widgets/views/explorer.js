@@ -11,6 +11,8 @@ export default () => {
         views.forEach((view) => view(film));
       });
       model.send({ kind: "ready" });
+      // The heatmaps will want BokehJS: fetch it while the model looks at the images, once the first pair is on screen.
+      model.on("change:_loading", () => loadBokeh(model).catch(() => {})); // the heatmaps say what is wrong
     },
     render({ model, el }) {
       const events = listeners(model);
@@ -26,7 +28,7 @@ export default () => {
 
       const update = () => {
         const [name, size] = model.get("_title");
-        title.replaceChildren(...(name ? [name, " ", h("small", {}, `· ${size}`)] : ["semantic RSMs"]));
+        title.replaceChildren(...(name ? [name, " ", size ? h("small", {}, `· ${size}`) : ""] : ["semantic RSMs"]));
         notices.replaceChildren(...model.get("_notices").map((text) => h("div", {}, text)));
         pictures.hidden = !model.get("_loading");
         root.dataset.loading = String(model.get("_loading"));

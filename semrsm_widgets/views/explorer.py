@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from semrsm_widgets.images import Images, demo_images, load_images, subset
 from semrsm_widgets.models import VisionModel, load_model
 from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._base import View, esm, jpeg_bytes, with_picture
+from semrsm_widgets.views._bokeh_pane import BokehPane
 from semrsm_widgets.views._cost import describe_seconds
 from semrsm_widgets.views.pair_view import PairView
 from semrsm_widgets.views.rsm_view import PATIENCE_SECONDS, RSMView
@@ -32,18 +34,26 @@ if TYPE_CHECKING:
 MOST_IMAGES = 64
 MOST_GRID = 16
 _FILM = 96
+# The pair on screen is shown before all images were seen, unless it stands further down than this.
+_PREVIEW_IMAGES = 4
+# About the height of the heatmaps: what stands below them must not jump when they come.
+_RESERVED = "430px"
 
 
-class ExplorerHeader(View):
-    """The explorer's first line: what is shown, what is being done, what was reduced and how to lift that."""
+class ExplorerHeader(BokehPane):
+    """The explorer's first line: what is shown, what is being done, what was reduced and how to lift that.
 
-    _esm = esm("_shared.js", "explorer.js")
+    It has the page load BokehJS, so that the heatmaps need not wait for it later.
+    """
+
+    _esm = esm("_shared.js", "_bokeh_pane.js", "explorer.js")
 
     _title: t.List[str] = t.List().tag(sync=True)
     _notices: t.List[str] = t.List().tag(sync=True)
     _loading = t.Bool(True).tag(sync=True)
 
     _handlers = {  # noqa: RUF012 (never mutated)
+        **BokehPane._handlers,
         "ready": "_send_film",
         "cancel": "_on_cancel",
         "resume": "_on_resume",
@@ -107,7 +117,9 @@ class Explorer(ipywidgets.VBox):
         self._go = threading.Event()
         self.rsm_view: RSMView | None = None
         self.pair_view: PairView | None = None
-        super().__init__(children=[self._header], **kwargs)
+        # Fixed places: a view that is there already is not drawn again when another one comes.
+        self._rsm_place, self._pair_place = (ipywidgets.VBox(layout=_full_width()) for _ in range(2))
+        super().__init__(children=[self._header, self._rsm_place, self._pair_place], **kwargs)
         self._header.actions = {"cancel": self.cancel, "resume": self.resume, "start": self.start}
         self._make = make
         self.resume()
@@ -129,13 +141,13 @@ class Explorer(ipywidgets.VBox):
         if self.rsm_view is None:
             self._header.run(self._work)
         else:
-            self.rsm_view._resume({})
+            self.rsm_view.resume()
 
     def start(self) -> None:
         """Go on with a computation that waits because it will take long."""
         self._go.set()
         if self.rsm_view is not None:
-            self.rsm_view._start({})
+            self.rsm_view.start()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until everything is computed; return whether that came within `timeout` seconds.
@@ -166,26 +178,47 @@ class Explorer(ipywidgets.VBox):
         job.step("Opening the views")
         self._show(analysis)
 
+    def preview(self, analysis: Analysis) -> None:
+        """Show the pair on screen from an analysis of the first images, before the others were seen."""
+        self._rsm_place.layout.min_height = _RESERVED
+        self._title(analysis, "")
+        self._show_pair(analysis, preview=True)
+
+    def _show_pair(self, analysis: Analysis, *, preview: bool = False) -> None:
+        if self.pair_view is not None:
+            self.pair_view.show(analysis)
+            return
+        self.pair_view = PairView(
+            analysis,
+            layer=self.layer or None,
+            pair=self.pair,
+            top_k=self.top_k,
+            _slider=False,
+            _preview=preview,
+        )
+        for name in ("layer", "pair", "top_k"):
+            t.link((self.pair_view, name), (self, name))
+        self._pair_place.children = (self.pair_view,)
+        self._header._loading = False
+
     def _show(self, analysis: Analysis) -> None:
         """Lay the views out and link them."""
-        layer = self.layer or None
-        pair_view = PairView(analysis, layer=layer, pair=self.pair, top_k=self.top_k, _slider=False)
-        rsm_view = RSMView(
-            analysis, layer=layer, pair=self.pair, kernel=self.kernel, patience=self._patience, _own_status=False
+        self._show_pair(analysis)
+        self.rsm_view = rsm_view = RSMView(
+            analysis, layer=self.layer, pair=self.pair, kernel=self.kernel, patience=self._patience, _own_status=False
         )
         for name in ("layer", "kernel", "pair"):
             t.link((rsm_view, name), (self, name))
-        for name in ("layer", "pair", "top_k"):
-            t.link((self, name), (pair_view, name))
-        self.rsm_view, self.pair_view = rsm_view, pair_view
         if self._go.is_set():
-            rsm_view._start({})
+            rsm_view.start()
         rsm_view.observe(lambda change: self._header.set_trait("_status", change["new"]), names="_status")
-        model = "Tokens" if analysis.model is None else analysis.model.name
-        self._header._title = [model, f"{len(analysis)} images · {len(analysis.layers)} layers"]
-        self._header._loading = False
-        self.children = (self._header, rsm_view, pair_view)
+        self._title(analysis, f"{len(analysis)} images · {len(analysis.layers)} layers")
+        self._rsm_place.children = (rsm_view,)
+        self._rsm_place.layout.min_height = None
         self.analysis = analysis
+
+    def _title(self, analysis: Analysis, size: str) -> None:
+        self._header._title = ["Tokens" if analysis.model is None else analysis.model.name, size]
 
     def notice(self, text: str) -> None:
         """Add a line to what the header says was reduced."""
@@ -286,20 +319,20 @@ def explore(
         job.step("Loading the model")
         vision = model if isinstance(model, VisionModel) else load_model(model)
         job.step("Looking at the images:", 0.0)
-        tokens = extract(
-            vision,
-            chosen,
-            layers,
-            batch_size=batch_size,
-            device=device,
-            max_grid=max_grid,
-            progress=explorer.extraction_progress(job),
-        )
+        see = partial(extract, vision, layers=layers, batch_size=batch_size, device=device, max_grid=max_grid)
+        first = chosen.select(range(min(max(explorer.pair) + 1, len(chosen))))
+        if len(first) <= _PREVIEW_IMAGES and len(first) < len(chosen):
+            explorer.preview(Analysis(first, see(first), model=vision, matcher=matcher))
+        tokens = see(chosen, progress=explorer.extraction_progress(job))
         if any(each.grid != each.native_grid for each in tokens.values()):
             explorer.notice(f"Grids above {max_grid}×{max_grid} patches are pooled; max_grid=None keeps them.")
         return Analysis(chosen, tokens, model=vision, matcher=matcher)
 
     return Explorer(make, patience=patience, layer=layer or "", pair=pair, kernel=kernel, save_images=save_images)
+
+
+def _full_width() -> ipywidgets.Layout:
+    return ipywidgets.Layout(width="100%", overflow="visible", flex="0 0 auto")
 
 
 def _check_arguments(model: Any, images: Any, max_images: Any, max_grid: Any, patience: Any) -> None:

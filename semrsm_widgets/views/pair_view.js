@@ -38,7 +38,7 @@ function placeColour(token, [rows, columns]) {
 }
 
 function pairView(model, el) {
-  const images = model.get("_images");
+  let images = model.get("_images");
   const layers = model.get("_layers");
   const events = listeners(model);
   let matches = null;
@@ -50,7 +50,7 @@ function pairView(model, el) {
   const status = statusLine(model, { onCancel: () => send("cancel"), onResume: () => send("resume") });
   events.add(status.stop);
 
-  const sides = ["A", "B"].map((letter, side) => imagePanel(letter, images, (k) => {
+  const sides = ["A", "B"].map((letter, side) => imagePanel(letter, (k) => {
     const pair = [...model.get("pair")];
     pair[side] = k;
     set("pair", pair);
@@ -214,11 +214,17 @@ function pairView(model, el) {
     model.get("pair").forEach((k, side) => sides[side].choose(k));
     root.dataset.pair = model.get("pair").join(",");
   };
+  const showChoice = () => {
+    images = model.get("_images");
+    sides.forEach((side) => side.offer(images));
+    showPair();
+  };
   events.on("change:pair", showPair);
+  events.on("change:_images", showChoice);
   events.on("change:layer", () => layer.set(model.get("layer")));
   events.on("change:top_k", drawTops);
   events.on("change:token", drawFocus);
-  showPair();
+  showChoice();
   layer.set(model.get("layer"));
   drawTops();
   drawFocus();
@@ -256,9 +262,8 @@ function pairView(model, el) {
 }
 
 // One image with its chooser. The model sees only a part of it (its centre crop): the rest is dimmed.
-function imagePanel(letter, images, onChoose) {
-  const choose = h("select", { class: "srsm-choose", "aria-label": `image ${letter}` },
-    ...images.map((image, k) => h("option", { value: k }, image.id)));
+function imagePanel(letter, onChoose) {
+  const choose = h("select", { class: "srsm-choose", "aria-label": `image ${letter}` });
   choose.addEventListener("change", () => onChoose(Number(choose.value)));
   const picture = h("img", { alt: "", draggable: "false" });
   const shades = [0, 1, 2, 3].map(() => h("div", { class: "srsm-shade" }));
@@ -268,6 +273,7 @@ function imagePanel(letter, images, onChoose) {
   let offset = { left: 0, top: 0, width: 0, height: 0 };
   return {
     root, picture,
+    offer(images) { choose.replaceChildren(...images.map((image, k) => h("option", { value: k }, image.id))); },
     choose(k) { choose.value = k; },
     async show(url, where, image) {
       box = where;

@@ -59,6 +59,7 @@ class PairView(View):
     _images: t.List[Any] = t.List().tag(sync=True)
     _most_lines = t.Int(MOST_LINES).tag(sync=True)
     _slider = t.Bool(True).tag(sync=True)
+    _preview = t.Bool(False, help="Whether more images are to come: the null is left until they are there.")
 
     _handlers = {"ready": "_send_everything", "cancel": "_cancel", "resume": "_resume"}  # noqa: RUF012
 
@@ -103,6 +104,14 @@ class PairView(View):
         a, b = (self.analysis.images.ids[k] for k in self.pair)
         return f"PairView({self.layer!r}, {a!r}, {b!r})"
 
+    def show(self, analysis: Analysis) -> None:
+        """Show another analysis, of the same layers, in which the images of this one come first."""
+        self.analysis = check_analysis(analysis)
+        self._layers = layer_rows(analysis)
+        self._images = image_rows(analysis)
+        self._preview = False
+        self._request(None)
+
     # -- what the browser asks ----------------------------------------------------------------------------------
 
     def _send_everything(self, _content: dict[str, Any]) -> None:
@@ -127,7 +136,7 @@ class PairView(View):
         quick = not is_compiled(self.analysis.matcher) and count <= EXACT_TOKENS
         matches = self.analysis.matches(layer, i, j, matcher=Exact() if quick else None)
         self._send_matches(matches, None)
-        if len(self.analysis) > 1:
+        if len(self.analysis) > 1 and not self._preview:
             compile_matcher(self.analysis.matcher, job)
             job.step(f"Calibrating {layer}")
             self._send_matches(matches, self.analysis.null(layer))

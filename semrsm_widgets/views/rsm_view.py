@@ -16,7 +16,7 @@ from semrsm_widgets.rsm import Kernel, cosine, inner_product, rbf
 from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._base import check_trait, esm, guarded_method, jpeg_bytes
 from semrsm_widgets.views._bokeh_pane import BokehPane, colour_indices, heatmap_item
-from semrsm_widgets.views._cost import compile_matcher, describe_cost, matching_cost
+from semrsm_widgets.views._cost import compile_matcher, describe_cost, long_cost
 from semrsm_widgets.views._shown import check_analysis, checked_pair, default_layer, image_rows, layer_rows
 from semrsm_widgets.views._worker import DEBOUNCE_SECONDS, Job
 
@@ -75,8 +75,8 @@ class RSMView(BokehPane):
         **BokehPane._handlers,
         "ready": "_send_everything",
         "cancel": "_cancel",
-        "resume": "_resume",
-        "start": "_start",
+        "resume": "resume",
+        "start": "start",
         "value": "_send_value",
     }
 
@@ -141,10 +141,12 @@ class RSMView(BokehPane):
     def _cancel(self, _content: dict[str, Any]) -> None:
         self.worker.cancel()
 
-    def _resume(self, _content: dict[str, Any]) -> None:
+    def resume(self, _content: dict[str, Any] | None = None) -> None:
+        """Go on after a cancel."""
         self._request(None)
 
-    def _start(self, _content: dict[str, Any]) -> None:
+    def start(self, _content: dict[str, Any] | None = None) -> None:
+        """Go on with a computation that waits because it will take long."""
         self._go.set()
 
     def _send_value(self, content: dict[str, Any]) -> None:
@@ -191,8 +193,9 @@ class RSMView(BokehPane):
         if self._go.is_set():
             return
         waiting = self._by_distance(layer) if self._fits_ahead() else [layer]
-        cost = matching_cost(self.analysis, [name for name in waiting if not self.analysis.has(name)])
-        if cost.seconds > self.patience:
+        waiting = [name for name in waiting if not self.analysis.has(name)]
+        cost = long_cost(self.analysis, waiting, self.patience)
+        if cost is not None:
             self.show_status("waiting", f"{describe_cost(cost)} Press Start to go on; any pair can be opened before.")
             job.wait(self._go)
 

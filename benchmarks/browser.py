@@ -1,0 +1,167 @@
+"""What a person waits for, measured in Chromium in a running JupyterLab.
+
+- first paint: from running the cell to the images, the matched patches and the aligned RSM on screen, imports done in
+  an earlier cell;
+- slider to repaint: from the key press to the frame after both heatmaps were painted, for layers that are in the
+  browser already and for layers that are not;
+- hover to highlight: from the pointer event to the next frame.
+
+Run: python benchmarks/browser.py [RUNS]     (needs the extras lab and test, and a Chromium)
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
+
+from lab_harness import CHROMIUM_ARGUMENTS, LabPage, find_chromium, start_lab
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SETUP = """
+import semrsm_widgets as srsm
+from semrsm_widgets.matching import warm_up
+srsm.load_model(), srsm.explore, warm_up()
+"""
+
+# Bokeh draws a heatmap with drawImage; the frame after it shows it.
+PROBE = """() => {
+  window.probe = { painted: 0, keyed: 0, pointed: 0 };
+  const draw = CanvasRenderingContext2D.prototype.drawImage;
+  CanvasRenderingContext2D.prototype.drawImage = function (...rest) {
+    const answer = draw.apply(this, rest);
+    if (this.canvas.getRootNode() !== document || this.canvas.closest?.('.srsm-canvas')) {
+      requestAnimationFrame(() => { window.probe.painted = performance.now(); });
+    }
+    return answer;
+  };
+  document.addEventListener('keydown', () => { window.probe.keyed = performance.now(); }, true);
+  document.addEventListener('pointermove', () => {
+    const started = performance.now();
+    // the frame after the next one is certainly on screen
+    requestAnimationFrame(() => requestAnimationFrame(() => { window.probe.hover = performance.now() - started; }));
+  }, true);
+}"""
+
+FIRST_PAINT = """async () => {
+  const panel = window.jupyterapp.shell.currentWidget;
+  panel.content.activeCellIndex = 1;
+  window.probe.painted = 0;
+  const started = performance.now();
+  window.jupyterapp.commands.execute('notebook:run-cell');
+  return new Promise((resolve) => {
+    let film = 0;
+    let pair = 0;
+    const look = () => {
+      if (!film && document.querySelector(".srsm-film img")) film = performance.now() - started;
+      if (!pair && document.querySelector(".srsm-pair[data-ready='true']")) pair = performance.now() - started;
+      if (document.querySelector(".srsm-rsm[data-ready='true']") && window.probe.painted && pair) {
+        resolve([film, pair, window.probe.painted - started]);
+      } else requestAnimationFrame(look);
+    };
+    look();
+  });
+}"""
+
+REPAINT = """(layer) => new Promise((resolve) => {
+  const look = () => (document.querySelector(`.srsm-rsm[data-layer='${layer}'][data-complete='true']`)
+    && window.probe.painted > window.probe.keyed
+    ? resolve(window.probe.painted - window.probe.keyed) : requestAnimationFrame(look));
+  look();
+})"""
+
+
+def quote(name: str, milliseconds: Sequence[float]) -> None:
+    values = sorted(milliseconds)
+    ninetieth = values[int(0.9 * (len(values) - 1))]
+    print(f"{name:44}{statistics.median(values):8.0f} ms   (90 %: {ninetieth:.0f}, n = {len(values)})")
+
+
+def first_paints(page: LabPage, runs: int) -> list[list[float]]:
+    times = []
+    for _ in range(runs):
+        page.open_notebook(page.lab.write_notebook("first.ipynb", [SETUP, "srsm.explore()"]))
+        page.page.evaluate(PROBE)
+        page.page.evaluate(
+            """async () => {
+              const panel = window.jupyterapp.shell.currentWidget;
+              await panel.context.ready; await panel.sessionContext.ready;
+              await panel.sessionContext.session.kernel.info;
+              panel.content.activeCellIndex = 0;
+              return window.jupyterapp.commands.execute('notebook:run-cell');
+            }"""
+        )
+        times.append(page.page.evaluate(FIRST_PAINT))
+        page.lab.stop_kernels()
+    return times
+
+
+def slider(page: LabPage, runs: int, images: int, ahead: bool) -> list[float]:
+    cells = [
+        SETUP,
+        f"images = srsm.demo_images(crops={images // 8})\n"
+        + ("" if ahead else "import semrsm_widgets.views.rsm_view as module\nmodule.AHEAD_BYTES = 0\n")
+        + "explorer = srsm.explore(images=images, max_images=None)\nexplorer",
+        "assert explorer.wait(300), explorer.last_error\n"
+        "[explorer.analysis.similarities(layer) for layer in explorer.analysis.layers]\n"
+        "names = list(explorer.analysis.layers)",
+    ]
+    page.open_and_run(page.lab.write_notebook("slider.ipynb", cells), timeout=400)
+    page.page.wait_for_selector(".srsm-rsm[data-complete='true']")
+    page.page.evaluate(PROBE)
+    names = page.page.locator(".srsm-slider").first.evaluate("(node) => Number(node.max)") + 1
+    page.page.locator(".srsm-slider").first.focus()
+    page.page.keyboard.press("Home")
+    page.page.wait_for_timeout(500)
+    times = []
+    for k in range(runs):
+        key = "ArrowRight" if (k // (names - 1)) % 2 == 0 else "ArrowLeft"
+        page.page.keyboard.press(key)
+        layer = page.page.locator(".srsm-layer strong").first.inner_text()
+        times.append(page.page.evaluate(REPAINT, layer))
+        page.page.wait_for_timeout(150)
+    return times
+
+
+def hovers(page: LabPage, runs: int) -> list[float]:
+    box = page.page.locator(".srsm-picture").first.bounding_box()
+    times = []
+    for k in range(runs):
+        x = box["x"] + box["width"] * (0.1 + 0.8 * ((7 * k) % runs) / runs)
+        y = box["y"] + box["height"] * (0.1 + 0.8 * ((3 * k) % runs) / runs)
+        page.page.mouse.move(x, y)
+        page.page.wait_for_timeout(60)
+        times.append(page.page.evaluate("() => window.probe.hover"))
+    return times
+
+
+def main(runs: int = 15) -> None:
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        lab = start_lab(Path(folder))
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(CHROMIUM_ARGUMENTS))
+        try:
+            page = LabPage.open(browser, lab, height=1400)
+            film, pair, heatmaps = zip(*first_paints(page, max(3, runs // 3)), strict=True)
+            quote("first paint: the images", film)
+            quote("first paint: the matched patches", pair)
+            quote("first paint: the aligned RSM", heatmaps)
+            quote("slider to repaint, N = 16, in the browser", slider(page, runs, 16, True))
+            quote("hover to highlight", hovers(page, runs))
+            lab.stop_kernels()
+            quote("slider to repaint, N = 16, by the kernel", slider(page, runs, 16, False))
+            page.close()
+        finally:
+            browser.close()
+            lab.stop()
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in sys.argv[1:2]))

@@ -1,0 +1,211 @@
+"""explore() without a browser: it returns at once, guards the cost, and shows what goes wrong."""
+
+from __future__ import annotations
+
+import time
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import traitlets
+
+import semrsm_widgets as srsm
+from semrsm_widgets.views._cost import describe_seconds
+
+DEADLINE = 60.0
+
+
+def transform(picture):
+    return torch.from_numpy(np.asarray(picture.resize((64, 64)), dtype=np.float32) / 255).permute(2, 0, 1)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, stride=2, padding=1),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(8, 16, 3, stride=4, padding=1),
+        torch.nn.ReLU(),
+    )
+    return srsm.VisionModel(module, transform, name="tiny")
+
+
+def pictures(n, labels=3):
+    rng = np.random.default_rng(0)
+    return [(rng.integers(0, 255, (50, 60, 3), dtype=np.uint8), f"label {k % labels}") for k in range(n)]
+
+
+@pytest.fixture
+def opened():
+    explorers = []
+
+    def explore(*args, **kwargs):
+        explorers.append(srsm.explore(*args, **kwargs))
+        return explorers[-1]
+
+    yield explore
+    for explorer in explorers:
+        explorer.close()
+
+
+def wait_for(condition):
+    end = time.monotonic() + DEADLINE
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert condition()
+
+
+def status(explorer):
+    return explorer._header._status
+
+
+def test_it_shows_what_the_core_computes(opened, model):
+    explorer = opened(model, pictures(6))
+    assert explorer.wait(DEADLINE), status(explorer)
+    assert explorer.last_error == ""
+    analysis = explorer.analysis
+    assert len(analysis) == 6
+    assert explorer.layer in analysis.layers
+    assert explorer.rsm_view.layer == explorer.pair_view.layer == explorer.layer
+    assert all(analysis.has(layer) for layer in analysis.layers)
+    assert explorer.pair_view.analysis is analysis
+    assert status(explorer)["state"] == "ready"
+
+
+def test_everything_on_screen_is_linked_both_ways(opened, model):
+    explorer = opened(model, pictures(5), pair=(1, 2))
+    assert explorer.wait(DEADLINE)
+    first, last = explorer.analysis.layers[0], explorer.analysis.layers[-1]
+    explorer.layer = first
+    assert explorer.rsm_view.layer == explorer.pair_view.layer == first
+    explorer.rsm_view.layer = last
+    assert explorer.layer == explorer.pair_view.layer == last
+    explorer.rsm_view.pair = (3, 4)  # a click
+    assert explorer.pair == explorer.pair_view.pair == (3, 4)
+    explorer.kernel = "RBF"
+    assert explorer.rsm_view.kernel == "RBF"
+    with pytest.raises(traitlets.TraitError):
+        explorer.layer = "nowhere"
+
+
+def test_many_images_are_reduced_evenly_and_it_says_so(opened, model):
+    explorer = opened(model, pictures(30), max_images=6, max_grid=4)
+    assert explorer.wait(DEADLINE)
+    labels = [next(iter(each)) for each in explorer.analysis.images.labels]
+    assert sorted(labels) == sorted([f"label {k}" for k in range(3)] * 2)
+    notices = " ".join(explorer._header._notices)
+    assert "6 of 30 images" in notices
+    assert "max_images=None" in notices
+    assert "max_grid=None" in notices
+    assert all(max(tokens.grid) <= 4 for tokens in explorer.analysis.tokens.values())
+
+
+def test_nothing_is_reduced_when_told_so(opened, model):
+    explorer = opened(model, pictures(8), max_images=None, max_grid=None)
+    assert explorer.wait(DEADLINE)
+    assert len(explorer.analysis) == 8
+    assert explorer._header._notices == []
+    assert all(tokens.grid == tokens.native_grid for tokens in explorer.analysis.tokens.values())
+
+
+def test_a_slow_model_waits_for_start(opened, model):
+    explorer = opened(model, pictures(6), batch_size=2, patience=1e-6)
+    wait_for(lambda: status(explorer)["state"] == "waiting")
+    assert "images" in status(explorer)["text"]
+    assert explorer.analysis is None
+    assert explorer.pair_view is not None  # the pair on screen does not wait
+    explorer.start()
+    assert explorer.wait(DEADLINE)
+    assert explorer.last_error == ""
+    assert all(explorer.analysis.has(layer) for layer in explorer.analysis.layers)
+
+
+def test_cancel_while_loading_and_resume(opened, model):
+    explorer = opened(model, pictures(6), batch_size=2, patience=1e-6)
+    wait_for(lambda: status(explorer)["state"] == "waiting")
+    explorer.cancel()
+    assert explorer.wait(DEADLINE)
+    assert status(explorer)["state"] == "cancelled"
+    explorer.resume()
+    wait_for(lambda: status(explorer)["state"] == "waiting")
+    explorer.start()
+    assert explorer.wait(DEADLINE)
+    assert explorer.analysis is not None
+
+
+def test_an_analysis_is_shown_as_it_is(opened, model):
+    images = srsm.load_images(pictures(4))
+    analysis = srsm.Analysis(images, srsm.extract(model, images), model=model)
+    explorer = opened(analysis, kernel="inner product")
+    assert explorer.wait(DEADLINE)
+    assert explorer.analysis is analysis
+    assert explorer.rsm_view.kernel == "inner product"
+    data, _ = explorer._repr_mimebundle_()
+    assert "image/png" in data
+    assert repr(explorer) == data["text/plain"] == "Explorer(Analysis(tiny, 4 images, 2 layers, Auction(gap=0.0001)))"
+    explorer.save_images = False
+    assert "image/png" not in explorer._repr_mimebundle_()[0]
+
+
+def test_an_error_in_the_background_is_on_screen_with_its_traceback(opened, model):
+    explorer = opened(model, pictures(4), layers="nowhere")
+    assert explorer.wait(DEADLINE)
+    assert status(explorer)["state"] == "error"
+    assert "nowhere" in status(explorer)["text"]
+    assert "Traceback" in explorer.last_error
+    assert explorer.analysis is None
+
+
+def test_one_image_is_too_few(opened, model):
+    explorer = opened(model, pictures(1))
+    assert explorer.wait(DEADLINE)
+    assert "at least two images" in status(explorer)["text"]
+
+
+def test_a_hub_model_without_network_says_what_to_do(opened, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        explorer = opened("resnet18", pictures(3))
+        assert explorer.wait(DEADLINE)
+    assert status(explorer)["state"] == "error"
+    assert "pretrained=False" in status(explorer)["text"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"model": torch.nn.Identity()}, TypeError, "VisionModel"),
+        ({"images": "no/such/folder"}, ValueError, "exists"),
+        ({"max_images": 1}, ValueError, "max_images"),
+        ({"max_grid": 0}, ValueError, "max_grid"),
+        ({"patience": 0}, ValueError, "patience"),
+    ],
+)
+def test_what_cannot_be_right_raises_at_once(arguments, error, text):
+    with pytest.raises(error, match=text):
+        srsm.explore(**arguments)
+
+
+def test_images_and_an_analysis_are_one_too_many(model):
+    images = srsm.load_images(pictures(2))
+    analysis = srsm.Analysis(images, srsm.extract(model, images), model=model)
+    with pytest.raises(ValueError, match="both"):
+        srsm.explore(analysis, images)
+
+
+def test_closing_ends_every_thread(model):
+    explorer = srsm.explore(model, pictures(4))
+    assert explorer.wait(DEADLINE)
+    threads = [view.worker._thread for view in (explorer._header, explorer.rsm_view, explorer.pair_view)]
+    explorer.close()
+    for thread in threads:
+        thread.join(DEADLINE)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(12.4, "12 s"), (89, "89 s"), (600, "10 min"), (7200, "2.0 h")])
+def test_durations_are_said_as_a_person_would(seconds, words):
+    assert describe_seconds(seconds) == words
