@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from semrsm_widgets.matching import Auction, Exact, Identity
+from semrsm_widgets.matching import Auction, BatchOptimal, Exact, Greedy, Identity, TopKGreedy
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,9 @@ TABLE = [
     Row(Auction(gap=1e-6), gap=1e-6),
     Row(Auction(gap=1e-8), gap=1e-8),
     Row(Identity(), gap=None, rectangular=False),
+    Row(Greedy(), gap=None),
+    Row(TopKGreedy(4), gap=None),
+    Row(BatchOptimal(5), gap=None, rectangular=False),
 ]
 CERTIFIED = [row for row in TABLE if row.gap is not None]
 FLOAT32_PRODUCT = 2e-7  # rounding of float32 products, in units of cosine: no certificate covers it

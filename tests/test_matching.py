@@ -19,7 +19,18 @@ from matchers import (
 )
 
 from semrsm_widgets import matching
-from semrsm_widgets.matching import Auction, Exact, Identity, affinity, dual_bound
+from semrsm_widgets.matching import (
+    Auction,
+    BatchOptimal,
+    Exact,
+    Greedy,
+    Identity,
+    TopKGreedy,
+    affinity,
+    dual_bound,
+    row_column_bounds,
+    undecided,
+)
 
 every = pytest.mark.parametrize("row", TABLE, ids=names(TABLE))
 certified = pytest.mark.parametrize("row", CERTIFIED, ids=names(CERTIFIED))
@@ -36,6 +47,18 @@ def test_permutation_is_one_to_one_and_worth_its_value(row, seed, size, channels
     assert answer.permutation.dtype == np.int64
     assert answer.value.dtype == answer.upper_bound.dtype == np.float64
     assert np.all(np.abs(recomputed(x, y, answer.permutation) - answer.value) <= FLOAT32_PRODUCT * norms(x, y) + 1e-300)
+
+
+@every
+@few
+@given(seed=st.integers(0, 2**32 - 1), sizes=st.tuples(st.integers(1, 12), st.integers(1, 12)), kind=kinds)
+def test_no_matcher_claims_more_than_the_optimum(row, seed, sizes, kind):
+    sizes = sizes if row.rectangular else (sizes[0], sizes[0])
+    x, y = tokens(seed, 2, sizes[0], 6, kind), tokens(seed + 1, 2, sizes[1], 6, kind)
+    answer, slack = row.matcher(x, y), FLOAT32_PRODUCT * norms(x, y) + 1e-300
+    assert np.all(np.abs(recomputed(x, y, answer.permutation) - answer.value) <= slack)
+    assert np.all(answer.value <= optima(x, y) + slack)
+    assert np.all(np.isinf(answer.upper_bound)) == (row.gap is None)
 
 
 @certified
@@ -105,6 +128,26 @@ def test_shifted_copies_are_matched_perfectly(row):
         np.take_along_axis(np.tile(order, (2, 1)), answer.permutation, 1), np.tile(np.arange(49), (2, 1))
     )
     assert np.all(answer.value > 2 * Identity()(x, x[:, order]).value)
+
+
+@every
+@pytest.mark.parametrize("name", adversaries())
+def test_adversaries_are_matched_one_to_one(row, name):
+    x, y = (side[None] for side in adversaries(size=20)[name])
+    answer = row.matcher(x, y)
+    assert np.abs(recomputed(x, y, answer.permutation) - answer.value) <= FLOAT32_PRODUCT * norms(x, y) + 1e-300
+
+
+@certified
+def test_one_token_against_one_or_many(row):
+    x, y = tokens(0, 3, 1), tokens(1, 3, 7)
+    assert np.allclose(row.matcher(x, y[:, :1]).value, np.einsum("bsd,bsd->b", x, y[:, :1]))
+    best = np.einsum("bsd,btd->bt", x, y)
+    slack = (row.gap + FLOAT32_PRODUCT) * norms(x, y)
+    assert np.all(np.abs(row.matcher(x, y).value - best.max(1)) <= slack)
+    many = row.matcher(y, x)
+    assert np.all(np.abs(many.value - best.max(1)) <= slack)
+    assert np.array_equal((many.permutation >= 0).sum(1), [1, 1, 1])
 
 
 @every
@@ -219,3 +262,96 @@ def test_dual_bound_is_tight_at_the_right_prices_and_reads_batches():
     assert np.array_equal(dual_bound(np.stack([a, a]), [[0.0, 3.0], [0.0, 0.0]]), [5.0, 8.0])
     with pytest.raises(ValueError, match="`prices` must be one price for each column"):
         dual_bound(a, [0.0])
+
+
+def greedy(affinity):
+    """Return the greedy permutation by the definition: the largest entry left, again and again."""
+    a, permutation = affinity.astype(float), np.full(len(affinity), -1)
+    for _ in range(min(a.shape)):
+        s, t = np.unravel_index(a.argmax(), a.shape)
+        permutation[s] = t
+        a[s], a[:, t] = -np.inf, -np.inf
+    return permutation
+
+
+@few
+@given(seed=st.integers(0, 2**32 - 1), sizes=st.tuples(st.integers(1, 30), st.integers(1, 30)), kind=kinds)
+def test_greedy_takes_the_largest_entry_left(seed, sizes, kind):
+    x, y = tokens(seed, 1, sizes[0], 4, kind), tokens(seed + 1, 1, sizes[1], 4, kind)
+    assert np.array_equal(Greedy()(x, y).permutation[0], greedy(x[0] @ y[0].T))
+
+
+@few
+@given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 12))
+def test_top_k_matches_the_longest_tokens_optimally_and_the_others_greedily(seed, k):
+    x, y = tokens(seed, 1, 10), tokens(seed + 1, 1, 8)
+    permutation = TopKGreedy(k)(x, y).permutation[0]
+    s, t = (np.argsort(-np.linalg.norm(side[0], axis=1), kind="stable") for side in (x, y))
+    top = [(i, permutation[i]) for i in s[:k] if permutation[i] in t[:k]]
+    assert len(top) == min(k, 8)
+    value = sum(x[0, i] @ y[0, j] for i, j in top)
+    assert value == pytest.approx(optima(x[:, s[:k]], y[:, t[:k]])[0])
+    rows = [i for i in range(10) if i not in dict(top)]
+    columns = [j for j in range(8) if j not in [j for _, j in top]]
+    if columns:
+        rest = greedy(x[0, rows] @ y[0, columns].T)
+        assert [permutation[i] for i in rows] == [columns[j] if j >= 0 else -1 for j in rest]
+
+
+def test_approximations_are_exact_when_one_part_holds_all():
+    x, y = tokens(0), tokens(1)
+    for matcher in (TopKGreedy(12), TopKGreedy(99), BatchOptimal(12), BatchOptimal(99)):
+        assert np.allclose(matcher(x, y).value, optima(x, y))
+
+
+def test_windows_hold_tokens_of_like_norm():
+    x, y = tokens(0, 1), tokens(1, 1)
+    s, t = (np.argsort(-np.linalg.norm(side[0], axis=1), kind="stable") for side in (x, y))
+    permutation = BatchOptimal(5)(x, y).permutation[0]
+    for first in (0, 5, 10):
+        here = slice(first, first + 5)
+        assert set(permutation[s[here]]) == set(t[here])
+        value = sum(x[0, i] @ y[0, permutation[i]] for i in s[here])
+        assert value == pytest.approx(optima(x[:, s[here]], y[:, t[here]])[0])
+
+
+@pytest.mark.parametrize(("matcher", "name"), [(TopKGreedy, "k"), (BatchOptimal, "window")])
+def test_bad_sizes_of_parts_are_refused(matcher, name):
+    with pytest.raises(ValueError, match=f"`{name}` must be an integer >= 1; got 0"):
+        matcher(0)
+    with pytest.raises(TypeError, match=f"`{name}` must be an integer"):
+        matcher(2.5)
+
+
+@few
+@given(seed=st.integers(0, 2**32 - 1), sizes=st.tuples(st.integers(1, 9), st.integers(1, 9)), kind=kinds)
+def test_row_and_column_maxima_bound_the_optimum(seed, sizes, kind):
+    x, y = tokens(seed, 3, sizes[0], 4, kind), tokens(seed + 1, 3, sizes[1], 4, kind)
+    a = affinity(x, y)
+    bound = row_column_bounds(a)
+    assert np.all(bound >= optima(x, y) - 1e-9)
+    assert bound[0] == pytest.approx(row_column_bounds(a[0].T))
+    if sizes[0] == sizes[1]:
+        assert np.allclose(bound, np.minimum(a.max(2).sum(1), a.max(1).sum(1)))
+
+
+@few
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 12), k=st.integers(1, 12))
+def test_the_undecided_hold_the_best_whatever_the_truth(seed, count, k):
+    rng = np.random.default_rng(seed)
+    low = rng.normal(size=(3, count))
+    high = low + rng.exponential(0.2, size=low.shape)
+    stay = undecided(low, high, k)
+    truth = rng.uniform(low, high)
+    best = np.argsort(-truth, axis=1)[:, :k]
+    assert np.take_along_axis(stay, best, 1).all()
+    assert np.array_equal(undecided(truth, truth, k).sum(1), np.full(3, min(k, count)))
+
+
+def test_bounds_refuse_what_they_cannot_read():
+    with pytest.raises(ValueError, match="`affinity` must be of shape"):
+        row_column_bounds(np.ones(3))
+    with pytest.raises(ValueError, match="`upper` must be at least"):
+        undecided([0.5, 0.2], [0.4, 0.3], 1)
+    with pytest.raises(ValueError, match="`upper` must be of the shape"):
+        undecided([0.5, 0.2], [0.6], 1)

@@ -10,21 +10,28 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from semrsm_widgets.matching._engine import Engine, engine, warm_up
+from semrsm_widgets.matching.approximate import BatchOptimal, Greedy, TopKGreedy
 from semrsm_widgets.matching.assignment import Assignment, Fallbacks, affinity, dual_bound
 from semrsm_widgets.matching.auction import Auction
+from semrsm_widgets.matching.bounds import row_column_bounds, undecided
 from semrsm_widgets.matching.exact import Exact, Identity
 
 __all__ = [
     "Assignment",
     "Auction",
+    "BatchOptimal",
     "Engine",
     "Exact",
     "Fallbacks",
+    "Greedy",
     "Identity",
     "Matcher",
+    "TopKGreedy",
     "affinity",
     "dual_bound",
     "engine",
+    "row_column_bounds",
+    "undecided",
     "warm_up",
 ]
 
