@@ -143,8 +143,15 @@ def to_tokens(output: Tensor, layout: Layout, max_grid: int | None = None) -> tu
 
 
 def pooled_grid(grid: Grid | None, max_grid: int | None) -> Grid | None:
-    """Return the grid after `max_grid`: no side longer than it, proportions kept."""
+    """Return the grid after `max_grid`: no side longer than it, proportions kept.
+
+    Whole blocks of k x k tokens are averaged where the grid can be cut so without losing more than half of what
+    `max_grid` allows; a token's box is then exactly what it averages. Other grids are averaged over windows that overlap.
+    """
     if grid is None or max_grid is None or max(grid) <= max_grid:
         return grid
+    for k in range(-(-max(grid) // max_grid), 2 * max(grid) // max_grid + 1):
+        if grid[0] % k == 0 and grid[1] % k == 0:
+            return grid[0] // k, grid[1] // k
     scale = max_grid / max(grid)
     return max(1, round(grid[0] * scale)), max(1, round(grid[1] * scale))

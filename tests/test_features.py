@@ -8,6 +8,7 @@ from PIL import Image
 from torch import nn
 from torchvision import transforms as T  # noqa: N812 (its usual name)
 
+from semrsm_widgets._layouts import pooled_grid
 from semrsm_widgets.features import Tokens, extract, layers
 from semrsm_widgets.images import demo_images, load_images
 from semrsm_widgets.models import VisionModel, load_model
@@ -165,11 +166,26 @@ def test_max_grid_averages_and_keeps_proportions():
     full = extract(model, IMAGES, "0")["0"]
     small = extract(model, IMAGES, "0", max_grid=16)["0"]
     assert (full.grid, full.native_grid) == ((20, 40), (20, 40))
-    assert (small.grid, small.native_grid) == ((8, 16), (20, 40))
+    assert (small.grid, small.native_grid) == ((5, 10), (20, 40))  # whole blocks of 4 x 4
     maps = full.values.transpose(1, 2).reshape(5, 8, 20, 40)
-    want = nn.functional.adaptive_avg_pool2d(maps, (8, 16)).flatten(2).transpose(1, 2)
-    torch.testing.assert_close(small.values, want)
+    torch.testing.assert_close(small.values, nn.functional.avg_pool2d(maps, 4).flatten(2).transpose(1, 2))
     assert extract(model, IMAGES, "0", max_grid=40)["0"].grid == (20, 40)
+
+
+@pytest.mark.parametrize(
+    ("grid", "pooled"),
+    [
+        ((112, 112), (16, 16)),
+        ((56, 56), (14, 14)),
+        ((28, 28), (14, 14)),
+        ((16, 12), (16, 12)),
+        ((17, 17), (16, 16)),  # no whole blocks: overlapping windows
+        ((34, 17), (16, 8)),
+        ((24, 32), (12, 16)),
+    ],
+)
+def test_max_grid_prefers_whole_blocks(grid, pooled):
+    assert pooled_grid(grid, 16) == pooled
 
 
 def test_max_grid_leaves_prefix_tokens_alone():
