@@ -98,7 +98,8 @@ class View(anywidget.AnyWidget):
 
     def run(self, work: Callable[[Job], Any], *, debounce: float = 0.0) -> None:
         """Run work on the view's thread; a running one is cancelled."""
-        self._started = time.monotonic()
+        if not self.worker.busy:  # a job that replaces a running one goes on with the same wait
+            self._started = time.monotonic()
         self.worker.submit(work, debounce=debounce)
 
     def wait(self, timeout: float | None = None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -182,10 +183,12 @@ class RSMView(BokehPane):
             self.prepare(job, layer)
             analysis.gram(layer, progress=job.counter(f"Matching {layer}:"))
         job.step(f"Calibrating {layer}")
-        # The kernels cost nothing once a layer is matched; the shown one goes first.
-        kernels = [kernel, *(k for k in KERNELS if k != kernel)] if self._fits_ahead() else [kernel]
-        for name in kernels:
-            self._send_frame(analysis.similarities(layer, KERNELS[name]), name)
+        self._send_frame(analysis.similarities(layer, KERNELS[kernel]), kernel)
+        if self._fits_ahead():  # the other kernels cost nothing once a layer is matched
+            for name in KERNELS:
+                # An undefined RBF (images that are all alike have no σ) is said when it is asked for, not before.
+                with contextlib.suppress(ValueError):
+                    self._send_frame(analysis.similarities(layer, KERNELS[name]), name)
 
     def prepare(self, job: Job, layer: str) -> None:
         """Compile the matcher if it must be, and wait for Start where matching would take long."""
@@ -208,6 +211,8 @@ class RSMView(BokehPane):
         self._post(layer, kernel, aligned, unknown, unknown, pooled, complete=False)
 
     def _send_frame(self, similarities: Similarities, kernel: str) -> None:
+        if (similarities.layer, kernel) in self._sent:
+            return
         null = similarities.null
         self._post(
             similarities.layer,
