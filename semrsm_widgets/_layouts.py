@@ -146,7 +146,8 @@ def pooled_grid(grid: Grid | None, max_grid: int | None) -> Grid | None:
     """Return the grid after `max_grid`: no side longer than it, proportions kept.
 
     Whole blocks of k x k tokens are averaged where the grid can be cut so without losing more than half of what
-    `max_grid` allows; a token's box is then exactly what it averages. Other grids are averaged over windows that overlap.
+    `max_grid` allows; a token's box is then exactly what it averages. Other grids are averaged over overlapping
+    windows.
     """
     if grid is None or max_grid is None or max(grid) <= max_grid:
         return grid
