@@ -86,8 +86,11 @@ def test_everything_on_screen_is_linked_both_ways(opened, model):
     assert explorer.pair == explorer.pair_view.pair == (3, 4)
     explorer.kernel = "RBF"
     assert explorer.rsm_view.kernel == "RBF"
-    with pytest.raises(traitlets.TraitError):
-        explorer.layer = "nowhere"
+    for name, value in (("layer", "nowhere"), ("kernel", "linear"), ("pair", (0, 5)), ("top_k", 99)):
+        before = getattr(explorer, name)
+        with pytest.raises(traitlets.TraitError, match=name):
+            setattr(explorer, name, value)
+        assert getattr(explorer, name) == before
 
 
 def test_many_images_are_reduced_evenly_and_it_says_so(opened, model):

@@ -292,6 +292,33 @@ def test_a_new_pair_and_a_new_layer_are_sent(pair_view):
     assert sent.of("matches")[-1][0]["layer"] == "c"
 
 
+def test_pictures_are_sent_again_only_for_another_pair_or_page(pair_view):
+    sent = Sent(pair_view)
+    for change in (lambda: setattr(pair_view, "layer", "c"), lambda: setattr(pair_view, "pair", (1, 2))):
+        change()
+        assert pair_view.wait(DEADLINE)
+    assert [content["pair"] for content, _ in sent.of("pictures")] == [[1, 2]]
+    ask(pair_view, kind="ready")
+    assert pair_view.wait(DEADLINE)
+    assert len(sent.of("pictures")) == 2
+
+
+def test_images_that_are_all_alike_have_cosines_but_no_rbf():
+    analysis = make_analysis(layers=("a",))
+    analysis.tokens["a"].values[:] = analysis.tokens["a"].values[0].clone()
+    view = srsm.RSMView(analysis)
+    sent = Sent(view)
+    ask(view, kind="ready")
+    assert view.wait(DEADLINE)
+    assert view._status["state"] == "ready"
+    assert {content["kernel"] for content, _ in sent.of("frame")} == {"cosine", "inner product"}
+    view.kernel = "RBF"
+    assert view.wait(DEADLINE)
+    assert view._status["state"] == "error"
+    assert "sigma" in view._status["text"] or "width" in view._status["text"]
+    view.close()
+
+
 def test_tokens_without_places_are_sent_without_a_grid():
     view = srsm.PairView(make_analysis(grid=None))
     sent = Sent(view)

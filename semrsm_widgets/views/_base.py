@@ -55,7 +55,7 @@ class View(anywidget.AnyWidget):
 
     _css = STYLE
 
-    _status = t.Dict({"state": "working", "text": "", "fraction": None}).tag(sync=True)
+    _status: t.Dict[str, Any] = t.Dict({"state": "working", "text": "", "fraction": None}).tag(sync=True)
     """State ("ready", "working", "waiting", "cancelled", "error"), text and fraction of the status line."""
 
     last_error = t.Unicode("", help="Traceback of the last error that was shown in the status line.")

@@ -18,11 +18,12 @@ from semrsm_widgets.features import extract
 from semrsm_widgets.images import Images, demo_images, load_images, subset
 from semrsm_widgets.models import VisionModel, load_model
 from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._base import View, esm, jpeg_bytes, with_picture
+from semrsm_widgets.views._base import View, check_trait, esm, jpeg_bytes, with_picture
 from semrsm_widgets.views._bokeh_pane import BokehPane
 from semrsm_widgets.views._cost import describe_seconds
-from semrsm_widgets.views.pair_view import PairView
-from semrsm_widgets.views.rsm_view import PATIENCE_SECONDS, RSMView
+from semrsm_widgets.views._shown import checked_pair
+from semrsm_widgets.views.pair_view import PairView, checked_top_k
+from semrsm_widgets.views.rsm_view import KERNELS, PATIENCE_SECONDS, RSMView
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -124,6 +125,18 @@ class Explorer(ipywidgets.VBox):
         self._make = make
         self.resume()
 
+    @t.validate("layer", "kernel", "pair", "top_k")
+    def _check(self, proposal: Any) -> Any:
+        """Refuse what the views would refuse, before anything changes; before there are views, take it as a wish."""
+        name, value = proposal["trait"].name, proposal["value"]
+        if name == "kernel":
+            return check_trait(name, value, tuple(KERNELS))
+        if name == "top_k":
+            return checked_top_k(value)
+        if self.analysis is None:
+            return value
+        return check_trait(name, value, self.analysis.layers) if name == "layer" else checked_pair(self.analysis, value)
+
     # -- what the user may do from Python ------------------------------------------------------------------------
 
     @property
@@ -196,7 +209,7 @@ class Explorer(ipywidgets.VBox):
             _slider=False,
             _preview=preview,
         )
-        for name in ("layer", "pair", "top_k"):
+        for name in ("layer", "top_k"):
             t.link((self.pair_view, name), (self, name))
         self._pair_place.children = (self.pair_view,)
         self._header._loading = False
@@ -209,6 +222,7 @@ class Explorer(ipywidgets.VBox):
         )
         for name in ("layer", "kernel", "pair"):
             t.link((rsm_view, name), (self, name))
+        t.link((self, "pair"), (self.pair_view, "pair"))  # not before: a preview has the first images only
         if self._go.is_set():
             rsm_view.start()
         rsm_view.observe(lambda change: self._header.set_trait("_status", change["new"]), names="_status")

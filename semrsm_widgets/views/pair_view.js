@@ -8,6 +8,7 @@ export default () => {
     initialize({ model }) {
       model.on("msg:custom", (content, buffers) => {
         if (content.kind === "pictures") {
+          last.pictures?.urls.forEach((url) => URL.revokeObjectURL(url));
           last.pictures = { ...content, urls: buffers.map(jpegUrl) };
           views.forEach((view) => view.pictures(last.pictures));
         } else if (content.kind === "matches") {
@@ -231,6 +232,12 @@ function pairView(model, el) {
 
   return {
     async pictures({ urls, boxes, pair }) {
+      // The matches of another pair must not be drawn on these pictures; those of this one follow.
+      if (matches && String(matches.pair) !== String(pair)) {
+        matches = null;
+        hovered = -1;
+        redraw();
+      }
       await Promise.all(sides.map((side, k) => side.show(urls[k], boxes[k], images[pair[k]])));
       sides.forEach((side) => side.measure(stage));
       if (matches) { redraw(); rebuilt.draw(sides, matches); }

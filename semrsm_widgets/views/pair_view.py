@@ -83,6 +83,7 @@ class PairView(View):
             _images=image_rows(analysis),
             **kwargs,
         )
+        self._pictured: tuple[int, int] | None = None  # the pair whose pictures the browser has
         self.observe(guarded_method(self, "_request"), names=["layer", "pair"])
         self._request(None)
 
@@ -96,9 +97,7 @@ class PairView(View):
 
     @t.validate("top_k")
     def _check_top_k(self, proposal: Any) -> int:
-        if 0 <= proposal["value"] <= MOST_LINES:
-            return int(proposal["value"])
-        raise t.TraitError(f"`top_k` must be an integer from 0 to {MOST_LINES}; got {proposal['value']}.")
+        return checked_top_k(proposal["value"])
 
     def __repr__(self) -> str:
         a, b = (self.analysis.images.ids[k] for k in self.pair)
@@ -115,6 +114,7 @@ class PairView(View):
     # -- what the browser asks ----------------------------------------------------------------------------------
 
     def _send_everything(self, _content: dict[str, Any]) -> None:
+        self._pictured = None
         self._request(None)
 
     def _request(self, change: Any) -> None:
@@ -131,7 +131,9 @@ class PairView(View):
     def _work(self, job: Job) -> None:
         """Send the pair's pictures, its matches, and then the null, which takes many pairs."""
         layer, (i, j) = self.layer, self.pair
-        self._send_pictures(i, j)
+        if self._pictured != (i, j):
+            self._send_pictures(i, j)
+            self._pictured = (i, j)
         count = self.analysis.tokens[layer].values.shape[1]
         quick = not is_compiled(self.analysis.matcher) and count <= EXACT_TOKENS
         matches = self.analysis.matches(layer, i, j, matcher=Exact() if quick else None)
@@ -186,3 +188,10 @@ class PairView(View):
         matches = self.analysis.matches(self.layer, *self.pair)
         sides = [self._picture_and_box(k) for k in self.pair]
         return _pictures.pair(matches, sides, self.top_k)
+
+
+def checked_top_k(top_k: int) -> int:
+    """Return how many matches to draw, or raise TraitError in the house's form."""
+    if 0 <= top_k <= MOST_LINES:
+        return int(top_k)
+    raise t.TraitError(f"`top_k` must be an integer from 0 to {MOST_LINES}; got {top_k}.")

@@ -18,6 +18,7 @@ export default () => {
       model.on("msg:custom", (content, buffers) => {
         if (content.kind === "setup") {
           frames.clear();
+          setup?.thumbnails.forEach((url) => URL.revokeObjectURL(url));
           setup = { items: content.items, thumbnails: buffers.map(jpegUrl) };
           views.forEach((view) => view.setup());
         } else if (content.kind === "frame") {
@@ -261,13 +262,16 @@ function readout(images) {
 
   const values = (i, j, frame) => {
     if (frame?.exact.length) return frame.exact.map((matrix) => matrix[i * images.length + j]);
-    if (late && late.i === i && late.j === j && late.values) return late.values.map((value) => value ?? Infinity);
-    return null;
+    const fits = late?.values && late.i === i && late.j === j && late.layer === frame?.layer && late.kernel === frame?.kernel;
+    return fits ? late.values.map((value) => value ?? Infinity) : null;
   };
   return {
     root,
     thumbnails(list) { urls = list; },
-    late(content, pair) { late = { ...content, pair }; },
+    late(content, pair) {
+      late?.pair.forEach((url) => URL.revokeObjectURL(url));
+      late = { ...content, pair };
+    },
     sentence(i, j, frame) {
       const known = values(i, j, frame);
       const pair = `${images[i].id} and ${images[j].id}`;

@@ -133,7 +133,8 @@ class RSMView(BokehPane):
             thumbnails = [jpeg_bytes(self.analysis.images.thumbnail(k, _THUMBNAIL)) for k in range(size)]
         items = [heatmap_item(name, PALETTE, size) for name in ("aligned", "semantic")]
         self.send({"kind": "setup", "items": items}, buffers=thumbnails)
-        self._sent.clear()
+        # A new set, not an emptied one: a job that is still running goes on to note in the old one what it sent.
+        self._sent = set()
         self._request(None)
 
     def _request(self, change: Any) -> None:
@@ -158,24 +159,23 @@ class RSMView(BokehPane):
         if self.analysis.has(self.layer):
             similarities = self.analysis.similarities(self.layer, KERNELS[self.kernel])
             values = [float(matrix[i, j]) for matrix in _exact(similarities)]
-        self.send({"kind": "value", "i": i, "j": j, "values": _finite(values)}, buffers=thumbnails)
+        where = {"layer": self.layer, "kernel": self.kernel, "i": i, "j": j}
+        self.send({"kind": "value", **where, "values": _finite(values)}, buffers=thumbnails)
 
     # -- the worker ---------------------------------------------------------------------------------------------
 
     def _work(self, job: Job) -> None:
         """Compute and send: the shown layer (aligned, then semantic), then the others, the nearest first."""
-        layer = self.layer
-        self._send_layer(job, layer)
-        others = [name for name in self._by_distance(layer) if (name, self.kernel) not in self._sent]
+        layer, kernel, sent = self.layer, self.kernel, self._sent
+        self._send_layer(job, layer, kernel, sent)
         if self._fits_ahead():
-            for name in others:
-                self._send_layer(job, name)
+            for name in self._by_distance(layer):
+                self._send_layer(job, name, kernel, sent)
 
-    def _send_layer(self, job: Job, layer: str) -> None:
-        analysis = self.analysis
-        kernel = self.kernel
-        if (layer, kernel) in self._sent:
+    def _send_layer(self, job: Job, layer: str, kernel: str, sent: set[tuple[str, str]]) -> None:
+        if (layer, kernel) in sent:
             return
+        analysis = self.analysis
         job.step(f"Comparing {layer}")
         if not analysis.has(layer):
             if KERNELS[kernel] is not rbf:  # the RBF's σ is the semantic Gram's
@@ -183,12 +183,12 @@ class RSMView(BokehPane):
             self.prepare(job, layer)
             analysis.gram(layer, progress=job.counter(f"Matching {layer}:"))
         job.step(f"Calibrating {layer}")
-        self._send_frame(analysis.similarities(layer, KERNELS[kernel]), kernel)
+        self._send_frame(layer, kernel, sent)
         if self._fits_ahead():  # the other kernels cost nothing once a layer is matched
             for name in KERNELS:
                 # An undefined RBF (images that are all alike have no σ) is said when it is asked for, not before.
                 with contextlib.suppress(ValueError):
-                    self._send_frame(analysis.similarities(layer, KERNELS[name]), name)
+                    self._send_frame(layer, name, sent)
 
     def prepare(self, job: Job, layer: str) -> None:
         """Compile the matcher if it must be, and wait for Start where matching would take long."""
@@ -210,19 +210,20 @@ class RSMView(BokehPane):
         unknown = np.full_like(aligned, np.nan)
         self._post(layer, kernel, aligned, unknown, unknown, pooled, complete=False)
 
-    def _send_frame(self, similarities: Similarities, kernel: str) -> None:
-        if (similarities.layer, kernel) in self._sent:
+    def _send_frame(self, layer: str, kernel: str, sent: set[tuple[str, str]]) -> None:
+        if (layer, kernel) in sent:
             return
+        similarities = self.analysis.similarities(layer, KERNELS[kernel])
         null = similarities.null
         self._post(
-            similarities.layer,
+            layer,
             kernel,
             *_exact(similarities),
             complete=True,
             null={"mean": null.mean, "quantile95": null.quantile95, "n": null.n},
             sigma=similarities.sigma,
         )
-        self._sent.add((similarities.layer, kernel))
+        sent.add((layer, kernel))
 
     def _post(
         self,
