@@ -201,8 +201,8 @@ def matched_gram(
                [5., 5.]])
     """
     matcher = Auction() if matcher is None else matcher
-    if not callable(matcher):
-        raise TypeError(message("matcher", "a matcher, such as Auction() or Exact()", matcher))
+    if not callable(matcher) or isinstance(matcher, type):
+        raise TypeError(message("matcher", "a matcher, such as Auction() or Exact()", repr(matcher)))
     memory = check_int("memory", memory, minimum=1)
     left = TokenSet.read("x", x)
     right = left if y is None else TokenSet.read("y", y)
@@ -389,12 +389,12 @@ def semantic_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine, matcher: Mat
         >>> semantic_rsm(x)[0, 1], aligned_rsm(x)[0, 1]
         (1.0, 0.0)
     """
-    return kernel(matched_gram(x, y, matcher=matcher))
+    return _checked_kernel(kernel)(matched_gram(x, y, matcher=matcher))
 
 
 def aligned_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine) -> Matrix:
     """Return the aligned RSM (N, M): token s is compared with token s, as ordinary RSMs of flattened responses do."""
-    return kernel(matched_gram(x, y, matcher=Identity()))
+    return _checked_kernel(kernel)(matched_gram(x, y, matcher=Identity()))
 
 
 def pooled_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine) -> Matrix:
@@ -402,7 +402,15 @@ def pooled_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine) -> Matrix:
     left = TokenSet.read("x", x)
     right = None if y is None else TokenSet.read("y", y)
     means = None if right is None else right.means[:, None]
-    return kernel(matched_gram(left.means[:, None], means, matcher=Identity()))
+    return _checked_kernel(kernel)(matched_gram(left.means[:, None], means, matcher=Identity()))
+
+
+def _checked_kernel(kernel: Any) -> Kernel:
+    """Return the kernel, or raise before anything is matched."""
+    if not callable(kernel):
+        todo = "They are functions: kernel=srsm.rbf."
+        raise TypeError(message("kernel", "cosine, rbf, inner_product or a function of a gram", repr(kernel), todo))
+    return kernel  # type: ignore[no-any-return]
 
 
 def _sq_distances(gram: MatchedGram) -> Matrix:

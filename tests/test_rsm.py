@@ -277,3 +277,14 @@ def test_kernels_reach_the_rsm():
         semantic_rsm(x, kernel=inner_product, matcher=Exact()), matched_gram(x, matcher=Exact()).products
     )
     assert np.allclose(semantic_rsm(x, x[:2]), semantic_rsm(x)[:, :2], atol=2e-4)
+
+
+@pytest.mark.parametrize("rsm", [semantic_rsm, aligned_rsm, pooled_rsm])
+def test_a_kernel_by_name_is_refused_before_anything_is_matched(rsm):
+    with pytest.raises(TypeError, match=r"`kernel` must be .* got 'rbf'. They are functions"):
+        rsm(np.ones((2, 3, 4)), kernel="rbf")
+
+
+def test_a_matcher_that_was_not_made_is_refused():
+    with pytest.raises(TypeError, match=r"`matcher` must be a matcher, such as Auction\(\)"):
+        matched_gram(np.ones((2, 3, 4)), matcher=Exact)
