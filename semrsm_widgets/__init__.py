@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis, Matches, NullLevel, Similarities
     from semrsm_widgets.features import LayerTable, Tokens, extract, layers
     from semrsm_widgets.images import Images, demo_images, load_images
-    from semrsm_widgets.matching import Assignment, Auction, Exact, Identity, affinity, dual_bound
+    from semrsm_widgets.matching import (
+        Assignment,
+        Auction,
+        BatchOptimal,
+        Exact,
+        Greedy,
+        Identity,
+        TopKGreedy,
+        affinity,
+        dual_bound,
+    )
     from semrsm_widgets.models import VisionModel, load_model
     from semrsm_widgets.rsm import (
         Estimate,
@@ -37,9 +47,11 @@ __all__ = [
     "Analysis",
     "Assignment",
     "Auction",
+    "BatchOptimal",
     "Estimate",
     "Exact",
     "Explorer",
+    "Greedy",
     "Identity",
     "Images",
     "LayerTable",
@@ -50,6 +62,7 @@ __all__ = [
     "RSMView",
     "Similarities",
     "Tokens",
+    "TopKGreedy",
     "VisionModel",
     "affinity",
     "aligned_rsm",
@@ -76,7 +89,17 @@ _MODULES = {
     "analysis": ("Analysis", "Matches", "NullLevel", "Similarities"),
     "features": ("LayerTable", "Tokens", "extract", "layers"),
     "images": ("Images", "demo_images", "load_images"),
-    "matching": ("Assignment", "Auction", "Exact", "Identity", "affinity", "dual_bound"),
+    "matching": (
+        "Assignment",
+        "Auction",
+        "BatchOptimal",
+        "Exact",
+        "Greedy",
+        "Identity",
+        "TopKGreedy",
+        "affinity",
+        "dual_bound",
+    ),
     "models": ("VisionModel", "load_model"),
     "rsm": (
         "Estimate",

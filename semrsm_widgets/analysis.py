@@ -251,11 +251,12 @@ class Analysis:
         """
         gram = self.gram(layer)
         kernel, sigma = self.shared_kernel(layer, kernel)
+        upper = np.where(np.isfinite(gram.upper_bound), kernel(gram.at_upper_bound()), np.inf)
         return Similarities(
             layer=layer,
             aligned=kernel(self.gram(layer, matcher=Identity())),
             semantic=kernel(gram),
-            upper=kernel(gram.at_upper_bound()),
+            upper=upper,
             pooled=kernel(self.pooled_gram(layer)),
             null=self.null(layer, kernel),
             sigma=sigma,

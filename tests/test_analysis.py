@@ -42,6 +42,17 @@ def test_rsms_are_those_of_the_plain_functions(analysis):
     assert (similarities.semantic >= similarities.aligned - 1e-6).all()
 
 
+@pytest.mark.parametrize("kernel", [srsm.cosine, srsm.inner_product, srsm.rbf])
+def test_an_approximation_has_no_certificate_under_any_kernel(images, kernel):
+    analysis = srsm.Analysis(images, {"a": tokens_of()}, matcher=srsm.Greedy())
+    similarities = analysis.similarities("a", kernel)
+    off_diagonal = ~np.eye(N, dtype=bool)
+    assert np.isinf(similarities.upper[off_diagonal]).all()
+    assert np.isinf(analysis.matches("a", 0, 1).upper)
+    exact = srsm.Analysis(images, {"a": tokens_of()}, matcher=srsm.Exact()).similarities("a", srsm.cosine)
+    assert (analysis.similarities("a").semantic <= exact.semantic + 1e-6).all()
+
+
 def test_the_rbf_of_all_three_has_the_semantic_sigma(analysis):
     similarities = analysis.similarities("a", srsm.rbf)
     gram = analysis.gram("a")
