@@ -96,8 +96,11 @@ def _auction(affinity, zeros, start, stride, rows, n, gap, norm, cap, price, own
         for first in range(n):
             row = np.int64(first)
             while row >= 0:
-                source, begin = (affinity, start + row * stride) if row < rows else (zeros, np.int64(0))
-                best, second, column = best_profit(source, begin, row, price, lists, simd)
+                # two calls, as a choice between arrays would count references at every bid
+                if row < rows:
+                    best, second, column = best_profit(affinity, start + row * stride, row, price, lists, simd)
+                else:
+                    best, second, column = best_profit(zeros, np.int64(0), row, price, lists, simd)
                 raised = price[column] + ((best - second) + eps)
                 if not raised > price[column]:
                     return STALLED, bids, 0.0, np.inf
