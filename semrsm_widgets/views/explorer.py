@@ -71,6 +71,10 @@ class ExplorerHeader(BokehPane):
         self._film = [jpeg_bytes(images.thumbnail(k, _FILM)) for k in range(len(images))]
         self._send_film({})
 
+    def _show_done(self, finished: bool) -> None:
+        if not finished:  # a job that ended well has opened the views, and their status follows
+            super()._show_done(finished)
+
     def _send_film(self, _content: dict[str, Any]) -> None:
         if self._film and self._loading:
             self.send({"kind": "film"}, buffers=self._film)
@@ -226,6 +230,7 @@ class Explorer(ipywidgets.VBox):
         if self._go.is_set():
             rsm_view.start()
         rsm_view.observe(lambda change: self._header.set_trait("_status", change["new"]), names="_status")
+        self._header.set_trait("_status", rsm_view._status)
         self._title(analysis, f"{len(analysis)} images · {len(analysis.layers)} layers")
         self._rsm_place.children = (rsm_view,)
         self._rsm_place.layout.min_height = None
