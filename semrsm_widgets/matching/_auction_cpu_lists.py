@@ -3,8 +3,8 @@
 A scan of a whole row keeps its 16 best columns and a bound on the profit of all others. Prices only rise, within a
 phase and from one phase to the next, so the bound holds for the rest of the pair: as long as the best candidate reaches
 it, that candidate is the row's best column, and the second best is the better of the next candidate and the bound. A
-list that falls below its bound is made anew. Far fewer rows are then read, which is what counts where affinities outgrow
-the cache; below about 2500 columns reading the row is cheaper.
+list that falls below its bound is made anew. Far fewer rows are then read, which is what counts where affinities
+outgrow the cache; below about 2500 columns reading the row is cheaper.
 """
 
 # numba's decorators and intrinsics are untyped.
