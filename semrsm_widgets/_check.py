@@ -34,10 +34,10 @@ def check_int(name: str, value: Any, *, minimum: int, maximum: int | None = None
     """Return `value` as an int within [minimum, maximum]; bool is refused."""
     expected = f"an integer >= {minimum}" if maximum is None else f"an integer from {minimum} to {maximum}"
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(message(name, expected, value, todo))
+        raise TypeError(message(name, expected, describe(value), todo))
     number = int(value.__index__())
     if number < minimum or (maximum is not None and number > maximum):
-        raise ValueError(message(name, expected, value, todo))
+        raise ValueError(message(name, expected, describe(value), todo))
     return number
 
 
@@ -52,7 +52,7 @@ def check_number(
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise TypeError(message(name, expected, value, todo)) from None
+        raise TypeError(message(name, expected, describe(value), todo)) from None
     inside = (
         number - number == 0
         and (above is None or number > above)
@@ -60,7 +60,7 @@ def check_number(
         and (maximum is None or number <= maximum)
     )
     if not inside:
-        raise ValueError(message(name, expected, value, todo))
+        raise ValueError(message(name, expected, describe(value), todo))
     return number
 
 

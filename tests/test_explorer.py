@@ -185,6 +185,9 @@ def test_a_hub_model_without_network_says_what_to_do(opened, monkeypatch):
         ({"max_images": 1}, ValueError, "max_images"),
         ({"max_grid": 0}, ValueError, "max_grid"),
         ({"patience": 0}, ValueError, "patience"),
+        ({"batch_size": 0}, ValueError, "batch_size"),
+        ({"kernel": "cos"}, traitlets.TraitError, "kernel"),
+        ({"top_k": 3}, TypeError, "top_k"),
     ],
 )
 def test_what_cannot_be_right_raises_at_once(arguments, error, text):

@@ -140,7 +140,11 @@ def with_picture(view: Any, bundle: Any) -> tuple[dict[str, Any], dict[str, Any]
         return None
     data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
     data = {**data, "text/plain": repr(view)}
-    picture = view.picture() if view.save_images else None
+    try:
+        picture = view.picture() if view.save_images else None
+    except Exception as error:  # the widget must come up: its status line is where errors are read
+        (view if isinstance(view, View) else view._header).show_error(error)
+        picture = None
     if picture is not None:
         data["image/png"] = png_base64(picture)
     return data, metadata

@@ -38,6 +38,14 @@ function format(value, digits = 2) {
   return (value < 0 ? MINUS : "") + text;
 }
 
+// A certified gap is rounded up, and never said to be finer than float32 products are.
+function atMost(gap) {
+  if (!(gap > 1e-6)) return `1e${MINUS}6`;
+  const power = Math.floor(Math.log10(gap));
+  const digit = Math.ceil(gap / 10 ** power);
+  return (digit === 10 ? `1e${power + 1}` : `${digit}e${power}`).replace("-", MINUS);
+}
+
 function asArray(buffer, Type) {
   // A DataView's offset need not be a multiple of the element size: copy the bytes.
   const view = buffer instanceof DataView ? buffer : new DataView(buffer.buffer ?? buffer);

@@ -319,7 +319,7 @@ def explore(
         >>> srsm.explore()  # bundled model and photographs, no network
         >>> explorer = srsm.explore("resnet50", images="photos/")
     """
-    _check_arguments(model, images, max_images, max_grid, patience)
+    _check_arguments(model, images, max_images, max_grid, batch_size, patience)
 
     def make(job: Job, explorer: Explorer) -> Analysis:
         if isinstance(model, Analysis):
@@ -354,7 +354,7 @@ def _full_width() -> ipywidgets.Layout:
     return ipywidgets.Layout(width="100%", overflow="visible", flex="0 0 auto")
 
 
-def _check_arguments(model: Any, images: Any, max_images: Any, max_grid: Any, patience: Any) -> None:
+def _check_arguments(model: Any, images: Any, max_images: Any, max_grid: Any, batch_size: Any, patience: Any) -> None:
     """Raise at once for what cannot be right, rather than later in the status line."""
     if model is not None and not isinstance(model, str | VisionModel | Analysis):
         todo = "Wrap a torch module as VisionModel(module, transform)."
@@ -367,6 +367,7 @@ def _check_arguments(model: Any, images: Any, max_images: Any, max_grid: Any, pa
         check_int("max_images", max_images, minimum=2, todo="None takes all images.")
     if max_grid is not None:
         check_int("max_grid", max_grid, minimum=1, todo="None keeps every grid.")
+    check_int("batch_size", batch_size, minimum=1)
     check_number("patience", patience, above=0)
 
 

@@ -202,11 +202,15 @@ function pairView(model, el) {
     pin() { set("token", hovered === model.get("token") ? -1 : hovered); drawFocus(); },
     step(dy, dx) {
       if (!matches?.grid) return;
-      const [rows, columns] = matches.grid;
-      const from = hovered >= 0 ? hovered : Math.max(0, model.get("token"));
+      const [rows, columns] = k === 0 ? matches.grid : matches.otherGrid;
+      const token = hovered >= 0 ? hovered : model.get("token");
+      if (token < 0) { focusOn(0); return; } // the first press shows where the cursor is
+      const from = k === 0 ? token : matches.permutation[token];
       const row = Math.min(rows - 1, Math.max(0, Math.floor(from / columns) + dy));
       const column = Math.min(columns - 1, Math.max(0, (from % columns) + dx));
-      focusOn(row * columns + column);
+      const reached = row * columns + column;
+      const next = k === 0 ? reached : matches.inverse[reached];
+      if (next >= 0) focusOn(next);
     },
     free() { hovered = -1; set("token", -1); drawFocus(); },
   }));
@@ -385,21 +389,23 @@ function pairSummary() {
   const number = () => h("span", { class: "srsm-number" });
   const [aligned, semantic, pooledPart, matchedPart] = [number(), number(), number(), number()];
   const aside = h("span", { class: "srsm-aside" });
+  const layer = h("span", { class: "srsm-aside" });
   const bars = h("span", { class: "srsm-split", "aria-hidden": "true" });
   const root = h("p", { class: "srsm-summary" },
-    h("span", {}, "aligned ", aligned), h("span", { class: "srsm-arrow" }, "→"), h("span", { class: "srsm-strong" }, "semantic ", semantic), aside,
+    layer, h("span", {}, "aligned ", aligned), h("span", { class: "srsm-arrow" }, "→"), h("span", { class: "srsm-strong" }, "semantic ", semantic), aside,
     h("span", {}, h("span", { class: "srsm-equals" }, "= "), "pooled part ", pooledPart, " + matched part ", matchedPart, " ", bars));
   return {
     root,
     show(matches) {
       const matched = matches.semantic - matches.pooled_part;
+      layer.textContent = `${matches.layer}:`;
       aligned.textContent = format(matches.aligned);
       semantic.textContent = format(matches.semantic);
       pooledPart.textContent = format(matches.pooled_part);
       matchedPart.textContent = format(matched);
       const gap = matches.upper === null ? null : matches.upper - matches.semantic;
       aside.textContent = `(unrelated ${matches.null ? format(matches.null.mean) : "…"}; `
-        + (gap === null ? "no certificate)" : `within ${gap < 1e-9 ? "1e-9" : gap.toExponential(0).replace("-", MINUS)} of the best)`);
+        + (gap === null ? "no certificate)" : `within ${atMost(gap)} of the best)`);
       const span = Math.abs(matches.pooled_part) + Math.abs(matched) || 1;
       bars.replaceChildren(...[["pooled", matches.pooled_part], ["matched", matched]].map(([name, value]) => {
         const bar = h("span", { "data-part": name, "data-negative": String(value < 0), title: `${name} part ${format(value, 3)}` });

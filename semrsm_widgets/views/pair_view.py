@@ -140,6 +140,8 @@ class PairView(View):
         self._send_matches(matches, None)
         if len(self.analysis) > 1 and not self._preview:
             compile_matcher(self.analysis.matcher, job)
+            if quick:  # one pair has one certificate on screen: that of the matcher that the RSM uses
+                matches = self.analysis.matches(layer, i, j)
             job.step(f"Calibrating {layer}")
             self._send_matches(matches, self.analysis.null(layer))
 

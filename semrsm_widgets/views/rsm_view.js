@@ -104,11 +104,16 @@ function rsmView(model, el, frames, getSetup) {
       if (shown) bar.show(shown);
       if (maps && shown) {
         MAPS.forEach(([name], k) => maps[k].setImage(name, shown.colours[name], size, size));
+        panels[0].missing("");
         panels[1].missing(shown.complete ? "" : "matching …");
         root.dataset.layer = shown.layer;
         root.dataset.kernel = shown.kernel;
         root.dataset.complete = String(shown.complete);
         root.dataset.ready = "true";
+      }
+      if (maps && !shown) { // never the old picture under a new name
+        MAPS.forEach(([name], k) => maps[k].setImage(name, new Uint8Array(size * size).fill(255), size, size));
+        panels.forEach((panel) => panel.missing("computing …"));
       }
       read();
     });
@@ -221,7 +226,8 @@ function colourBar(palette) {
   const high = h("span", { class: "srsm-number" });
   const mark = h("span", { class: "srsm-mark" });
   const words = h("span", { class: "srsm-mark-words" });
-  const strip = h("div", { class: "srsm-strip" }, mark, words);
+  const diagonal = h("span", { class: "srsm-mark-words srsm-off-scale" }, "the diagonal is off the scale");
+  const strip = h("div", { class: "srsm-strip" }, mark, words, diagonal);
   strip.style.backgroundImage = `linear-gradient(to right, ${palette.join(",")})`;
   const root = h("div", { class: "srsm-colourbar" }, low, strip, high);
   return {
@@ -233,6 +239,7 @@ function colourBar(palette) {
       mark.hidden = words.hidden = !(at >= 0 && at <= 1);
       mark.style.left = words.style.left = `${100 * at}%`;
       words.dataset.side = at > 0.5 ? "left" : "right";
+      diagonal.hidden = at > 0.65 || frame.off_scale === false;
       if (frame.null) words.textContent = `unrelated tokens reach ${format(frame.null.mean)}`;
       root.title = `Both heatmaps share this colour range. The diagonal is left out of it.`
         + (frame.sigma ? ` RBF: σ = ${format(frame.sigma, 3)}, shared by all.` : "");
@@ -299,7 +306,7 @@ function readout(images) {
       }
       const gap = upper - semantic;
       note.textContent = i === j ? "One image with itself: the diagonal."
-        : Number.isFinite(gap) ? `The best match is within ${gap < 1e-9 ? "1e-9" : gap.toExponential(0).replace("-", MINUS)} of ${format(semantic, 4)}: certified.`
+        : Number.isFinite(gap) ? `The best match is within ${atMost(gap)} of ${format(semantic, 4)}: certified.`
         : Number.isFinite(semantic) ? "No certificate: the matcher is an approximation." : "";
       hint.textContent = chosen ? "Point at a cell to read it; click it to see the two images." : "Click to see which patches match.";
       root.dataset.semantic = Number.isFinite(semantic) ? String(semantic) : "";

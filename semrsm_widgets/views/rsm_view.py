@@ -239,6 +239,7 @@ class RSMView(BokehPane):
         buffers: list[bytes] = [colour_indices(matrix, low, high).tobytes() for matrix in (aligned, semantic)]
         if len(self.analysis) <= EXACT_IMAGES:
             buffers += [matrix.astype(np.float32).tobytes() for matrix in (aligned, semantic, upper, pooled)]
+        facts["off_scale"] = bool(aligned.diagonal().max() > high)
         self.send({"kind": "frame", "layer": layer, "kernel": kernel, "low": low, "high": high, **facts}, buffers)
 
     def _by_distance(self, layer: str) -> list[str]:
