@@ -222,7 +222,7 @@ class Analysis:
         """
         tokens = self._tokens(layer)
         matcher = self.matcher if matcher is None else matcher
-        key = ("gram", layer, repr(matcher))
+        key = ("gram", layer, matcher)
         return self._cache.get(key, lambda: matched_gram(tokens, matcher=matcher, progress=progress))  # type: ignore[no-any-return]
 
     def pooled_gram(self, layer: str) -> MatchedGram:
@@ -233,7 +233,7 @@ class Analysis:
     def has(self, layer: str, *, matcher: Matcher | None = None) -> bool:
         """Return whether the matched Gram of a layer is there already."""
         matcher = self.matcher if matcher is None else matcher
-        return self._cache.peek(("gram", layer, repr(matcher))) is not None
+        return self._cache.peek(("gram", layer, matcher)) is not None
 
     def estimate(self, layer: str) -> Estimate:
         """Return what the matched Gram of a layer will cost on this machine, from a short sample."""
@@ -274,7 +274,7 @@ class Analysis:
         tokens = self._tokens(layer)
         i, j = self._pair(i, j)
         matcher = self.matcher if matcher is None else matcher
-        key = ("assignment", layer, i, j, repr(matcher))
+        key = ("assignment", layer, i, j, matcher)
         values = tokens.values
         return self._cache.get(key, lambda: matcher(values[i : i + 1], values[j : j + 1]))  # type: ignore[no-any-return]
 
@@ -303,7 +303,7 @@ class Analysis:
                 message("images", "at least two, to sample pairs of different images", f"{len(self)} image")
             )
         kernel, _ = self.shared_kernel(layer, kernel)
-        key = ("null", layer, repr(self.matcher), n, seed)
+        key = ("null", layer, self.matcher, n, seed)
         grams = self._cache.get(key, lambda: self._null_grams(layer, n, seed))
         levels = np.array([kernel(gram).item() for gram in grams])
         return NullLevel(mean=float(levels.mean()), quantile95=float(np.quantile(levels, 0.95)), n=n)

@@ -87,6 +87,17 @@ def test_a_gram_is_computed_once_even_for_two_threads(images):
     assert analysis.has("a")
 
 
+def test_a_redefined_matcher_never_meets_the_result_of_another(analysis):
+    def constant(value):
+        return lambda x, y: Assignment(
+            np.tile(np.arange(S), (len(x), 1)), np.full(len(x), value), np.full(len(x), value)
+        )
+
+    # The functions are not kept here: one may come to stand where another one stood in memory.
+    values = [analysis.gram("a", matcher=constant(k / 1000)).products[0, 1] for k in range(1, 6)]
+    assert values == [k / 1000 for k in range(1, 6)]
+
+
 def test_a_cancelled_gram_leaves_nothing_behind(analysis):
     class StopError(Exception):
         pass
