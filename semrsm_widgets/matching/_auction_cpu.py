@@ -21,8 +21,8 @@ import numpy as np
 from numba import njit
 
 from semrsm_widgets.matching import _auction_cpu_lists, _simd
-from semrsm_widgets.matching._auction_cpu_lists import best_profit, empty_lists, forget
-from semrsm_widgets.matching._simd import ROW_MULTIPLE
+from semrsm_widgets.matching._auction_cpu_lists import CANDIDATES, empty_lists, relist
+from semrsm_widgets.matching._simd import ROW_MULTIPLE, best_float64, top2, top2_listed
 
 SOLVED, CAPPED, STALLED, UNCERTIFIED, CANCELLED = range(5)
 """How a pair ended. Stalled: a bid too small for the floating-point type to raise the price."""
@@ -52,34 +52,29 @@ def _schedule(gap, mean):
     return FIRST_EPS * mean, (last / FIRST_EPS) ** (1.0 / steps), steps + 1
 
 
-# fastmath lets LLVM vectorise the maximum; entries and prices are finite here
-@njit(nogil=True, error_model="numpy", fastmath={"nnan", "nsz", "reassoc"})
-def _best_float64(affinity, start, price, n):
-    best = -np.inf
-    for j in range(n):
-        best = max(best, np.float64(affinity[start + j]) - np.float64(price[j]))
-    return best
-
-
 @_compiled
-def _upper_bound(affinity, zeros, start, stride, rows, price, n):
+def _upper_bound(affinity, start, stride, rows, blank, price, n, simd):
     """Return the dual bound of `price` in float64: no matching of the rows, zero-padded to n, is worth more."""
     bound = 0.0
     for j in range(n):
         bound += np.float64(price[j])
     for i in range(rows):
-        bound += _best_float64(affinity, start + i * stride, price, n)
+        bound += best_float64(affinity, start + i * stride, price, simd)
     if rows < n:
-        bound += (n - rows) * _best_float64(zeros, np.int64(0), price, n)
+        bound += (n - rows) * best_float64(affinity, blank, price, simd)
     return bound
 
 
 @_compiled
-def _auction(affinity, zeros, start, stride, rows, n, gap, norm, cap, price, owner, chosen, lists, cancel, simd):
+def _auction(affinity, start, stride, rows, n, gap, norm, cap, price, owner, chosen, lists, cancel, simd):
     """Solve one pair of `rows` rows and n columns into chosen[row] = column; return (status, bids, value, upper_bound).
 
-    Rows from `rows` to n are all zero: they are read from `zeros`.
+    Rows from `rows` to n are all zero: they are read from the end of `affinity`.
     """
+    blank = affinity.size - price.size
+    if lists is not None:
+        entries, columns, bound, scratch = lists
+        bound[:n] = np.inf
     eps64, factor, phases = _schedule(gap, norm / n)
     # a hair below, so that rounding never lifts the reported gap above `gap`
     target = (gap * (1 - 1e-9) - 1e-15) * norm
@@ -87,7 +82,6 @@ def _auction(affinity, zeros, start, stride, rows, n, gap, norm, cap, price, own
         price[j] = 0
     for j in range(n, price.size):
         price[j] = PADDING_PRICE
-    forget(lists)
     bids = 0
     for _ in range(phases + EXTRA_PHASES):
         eps = price.dtype.type(eps64)
@@ -96,11 +90,15 @@ def _auction(affinity, zeros, start, stride, rows, n, gap, norm, cap, price, own
         for first in range(n):
             row = np.int64(first)
             while row >= 0:
-                # two calls, as a choice between arrays would count references at every bid
-                if row < rows:
-                    best, second, column = best_profit(affinity, start + row * stride, row, price, lists, simd)
+                begin = start + row * stride if row < rows else blank
+                if lists is None:
+                    best, second, column = top2(affinity, begin, price, simd)
                 else:
-                    best, second, column = best_profit(zeros, np.int64(0), row, price, lists, simd)
+                    best, second, column = top2_listed(entries, columns, row * CANDIDATES, price)
+                    if best < bound[row]:
+                        bound[row] = relist(affinity, begin, price, entries, columns, row * CANDIDATES, scratch)
+                        best, second, column = top2_listed(entries, columns, row * CANDIDATES, price)
+                    second = max(second, bound[row])
                 raised = price[column] + ((best - second) + eps)
                 if not raised > price[column]:
                     return STALLED, bids, 0.0, np.inf
@@ -119,27 +117,24 @@ def _auction(affinity, zeros, start, stride, rows, n, gap, norm, cap, price, own
             value = 0.0
             for i in range(rows):
                 value += np.float64(affinity[start + i * stride + chosen[i]])
-            bound = _upper_bound(affinity, zeros, start, stride, rows, price, n)
-            if bound - value <= target:
-                return SOLVED, bids, value, max(value, bound)
+            upper = _upper_bound(affinity, start, stride, rows, blank, price, n, simd)
+            if upper - value <= target:
+                return SOLVED, bids, value, max(value, upper)
         eps64 *= factor
     return UNCERTIFIED, bids, 0.0, np.inf
 
 
-def workspace(rows: int, columns: int, entry: Any, price: Any, lists: bool) -> tuple[Any, ...]:
-    """Return what the kernel needs to solve pairs of `rows` <= `columns` on one thread.
+def workspace(columns: int, price: Any, lists: bool) -> tuple[Any, ...]:
+    """Return what the kernel needs to solve pairs of `columns` columns on one thread.
 
     Args:
-        rows: S.
-        columns: T, at least S.
-        entry: the dtype of the affinities.
+        columns: T.
         price: the dtype of the prices.
         lists: whether rows keep candidate lists.
     """
     width = -(-columns // ROW_MULTIPLE) * ROW_MULTIPLE
-    zeros = np.zeros(width if rows < columns else ROW_MULTIPLE, entry)
     kept = empty_lists(columns, price) if lists else None
-    return zeros, np.empty(width, price), np.empty(columns, np.int32), np.empty(columns, np.int64), kept
+    return np.empty(width, price), np.empty(columns, np.int32), np.empty(columns, np.int64), kept
 
 
 def _entry(cache: bool, source: str) -> Any:
@@ -153,7 +148,7 @@ def _entry(cache: bool, source: str) -> Any:
     """
 
     def solve_pairs(
-        affinity, starts, stride, rows, columns, norms, gap, cap, cancel, zeros, price, owner, chosen, lists,
+        affinity, starts, stride, rows, columns, norms, gap, cap, cancel, price, owner, chosen, lists,
         permutation, value, upper_bound, status, bids, simd,
     ):  # fmt: skip
         _ = source
@@ -166,7 +161,7 @@ def _entry(cache: bool, source: str) -> Any:
                 status[k] = SOLVED
             else:
                 status[k], bids[k], value[k], upper_bound[k] = _auction(
-                    affinity, zeros, starts[k], stride, rows, columns, gap, norms[k], cap,
+                    affinity, starts[k], stride, rows, columns, gap, norms[k], cap,
                     price, owner, chosen, lists, cancel, simd,
                 )  # fmt: skip
                 if status[k] == CANCELLED:

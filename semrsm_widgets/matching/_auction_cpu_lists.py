@@ -7,19 +7,14 @@ list that falls below its bound is made anew. Far fewer rows are then read, whic
 outgrow the cache; below about 2500 columns reading the row is cheaper.
 """
 
-# numba's decorators and intrinsics are untyped.
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators, no-warn-unreachable
-# mypy: disable-error-code="call-arg,misc"
-
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit, types
-from numba.extending import overload
+from numba import njit
 
-from semrsm_widgets.matching._simd import lanes, top2
+from semrsm_widgets.matching._simd import lanes
 
 CANDIDATES = 16
 _LANES = 128
@@ -29,64 +24,17 @@ _LANES = 128
 def empty_lists(rows: int, dtype: Any) -> tuple[np.ndarray[Any, Any], ...]:
     """Return lists of no candidates for `rows` rows with prices of `dtype`, and the scratch to make them."""
     return (
-        np.zeros(rows * CANDIDATES, np.int32),  # columns
-        np.zeros(rows * CANDIDATES, dtype),  # their affinities
+        np.zeros(rows * CANDIDATES, dtype),  # the candidates' affinities
+        np.zeros(rows * CANDIDATES, np.int32),  # their columns
         np.empty(rows, dtype),  # what no other column's profit exceeds
-        np.empty(CANDIDATES, dtype),
-        np.empty(_LANES, dtype),
-        np.empty(_LANES, dtype),
-        np.empty(_LANES, np.int32),
+        (np.empty(_LANES, dtype), np.empty(_LANES, dtype), np.empty(_LANES, np.int32)),
     )
 
 
-def best_profit(affinity, begin, row, price, lists, simd):
-    """Return (best, second, column) of the row's affinities less prices, as `top2` does.
-
-    Second may exceed the true second best, by as much as the list does not know: never below it.
-    """
-    raise NotImplementedError("compiled code only")
-
-
-@overload(best_profit)
-def _choose(affinity, begin, row, price, lists, simd):
-    if isinstance(lists, types.NoneType):
-        return lambda affinity, begin, row, price, lists, simd: top2(affinity, begin, price, simd)
-    return _listed
-
-
-def forget(lists):
-    """Drop all lists, for a new pair."""
-    raise NotImplementedError("compiled code only")
-
-
-@overload(forget)
-def _choose_forget(lists):
-    if isinstance(lists, types.NoneType):
-        return lambda lists: None
-
-    def reset(lists):
-        lists[2][:] = np.inf
-
-    return reset
-
-
-def _listed(affinity, begin, row, price, lists, simd):
-    columns, entries, bound, held = lists[0], lists[1], lists[2], lists[3]
-    at = row * CANDIDATES
-    for attempt in range(2):
-        for t in range(CANDIDATES):
-            held[t] = price[columns[at + t]]
-        best, second, t = top2(entries, at, held, simd)
-        if best >= bound[row] or attempt == 1:
-            break
-        bound[row] = _relist(affinity, begin, at, price, lists)
-    return best, max(second, bound[row]), np.int64(columns[at + t])
-
-
 @njit(nogil=True, error_model="numpy")
-def _relist(affinity, begin, at, price, lists):
-    """Scan a row into its list; return what no column outside the list exceeds."""
-    columns, entries, _, _, best, second, column = lists
+def relist(affinity, begin, price, entries, columns, at, scratch):
+    """Scan a row into its list, which begins at `at`; return what no column outside the list exceeds."""
+    best, second, column = scratch
     each = 128 // price.itemsize  # the lanes of one scan
     count = -(-price.size * each // (16 * _LANES)) * 16  # columns of one scan
     used = 0

@@ -15,10 +15,10 @@ Affinities may be float32 while prices are float64: numbers are widened as they 
 
 from __future__ import annotations
 
+import numpy as np
 from llvmlite import ir
-from numba import njit
 from numba.core import cgutils, types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
 LANES = {types.float32: 16, types.float64: 8}
 ROW_MULTIPLE = 16
@@ -28,26 +28,40 @@ _INT32 = ir.IntType(32)
 _INT64 = ir.IntType(64)
 
 
-def top2(affinity, start, price, simd):
+@intrinsic
+def top2(context, affinity, start, price, simd):
     """Return (best, second, column) of affinity[start + j] - price[j] over the columns j of `price`.
 
+    An intrinsic, not a function: its code stands in the caller's loop, where a call would count references to both
+    arrays at every bid, atomically, which took a third of the time.
+
     Args:
+        context: of the compiler; callers leave it out.
         affinity: flat (K,) array; the row begins at `start`.
         start: int64 offset of the row.
         price: (L,) array of the same dtype or a wider one, L a multiple of 16; padding columns carry a huge price.
         simd: True for the vector form, None for the plain one.
     """
-    raise NotImplementedError("compiled code only")
+    dtype = price.dtype
+    signature = types.Tuple((dtype, dtype, types.int64))(affinity, start, price, simd)
+    if isinstance(simd, types.NoneType):
+        return signature, _emit_plain
+
+    def emit(context, builder, signature, arguments):
+        row, prices = (_data(context, builder, signature, arguments, k) for k in (0, 2))
+        length = builder.extract_value(_array(context, builder, signature, arguments, 2).shape, 0)
+        scan = _Scan(context, builder, affinity.dtype, dtype)
+        best, column, second = scan.over_all(builder.gep(row, [arguments[1]]), prices, length)
+        return context.make_tuple(builder, signature.return_type, [best, second, builder.zext(column, _INT64)])
+
+    return signature, emit
 
 
-@overload(top2)
-def _choose_top2(affinity, start, price, simd):
-    if isinstance(simd, (types.Boolean, types.BooleanLiteral)):
-        return lambda affinity, start, price, simd: _vector_top2(affinity, start, price)  # type: ignore[call-arg]
-    return lambda affinity, start, price, simd: _plain_top2(affinity, start, price)
+def _emit_plain(context, builder, signature, arguments):
+    plain = signature.return_type(*signature.args[:3])
+    return context.compile_internal(builder, _plain_top2, plain, arguments[:3])
 
 
-@njit(nogil=True)
 def _plain_top2(affinity, start, price):
     best, second, column = affinity[start] - price[0], price.dtype.type(-3e38), 0
     for j in range(1, price.size):
@@ -60,15 +74,50 @@ def _plain_top2(affinity, start, price):
 
 
 @intrinsic
-def _vector_top2(context, affinity, start, price):
-    dtype = price.dtype
-    signature = types.Tuple((dtype, dtype, types.int64))(affinity, start, price)
+def best_float64(context, affinity, start, price, simd):
+    """Return the largest affinity[start + j] - price[j] over the columns j of `price`, in float64; as `top2` else."""
+    signature = types.float64(affinity, start, price, simd)
+    if isinstance(simd, types.NoneType):
+
+        def emit_plain(context, builder, signature, arguments):
+            return context.compile_internal(builder, _plain_best, types.float64(*signature.args[:3]), arguments[:3])
+
+        return signature, emit_plain
 
     def emit(context, builder, signature, arguments):
         row, prices = (_data(context, builder, signature, arguments, k) for k in (0, 2))
         length = builder.extract_value(_array(context, builder, signature, arguments, 2).shape, 0)
-        scan = _Scan(context, builder, affinity.dtype, dtype)
-        best, column, second = scan.over_all(builder.gep(row, [arguments[1]]), prices, length)
+        scan = _Scan(context, builder, affinity.dtype, types.float64, price.dtype)
+        return scan.largest(builder.gep(row, [arguments[1]]), prices, length)
+
+    return signature, emit
+
+
+def _plain_best(affinity, start, price):
+    best = -np.inf
+    for j in range(price.size):
+        best = max(best, np.float64(affinity[start + j]) - np.float64(price[j]))
+    return best
+
+
+@intrinsic
+def top2_listed(context, entries, columns, start, price):
+    """Return (best, second, column) of entries[start + t] - price[columns[start + t]] over 16 candidates t.
+
+    Args:
+        context: of the compiler; callers leave it out.
+        entries: flat array, of the dtype of `price`.
+        columns: flat int32 array.
+        start: int64 offset of the first candidate in both.
+        price: one price for each column.
+    """
+    dtype = price.dtype
+    signature = types.Tuple((dtype, dtype, types.int64))(entries, columns, start, price)
+
+    def emit(context, builder, signature, arguments):
+        entry, column, prices = (_data(context, builder, signature, arguments, k) for k in (0, 1, 3))
+        scan = _Scan(context, builder, dtype, dtype)
+        best, column, second = scan.over_listed(*(builder.gep(p, [arguments[2]]) for p in (entry, column)), prices)
         return context.make_tuple(builder, signature.return_type, [best, second, builder.zext(column, _INT64)])
 
     return signature, emit
@@ -109,15 +158,44 @@ class _Scan:
 
     ACCUMULATORS = 2  # independent states, so that one comparison need not wait for the last
 
-    def __init__(self, context, builder, entry, price):
-        self.builder, self.lanes = builder, LANES[price]
-        self.values = ir.VectorType(context.get_value_type(price), self.lanes)
-        self.entries = ir.VectorType(context.get_value_type(entry), self.lanes)
+    def __init__(self, context, builder, entry, profit, price=None):
+        self.builder, self.lanes = builder, LANES[profit]
+        self.values, self.entries, self.prices = (
+            ir.VectorType(context.get_value_type(kind), self.lanes) for kind in (profit, entry, price or profit)
+        )
         self.columns = ir.VectorType(_INT32, self.lanes)
 
     def over_all(self, row, prices, length):
         """Emit the scan of `length` columns and the merge of all lanes; return scalars (best, column, second)."""
         return self._across_lanes(self._merge(*self.by_lane(row, prices, length)))
+
+    def over_listed(self, entries, columns, prices):
+        """Emit the scan of 16 candidates; return scalars (best, column, second)."""
+        builder, lanes = self.builder, self.lanes
+        states = []
+        for first in range(0, ROW_MULTIPLE, lanes):
+            column = self._load(columns, _int64(first), self.columns)
+            price = self._undefined(self.values)
+            for lane in range(lanes):
+                at = builder.zext(builder.extract_element(column, ir.Constant(_INT32, lane)), _INT64)
+                price = builder.insert_element(price, builder.load(builder.gep(prices, [at])), ir.Constant(_INT32, lane))
+            profit = builder.fsub(self._load(entries, _int64(first), self.values), price)
+            states.append([profit, column, self._splat(self.values, float("-inf"))])
+        return self._across_lanes(states[0] if len(states) == 1 else self._merge(*states))
+
+    def largest(self, row, prices, length):
+        """Emit the maximum of the profits of `length` columns, a multiple of 16; return the scalar."""
+        builder, lanes = self.builder, self.lanes
+        slots = [cgutils.alloca_once_value(builder, self._splat(self.values, float("-inf"))) for _ in range(2)]
+        with cgutils.for_range_slice(builder, _int64(0), length, _int64(2 * lanes), _INT64) as (k, _):
+            for u, slot in enumerate(slots):
+                profit = self._profit(row, prices, builder.add(k, _int64(u * lanes)))
+                builder.store(self._maximum(profit, builder.load(slot)), slot)
+        best = self._maximum(*(builder.load(slot) for slot in slots))
+        while lanes > 1:
+            lanes //= 2
+            best = self._maximum(*(self._half(best, first, lanes) for first in (0, lanes)))
+        return builder.extract_element(best, ir.Constant(_INT32, 0))
 
     def by_lane(self, row, prices, length):
         """Emit the scan of `length` columns, a multiple of 16; return the states."""
@@ -140,16 +218,21 @@ class _Scan:
         """Bring the vector of columns that begins at k into one state; the last slot holds their numbers."""
         builder = self.builder
         best, column, second, here = (builder.load(slot) for slot in slots)
-        entry = self._load(row, k, self.entries)
-        if self.entries != self.values:
-            entry = builder.fpext(entry, self.values)
-        profit = builder.fsub(entry, self._load(prices, k, self.values))
+        profit = self._profit(row, prices, k)
         better = builder.fcmp_ordered(">", profit, best)
         loser = builder.select(better, best, profit)
         builder.store(builder.select(better, profit, best), slots[0])
         builder.store(builder.select(better, here, column), slots[1])
         builder.store(self._maximum(loser, second), slots[2])
         builder.store(builder.add(here, self._splat(self.columns, step)), slots[3])
+
+    def _profit(self, row, prices, k):
+        """Return the vector of profits that begins at k, widened before the prices are taken off."""
+        wide = []
+        for pointer, kind in ((row, self.entries), (prices, self.prices)):
+            vector = self._load(pointer, k, kind)
+            wide.append(vector if kind == self.values else self.builder.fpext(vector, self.values))
+        return self.builder.fsub(*wide)
 
     def _merge(self, one, other):
         """Return the state of two sets of columns from the states of each."""
