@@ -28,12 +28,14 @@ SOLVED, CAPPED, STALLED, UNCERTIFIED, CANCELLED = range(5)
 """How a pair ended. Stalled: a bid too small for the floating-point type to raise the price."""
 
 # In units of the mean value of a match, ‖X‖‖Y‖ / n. Measured on ImageNet features; the result depends on none of them.
-FIRST_EPS = 0.05
+FIRST_EPS = 0.01
 LAST_EPS = 1.2  # times the gap: the certified gap is typically 0.5 to 0.7 n ε, so this passes the first time
 SHRINK = 0.1
 WORTH_CERTIFYING = 0.35  # a certified gap below this part of n ε has not been seen, so an earlier certificate is wasted
 EXTRA_PHASES = 3
 PADDING_PRICE = 1e37
+START_ROWS = 64
+LIST_SLACK = 4.0  # in units of ε: how far a candidate list may fall below its bound before it is made anew
 POLL = 4096  # bids between two looks at the cancel flag and the cap
 
 
@@ -53,7 +55,24 @@ def _schedule(gap, mean):
 
 
 @_compiled
-def _upper_bound(affinity, start, stride, rows, blank, price, n, simd):
+def _start(affinity, start, stride, rows, price, n):
+    """Set the first prices: the columns' means, over some 64 rows; a column that pays for many rows will be dear."""
+    step = max(1, rows // START_ROWS)
+    for j in range(n):
+        price[j] = 0
+    for i in range(0, rows, step):
+        row = affinity[start + i * stride : start + i * stride + n]
+        for j in range(n):
+            price[j] += row[j]
+    share = price.dtype.type(rows / n / ((rows + step - 1) // step))
+    for j in range(n):
+        price[j] *= share
+    for j in range(n, price.size):
+        price[j] = PADDING_PRICE
+
+
+@_compiled
+def _upper_bound(affinity, start, stride, rows, price, n, simd):
     """Return the dual bound of `price` in float64: no matching of the rows, zero-padded to n, is worth more."""
     bound = 0.0
     for j in range(n):
@@ -61,7 +80,7 @@ def _upper_bound(affinity, start, stride, rows, blank, price, n, simd):
     for i in range(rows):
         bound += best_float64(affinity, start + i * stride, price, simd)
     if rows < n:
-        bound += (n - rows) * best_float64(affinity, blank, price, simd)
+        bound += (n - rows) * best_float64(affinity, affinity.size - price.size, price, simd)
     return bound
 
 
@@ -71,57 +90,66 @@ def _auction(affinity, start, stride, rows, n, gap, norm, cap, price, owner, cho
 
     Rows from `rows` to n are all zero: they are read from the end of `affinity`.
     """
-    blank = affinity.size - price.size
-    if lists is not None:
-        entries, columns, bound, scratch = lists
-        bound[:n] = np.inf
-    eps64, factor, phases = _schedule(gap, norm / n)
+    eps, factor, phases = _schedule(gap, norm / n)
     # a hair below, so that rounding never lifts the reported gap above `gap`
     target = (gap * (1 - 1e-9) - 1e-15) * norm
-    for j in range(n):
-        price[j] = 0
-    for j in range(n, price.size):
-        price[j] = PADDING_PRICE
+    _start(affinity, start, stride, rows, price, n)
+    if lists is not None:
+        lists[2][:] = np.inf  # no list is good yet
     bids = 0
     for _ in range(phases + EXTRA_PHASES):
-        eps = price.dtype.type(eps64)
-        for j in range(n):
-            owner[j] = -1
-        for first in range(n):
-            row = np.int64(first)
-            while row >= 0:
-                begin = start + row * stride if row < rows else blank
-                if lists is None:
-                    best, second, column = top2(affinity, begin, price, simd)
-                else:
-                    best, second, column = top2_listed(entries, columns, row * CANDIDATES, price)
-                    if best < bound[row]:
-                        bound[row] = relist(affinity, begin, price, entries, columns, row * CANDIDATES, scratch)
-                        best, second, column = top2_listed(entries, columns, row * CANDIDATES, price)
-                    second = max(second, bound[row])
-                raised = price[column] + ((best - second) + eps)
-                if not raised > price[column]:
-                    return STALLED, bids, 0.0, np.inf
-                price[column] = raised
-                chosen[row] = column
-                evicted = owner[column]
-                owner[column] = row
-                row = np.int64(evicted)
-                bids += 1
-                if bids % POLL == 0:
-                    if cancel[0] != 0:
-                        return CANCELLED, bids, 0.0, np.inf
-                    if bids > cap:
-                        return CAPPED, bids, 0.0, np.inf
-        if WORTH_CERTIFYING * n * eps64 <= target:
+        status, bids = _phase(
+            affinity, start, stride, rows, n, price.dtype.type(eps), cap, price, owner, chosen, lists, cancel, simd, bids
+        )
+        if status != SOLVED:
+            return status, bids, 0.0, np.inf
+        if WORTH_CERTIFYING * n * eps <= target:
             value = 0.0
             for i in range(rows):
                 value += np.float64(affinity[start + i * stride + chosen[i]])
-            upper = _upper_bound(affinity, start, stride, rows, blank, price, n, simd)
-            if upper - value <= target:
-                return SOLVED, bids, value, max(value, upper)
-        eps64 *= factor
+            bound = _upper_bound(affinity, start, stride, rows, price, n, simd)
+            if bound - value <= target:
+                return SOLVED, bids, value, max(value, bound)
+        eps *= factor
     return UNCERTIFIED, bids, 0.0, np.inf
+
+
+@_compiled
+def _phase(affinity, start, stride, rows, n, eps, cap, price, owner, chosen, lists, cancel, simd, bids):
+    """Let every row bid, and again when its column is taken from it, until each holds one; return (status, bids)."""
+    blank = affinity.size - price.size
+    slack = price.dtype.type(LIST_SLACK) * eps
+    if lists is not None:
+        entries, columns, bound = lists
+    for j in range(n):
+        owner[j] = -1
+    for first in range(n):
+        row = np.int64(first)
+        while row >= 0:
+            begin = start + row * stride if row < rows else blank
+            if lists is None:
+                best, second, column = top2(affinity, begin, price, simd)
+            else:
+                best, second, column = top2_listed(entries, columns, row * CANDIDATES, price)
+                if best < bound[row] - slack:
+                    bound[row] = relist(affinity, begin, price, entries, columns, row * CANDIDATES)
+                    best, second, column = top2_listed(entries, columns, row * CANDIDATES, price)
+                second = max(second, min(best, bound[row]))
+            raised = price[column] + ((best - second) + eps)
+            if not raised > price[column]:
+                return STALLED, bids
+            price[column] = raised
+            chosen[row] = column
+            evicted = owner[column]
+            owner[column] = row
+            row = np.int64(evicted)
+            bids += 1
+            if bids % POLL == 0:
+                if cancel[0] != 0:
+                    return CANCELLED, bids
+                if bids > cap:
+                    return CAPPED, bids
+    return SOLVED, bids
 
 
 def workspace(columns: int, price: Any, lists: bool) -> tuple[Any, ...]:

@@ -31,8 +31,8 @@ FLOAT64_BELOW = 1e-6
 """Gaps below this ask for more than the float32 products hold."""
 LARGEST_EXACT = 3136
 """Tokens up to which SciPy is the last resort: there it takes about 10 s a pair, and grows with the cube."""
-LISTS_FROM = 2600
-"""Columns from which rows keep candidate lists: even at 2500, faster at 3136, slower below (docs/matching.md)."""
+LISTS_FROM = 700
+"""Columns from which rows keep candidate lists: faster at 784, slower at 400 (docs/matching.md)."""
 BIDS_PER_ROW = 2000
 """The worst price war seen took 461."""
 COMMON_SCALE = 40
