@@ -6,23 +6,21 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 import traitlets as t
 
-from semrsm_widgets._check import check_int, check_number, message, suggest
+from semrsm_widgets._check import check_number, message, suggest
 from semrsm_widgets.analysis import Analysis
-from semrsm_widgets.features import extract
-from semrsm_widgets.images import Images, demo_images, load_images, subset
-from semrsm_widgets.models import VisionModel, load_model
+from semrsm_widgets.images import Images
+from semrsm_widgets.models import VisionModel
 from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._base import View, check_trait, esm, jpeg_bytes, with_picture
-from semrsm_widgets.views._bokeh_pane import BokehPane
+from semrsm_widgets.views._base import View, check_trait, with_picture
 from semrsm_widgets.views._cost import describe_seconds
-from semrsm_widgets.views._shown import PATIENCE_SECONDS, check_analysis, checked_pair, default_layer
+from semrsm_widgets.views._header import ExplorerHeader
+from semrsm_widgets.views._recipe import Recipe
+from semrsm_widgets.views._shown import PATIENCE_SECONDS, checked_pair, default_layer
 from semrsm_widgets.views._worker import CancelledError
 from semrsm_widgets.views.pair_view import PairView, checked_top_k
 from semrsm_widgets.views.rsm_view import KERNELS, RSMView
@@ -33,66 +31,8 @@ if TYPE_CHECKING:
     from semrsm_widgets.matching import Matcher
     from semrsm_widgets.views._worker import Job
 
-# What explore() takes unless told otherwise: a matter of seconds on a laptop.
-MOST_IMAGES = 64
-MOST_GRID = 16
-_BATCH_SIZE = 16
-_FILM = 96
-# The pair on screen is shown before all images were seen, unless it stands further down than this.
-_PREVIEW_IMAGES = 4
 # About the height of the heatmaps: what stands below them must not jump when they come.
 _RESERVED = "430px"
-
-
-class ExplorerHeader(BokehPane):
-    """The explorer's first line: what is shown, what is being done, what was reduced and how to lift that.
-
-    It has the page load BokehJS, so that the heatmaps need not wait for it later.
-    """
-
-    _esm = esm("_shared.js", "_bokeh_pane.js", "explorer.js")
-
-    _title: t.List[str] = t.List().tag(sync=True)
-    _notices: t.List[str] = t.List().tag(sync=True)
-    _loading = t.Bool(True).tag(sync=True)
-
-    _handlers = {  # noqa: RUF012 (never mutated)
-        **BokehPane._handlers,
-        "ready": "_send_film",
-        "cancel": "_on_cancel",
-        "resume": "_on_resume",
-        "start": "_on_start",
-    }
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.actions: dict[str, Callable[[], None]] = {}
-        self._film: list[bytes] = []
-
-    def show_film(self, images: Images) -> None:
-        """Show the images while the model is being loaded."""
-        self._film = [jpeg_bytes(images.thumbnail(k, _FILM)) for k in range(len(images))]
-        self._send_film({})
-
-    def _show_done(self, finished: bool) -> None:
-        if not finished:  # a job that ended well has opened the views, and their status follows
-            super()._show_done(finished)
-
-    def _send_film(self, _content: dict[str, Any]) -> None:
-        if self._film and self._loading:
-            self.send({"kind": "film"}, buffers=self._film)
-
-    def _on_cancel(self, _content: dict[str, Any]) -> None:
-        self.actions["cancel"]()
-
-    def _on_resume(self, _content: dict[str, Any]) -> None:
-        self.actions["resume"]()
-
-    def _on_start(self, _content: dict[str, Any]) -> None:
-        self.actions["start"]()
-
-    def __repr__(self) -> str:
-        return "ExplorerHeader()"
 
 
 class Explorer(ipywidgets.VBox):
@@ -285,6 +225,10 @@ class Explorer(ipywidgets.VBox):
         """Add a line to what the header says was reduced."""
         self._header._notices = [*self._header._notices, text]
 
+    def film(self, images: Images) -> None:
+        """Show the images while the model looks at them."""
+        self._header.show_film(images)
+
     def extraction_progress(self, job: Job) -> Callable[[int, int], None]:
         """Return a progress callback that waits for Start once a first batch shows that it will take long."""
         begun = time.monotonic()
@@ -321,9 +265,9 @@ def explore(
     pair: tuple[int, int] = (0, 1),
     kernel: str = "cosine",
     matcher: Matcher | None = None,
-    max_images: int | None = MOST_IMAGES,
-    max_grid: int | None = MOST_GRID,
-    batch_size: int = _BATCH_SIZE,
+    max_images: int | None = Recipe.max_images,
+    max_grid: int | None = Recipe.max_grid,
+    batch_size: int = Recipe.batch_size,
     device: str | None = None,
     seed: int = 0,
     patience: float = PATIENCE_SECONDS,
@@ -357,84 +301,23 @@ def explore(
         >>> srsm.explore()  # bundled model and photographs, no network
         >>> explorer = srsm.explore("resnet50", images="photos/")
     """
-    _check_arguments(model, images, max_images, max_grid, batch_size, patience)
-    if isinstance(model, Analysis):
-        given = {
-            "images": images is not None,
-            "skip_unreadable": skip_unreadable,
-            "layers": layers is not None,
-            "matcher": matcher is not None,
-            "max_images": max_images != MOST_IMAGES,
-            "max_grid": max_grid != MOST_GRID,
-            "batch_size": batch_size != _BATCH_SIZE,
-            "device": device is not None,
-            "seed": seed != 0,
-        }
-        _refuse_beside_an_analysis([name for name, is_given in given.items() if is_given])
-
-    def make(job: Job, explorer: Explorer) -> Analysis:
-        if isinstance(model, Analysis):
-            return model
-        job.step("Opening the images")
-        chosen = _open_images(images, skip_unreadable)
-        if len(chosen) < 2:
-            raise ValueError(message("images", "at least two images: an RSM compares them", f"{len(chosen)}"))
-        if skip_unreadable and chosen.note:
-            explorer.notice(f"{chosen.note[0].upper()}{chosen.note[1:]}.")
-        if max_images is not None and len(chosen) > max_images:
-            explorer.notice(
-                f"Showing {max_images} of {len(chosen):,} images, spread over their labels (seed {seed}); "
-                f"max_images=None takes all."
-            )
-            chosen = subset(chosen, max_images, seed=seed)
-        explorer._header.show_film(chosen)
-        job.step("Loading the model")
-        vision = model if isinstance(model, VisionModel) else load_model(model)
-        job.step("Looking at the images:", 0.0)
-        see = partial(extract, vision, layers=layers, batch_size=batch_size, device=device, max_grid=max_grid)
-        first_pair = explorer.pair  # it may be set meanwhile
-        count = max(first_pair) + 1
-        if count <= _PREVIEW_IMAGES and count < len(chosen):
-            first = chosen.select(range(count))
-            explorer.preview(Analysis(first, see(first), model=vision, matcher=matcher), first_pair)
-        tokens = see(chosen, progress=explorer.extraction_progress(job))
-        if any(each.grid != each.native_grid for each in tokens.values()):
-            explorer.notice(f"Grids above {max_grid}×{max_grid} patches are pooled; max_grid=None keeps them.")
-        return Analysis(chosen, tokens, model=vision, matcher=matcher)
-
-    return Explorer(make, patience=patience, layer=layer or "", pair=pair, kernel=kernel, save_images=save_images)
+    recipe = Recipe(
+        model=model,
+        images=images,
+        skip_unreadable=skip_unreadable,
+        layers=layers,
+        matcher=matcher,
+        max_images=max_images,
+        max_grid=max_grid,
+        batch_size=batch_size,
+        device=device,
+        seed=seed,
+    )
+    check_number("patience", patience, above=0)
+    return Explorer(
+        recipe.make, patience=patience, layer=layer or "", pair=pair, kernel=kernel, save_images=save_images
+    )
 
 
 def _full_width() -> ipywidgets.Layout:
     return ipywidgets.Layout(width="100%", overflow="visible", flex="0 0 auto")
-
-
-def _check_arguments(model: Any, images: Any, max_images: Any, max_grid: Any, batch_size: Any, patience: Any) -> None:
-    """Raise at once for what cannot be right, rather than later in the status line."""
-    if model is not None and not isinstance(model, str | VisionModel | Analysis):
-        todo = "Wrap a torch module as VisionModel(module, transform)."
-        raise TypeError(message("model", "a timm name, a VisionModel, an Analysis or None", model, todo))
-    if isinstance(model, Analysis):
-        check_analysis(model, at_least=2)
-    if isinstance(images, str | Path) and not Path(images).exists():
-        raise ValueError(message("images", "a folder or file that exists", images, "Check the path."))
-    if max_images is not None:
-        check_int("max_images", max_images, minimum=2, todo="None takes all images.")
-    if max_grid is not None:
-        check_int("max_grid", max_grid, minimum=1, todo="None keeps every grid.")
-    check_int("batch_size", batch_size, minimum=1)
-    check_number("patience", patience, above=0)
-
-
-def _refuse_beside_an_analysis(given: list[str]) -> None:
-    """Raise for arguments that say how an Analysis is made where one is there already."""
-    if given:
-        names = " and ".join(f"`{name}`" for name in given)
-        todo = "Give it to load_images, extract or Analysis, which make one."
-        raise ValueError(f"{names} must be left out when `model` is an Analysis; got both. {todo}")
-
-
-def _open_images(images: Any, skip_unreadable: bool) -> Images:
-    if images is None:
-        return demo_images()
-    return images if isinstance(images, Images) else load_images(images, skip_unreadable=skip_unreadable)
