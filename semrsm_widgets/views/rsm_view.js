@@ -106,7 +106,8 @@ function rsmView(model, el, frames, getSetup) {
       if (maps && shown) {
         MAPS.forEach(([name], k) => maps[k].setImage(name, shown.colours?.[name] ?? nothing, size, size));
         panels[0].missing(shown.reason ? "not defined" : "");
-        panels[1].missing(shown.reason ? "not defined" : shown.complete ? "" : "matching …");
+        const coming = model.get("_status")?.state === "waiting" ? "not matched yet" : "matching …";
+        panels[1].missing(shown.reason ? "not defined" : shown.complete ? "" : coming);
         root.dataset.undefined = String(Boolean(shown.reason));
         root.dataset.layer = shown.layer;
         root.dataset.kernel = shown.kernel;
@@ -149,6 +150,7 @@ function rsmView(model, el, frames, getSetup) {
   for (const panel of panels) panel.listen({ point, choose, current: () => cell ?? model.get("pair") });
 
   for (const name of ["layer", "kernel", "pair"]) events.on(`change:${name}`, draw);
+  events.on("change:_status", () => { if (!frame()?.complete) draw(); });
   draw();
 
   return {
