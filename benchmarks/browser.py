@@ -32,13 +32,25 @@ srsm.load_model(), srsm.explore, warm_up()
 
 # Bokeh draws a heatmap with drawImage; the frame after it shows it.
 PROBE = """() => {
-  window.probe = { painted: 0, keyed: 0, pointed: 0 };
+  const maps = new Map(); // heatmap -> when it was last on screen
+  window.probe = {
+    keyed: 0,
+    hover: 0,
+    paintedBoth(since) { // when the second of the two was, or 0 while one is still to come
+      const times = [...maps.values()];
+      return times.length === 2 && Math.min(...times) > since ? Math.max(...times) : 0;
+    },
+  };
+  const heatmapOf = (node) => {
+    const found = node.closest?.('.srsm-surface');
+    const root = node.getRootNode();
+    return found ?? (root.host ? heatmapOf(root.host) : null);
+  };
   const draw = CanvasRenderingContext2D.prototype.drawImage;
   CanvasRenderingContext2D.prototype.drawImage = function (...rest) {
     const answer = draw.apply(this, rest);
-    if (this.canvas.getRootNode() !== document || this.canvas.closest?.('.srsm-canvas')) {
-      requestAnimationFrame(() => { window.probe.painted = performance.now(); });
-    }
+    const map = heatmapOf(this.canvas);
+    if (map) requestAnimationFrame(() => maps.set(map, performance.now()));
     return answer;
   };
   document.addEventListener('keydown', () => { window.probe.keyed = performance.now(); }, true);
@@ -52,7 +64,6 @@ PROBE = """() => {
 FIRST_PAINT = """async () => {
   const panel = window.jupyterapp.shell.currentWidget;
   panel.content.activeCellIndex = 1;
-  window.probe.painted = 0;
   const started = performance.now();
   window.jupyterapp.commands.execute('notebook:run-cell');
   return new Promise((resolve) => {
@@ -61,8 +72,8 @@ FIRST_PAINT = """async () => {
     const look = () => {
       if (!film && document.querySelector(".srsm-film img")) film = performance.now() - started;
       if (!pair && document.querySelector(".srsm-pair[data-ready='true']")) pair = performance.now() - started;
-      if (document.querySelector(".srsm-rsm[data-ready='true']") && window.probe.painted && pair) {
-        resolve([film, pair, window.probe.painted - started]);
+      if (document.querySelector(".srsm-rsm[data-ready='true']") && window.probe.paintedBoth(started) && pair) {
+        resolve([film, pair, window.probe.paintedBoth(started) - started]);
       } else requestAnimationFrame(look);
     };
     look();
@@ -71,8 +82,8 @@ FIRST_PAINT = """async () => {
 
 REPAINT = """(layer) => new Promise((resolve) => {
   const look = () => (document.querySelector(`.srsm-rsm[data-layer='${layer}'][data-complete='true']`)
-    && window.probe.painted > window.probe.keyed
-    ? resolve(window.probe.painted - window.probe.keyed) : requestAnimationFrame(look));
+    && window.probe.paintedBoth(window.probe.keyed)
+    ? resolve(window.probe.paintedBoth(window.probe.keyed) - window.probe.keyed) : requestAnimationFrame(look));
   look();
 })"""
 

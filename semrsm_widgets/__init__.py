@@ -11,9 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semrsm_widgets.analysis import Analysis, Matches, NullLevel, Similarities
+    from semrsm_widgets.analysis import Analysis, Similarities
     from semrsm_widgets.features import LayerTable, Tokens, extract, layers
     from semrsm_widgets.images import Images, demo_images, load_images
+    from semrsm_widgets.matches import Matches
     from semrsm_widgets.matching import (
         Assignment,
         Auction,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         dual_bound,
     )
     from semrsm_widgets.models import VisionModel, load_model
+    from semrsm_widgets.null import NullLevel
     from semrsm_widgets.rsm import (
         Estimate,
         MatchedGram,
@@ -86,9 +88,10 @@ __all__ = [
 # Where each name lives. A module is imported when a name of it is first used: the command line answers without waiting
 # for torch, and the core works without a widget library.
 _MODULES = {
-    "analysis": ("Analysis", "Matches", "NullLevel", "Similarities"),
+    "analysis": ("Analysis", "Similarities"),
     "features": ("LayerTable", "Tokens", "extract", "layers"),
     "images": ("Images", "demo_images", "load_images"),
+    "matches": ("Matches",),
     "matching": (
         "Assignment",
         "Auction",
@@ -101,6 +104,7 @@ _MODULES = {
         "dual_bound",
     ),
     "models": ("VisionModel", "load_model"),
+    "null": ("NullLevel",),
     "rsm": (
         "Estimate",
         "MatchedGram",

@@ -79,4 +79,5 @@ def check_choice(name: str, value: Any, options: Iterable[str]) -> str:
     known = list(options)
     if isinstance(value, str) and value in known:
         return value
-    raise ValueError(message(name, f"one of {', '.join(map(repr, known[:12]))}", value, suggest(str(value), known)))
+    got = repr(value) if isinstance(value, str) else describe(value)
+    raise ValueError(message(name, f"one of {', '.join(map(repr, known[:12]))}", got, suggest(str(value), known)))

@@ -2,52 +2,27 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
+from semrsm_widgets._cache import Cache, Progress
 from semrsm_widgets._check import check_choice, check_int, message
 from semrsm_widgets.features import Tokens
 from semrsm_widgets.images import Images
-from semrsm_widgets.matching import Assignment, Auction, Identity
+from semrsm_widgets.matches import Matches, matches_of
+from semrsm_widgets.matching import Auction, Identity
+from semrsm_widgets.null import NULL_PAIRS, NullLevel, null_grams
 from semrsm_widgets.rsm import Estimate, Kernel, MatchedGram, cosine, estimate, matched_gram, rbf, rbf_sigma
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from semrsm_widgets.matching import Matcher
+    from semrsm_widgets.matching import Assignment, Matcher
     from semrsm_widgets.models import VisionModel
-
-Progress = Callable[[int, int], None]
-
-# The null's size: the standard error of its mean is then about a tenth of its spread.
-NULL_PAIRS = 96
-# Tokens of this many bytes are gathered at once while the null is sampled.
-_NULL_BLOCK_BYTES = 64 * 2**20
-
-
-@dataclass(frozen=True, kw_only=True)
-class NullLevel:
-    """What the semantic similarity reaches between unrelated tokens.
-
-    The semantic value is a maximum over assignments, so it is above zero even for noise. The null keeps everything
-    (norms, spatial smoothness, the spectrum of both images) but the meaning of the channels: one image of a sampled
-    pair has its channels permuted, by one permutation for all its tokens.
-
-    Attributes:
-        mean: mean over the sampled pairs, in the kernel's units.
-        quantile95: their 95 % quantile.
-        n: number of sampled pairs.
-    """
-
-    mean: float
-    quantile95: float
-    n: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -71,77 +46,6 @@ class Similarities:
     pooled: NDArray[np.float64]
     null: NullLevel
     sigma: float | None = None
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Matches:
-    """Which patch of image i is paired with which patch of image j at one layer, and what each pair carries.
-
-    Attributes:
-        layer: the layer's name.
-        pair: (i, j), indices of the two images.
-        grid: (h, w) token grid of image i, or None.
-        other_grid: (h, w) token grid of image j, or None.
-        permutation: (S,) int64, the token of j that each token of i is paired with; -1 where unmatched.
-        inverse: (T,) int64, the token of i that each token of j is paired with; -1 where unmatched.
-        token_cosine: (S,) float64, cosine of the two paired tokens; NaN where unmatched.
-        contribution: (S,) float64, <x_s, y_P(s)> / (‖X‖‖Y‖): the part of the semantic cosine carried by a match. They
-            add up to `semantic`, and may be negative.
-        aligned: aligned cosine of the pair; NaN where the two have different numbers of tokens.
-        semantic: semantic cosine of the pair (the matched value).
-        upper: certified upper bound of the semantic cosine; inf without a certificate.
-        pooled: cosine of the mean tokens.
-        pooled_part: the part of `semantic` that the mean over all one-to-one matchings reaches already;
-            `semantic` - `pooled_part` is what matching adds. It is not `pooled`.
-        same_position: share of tokens whose partner stands at the same position; NaN where the grids differ.
-    """
-
-    layer: str
-    pair: tuple[int, int]
-    grid: tuple[int, int] | None
-    other_grid: tuple[int, int] | None
-    permutation: NDArray[np.int64]
-    inverse: NDArray[np.int64]
-    token_cosine: NDArray[np.float64]
-    contribution: NDArray[np.float64]
-    aligned: float
-    semantic: float
-    upper: float
-    pooled: float
-    pooled_part: float
-    same_position: float
-
-    def top(self, k: int) -> NDArray[np.int64]:
-        """Return the k tokens of i whose matches contribute most, strongest first."""
-        matched = np.flatnonzero(self.permutation >= 0)
-        return matched[np.argsort(-self.contribution[matched], kind="stable")][:k]
-
-
-class _Cache:
-    """Values computed once per key; two threads asking for one key wait for one computation, other keys go on.
-
-    A failed or cancelled computation leaves nothing behind: the next caller computes anew.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._key_locks: dict[Any, threading.Lock] = {}
-        self._values: dict[Any, Any] = {}
-
-    def peek(self, key: Any) -> Any | None:
-        """Return the value if it is there, else None; never waits."""
-        return self._values.get(key)
-
-    def get(self, key: Any, compute: Callable[[], Any]) -> Any:
-        """Return the value of `key`, computing it if it is not there."""
-        if key in self._values:
-            return self._values[key]
-        with self._lock:
-            key_lock = self._key_locks.setdefault(key, threading.Lock())
-        with key_lock:
-            if key not in self._values:
-                self._values[key] = compute()
-            return self._values[key]
 
 
 class Analysis:
@@ -198,7 +102,7 @@ class Analysis:
         self.tokens: dict[str, Tokens] = dict(tokens)
         self.model = model
         self.matcher: Matcher = Auction() if matcher is None else matcher
-        self._cache = _Cache()
+        self._cache = Cache()
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -223,7 +127,11 @@ class Analysis:
         tokens = self._tokens(layer)
         matcher = self.matcher if matcher is None else matcher
         key = ("gram", layer, matcher)
-        return self._cache.get(key, lambda: matched_gram(tokens, matcher=matcher, progress=progress))  # type: ignore[no-any-return]
+
+        def compute(report: Progress) -> MatchedGram:
+            return matched_gram(tokens, matcher=matcher, progress=report)
+
+        return self._cache.get(key, compute, progress)  # type: ignore[no-any-return]
 
     def pooled_gram(self, layer: str) -> MatchedGram:
         """Return the Gram of the mean tokens of a layer, scaled by S to the level of the other Grams."""
@@ -235,10 +143,18 @@ class Analysis:
         matcher = self.matcher if matcher is None else matcher
         return self._cache.peek(("gram", layer, matcher)) is not None
 
+    def has_assignment(self, layer: str, i: int, j: int) -> bool:
+        """Return whether the assignment of images i and j is there already."""
+        return self._cache.peek(("assignment", layer, i, j, self.matcher)) is not None
+
+    def has_null(self, layer: str) -> bool:
+        """Return whether the level of unrelated tokens is there already."""
+        return self._cache.peek(("null", layer, self.matcher, NULL_PAIRS, 0)) is not None
+
     def estimate(self, layer: str) -> Estimate:
         """Return what the matched Gram of a layer will cost on this machine, from a short sample."""
         tokens = self._tokens(layer)
-        return self._cache.get(("estimate", layer), lambda: estimate(tokens, self.matcher))  # type: ignore[no-any-return]
+        return self._cache.get(("estimate", layer), lambda _: estimate(tokens, self.matcher))  # type: ignore[no-any-return]
 
     def rsm(self, layer: str, kernel: Kernel = cosine, *, matcher: Matcher | None = None) -> NDArray[np.float64]:
         """Return the (N, N) RSM of a layer under a kernel; semantic unless `matcher=Identity()`."""
@@ -276,16 +192,24 @@ class Analysis:
         matcher = self.matcher if matcher is None else matcher
         key = ("assignment", layer, i, j, matcher)
         values = tokens.values
-        return self._cache.get(key, lambda: matcher(values[i : i + 1], values[j : j + 1]))  # type: ignore[no-any-return]
+        return self._cache.get(key, lambda _: matcher(values[i : i + 1], values[j : j + 1]))  # type: ignore[no-any-return]
 
     def matches(self, layer: str, i: int, j: int, *, matcher: Matcher | None = None) -> Matches:
         """Return the matched patches of images i and j at a layer, with what each match contributes."""
         assignment = self.assignment(layer, i, j, matcher=matcher)
         tokens = self._tokens(layer)
-        x, y = (tokens.values[k].to(torch.float64).cpu().numpy() for k in (i, j))
-        return _matches(assignment, x, y, layer=layer, pair=(i, j), grid=tokens.grid)
+        x, y = (tokens.values[k].double().cpu().numpy() for k in (i, j))
+        return matches_of(assignment, x, y, layer=layer, pair=(i, j), grid=tokens.grid)
 
-    def null(self, layer: str, kernel: Kernel = cosine, *, n: int = NULL_PAIRS, seed: int = 0) -> NullLevel:
+    def null(
+        self,
+        layer: str,
+        kernel: Kernel = cosine,
+        *,
+        n: int = NULL_PAIRS,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> NullLevel:
         """Return what the semantic similarity reaches between unrelated tokens at a layer.
 
         Args:
@@ -293,6 +217,7 @@ class Analysis:
             kernel: a kernel of a Gram; give the RBF a fixed σ (`shared_kernel`).
             n: pairs of different images to sample (with replacement of pairs when there are fewer).
             seed: of the sampled pairs and channel permutations.
+            progress: called with (pairs done, pairs in all) while it is computed; may raise to cancel.
 
         Raises:
             ValueError: fewer than two images, or n < 2.
@@ -302,29 +227,16 @@ class Analysis:
             raise ValueError(
                 message("images", "at least two, to sample pairs of different images", f"{len(self)} image")
             )
+        values = self._tokens(layer).values
+
+        def compute(report: Progress) -> list[MatchedGram]:
+            return null_grams(values, self.matcher, n=n, seed=seed, progress=report)
+
         kernel, _ = self.shared_kernel(layer, kernel)
         key = ("null", layer, self.matcher, n, seed)
-        grams = self._cache.get(key, lambda: self._null_grams(layer, n, seed))
+        grams = self._cache.get(key, compute, progress)
         levels = np.array([kernel(gram).item() for gram in grams])
         return NullLevel(mean=float(levels.mean()), quantile95=float(np.quantile(levels, 0.95)), n=n)
-
-    def _null_grams(self, layer: str, n: int, seed: int) -> list[MatchedGram]:
-        """Return one 1 x 1 Gram for each sampled pair, so that any kernel can be applied to it."""
-        values = self._tokens(layer).values
-        count, tokens_per_image, channels = values.shape
-        rng = np.random.default_rng(seed)
-        i = rng.integers(count, size=n)
-        j = (i + rng.integers(1, count, size=n)) % count  # never the same image
-        order = torch.from_numpy(np.stack([rng.permutation(channels) for _ in range(n)]))
-        block = max(1, _NULL_BLOCK_BYTES // max(1, 8 * tokens_per_image * channels))
-        grams: list[MatchedGram] = []
-        for start in range(0, n, block):
-            part = slice(start, min(start + block, n))
-            x = values[torch.from_numpy(i[part])].float()
-            channel = order[part].to(values.device)[:, None, :].expand(-1, tokens_per_image, -1)
-            y = values[torch.from_numpy(j[part])].float().gather(2, channel)
-            grams += _one_pair_grams(self.matcher(x, y), x.double(), y.double(), repr(self.matcher))
-        return grams
 
     def _tokens(self, layer: str) -> Tokens:
         return self.tokens[check_choice("layer", layer, self.layers)]
@@ -332,73 +244,3 @@ class Analysis:
     def _pair(self, i: int, j: int) -> tuple[int, int]:
         last = len(self) - 1
         return check_int("i", i, minimum=0, maximum=last), check_int("j", j, minimum=0, maximum=last)
-
-
-def _one_pair_grams(assignment: Assignment, x: torch.Tensor, y: torch.Tensor, matcher: str) -> list[MatchedGram]:
-    """Return a (1, 1) Gram for each of B pairs of token sets (B, S, D), so that any kernel can be applied to it."""
-    x_mean, y_mean = x.mean(1), y.mean(1)
-    columns = {
-        "products": torch.from_numpy(assignment.value),
-        "upper_bound": torch.from_numpy(assignment.upper_bound),
-        "pooled_products": (x_mean * y_mean).sum(1),
-    }
-    norms = {
-        "x_sq_norms": x.square().sum((1, 2)),
-        "y_sq_norms": y.square().sum((1, 2)),
-        "x_pooled_sq_norms": x_mean.square().sum(1),
-        "y_pooled_sq_norms": y_mean.square().sum(1),
-    }
-    matrices = {name: column.cpu().numpy().reshape(-1, 1, 1) for name, column in columns.items()}
-    vectors = {name: norm.cpu().numpy().reshape(-1, 1) for name, norm in norms.items()}
-    return [
-        MatchedGram(
-            **{name: column[k] for name, column in {**matrices, **vectors}.items()},
-            sizes=(x.shape[1], y.shape[1]),
-            symmetric=False,
-            matcher=matcher,
-        )
-        for k in range(len(assignment))
-    ]
-
-
-def _matches(
-    assignment: Assignment,
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    *,
-    layer: str,
-    pair: tuple[int, int],
-    grid: tuple[int, int] | None,
-) -> Matches:
-    """Return the matches of two images' tokens (S, D) and (T, D) under a one-pair assignment."""
-    permutation = assignment.permutation[0]
-    matched = permutation >= 0
-    partner = y[permutation[matched]]
-    norm = float(np.linalg.norm(x) * np.linalg.norm(y)) or 1.0  # an all-zero image: every value is 0
-    products = np.einsum("sd,sd->s", x[matched], partner)
-    token_norms = np.linalg.norm(x[matched], axis=1) * np.linalg.norm(partner, axis=1)
-    contribution = np.zeros(len(x))
-    contribution[matched] = products / norm
-    token_cosine = np.full(len(x), np.nan)
-    token_cosine[matched] = np.divide(products, token_norms, out=np.zeros_like(products), where=token_norms > 0)
-    inverse = np.full(len(y), -1, dtype=np.int64)
-    inverse[permutation[matched]] = np.flatnonzero(matched)
-    mean_x, mean_y = x.mean(0), y.mean(0)
-    mean_norm = float(np.linalg.norm(mean_x) * np.linalg.norm(mean_y)) or 1.0
-    same_size = len(x) == len(y)
-    return Matches(
-        layer=layer,
-        pair=pair,
-        grid=grid,
-        other_grid=grid,
-        permutation=permutation,
-        inverse=inverse,
-        token_cosine=token_cosine,
-        contribution=contribution,
-        aligned=float(np.vdot(x, y) / norm) if same_size else float("nan"),
-        semantic=float(assignment.value[0] / norm),
-        upper=float(assignment.upper_bound[0] / norm),
-        pooled=float(mean_x @ mean_y / mean_norm),
-        pooled_part=float(min(len(x), len(y)) * (mean_x @ mean_y) / norm),
-        same_position=float((permutation == np.arange(len(x))).mean()) if same_size else float("nan"),
-    )

@@ -141,7 +141,10 @@ def load_images(source: Any, labels: Any = None, *, skip_unreadable: bool = Fals
         raise ValueError(message("source", "a folder, list or table with at least one picture", "none"))
     if labels is not None:
         found = with_labels(found, labels)
-    return _images_of(_readable(found, skip_unreadable=skip_unreadable))
+    readable = _readable(found, skip_unreadable=skip_unreadable)
+    missing = len(found) - len(readable)
+    note = f"{missing} of {len(found)} left out: unreadable" if missing else ""
+    return replace(_images_of(readable), note=note)
 
 
 def _images_of(entries: Sequence[Entry]) -> Images:
@@ -208,7 +211,8 @@ def subset(images: Images, n: int, seed: int = 0) -> Images:
         for pile in piles:
             if pile and len(chosen) < n:
                 chosen.append(pile.pop())
-    return replace(images.select(sorted(chosen)), note=f"{n} of {len(images)}, seed {seed}")
+    notes = [*filter(None, [images.note]), f"{n} of {len(images)}, seed {seed}"]
+    return replace(images.select(sorted(chosen)), note="; ".join(notes))
 
 
 def demo_images(crops: int = 2, overlap: float = 0.5, seed: int = 0) -> Images:

@@ -39,6 +39,10 @@ SAMPLE_TOKENS = 256
 """How long `estimate` measures, and below how many tokens a sample's time says little about a larger one's."""
 
 
+class UndefinedKernelError(ValueError):
+    """A kernel has no value for these images: the RBF's default width is 0 where most of them are alike."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MatchedGram:
     """The matched products of N images with M, and what else kernels need.
@@ -340,7 +344,8 @@ def rbf(gram: MatchedGram, sigma: float | None = None) -> Matrix:
         sigma: σ, in the unit of the tokens' norms; None takes `rbf_sigma(gram)`.
 
     Raises:
-        ValueError: σ is not positive, or cannot be derived.
+        ValueError: σ is not positive.
+        UndefinedKernelError: σ is to be derived and cannot be: see `rbf_sigma`. It is a ValueError, too.
     """
     width = rbf_sigma(gram) if sigma is None else check_number("sigma", sigma, above=0)
     similarity: Matrix = np.exp(-_sq_distances(gram) / (2 * width**2))
@@ -353,20 +358,20 @@ def rbf_sigma(gram: MatchedGram) -> float:
     For x against itself the diagonal is left out; for x against y every entry counts.
 
     Raises:
-        ValueError: fewer than two images, or more than half of the pairs have no distance.
+        UndefinedKernelError: fewer than two images, or more than half of the pairs have no distance.
     """
     gram = gram.width_from or gram
     distances = _sq_distances(gram)
     if gram.symmetric:
         distances = distances[np.triu_indices(len(distances), 1)]
     if distances.size == 0:
-        raise ValueError(
+        raise UndefinedKernelError(
             message("gram", "of at least two images to derive the RBF width", str(gram.shape), "Pass sigma=...")
         )
     width = float(np.sqrt(np.median(distances)))
     if not width > 0:
         todo = "Most images have the same tokens. Pass sigma=..., or use cosine."
-        raise ValueError(
+        raise UndefinedKernelError(
             message("gram", "of images that differ, to derive the RBF width", "a median distance of 0", todo)
         )
     return width

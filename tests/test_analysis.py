@@ -87,6 +87,60 @@ def test_a_gram_is_computed_once_even_for_two_threads(images):
     assert analysis.has("a")
 
 
+def test_who_waits_for_another_thread_hears_how_far_it_is_and_may_leave(images):
+    class GiveUpError(Exception):
+        pass
+
+    entered, go, seen = threading.Event(), threading.Event(), []
+
+    def slow(x, y):
+        entered.set()
+        go.wait(30)
+        return srsm.Exact()(x, y)
+
+    analysis = srsm.Analysis(images, {"a": tokens_of()}, matcher=slow)
+    thread = threading.Thread(target=lambda: analysis.gram("a"))
+    thread.start()
+    assert entered.wait(30)
+
+    def give_up(done, total):
+        seen.append((done, total))
+        raise GiveUpError
+
+    with pytest.raises(GiveUpError):
+        analysis.gram("a", progress=give_up)
+    assert len(seen) == 1
+    assert not analysis.has("a")
+    go.set()
+    thread.join(30)
+    assert analysis.has("a")  # the one that computed was not disturbed
+
+
+def test_the_null_reports_and_a_cancelled_one_leaves_nothing(analysis, monkeypatch):
+    from semrsm_widgets import null
+
+    class StopError(Exception):
+        pass
+
+    monkeypatch.setattr(null, "_BLOCK_ENTRIES", 10 * S**2)  # ten pairs at a time
+    reports = []
+
+    def stop(done, total):
+        reports.append((done, total))
+        if done >= 20:
+            raise StopError
+
+    with pytest.raises(StopError):
+        analysis.null("a", progress=stop)
+    assert reports == [(0, 96), (10, 96), (20, 96)]
+    assert not analysis.has_null("a")
+    in_blocks = analysis.null("a")
+    monkeypatch.undo()
+    again = srsm.Analysis(analysis.images, analysis.tokens, matcher=analysis.matcher).null("a")
+    assert in_blocks.mean == pytest.approx(again.mean, abs=1e-12)
+    assert analysis.has_null("a")
+
+
 def test_a_redefined_matcher_never_meets_the_result_of_another(analysis):
     def constant(value):
         return lambda x, y: Assignment(

@@ -26,11 +26,11 @@ PACKAGE = Path(semrsm_widgets.__file__).resolve().parent
 LEVELS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "_check",
+        "_check _cache",
         "models images geometry _decode _load",
         "features _defaults _hooks _layouts _listing",
         "matching",
-        "rsm retrieval comparison",
+        "rsm retrieval comparison matches null",
         "analysis",
         "views report",
         "cli",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import warnings
 
@@ -9,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 import traitlets
+from huggingface_hub import constants
+from PIL import Image
 
 import semrsm_widgets as srsm
 from semrsm_widgets.views._cost import describe_seconds
+from semrsm_widgets.views.explorer import Explorer
 
 DEADLINE = 60.0
 
@@ -59,6 +63,19 @@ def wait_for(condition):
 
 def status(explorer):
     return explorer._header._status
+
+
+def start_each(explorer):
+    """Press Start whenever something waits for it, until nothing does."""
+    end = time.monotonic() + DEADLINE
+    while not explorer.wait(0.02) and time.monotonic() < end:
+        if any(view is not None and view._status["state"] == "waiting" for view in views(explorer)):
+            explorer.start()
+    assert explorer.wait(0)
+
+
+def views(explorer):
+    return explorer._header, explorer.rsm_view, explorer.pair_view
 
 
 def test_it_shows_what_the_core_computes(opened, model):
@@ -119,8 +136,7 @@ def test_a_slow_model_waits_for_start(opened, model):
     assert "images" in status(explorer)["text"]
     assert explorer.analysis is None
     assert explorer.pair_view is not None  # the pair on screen does not wait
-    explorer.start()
-    assert explorer.wait(DEADLINE)
+    start_each(explorer)
     assert explorer.last_error == ""
     assert all(explorer.analysis.has(layer) for layer in explorer.analysis.layers)
 
@@ -133,9 +149,17 @@ def test_cancel_while_loading_and_resume(opened, model):
     assert status(explorer)["state"] == "cancelled"
     explorer.resume()
     wait_for(lambda: status(explorer)["state"] == "waiting")
-    explorer.start()
-    assert explorer.wait(DEADLINE)
+    start_each(explorer)
     assert explorer.analysis is not None
+
+
+def test_a_start_for_the_model_is_none_for_the_matching(opened, model):
+    explorer = opened(model, pictures(6), batch_size=2, patience=1e-6)
+    wait_for(lambda: "model needs" in status(explorer)["text"])
+    explorer.start()
+    wait_for(lambda: "pairs to match" in status(explorer)["text"])
+    assert not any(explorer.analysis.has(layer) for layer in explorer.analysis.layers)
+    assert not any(explorer.analysis.has_null(layer) for layer in explorer.analysis.layers)
 
 
 def test_an_analysis_is_shown_as_it_is(opened, model):
@@ -167,8 +191,9 @@ def test_one_image_is_too_few(opened, model):
     assert "at least two images" in status(explorer)["text"]
 
 
-def test_a_hub_model_without_network_says_what_to_do(opened, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_a_hub_model_without_network_says_what_to_do(opened, monkeypatch, tmp_path):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # read from the environment at import, once
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         explorer = opened("resnet18", pictures(3))
@@ -195,11 +220,107 @@ def test_what_cannot_be_right_raises_at_once(arguments, error, text):
         srsm.explore(**arguments)
 
 
-def test_images_and_an_analysis_are_one_too_many(model):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("images", pictures(2)),
+        ("skip_unreadable", True),
+        ("layers", "0"),
+        ("matcher", srsm.Exact()),
+        ("max_images", None),
+        ("max_grid", 8),
+        ("batch_size", 4),
+        ("device", "cpu"),
+        ("seed", 1),
+    ],
+)
+def test_what_makes_an_analysis_is_refused_beside_one(model, name, value):
     images = srsm.load_images(pictures(2))
     analysis = srsm.Analysis(images, srsm.extract(model, images), model=model)
-    with pytest.raises(ValueError, match="both"):
-        srsm.explore(analysis, images)
+    with pytest.raises(ValueError, match=f"`{name}` must be left out"):
+        srsm.explore(analysis, **{name: value})
+
+
+def test_an_analysis_of_one_image_is_refused(model):
+    images = srsm.load_images(pictures(1))
+    analysis = srsm.Analysis(images, srsm.extract(model, images), model=model)
+    with pytest.raises(ValueError, match="at least 2 images"):
+        srsm.explore(analysis)
+
+
+def test_what_is_wished_while_loading_and_cannot_be_is_said(opened, model):
+    explorer = opened(model, pictures(5), layer="11", pair=(0, 40))
+    assert explorer.wait(DEADLINE)
+    assert (explorer.last_error, status(explorer)["state"]) == ("", "ready")
+    notices = " ".join(explorer._header._notices)
+    assert "There is no layer '11': showing" in notices
+    assert "Known: '0', '2'" in notices
+    assert "There is no pair (0, 40) among 5 images" in notices
+    assert explorer.pair == explorer.pair_view.pair == explorer.rsm_view.pair == (0, 1)
+    assert explorer.layer == explorer.pair_view.layer == explorer.rsm_view.layer != "11"
+
+
+def held(analysis):
+    """Return a `make` that waits, what it waits for, and what says that it waits."""
+    entered, go = threading.Event(), threading.Event()
+
+    def make(job, explorer):
+        entered.set()
+        go.wait(DEADLINE)
+        return analysis
+
+    return make, entered, go
+
+
+def analysis_of(model, n):
+    images = srsm.load_images(pictures(n))
+    return srsm.Analysis(images, srsm.extract(model, images), model=model)
+
+
+def test_a_pair_and_a_layer_may_be_set_while_loading(model):
+    make, entered, go = held(analysis_of(model, 5))
+    explorer = Explorer(make)
+    assert entered.wait(DEADLINE)
+    explorer.pair = (2, 4)
+    explorer.layer = "0"
+    with pytest.raises(traitlets.TraitError, match="0 or more"):
+        explorer.pair = (-1, 0)
+    go.set()
+    assert explorer.wait(DEADLINE)
+    assert explorer.last_error == ""
+    assert explorer.pair == explorer.pair_view.pair == explorer.rsm_view.pair == (2, 4)
+    assert explorer.layer == explorer.pair_view.layer == explorer.rsm_view.layer == "0"
+    explorer.close()
+
+
+def test_closing_while_loading_leaves_no_view(model):
+    make, entered, go = held(analysis_of(model, 3))
+    explorer = Explorer(make)
+    assert entered.wait(DEADLINE)
+    explorer.close()
+    go.set()
+    thread = explorer._header.worker._thread
+    thread.join(DEADLINE)
+    assert not thread.is_alive()
+    assert explorer.rsm_view is explorer.pair_view is None
+    assert explorer.last_error == ""
+
+
+def test_unreadable_files_are_named_or_left_out(opened, model, tmp_path):
+    for k, (picture, _) in enumerate(pictures(3)):
+        Image.fromarray(picture).save(tmp_path / f"{k}.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    explorer = opened(model, str(tmp_path))
+    assert explorer.wait(DEADLINE)
+    assert "broken.png" in status(explorer)["text"]
+    assert "skip_unreadable=True" in status(explorer)["text"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it names the file
+        explorer = opened(model, str(tmp_path), skip_unreadable=True)
+        assert explorer.wait(DEADLINE)
+    assert explorer.last_error == ""
+    assert len(explorer.analysis) == 3
+    assert explorer._header._notices[0] == "1 of 4 left out: unreadable."
 
 
 def test_closing_ends_every_thread(model):

@@ -13,6 +13,7 @@ import semrsm_widgets as srsm
 from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._base import View, guarded_method
 from semrsm_widgets.views._bokeh_pane import MISSING, bokehjs, colour_indices, heatmap_item
+from semrsm_widgets.views._shown import moved_token
 from semrsm_widgets.views.rsm_view import PALETTE, colour_range
 
 DEADLINE = 30.0
@@ -50,6 +51,13 @@ class Sent(list):
 def ask(view, **content):
     """Deliver a message as the browser would."""
     view._handle_custom_msg(content, [])
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + DEADLINE
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert condition()
 
 
 @pytest.fixture
@@ -108,23 +116,24 @@ def test_a_frame_carries_colours_exact_values_certificate_and_null(rsm_view, ana
     assert content["null"]["mean"] == pytest.approx(analysis.null("b").mean)
 
 
-def test_aligned_is_sent_before_semantic_is_computed():
-    analysis = make_analysis()
-    view = srsm.RSMView(analysis, layer="a")
-    sent = Sent(view)
-    view._send_everything({})
+def test_aligned_is_on_its_way_before_semantic_is_computed(monkeypatch):
+    frames = []
+    when_matched = []
+
+    def matcher(x, y):
+        when_matched.append([dict(content) for content, _ in frames])
+        return srsm.Exact()(x, y)
+
+    # on the class, so that nothing of a new view's first job is missed
+    monkeypatch.setattr(srsm.RSMView, "send", lambda self, content, buffers=None: frames.append((content, buffers)))
+    view = srsm.RSMView(make_analysis(matcher=matcher, layers=("a",)))
     assert view.wait(DEADLINE)
-    first, buffers = sent.of("frame")[0]
-    if not first["complete"]:
-        assert set(np.frombuffer(buffers[1], np.uint8)) == {MISSING}
-    assert sent.of("frame")[-1][0]["complete"]
-    fresh = srsm.RSMView(make_analysis(seed=1), layer="a")
-    fresh.worker.cancel()
-    fresh.wait(DEADLINE)
-    partial = Sent(fresh)
-    fresh._send_partial("a", "cosine")
-    assert partial[0][0]["complete"] is False
-    fresh.close()
+    assert view.last_error == ""
+    ((first,), (_, buffers)) = when_matched[0], frames[0]
+    assert (first["kind"], first["layer"], first["complete"]) == ("frame", "a", False)
+    assert set(np.frombuffer(buffers[1], np.uint8)) == {MISSING}  # no semantic value yet
+    assert MISSING not in np.frombuffer(buffers[0], np.uint8)
+    assert [content["complete"] for content, _ in frames if content["kernel"] == "cosine"] == [False, True]
     view.close()
 
 
@@ -163,17 +172,45 @@ def test_a_long_job_waits_for_start_and_pairs_still_open():
     analysis = make_analysis()
     view = srsm.RSMView(analysis, layer="a", patience=1e-9)
     sent = Sent(view)
-    deadline = time.monotonic() + DEADLINE
-    while view._status.get("state") != "waiting" and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert view._status["state"] == "waiting"
+    wait_for(lambda: view._status["state"] == "waiting")
     assert "pairs to match" in view._status["text"]
     assert not analysis.has("a")
     assert analysis.matches("a", 0, 1).semantic > 0
+    assert not analysis.has_null("a")  # its pairs are in what is asked for
     ask(view, kind="start")
     assert view.wait(DEADLINE)
-    assert analysis.has("a")
+    assert all(analysis.has(layer) for layer in "abc")  # one Start for all that it named
     assert [f for f in sent.of("frame") if f[0]["complete"]]
+    view.close()
+
+
+def test_a_start_counts_for_what_is_shown_not_for_what_comes(monkeypatch):
+    from semrsm_widgets.views import rsm_view as module
+
+    monkeypatch.setattr(module, "AHEAD_BYTES", 0)  # one layer at a time
+    view = srsm.RSMView(make_analysis(), layer="a", patience=1e-9)
+    wait_for(lambda: view._status["state"] == "waiting")
+    view.start()
+    assert view.wait(DEADLINE)
+    view.start()  # nothing waits
+    view.layer = "c"
+    wait_for(lambda: view._status["state"] == "waiting")
+    assert not view.analysis.has("c")
+    view.close()
+
+
+def test_a_hover_never_computes(monkeypatch):
+    from semrsm_widgets.views import rsm_view as module
+
+    monkeypatch.setattr(module, "EXACT_IMAGES", 3)
+    view = srsm.RSMView(make_analysis(), layer="a", patience=1e-9)
+    wait_for(lambda: view._status["state"] == "waiting")
+    sent = Sent(view)
+    ask(view, kind="value", i=1, j=4)
+    ((value, thumbnails),) = sent.of("value")
+    assert value["values"] is None
+    assert len(thumbnails) == 2
+    assert not view.analysis.has("a")
     view.close()
 
 
@@ -196,6 +233,19 @@ def test_a_wrong_trait_raises_and_keeps_the_old_value(rsm_view, trait, value, te
 def test_a_view_wants_an_analysis():
     with pytest.raises(TypeError, match="`analysis` must be an Analysis"):
         srsm.RSMView("photos/")
+
+
+def test_an_rsm_wants_two_images_and_a_pair_is_content_with_one():
+    alone = make_analysis(n=1)
+    with pytest.raises(ValueError, match="`analysis` must be of at least 2 images"):
+        srsm.RSMView(alone)
+    view = srsm.PairView(alone)
+    sent = Sent(view)
+    ask(view, kind="ready")
+    assert view.wait(DEADLINE)
+    assert sent.of("matches")[-1][0]["semantic"] == pytest.approx(1.0)
+    assert view.last_error == ""
+    view.close()
 
 
 def test_cancel_is_shown_and_resume_goes_on():
@@ -313,10 +363,44 @@ def test_images_that_are_all_alike_have_cosines_but_no_rbf():
     assert view.wait(DEADLINE)
     assert view._status["state"] == "ready"
     assert {content["kernel"] for content, _ in sent.of("frame")} == {"cosine", "inner product"}
+    ((undefined, _),) = sent.of("undefined")
+    assert (undefined["layer"], undefined["kernel"]) == ("a", "RBF")
+    assert "median distance of 0" in undefined["reason"]
     view.kernel = "RBF"
     assert view.wait(DEADLINE)
+    assert view._status["state"] == "ready"
+    assert view.picture() is None
+    view.close()
+
+
+def test_a_layer_without_an_rbf_does_not_keep_the_others_from_the_slider():
+    analysis = make_analysis()
+    analysis.tokens["b"].values[:] = analysis.tokens["b"].values[0].clone()
+    view = srsm.RSMView(analysis, layer="a", kernel="RBF")
+    assert view.wait(DEADLINE)
+    sent = Sent(view)
+    ask(view, kind="ready")
+    assert view.wait(DEADLINE)
+    assert view.last_error == ""
+    assert {c["layer"] for c, _ in sent.of("frame") if c["kernel"] == "RBF"} == {"a", "c"}
+    assert [c["layer"] for c, _ in sent.of("undefined")] == ["b"]
+    view.close()
+
+
+def test_a_layer_that_fails_is_named_and_the_others_go_on():
+    def matcher(x, y):
+        if x.max() > 100:
+            raise RuntimeError("too large")
+        return srsm.Exact()(x, y)
+
+    analysis = make_analysis(matcher=matcher)
+    analysis.tokens["b"].values[:] *= 1000
+    view = srsm.RSMView(analysis, layer="a")
+    assert view.wait(DEADLINE)
     assert view._status["state"] == "error"
-    assert "sigma" in view._status["text"] or "width" in view._status["text"]
+    assert view._status["text"].startswith("Layer 'b': RuntimeError: too large")
+    assert "Traceback" in view.last_error
+    assert [analysis.has(name) for name in "abc"] == [True, False, True]
     view.close()
 
 
@@ -328,6 +412,70 @@ def test_tokens_without_places_are_sent_without_a_grid():
     assert sent.of("matches")[-1][0]["grid"] is None
     assert view._layers[0]["note"] == "No rule applies."
     assert view.picture() is None
+    view.close()
+
+
+def test_the_null_of_a_pair_waits_for_start_where_it_is_long():
+    analysis = make_analysis()
+    view = srsm.PairView(analysis, layer="a", patience=1e-9)
+    sent = Sent(view)
+    ask(view, kind="ready")
+    wait_for(lambda: view._status["state"] == "waiting" and sent.of("matches"))
+    assert "96 pairs" in view._status["text"]
+    assert sent.of("matches")[-1][0]["null"] is None
+    assert not analysis.has_null("a")
+    wait_for(lambda: ask(view, kind="start") or view.wait(0.02))  # the page's "ready" made the wait begin anew
+    assert sent.of("matches")[-1][0]["null"]["mean"] == pytest.approx(analysis.null("a").mean)
+    view.close()
+
+
+def test_scipy_shows_a_pair_while_the_auction_is_being_compiled(monkeypatch):
+    import threading
+
+    compiled = threading.Event()
+    monkeypatch.setattr(srsm.Auction, "is_ready", lambda self, columns: compiled.is_set())
+    monkeypatch.setattr(srsm.Auction, "prepare", lambda self, columns: compiled.wait(DEADLINE))
+    sent = []
+    monkeypatch.setattr(srsm.PairView, "send", lambda self, content, buffers=None: sent.append(content))
+    view = srsm.PairView(make_analysis(matcher=srsm.Auction()), layer="a")
+    wait_for(lambda: any(content["kind"] == "matches" for content in sent))
+    assert not compiled.is_set()
+    assert view.picture() is None  # nothing is compiled for a picture
+    compiled.set()
+    assert view.wait(DEADLINE)
+    exact, certified = sent[1], sent[-1]
+    assert exact["upper"] == exact["semantic"]
+    assert certified["upper"] >= certified["semantic"] == pytest.approx(exact["semantic"], abs=1e-4)
+    view.close()
+
+
+@pytest.mark.parametrize(
+    ("token", "grid", "other", "expected"),
+    [
+        (0, (4, 4), (2, 2), 0),
+        (15, (4, 4), (2, 2), 3),
+        (6, (4, 4), (2, 2), 1),
+        (1, (2, 2), (4, 4), 7),  # the centre of the upper right quarter is a corner: its lower right cell
+        (5, (3, 4), (3, 4), 5),
+        (-1, (4, 4), (2, 2), -1),
+        (3, None, (2, 2), -1),
+        (3, (2, 2), None, -1),
+    ],
+)
+def test_a_token_is_found_in_another_grid(token, grid, other, expected):
+    assert moved_token(token, grid, other) == expected
+
+
+def test_a_pin_stays_where_it_is_in_the_image():
+    fine, coarse, none = (make_analysis(grid=grid, layers=("x",)) for grid in ((4, 4), (2, 2), None))
+    tokens = {name: each.tokens["x"] for name, each in (("fine", fine), ("coarse", coarse), ("none", none))}
+    view = srsm.PairView(srsm.Analysis(fine.images, tokens, matcher=srsm.Exact()), layer="fine", token=14)
+    view.layer = "coarse"
+    assert view.token == 3
+    with pytest.raises(traitlets.TraitError, match="0 to 3"):
+        view.token = 4
+    view.layer = "none"
+    assert view.token == -1
     view.close()
 
 

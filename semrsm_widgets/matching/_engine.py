@@ -164,6 +164,15 @@ def kernel_for(entry: Any, price: Any = None, lists: bool = False) -> _Loader | 
     return _loader.get(Kind(np.dtype(entry), np.dtype(price or entry), lists))
 
 
+def is_ready(entry: Any, price: Any = None, lists: bool = False) -> bool:
+    """Return whether `kernel_for` answers at once.
+
+    It never waits, not even while another thread compiles: whoever asks has something else to do then.
+    """
+    none_can = _loader.seconds is not None and _loader.kernel is None
+    return none_can or Kind(np.dtype(entry), np.dtype(price or entry), lists) in _loader.ready
+
+
 def warm_up(dtype: Any = np.float32) -> float:
     """Compile the auction's kernel, or load it from the disk cache, and return the seconds that took.
 

@@ -19,7 +19,7 @@ from semrsm_widgets.matching._blocks import (
     match_sets,
     transposed,
 )
-from semrsm_widgets.matching._engine import kernel_for
+from semrsm_widgets.matching._engine import is_ready, kernel_for
 from semrsm_widgets.matching._tokens import read_array
 from semrsm_widgets.matching.assignment import Assignment, Fallbacks
 from semrsm_widgets.matching.exact import Exact
@@ -79,6 +79,11 @@ class Auction:
         return torch.float64 if self.gap < FLOAT64_BELOW else torch.float32
 
     @property
+    def _entry(self) -> np.dtype[Any]:
+        """The dtype of the affinities, as NumPy names it."""
+        return np.dtype(np.float64 if self.dtype == torch.float64 else np.float32)
+
+    @property
     def workers(self) -> int:
         """The number of threads over which pairs are shared."""
         return self.threads or default_threads()
@@ -86,6 +91,14 @@ class Auction:
     def __call__(self, x: Any, y: Any) -> Assignment:
         """Return the certified assignment of B pairs of token sets (B, S, D), (B, T, D)."""
         return match_batch(self, x, y)
+
+    def is_ready(self, columns: int) -> bool:
+        """Return whether images of at most `columns` tokens match at once, with nothing to compile; never waits."""
+        return is_ready(self._entry, lists=columns >= LISTS_FROM)
+
+    def prepare(self, columns: int) -> None:
+        """Compile what matching images of at most `columns` tokens needs; the first match would do it by itself."""
+        kernel_for(self._entry, lists=columns >= LISTS_FROM)
 
     def match_sets(self, job: Job) -> Products:
         """Return the products of all pairs of a job."""

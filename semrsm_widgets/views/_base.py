@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import threading
 import time
 import traceback
 from base64 import b64encode
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anywidget
 import traitlets as t
 
-from semrsm_widgets._check import message
+from semrsm_widgets._check import check_choice
 from semrsm_widgets.views._worker import Job, Worker
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class View(anywidget.AnyWidget):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._started = time.monotonic()
+        self._go = threading.Event()
         self.worker = Worker(report=self._show_progress, done=self._show_done, failed=self.show_error)
         self.on_msg(self._on_message)
 
@@ -78,9 +80,10 @@ class View(anywidget.AnyWidget):
         self._status = {"state": state, "text": text, "fraction": fraction}
 
     def show_error(self, error: Exception) -> None:
-        """Show an error in the status line and keep its traceback in `last_error`."""
+        """Show an error in the status line, after its notes, and keep its traceback in `last_error`."""
         self.last_error = "".join(traceback.format_exception(error))
-        self.show_status("error", f"{type(error).__name__}: {error}")
+        where = "".join(f"{note}: " for note in getattr(error, "__notes__", ()))
+        self.show_status("error", f"{where}{type(error).__name__}: {error}")
 
     def _show_progress(self, text: str, fraction: float | None) -> None:
         self.show_status("working", text, fraction)
@@ -101,6 +104,16 @@ class View(anywidget.AnyWidget):
         if not self.worker.busy:  # a job that replaces a running one goes on with the same wait
             self._started = time.monotonic()
         self.worker.submit(work, debounce=debounce)
+
+    def await_start(self, job: Job, cost: str) -> None:
+        """Show what a step will cost and wait until the user starts it; each step is asked for by itself."""
+        self._go.clear()
+        self.show_status("waiting", f"{cost} Press Start to go on.")
+        job.wait(self._go)
+
+    def start(self, _content: dict[str, Any] | None = None) -> None:
+        """Go on with a step that waits because it will take long."""
+        self._go.set()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the view has nothing left to compute; return whether that came within `timeout` seconds."""
@@ -170,7 +183,8 @@ def jpeg_bytes(picture: Image.Image, *, quality: int = 85) -> bytes:
 
 
 def check_trait(name: str, value: Any, options: tuple[str, ...]) -> str:
-    """Return a trait's value if it is one of the options; else raise TraitError in the house's form."""
-    if value in options:
-        return str(value)
-    raise t.TraitError(message(name, f"one of {', '.join(map(repr, options))}", repr(value)))
+    """Return a trait's value if it is one of the options; else raise TraitError with the nearest ones."""
+    try:
+        return check_choice(name, value, options)
+    except ValueError as error:
+        raise t.TraitError(str(error)) from None

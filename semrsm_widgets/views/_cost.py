@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from semrsm_widgets.matching import Auction, engine, warm_up
+from semrsm_widgets.matching import Auction
+from semrsm_widgets.null import NULL_PAIRS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,20 +29,30 @@ class Cost:
     seconds: float
 
 
-def long_cost(analysis: Analysis, layers: Sequence[str], patience: float) -> Cost | None:
-    """Return what matching the given layers will cost if that is more than `patience` seconds, else None.
+def long_cost(analysis: Analysis, layers: Sequence[str], patience: float, *, null_alone: bool = False) -> Cost | None:
+    """Return what the RSMs and nulls of some layers will cost if that is more than `patience` seconds, else None.
 
     Sampling every layer takes a while itself, so it is left out where even a slow machine would be done in time.
+
+    Args:
+        analysis: whose layers.
+        layers: which of them are not there yet.
+        patience: seconds.
+        null_alone: count the pairs of the null only.
     """
-    pairs = len(analysis) * (len(analysis) - 1) // 2
+    pairs = NULL_PAIRS + (0 if null_alone else len(analysis) * (len(analysis) - 1) // 2)
     entries = sum(pairs * analysis.tokens[layer].values.shape[1] ** 2 for layer in layers)
     if isinstance(analysis.matcher, Auction) and entries * _SECONDS_PER_ENTRY < patience:
         return None
-    parts = [analysis.estimate(layer) for layer in layers]
+    parts = []
+    for layer in layers:
+        # One that cannot be sampled cannot be matched either: it says why when its turn comes, and holds up no other.
+        with contextlib.suppress(Exception):
+            parts.append(analysis.estimate(layer))
     cost = Cost(
-        pairs=sum(part.pairs for part in parts),
+        pairs=pairs * len(parts),
         memory=max((part.memory for part in parts), default=0),
-        seconds=sum(part.seconds for part in parts),
+        seconds=sum(part.seconds * pairs / max(1, part.pairs) for part in parts),
     )
     return cost if cost.seconds > patience else None
 
@@ -60,13 +72,13 @@ def describe_seconds(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def is_compiled(matcher: Any) -> bool:
-    """Return whether a matcher can start at once; those without a kernel to compile always can."""
-    return not isinstance(matcher, Auction) or engine().seconds is not None
+def is_ready(matcher: Any, tokens: int) -> bool:
+    """Return whether a matcher can start at once on images of so many tokens; only the auction must be compiled."""
+    return not isinstance(matcher, Auction) or matcher.is_ready(tokens)
 
 
-def compile_matcher(matcher: Any, job: Job) -> None:
+def make_ready(matcher: Any, tokens: int, job: Job) -> None:
     """Compile a matcher that needs it, and say so: it takes seconds, once per machine."""
-    if not is_compiled(matcher):
+    if not is_ready(matcher, tokens):
         job.step("Compiling the matcher (a few seconds, only the first time)")
-        warm_up()
+        matcher.prepare(tokens)

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from semrsm_widgets.analysis import Matches
+    from semrsm_widgets.matches import Matches
 
 _SIDE = 300
 _GAP = 24

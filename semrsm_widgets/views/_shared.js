@@ -56,13 +56,15 @@ function jpegUrl(buffer) {
   return URL.createObjectURL(new Blob([asArray(buffer, Uint8Array)], { type: "image/jpeg" }));
 }
 
-// The status line: what is being done, how far it is, and how to stop it. Errors are announced to screen readers.
-function statusLine(model, { onCancel, onResume } = {}) {
+// The status line: what is being done, how far it is, how to stop it, and what waits to be started. Errors are announced
+// to screen readers.
+function statusLine(model) {
+  const send = (kind) => () => model.send({ kind });
   const text = h("span", { class: "srsm-status-text" });
   const bar = h("span", { class: "srsm-progress", "aria-hidden": "true" }, h("span"));
-  const cancel = h("button", { class: "srsm-button", type: "button", onclick: () => onCancel?.() }, "Cancel");
-  const resume = h("button", { class: "srsm-button", type: "button", onclick: () => onResume?.() }, "Resume");
-  const root = h("div", { class: "srsm-status", role: "status", "aria-live": "polite" }, bar, text, cancel, resume);
+  const button = (words, kind, look = "") => h("button", { class: `srsm-button ${look}`, type: "button", onclick: send(kind) }, words);
+  const buttons = { working: button("Cancel", "cancel"), cancelled: button("Resume", "resume"), waiting: button("Start", "start", "srsm-primary") };
+  const root = h("div", { class: "srsm-status", role: "status", "aria-live": "polite" }, bar, text, ...Object.values(buttons));
   const update = () => {
     const { state = "working", text: words = "", fraction = null } = model.get("_status") ?? {};
     root.dataset.state = state;
@@ -72,8 +74,7 @@ function statusLine(model, { onCancel, onResume } = {}) {
     bar.style.visibility = state === "working" ? "visible" : "hidden";
     bar.dataset.unknown = fraction === null;
     bar.firstChild.style.width = `${100 * (fraction ?? 0.3)}%`;
-    cancel.hidden = !(state === "working" && onCancel);
-    resume.hidden = !(state === "cancelled" && onResume);
+    for (const [name, each] of Object.entries(buttons)) each.hidden = name !== state;
   };
   model.on("change:_status", update);
   update();

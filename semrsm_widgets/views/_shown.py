@@ -6,27 +6,45 @@ from typing import Any
 
 import traitlets as t
 
-from semrsm_widgets._check import describe
+from semrsm_widgets._check import message
 from semrsm_widgets.analysis import Analysis
 
+# Longer jobs show what they will cost and wait for Start.
+PATIENCE_SECONDS = 30.0
 
-def check_analysis(analysis: Any) -> Analysis:
-    """Return the analysis, or raise TypeError telling how to make one."""
-    if isinstance(analysis, Analysis):
-        return analysis
-    raise TypeError(
-        f"`analysis` must be an Analysis; got {describe(analysis)}. "
-        "Make one with Analysis(images, extract(model, images), model=model), or call explore(...)."
-    )
+
+def check_analysis(analysis: Any, *, at_least: int = 1) -> Analysis:
+    """Return the analysis if it has so many images.
+
+    Raises:
+        TypeError: it is none; the text tells how to make one.
+        ValueError: it has too few images.
+    """
+    if not isinstance(analysis, Analysis):
+        todo = "Make one with Analysis(images, extract(model, images), model=model), or call explore(...)."
+        raise TypeError(message("analysis", "an Analysis", analysis, todo))
+    if len(analysis) < at_least:
+        expected = f"of at least {at_least} images: an RSM compares them"
+        raise ValueError(message("analysis", expected, f"{len(analysis)}", "PairView shows one image with itself."))
+    return analysis
 
 
 def checked_pair(analysis: Analysis, pair: Any) -> tuple[int, int]:
     """Return a pair of image indices, or raise TraitError in the house's form."""
     i, j = (int(k) for k in pair)
-    size = len(analysis)
-    if not (0 <= i < size and 0 <= j < size):
-        raise t.TraitError(f"`pair` must be two image indices from 0 to {size - 1}; got {(i, j)}.")
+    last = len(analysis) - 1
+    if not (0 <= i <= last and 0 <= j <= last):
+        raise t.TraitError(message("pair", f"two image indices from 0 to {last}", f"{(i, j)}"))
     return i, j
+
+
+def moved_token(token: int, grid: tuple[int, int] | None, other: tuple[int, int] | None) -> int:
+    """Return the token of another grid in whose cell the centre of a token's cell lies; -1 where there is no place."""
+    if token < 0 or grid is None or other is None:
+        return -1
+    row, column = divmod(token, grid[1])
+    row, column = (int((k + 0.5) * to / of) for k, of, to in zip((row, column), grid, other, strict=True))
+    return row * other[1] + column
 
 
 def default_layer(analysis: Analysis) -> str:

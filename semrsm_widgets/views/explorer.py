@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 import traitlets as t
 
-from semrsm_widgets._check import check_int, check_number, message
+from semrsm_widgets._check import check_number, message, suggest
 from semrsm_widgets.analysis import Analysis
-from semrsm_widgets.features import extract
-from semrsm_widgets.images import Images, demo_images, load_images, subset
-from semrsm_widgets.models import VisionModel, load_model
+from semrsm_widgets.images import Images
+from semrsm_widgets.models import VisionModel
 from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._base import View, check_trait, esm, jpeg_bytes, with_picture
-from semrsm_widgets.views._bokeh_pane import BokehPane
+from semrsm_widgets.views._base import View, check_trait, with_picture
 from semrsm_widgets.views._cost import describe_seconds
-from semrsm_widgets.views._shown import checked_pair
+from semrsm_widgets.views._header import ExplorerHeader
+from semrsm_widgets.views._recipe import Recipe
+from semrsm_widgets.views._shown import PATIENCE_SECONDS, checked_pair, default_layer
+from semrsm_widgets.views._worker import CancelledError
 from semrsm_widgets.views.pair_view import PairView, checked_top_k
-from semrsm_widgets.views.rsm_view import KERNELS, PATIENCE_SECONDS, RSMView
+from semrsm_widgets.views.rsm_view import KERNELS, RSMView
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -31,65 +31,8 @@ if TYPE_CHECKING:
     from semrsm_widgets.matching import Matcher
     from semrsm_widgets.views._worker import Job
 
-# What explore() takes unless told otherwise: a matter of seconds on a laptop.
-MOST_IMAGES = 64
-MOST_GRID = 16
-_FILM = 96
-# The pair on screen is shown before all images were seen, unless it stands further down than this.
-_PREVIEW_IMAGES = 4
 # About the height of the heatmaps: what stands below them must not jump when they come.
 _RESERVED = "430px"
-
-
-class ExplorerHeader(BokehPane):
-    """The explorer's first line: what is shown, what is being done, what was reduced and how to lift that.
-
-    It has the page load BokehJS, so that the heatmaps need not wait for it later.
-    """
-
-    _esm = esm("_shared.js", "_bokeh_pane.js", "explorer.js")
-
-    _title: t.List[str] = t.List().tag(sync=True)
-    _notices: t.List[str] = t.List().tag(sync=True)
-    _loading = t.Bool(True).tag(sync=True)
-
-    _handlers = {  # noqa: RUF012 (never mutated)
-        **BokehPane._handlers,
-        "ready": "_send_film",
-        "cancel": "_on_cancel",
-        "resume": "_on_resume",
-        "start": "_on_start",
-    }
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.actions: dict[str, Callable[[], None]] = {}
-        self._film: list[bytes] = []
-
-    def show_film(self, images: Images) -> None:
-        """Show the images while the model is being loaded."""
-        self._film = [jpeg_bytes(images.thumbnail(k, _FILM)) for k in range(len(images))]
-        self._send_film({})
-
-    def _show_done(self, finished: bool) -> None:
-        if not finished:  # a job that ended well has opened the views, and their status follows
-            super()._show_done(finished)
-
-    def _send_film(self, _content: dict[str, Any]) -> None:
-        if self._film and self._loading:
-            self.send({"kind": "film"}, buffers=self._film)
-
-    def _on_cancel(self, _content: dict[str, Any]) -> None:
-        self.actions["cancel"]()
-
-    def _on_resume(self, _content: dict[str, Any]) -> None:
-        self.actions["resume"]()
-
-    def _on_start(self, _content: dict[str, Any]) -> None:
-        self.actions["start"]()
-
-    def __repr__(self) -> str:
-        return "ExplorerHeader()"
 
 
 class Explorer(ipywidgets.VBox):
@@ -119,7 +62,8 @@ class Explorer(ipywidgets.VBox):
     ) -> None:
         self._header = ExplorerHeader()
         self._patience = patience
-        self._go = threading.Event()
+        self._lifetime = threading.Lock()  # a view that opens while the explorer closes must be closed, too
+        self._closed = False
         self.rsm_view: RSMView | None = None
         self.pair_view: PairView | None = None
         # Fixed places: a view that is there already is not drawn again when another one comes.
@@ -137,9 +81,14 @@ class Explorer(ipywidgets.VBox):
             return check_trait(name, value, tuple(KERNELS))
         if name == "top_k":
             return checked_top_k(value)
-        if self.analysis is None:
-            return value
-        return check_trait(name, value, self.analysis.layers) if name == "layer" else checked_pair(self.analysis, value)
+        if name == "layer":
+            known = None if self.pair_view is None else self.pair_view.analysis.layers
+            return value if known is None else check_trait(name, value, known)
+        if self.analysis is not None:
+            return checked_pair(self.analysis, value)
+        if min(value) < 0:
+            raise t.TraitError(message("pair", "two image indices, 0 or more", str(value)))
+        return value
 
     # -- what the user may do from Python ------------------------------------------------------------------------
 
@@ -162,9 +111,9 @@ class Explorer(ipywidgets.VBox):
 
     def start(self) -> None:
         """Go on with a computation that waits because it will take long."""
-        self._go.set()
-        if self.rsm_view is not None:
-            self.rsm_view.start()
+        for view in (self._header, self.rsm_view, self.pair_view):
+            if view is not None:
+                view.start()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until everything is computed; return whether that came within `timeout` seconds.
@@ -179,8 +128,10 @@ class Explorer(ipywidgets.VBox):
         return done
 
     def close(self) -> None:
-        """Free the threads and the widgets."""
-        for view in (self.rsm_view, self.pair_view, self._header):
+        """Free the threads and the widgets, also while they are being made."""
+        with self._lifetime:
+            self._closed = True
+        for view in (self._header, self.rsm_view, self.pair_view):
             if view is not None:
                 view.close()
         super().close()
@@ -195,46 +146,77 @@ class Explorer(ipywidgets.VBox):
         job.step("Opening the views")
         self._show(analysis)
 
-    def preview(self, analysis: Analysis) -> None:
-        """Show the pair on screen from an analysis of the first images, before the others were seen."""
+    def preview(self, analysis: Analysis, pair: tuple[int, int]) -> None:
+        """Show a pair from an analysis of the first images, before the others were seen."""
         self._rsm_place.layout.min_height = _RESERVED
         self._title(analysis, "")
-        self._show_pair(analysis, preview=True)
+        self._show_pair(analysis, self._wished_layer(analysis), pair, preview=True)
 
-    def _show_pair(self, analysis: Analysis, *, preview: bool = False) -> None:
+    def _show_pair(self, analysis: Analysis, layer: str, pair: tuple[int, int], *, preview: bool = False) -> None:
         if self.pair_view is not None:
             self.pair_view.show(analysis)
             return
-        self.pair_view = PairView(
-            analysis,
-            layer=self.layer or None,
-            pair=self.pair,
-            top_k=self.top_k,
-            _slider=False,
-            _preview=preview,
-        )
+        with self._opening():
+            self.pair_view = PairView(
+                analysis,
+                layer=layer,
+                pair=pair,
+                top_k=self.top_k,
+                patience=self._patience,
+                _slider=False,
+                _preview=preview,
+            )
+        self.layer = layer
         for name in ("layer", "top_k"):
-            t.link((self.pair_view, name), (self, name))
+            t.link((self, name), (self.pair_view, name))
         self._pair_place.children = (self.pair_view,)
         self._header._loading = False
 
     def _show(self, analysis: Analysis) -> None:
         """Lay the views out and link them."""
-        self._show_pair(analysis)
-        self.rsm_view = rsm_view = RSMView(
-            analysis, layer=self.layer, pair=self.pair, kernel=self.kernel, patience=self._patience, _own_status=False
-        )
+        self.pair = pair = self._wished_pair(analysis)
+        self._show_pair(analysis, self._wished_layer(analysis), pair)
+        with self._opening():
+            self.rsm_view = RSMView(
+                analysis,
+                layer=self.layer,
+                pair=pair,
+                kernel=self.kernel,
+                patience=self._patience,
+                _own_status=False,
+            )
         for name in ("layer", "kernel", "pair"):
-            t.link((rsm_view, name), (self, name))
+            t.link((self.rsm_view, name), (self, name))
         t.link((self, "pair"), (self.pair_view, "pair"))  # not before: a preview has the first images only
-        if self._go.is_set():
-            rsm_view.start()
-        rsm_view.observe(lambda change: self._header.set_trait("_status", change["new"]), names="_status")
-        self._header.set_trait("_status", rsm_view._status)
+        self.rsm_view.observe(lambda change: self._header.set_trait("_status", change["new"]), names="_status")
+        self._header.set_trait("_status", self.rsm_view._status)
         self._title(analysis, f"{len(analysis)} images · {len(analysis.layers)} layers")
-        self._rsm_place.children = (rsm_view,)
+        self._rsm_place.children = (self.rsm_view,)
         self._rsm_place.layout.min_height = None
         self.analysis = analysis
+
+    @contextlib.contextmanager
+    def _opening(self) -> Iterator[None]:
+        """Make a view that will be closed with the explorer; where that is closed already, none is made."""
+        with self._lifetime:
+            if self._closed:
+                raise CancelledError
+            yield
+
+    def _wished_layer(self, analysis: Analysis) -> str:
+        """Return the layer asked for before there were any; where there is none of that name, say so."""
+        if not self.layer or self.layer in analysis.layers:
+            return self.layer or default_layer(analysis)
+        instead = default_layer(analysis)
+        self.notice(f"There is no layer {self.layer!r}: showing {instead!r}. {suggest(self.layer, analysis.layers)}")
+        return instead
+
+    def _wished_pair(self, analysis: Analysis) -> tuple[int, int]:
+        """Return the pair asked for before there were images; where there are fewer, say so."""
+        if max(self.pair) < len(analysis):
+            return self.pair
+        self.notice(f"There is no pair {self.pair} among {len(analysis)} images: showing (0, 1).")
+        return 0, 1
 
     def _title(self, analysis: Analysis, size: str) -> None:
         self._header._title = ["Tokens" if analysis.model is None else analysis.model.name, size]
@@ -243,11 +225,9 @@ class Explorer(ipywidgets.VBox):
         """Add a line to what the header says was reduced."""
         self._header._notices = [*self._header._notices, text]
 
-    def await_start(self, job: Job, text: str) -> None:
-        """Show what a step will cost and wait until the user starts it."""
-        if not self._go.is_set():
-            self._header.show_status("waiting", f"{text} Press Start to go on.")
-            job.wait(self._go)
+    def film(self, images: Images) -> None:
+        """Show the images while the model looks at them."""
+        self._header.show_film(images)
 
     def extraction_progress(self, job: Job) -> Callable[[int, int], None]:
         """Return a progress callback that waits for Start once a first batch shows that it will take long."""
@@ -260,7 +240,7 @@ class Explorer(ipywidgets.VBox):
             if not asked and done < total and expected > self._patience:
                 asked = True
                 cost = describe_seconds(expected * (1 - done / total))
-                self.await_start(job, f"The model needs about {cost} more for {total} images.")
+                self._header.await_start(job, f"The model needs about {cost} more for {total} images.")
             job.step("Looking at the images:", done / total if total else None)
 
         return progress
@@ -279,14 +259,15 @@ def explore(
     model: str | VisionModel | Analysis | None = None,
     images: Any = None,
     *,
+    skip_unreadable: bool = False,
     layers: Any = None,
     layer: str | None = None,
     pair: tuple[int, int] = (0, 1),
     kernel: str = "cosine",
     matcher: Matcher | None = None,
-    max_images: int | None = MOST_IMAGES,
-    max_grid: int | None = MOST_GRID,
-    batch_size: int = 16,
+    max_images: int | None = Recipe.max_images,
+    max_grid: int | None = Recipe.max_grid,
+    batch_size: int = Recipe.batch_size,
     device: str | None = None,
     seed: int = 0,
     patience: float = PATIENCE_SECONDS,
@@ -298,6 +279,7 @@ def explore(
         model: a timm name, a `VisionModel`, an `Analysis` that is there already, or None for the bundled
             EfficientNet-Lite0.
         images: `Images`, or anything that `load_images` takes (a folder, say); None for the bundled photographs.
+        skip_unreadable: go on without files that cannot be decoded, and say how many there were.
         layers: which layers, as in `extract`; the default ones unless given.
         layer: the layer on screen first.
         pair: indices of the two images shown first.
@@ -319,59 +301,23 @@ def explore(
         >>> srsm.explore()  # bundled model and photographs, no network
         >>> explorer = srsm.explore("resnet50", images="photos/")
     """
-    _check_arguments(model, images, max_images, max_grid, batch_size, patience)
-
-    def make(job: Job, explorer: Explorer) -> Analysis:
-        if isinstance(model, Analysis):
-            return model
-        job.step("Opening the images")
-        chosen = _open_images(images)
-        if len(chosen) < 2:
-            raise ValueError(message("images", "at least two images: an RSM compares them", f"{len(chosen)}"))
-        if max_images is not None and len(chosen) > max_images:
-            explorer.notice(
-                f"Showing {max_images} of {len(chosen):,} images, spread over their labels (seed {seed}); "
-                f"max_images=None takes all."
-            )
-            chosen = subset(chosen, max_images, seed=seed)
-        explorer._header.show_film(chosen)
-        job.step("Loading the model")
-        vision = model if isinstance(model, VisionModel) else load_model(model)
-        job.step("Looking at the images:", 0.0)
-        see = partial(extract, vision, layers=layers, batch_size=batch_size, device=device, max_grid=max_grid)
-        first = chosen.select(range(min(max(explorer.pair) + 1, len(chosen))))
-        if len(first) <= _PREVIEW_IMAGES and len(first) < len(chosen):
-            explorer.preview(Analysis(first, see(first), model=vision, matcher=matcher))
-        tokens = see(chosen, progress=explorer.extraction_progress(job))
-        if any(each.grid != each.native_grid for each in tokens.values()):
-            explorer.notice(f"Grids above {max_grid}×{max_grid} patches are pooled; max_grid=None keeps them.")
-        return Analysis(chosen, tokens, model=vision, matcher=matcher)
-
-    return Explorer(make, patience=patience, layer=layer or "", pair=pair, kernel=kernel, save_images=save_images)
+    recipe = Recipe(
+        model=model,
+        images=images,
+        skip_unreadable=skip_unreadable,
+        layers=layers,
+        matcher=matcher,
+        max_images=max_images,
+        max_grid=max_grid,
+        batch_size=batch_size,
+        device=device,
+        seed=seed,
+    )
+    check_number("patience", patience, above=0)
+    return Explorer(
+        recipe.make, patience=patience, layer=layer or "", pair=pair, kernel=kernel, save_images=save_images
+    )
 
 
 def _full_width() -> ipywidgets.Layout:
     return ipywidgets.Layout(width="100%", overflow="visible", flex="0 0 auto")
-
-
-def _check_arguments(model: Any, images: Any, max_images: Any, max_grid: Any, batch_size: Any, patience: Any) -> None:
-    """Raise at once for what cannot be right, rather than later in the status line."""
-    if model is not None and not isinstance(model, str | VisionModel | Analysis):
-        todo = "Wrap a torch module as VisionModel(module, transform)."
-        raise TypeError(message("model", "a timm name, a VisionModel, an Analysis or None", model, todo))
-    if isinstance(model, Analysis) and images is not None:
-        raise ValueError("`images` must be None when `model` is an Analysis, which has its images; got both.")
-    if isinstance(images, str | Path) and not Path(images).exists():
-        raise ValueError(message("images", "a folder or file that exists", images, "Check the path."))
-    if max_images is not None:
-        check_int("max_images", max_images, minimum=2, todo="None takes all images.")
-    if max_grid is not None:
-        check_int("max_grid", max_grid, minimum=1, todo="None keeps every grid.")
-    check_int("batch_size", batch_size, minimum=1)
-    check_number("patience", patience, above=0)
-
-
-def _open_images(images: Any) -> Images:
-    if images is None:
-        return demo_images()
-    return images if isinstance(images, Images) else load_images(images)

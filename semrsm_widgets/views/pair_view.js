@@ -47,8 +47,7 @@ function pairView(model, el) {
   let hovered = -1; // token of A under the pointer or the cursor
 
   const set = (name, value) => { model.set(name, value); model.save_changes(); };
-  const send = (kind) => model.send({ kind });
-  const status = statusLine(model, { onCancel: () => send("cancel"), onResume: () => send("resume") });
+  const status = statusLine(model);
   events.add(status.stop);
 
   const sides = ["A", "B"].map((letter, side) => imagePanel(letter, (k) => {
@@ -146,9 +145,10 @@ function pairView(model, el) {
     }
     const sum = shown.reduce((total, token) => total + matches.contribution[token], 0);
     const allPositive = matches.contribution.every((value) => value >= 0);
+    const count = shown.length; // a small grid has fewer matches than the slider offers
     topWords.textContent = allPositive && matches.semantic > 0
-      ? `${k} carry ${Math.round((100 * sum) / matches.semantic)} %`
-      : `${k} carry ${format(sum)} of ${format(matches.semantic)}`;
+      ? `${count} carry ${Math.round((100 * sum) / matches.semantic)} %`
+      : `${count} carry ${format(sum)} of ${format(matches.semantic)}`;
     root.dataset.topK = k;
   }
 
@@ -226,7 +226,12 @@ function pairView(model, el) {
   };
   events.on("change:pair", showPair);
   events.on("change:_images", showChoice);
-  events.on("change:layer", () => layer.set(model.get("layer")));
+  // Never the numbers of one pair or layer under the name of another: they are dimmed until the new ones are there.
+  const showAge = () => {
+    root.dataset.stale = String(Boolean(matches) && (matches.layer !== model.get("layer") || String(matches.pair) !== String(model.get("pair"))));
+  };
+  events.on("change:pair", showAge);
+  events.on("change:layer", () => { layer.set(model.get("layer")); showAge(); });
   events.on("change:top_k", drawTops);
   events.on("change:token", drawFocus);
   showChoice();
@@ -240,6 +245,7 @@ function pairView(model, el) {
       if (matches && String(matches.pair) !== String(pair)) {
         matches = null;
         hovered = -1;
+        summary.wait();
         redraw();
       }
       await Promise.all(sides.map((side, k) => side.show(urls[k], boxes[k], images[pair[k]])));
@@ -252,6 +258,7 @@ function pairView(model, el) {
       strongest = [...matches.contribution.keys()].filter((token) => matches.permutation[token] >= 0)
         .sort((a, b) => matches.contribution[b] - matches.contribution[a]);
       if (!same) hovered = -1;
+      showAge();
       summary.show(matches);
       empty.hidden = Boolean(matches.grid);
       if (!matches.grid) {
@@ -392,13 +399,20 @@ function pairSummary() {
   const layer = h("span", { class: "srsm-aside" });
   const bars = h("span", { class: "srsm-split", "aria-hidden": "true" });
   const root = h("p", { class: "srsm-summary" },
-    layer, h("span", {}, "aligned ", aligned), h("span", { class: "srsm-arrow" }, "→"), h("span", { class: "srsm-strong" }, "semantic ", semantic), aside,
+    layer, h("span", { title: "cosine of all tokens, each with the one at the same position" }, "aligned ", aligned), h("span", { class: "srsm-arrow" }, "→"),
+    h("span", { class: "srsm-strong", title: "cosine of all tokens, each with its best partner" }, "semantic ", semantic), aside,
     h("span", {}, h("span", { class: "srsm-equals" }, "= "), "pooled part ", pooledPart, " + matched part ", matchedPart, " ", bars));
   return {
     root,
+    wait() {
+      layer.textContent = "matching …";
+      for (const each of [aligned, semantic, pooledPart, matchedPart]) each.textContent = "…";
+      aside.textContent = "";
+      bars.replaceChildren();
+    },
     show(matches) {
       const matched = matches.semantic - matches.pooled_part;
-      layer.textContent = `${matches.layer}:`;
+      layer.textContent = `${matches.layer} · cosine:`;
       aligned.textContent = format(matches.aligned);
       semantic.textContent = format(matches.semantic);
       pooledPart.textContent = format(matches.pooled_part);

@@ -7,19 +7,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets as t
 
+from semrsm_widgets._check import message
 from semrsm_widgets.geometry import visible_box
 from semrsm_widgets.matching import Exact
 from semrsm_widgets.models import model_view
 from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._base import View, check_trait, esm, guarded_method, jpeg_bytes
-from semrsm_widgets.views._cost import compile_matcher, is_compiled
-from semrsm_widgets.views._shown import check_analysis, checked_pair, default_layer, image_rows, layer_rows
+from semrsm_widgets.views._cost import describe_seconds, is_ready, long_cost, make_ready
+from semrsm_widgets.views._shown import (
+    PATIENCE_SECONDS,
+    check_analysis,
+    checked_pair,
+    default_layer,
+    image_rows,
+    layer_rows,
+    moved_token,
+)
 from semrsm_widgets.views._worker import Job
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from semrsm_widgets.analysis import Analysis, Matches, NullLevel
+    from semrsm_widgets.analysis import Analysis
+    from semrsm_widgets.matches import Matches
+    from semrsm_widgets.null import NullLevel
 
 # More lines than this are a tangle.
 MOST_LINES = 40
@@ -43,6 +54,7 @@ class PairView(View):
         pair: indices (i, j) of images A and B.
         token: the pinned token of A, in raster order; -1 for none.
         top_k: how many of the strongest matches are drawn, 0 to 40.
+        patience: where the level of unrelated tokens is estimated to take more seconds than this, it waits for Start.
 
     Example:
         >>> srsm.PairView(analysis, layer="blocks.4", pair=(0, 1))
@@ -61,7 +73,12 @@ class PairView(View):
     _slider = t.Bool(True).tag(sync=True)
     _preview = t.Bool(False, help="Whether more images are to come: the null is left until they are there.")
 
-    _handlers = {"ready": "_send_everything", "cancel": "_cancel", "resume": "_resume"}  # noqa: RUF012
+    _handlers = {  # noqa: RUF012 (never mutated)
+        "ready": "_send_everything",
+        "cancel": "_cancel",
+        "resume": "_resume",
+        "start": "start",
+    }
 
     def __init__(
         self,
@@ -71,6 +88,7 @@ class PairView(View):
         pair: tuple[int, int] | None = None,
         token: int = -1,
         top_k: int = 20,
+        patience: float = PATIENCE_SECONDS,
         **kwargs: Any,
     ) -> None:
         self.analysis = check_analysis(analysis)
@@ -83,7 +101,9 @@ class PairView(View):
             _images=image_rows(analysis),
             **kwargs,
         )
+        self.patience = patience
         self._pictured: tuple[int, int] | None = None  # the pair whose pictures the browser has
+        self.observe(guarded_method(self, "_move_pin"), names="layer")
         self.observe(guarded_method(self, "_request"), names=["layer", "pair"])
         self._request(None)
 
@@ -94,6 +114,14 @@ class PairView(View):
     @t.validate("pair")
     def _check_pair(self, proposal: Any) -> tuple[int, int]:
         return checked_pair(self.analysis, proposal["value"])
+
+    @t.validate("token")
+    def _check_token(self, proposal: Any) -> int:
+        last = self.analysis.tokens[self.layer].values.shape[1] - 1
+        if -1 <= proposal["value"] <= last:
+            return int(proposal["value"])
+        expected = f"a token of {self.layer}, 0 to {last}, or -1 for none"
+        raise t.TraitError(message("token", expected, str(proposal["value"])))
 
     @t.validate("top_k")
     def _check_top_k(self, proposal: Any) -> int:
@@ -117,6 +145,11 @@ class PairView(View):
         self._pictured = None
         self._request(None)
 
+    def _move_pin(self, change: Any) -> None:
+        """Keep the pin at its place in the image where the new layer has another grid."""
+        old, new = (self.analysis.tokens[name].grid for name in (change["old"], change["new"]))
+        self.token = moved_token(self.token, old, new)
+
     def _request(self, change: Any) -> None:
         self.run(self._work, debounce=0.0 if change is None else _DEBOUNCE_SECONDS)
 
@@ -135,15 +168,25 @@ class PairView(View):
             self._send_pictures(i, j)
             self._pictured = (i, j)
         count = self.analysis.tokens[layer].values.shape[1]
-        quick = not is_compiled(self.analysis.matcher) and count <= EXACT_TOKENS
+        quick = not is_ready(self.analysis.matcher, count) and count <= EXACT_TOKENS
         matches = self.analysis.matches(layer, i, j, matcher=Exact() if quick else None)
         self._send_matches(matches, None)
         if len(self.analysis) > 1 and not self._preview:
-            compile_matcher(self.analysis.matcher, job)
+            make_ready(self.analysis.matcher, count, job)
             if quick:  # one pair has one certificate on screen: that of the matcher that the RSM uses
                 matches = self.analysis.matches(layer, i, j)
-            job.step(f"Calibrating {layer}")
-            self._send_matches(matches, self.analysis.null(layer))
+            self._await_null(job, layer)
+            null = self.analysis.null(layer, progress=job.counter(f"Calibrating {layer}:"))
+            self._send_matches(matches, null)
+
+    def _await_null(self, job: Job, layer: str) -> None:
+        """Wait for Start where the null would take long, unless it is there or the RSM's Start covered it."""
+        cost = (
+            None if self.analysis.has_null(layer) else long_cost(self.analysis, [layer], self.patience, null_alone=True)
+        )
+        if cost is not None:
+            text = f"The level of unrelated tokens takes {cost.pairs} pairs, about {describe_seconds(cost.seconds)}."
+            self.await_start(job, text)
 
     def _send_pictures(self, i: int, j: int) -> None:
         pictures, boxes = zip(*(self._picture_and_box(k) for k in (i, j)), strict=True)
@@ -184,8 +227,14 @@ class PairView(View):
         return ""
 
     def picture(self) -> Image.Image | None:
-        """Return A, B and B's patches in A's layout as one picture; None where the tokens have no places."""
-        if self.analysis.tokens[self.layer].grid is None or not is_compiled(self.analysis.matcher):
+        """Return A, B and B's patches in A's layout as one picture.
+
+        None where the tokens have no places, and where the match is not there and would take a while.
+        """
+        tokens = self.analysis.tokens[self.layer]
+        count = tokens.values.shape[1]
+        quick = count <= EXACT_TOKENS and is_ready(self.analysis.matcher, count)
+        if tokens.grid is None or not (quick or self.analysis.has_assignment(self.layer, *self.pair)):
             return None
         matches = self.analysis.matches(self.layer, *self.pair)
         sides = [self._picture_and_box(k) for k in self.pair]
@@ -196,4 +245,4 @@ def checked_top_k(top_k: int) -> int:
     """Return how many matches to draw, or raise TraitError in the house's form."""
     if 0 <= top_k <= MOST_LINES:
         return int(top_k)
-    raise t.TraitError(f"`top_k` must be an integer from 0 to {MOST_LINES}; got {top_k}.")
+    raise t.TraitError(message("top_k", f"an integer from 0 to {MOST_LINES}", str(top_k)))

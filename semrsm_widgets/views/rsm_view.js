@@ -24,6 +24,9 @@ export default () => {
         } else if (content.kind === "frame") {
           frames.set(`${content.layer}\n${content.kernel}`, readFrame(content, buffers));
           views.forEach((view) => view.draw());
+        } else if (content.kind === "undefined") {
+          frames.set(`${content.layer}\n${content.kernel}`, { ...content, exact: [], complete: true });
+          views.forEach((view) => view.draw());
         } else if (content.kind === "value") {
           views.forEach((view) => view.value(content, buffers));
         }
@@ -54,11 +57,8 @@ function rsmView(model, el, frames, getSetup) {
   let maps = null;
   let scheduled = false;
 
-  const send = (kind) => model.send({ kind });
-  const status = statusLine(model, { onCancel: () => send("cancel"), onResume: () => send("resume") });
+  const status = statusLine(model);
   events.add(status.stop);
-  const start = h("button", { class: "srsm-button srsm-primary", type: "button", onclick: () => send("start") }, "Start");
-  status.root.append(start);
   status.root.hidden = !model.get("_own_status"); // the explorer's header shows it
 
   const set = (name, value) => { model.set(name, value); model.save_changes(); };
@@ -76,6 +76,7 @@ function rsmView(model, el, frames, getSetup) {
     status.root);
   el.append(root);
 
+  const nothing = new Uint8Array(size * size).fill(255);
   const frame = () => frames.get(`${model.get("layer")}\n${model.get("kernel")}`);
 
   function read() {
@@ -101,18 +102,20 @@ function rsmView(model, el, frames, getSetup) {
       kernel.set(model.get("kernel"));
       const shown = frame();
       root.dataset.waiting = String(!shown);
-      if (shown) bar.show(shown);
+      bar.show(shown?.colours ? shown : null);
       if (maps && shown) {
-        MAPS.forEach(([name], k) => maps[k].setImage(name, shown.colours[name], size, size));
-        panels[0].missing("");
-        panels[1].missing(shown.complete ? "" : "matching …");
+        MAPS.forEach(([name], k) => maps[k].setImage(name, shown.colours?.[name] ?? nothing, size, size));
+        panels[0].missing(shown.reason ? "not defined" : "");
+        const coming = model.get("_status")?.state === "waiting" ? "not matched yet" : "matching …";
+        panels[1].missing(shown.reason ? "not defined" : shown.complete ? "" : coming);
+        root.dataset.undefined = String(Boolean(shown.reason));
         root.dataset.layer = shown.layer;
         root.dataset.kernel = shown.kernel;
         root.dataset.complete = String(shown.complete);
         root.dataset.ready = "true";
       }
       if (maps && !shown) { // never the old picture under a new name
-        MAPS.forEach(([name], k) => maps[k].setImage(name, new Uint8Array(size * size).fill(255), size, size));
+        MAPS.forEach(([name], k) => maps[k].setImage(name, nothing, size, size));
         panels.forEach((panel) => panel.missing("computing …"));
       }
       read();
@@ -147,9 +150,7 @@ function rsmView(model, el, frames, getSetup) {
   for (const panel of panels) panel.listen({ point, choose, current: () => cell ?? model.get("pair") });
 
   for (const name of ["layer", "kernel", "pair"]) events.on(`change:${name}`, draw);
-  const showStart = () => { start.hidden = model.get("_status")?.state !== "waiting"; };
-  events.on("change:_status", showStart);
-  showStart();
+  events.on("change:_status", () => { if (!frame()?.complete) draw(); });
   draw();
 
   return {
@@ -233,6 +234,8 @@ function colourBar(palette) {
   return {
     root,
     show(frame) {
+      root.style.visibility = frame ? "visible" : "hidden";
+      if (!frame) return;
       low.textContent = format(frame.low);
       high.textContent = format(frame.high);
       const at = frame.null ? (frame.null.mean - frame.low) / (frame.high - frame.low) : -1;
@@ -305,7 +308,7 @@ function readout(images) {
         row.bar.firstChild.style.width = `${Number.isFinite(all[name]) ? (100 * Math.abs(all[name])) / scale : 0}%`;
       }
       const gap = upper - semantic;
-      note.textContent = i === j ? "One image with itself: the diagonal."
+      note.textContent = frame?.reason ? `${frame.kernel} is not defined here: ${frame.reason}` : i === j ? "One image with itself: the diagonal."
         : Number.isFinite(gap) ? `The best match is within ${atMost(gap)} of ${format(semantic, 4)}: certified.`
         : Number.isFinite(semantic) ? "No certificate: the matcher is an approximation." : "";
       hint.textContent = chosen ? "Point at a cell to read it; click it to see the two images." : "Click to see which patches match.";

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +11,20 @@ from bokeh.palettes import Viridis256
 
 from semrsm_widgets.analysis import Analysis, Similarities
 from semrsm_widgets.matching import Identity
-from semrsm_widgets.rsm import Kernel, cosine, inner_product, rbf
+from semrsm_widgets.rsm import Kernel, UndefinedKernelError, cosine, inner_product, rbf
 from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._base import check_trait, esm, guarded_method, jpeg_bytes
 from semrsm_widgets.views._bokeh_pane import BokehPane, colour_indices, heatmap_item
-from semrsm_widgets.views._cost import compile_matcher, describe_cost, long_cost
-from semrsm_widgets.views._shown import check_analysis, checked_pair, default_layer, image_rows, layer_rows
-from semrsm_widgets.views._worker import DEBOUNCE_SECONDS, Job
+from semrsm_widgets.views._cost import describe_cost, long_cost, make_ready
+from semrsm_widgets.views._shown import (
+    PATIENCE_SECONDS,
+    check_analysis,
+    checked_pair,
+    default_layer,
+    image_rows,
+    layer_rows,
+)
+from semrsm_widgets.views._worker import DEBOUNCE_SECONDS, CancelledError, Job
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,8 +39,6 @@ PALETTE = tuple(Viridis256[round(k * 255 / 254)] for k in range(255))
 EXACT_IMAGES = 300
 # Frames of all layers and kernels are sent ahead of the slider when they fit into this many bytes.
 AHEAD_BYTES = 8 * 2**20
-# Longer jobs show what they will cost and wait for Start.
-PATIENCE_SECONDS = 30.0
 _THUMBNAIL = 72
 _FLOAT_MATRICES = 4
 _BYTE_MATRICES = 2
@@ -91,7 +94,7 @@ class RSMView(BokehPane):
         patience: float = PATIENCE_SECONDS,
         **kwargs: Any,
     ) -> None:
-        self.analysis = check_analysis(analysis)
+        self.analysis = check_analysis(analysis, at_least=2)
         if pair is None:
             pair = (0, min(1, len(analysis) - 1))
         super().__init__(
@@ -104,7 +107,8 @@ class RSMView(BokehPane):
         )
         self.patience = patience
         self._sent: set[tuple[str, str]] = set()
-        self._go = threading.Event()
+        self._agreed: set[str] = set()  # the layers whose cost was shown and started
+        self._latest: tuple[str, Similarities] | None = None  # the last shown, with the name of its kernel
         self.observe(guarded_method(self, "_request"), names=["layer", "kernel"])
         self._request(None)
 
@@ -147,60 +151,63 @@ class RSMView(BokehPane):
         """Go on after a cancel."""
         self._request(None)
 
-    def start(self, _content: dict[str, Any] | None = None) -> None:
-        """Go on with a computation that waits because it will take long."""
-        self._go.set()
-
     def _send_value(self, content: dict[str, Any]) -> None:
         """Answer a hover for which the browser has colours only."""
         i, j = checked_pair(self.analysis, (content["i"], content["j"]))
         thumbnails = [jpeg_bytes(self.analysis.images.thumbnail(k, _THUMBNAIL)) for k in (i, j)]
+        latest = self._latest  # what is not there yet is the worker's to compute
         values = None
-        if self.analysis.has(self.layer):
-            similarities = self.analysis.similarities(self.layer, KERNELS[self.kernel])
-            values = [float(matrix[i, j]) for matrix in _exact(similarities)]
+        if latest is not None and (latest[0], latest[1].layer) == (self.kernel, self.layer):
+            values = [float(matrix[i, j]) for matrix in _exact(latest[1])]
         where = {"layer": self.layer, "kernel": self.kernel, "i": i, "j": j}
         self.send({"kind": "value", **where, "values": _finite(values)}, buffers=thumbnails)
 
     # -- the worker ---------------------------------------------------------------------------------------------
 
     def _work(self, job: Job) -> None:
-        """Compute and send: the shown layer (aligned, then semantic), then the others, the nearest first."""
+        """Compute and send: the shown layer (aligned, then semantic), then the others, the nearest first.
+
+        A layer that fails does not keep the others from the slider; its error is shown once they are there.
+        """
         layer, kernel, sent = self.layer, self.kernel, self._sent
-        self._send_layer(job, layer, kernel, sent)
-        if self._fits_ahead():
-            for name in self._by_distance(layer):
+        failure: Exception | None = None
+        for name in self._by_distance(layer) if self._fits_ahead() else [layer]:
+            try:
                 self._send_layer(job, name, kernel, sent)
+            except CancelledError:
+                raise
+            except Exception as error:  # raised below
+                error.add_note(f"Layer {name!r}")
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
     def _send_layer(self, job: Job, layer: str, kernel: str, sent: set[tuple[str, str]]) -> None:
-        if (layer, kernel) in sent:
-            return
         analysis = self.analysis
-        job.step(f"Comparing {layer}")
-        if not analysis.has(layer):
-            if KERNELS[kernel] is not rbf:  # the RBF's σ is the semantic Gram's
-                self._send_partial(layer, kernel)
-            self.prepare(job, layer)
-            analysis.gram(layer, progress=job.counter(f"Matching {layer}:"))
-        job.step(f"Calibrating {layer}")
+        if (layer, kernel) not in sent:
+            job.step(f"Comparing {layer}")
+            if not analysis.has(layer):
+                if KERNELS[kernel] is not rbf:  # the RBF's σ is the semantic Gram's
+                    self._send_partial(layer, kernel)
+                self.prepare(job, layer)
+                analysis.gram(layer, progress=job.counter(f"Matching {layer}:"))
+            analysis.null(layer, progress=job.counter(f"Calibrating {layer}:"))
         self._send_frame(layer, kernel, sent)
         if self._fits_ahead():  # the other kernels cost nothing once a layer is matched
             for name in KERNELS:
-                # An undefined RBF (images that are all alike have no σ) is said when it is asked for, not before.
-                with contextlib.suppress(ValueError):
-                    self._send_frame(layer, name, sent)
+                self._send_frame(layer, name, sent)
 
     def prepare(self, job: Job, layer: str) -> None:
         """Compile the matcher if it must be, and wait for Start where matching would take long."""
-        compile_matcher(self.analysis.matcher, job)
-        if self._go.is_set():
+        make_ready(self.analysis.matcher, self.analysis.tokens[layer].values.shape[1], job)
+        if layer in self._agreed:
             return
         waiting = self._by_distance(layer) if self._fits_ahead() else [layer]
         waiting = [name for name in waiting if not self.analysis.has(name)]
         cost = long_cost(self.analysis, waiting, self.patience)
         if cost is not None:
-            self.show_status("waiting", f"{describe_cost(cost)} Press Start to go on; any pair can be opened before.")
-            job.wait(self._go)
+            self.await_start(job, f"{describe_cost(cost)} Any pair can be opened before.")
+            self._agreed.update(waiting)
 
     def _send_partial(self, layer: str, kernel: str) -> None:
         """Send the aligned RSM, which costs one product, before the semantic one is there."""
@@ -211,9 +218,21 @@ class RSMView(BokehPane):
         self._post(layer, kernel, aligned, unknown, unknown, pooled, complete=False)
 
     def _send_frame(self, layer: str, kernel: str, sent: set[tuple[str, str]]) -> None:
+        """Send what is computed of a layer under a kernel; an undefined RBF is said in its place."""
+        exact = len(self.analysis) <= EXACT_IMAGES
+        shown = (layer, kernel) == (self.layer, self.kernel) and not exact  # a hover will ask for its values
+        if (layer, kernel) in sent and not shown:
+            return
+        try:
+            similarities = self.analysis.similarities(layer, KERNELS[kernel])
+        except UndefinedKernelError as error:
+            self.send({"kind": "undefined", "layer": layer, "kernel": kernel, "reason": str(error)})
+            sent.add((layer, kernel))
+            return
+        if shown:
+            self._latest = kernel, similarities
         if (layer, kernel) in sent:
             return
-        similarities = self.analysis.similarities(layer, KERNELS[kernel])
         null = similarities.null
         self._post(
             layer,
@@ -261,11 +280,15 @@ class RSMView(BokehPane):
         """Return both heatmaps as one picture, or None before the semantic RSM is there."""
         if not self.analysis.has(self.layer):
             return None
-        similarities = self.analysis.similarities(self.layer, KERNELS[self.kernel])
-        low, high = colour_range(similarities.aligned, similarities.semantic)
+        try:
+            kernel, _ = self.analysis.shared_kernel(self.layer, KERNELS[self.kernel])
+        except UndefinedKernelError:
+            return None
+        aligned, semantic = (self.analysis.rsm(self.layer, kernel, matcher=m) for m in (Identity(), None))
+        low, high = colour_range(aligned, semantic)
         paint = partial(colour_indices, low=low, high=high)
         title = f"{self.layer} · {self.kernel} · {low:.2f} to {high:.2f}"
-        maps = {"aligned (same position)": similarities.aligned, "semantic (best match)": similarities.semantic}
+        maps = {"aligned (same position)": aligned, "semantic (best match)": semantic}
         return _pictures.heatmaps({name: paint(matrix) for name, matrix in maps.items()}, PALETTE, title)
 
 

@@ -202,6 +202,45 @@ def test_a_long_computation_waits_for_start(lab_page):
     expect(header).to_have_attribute("data-state", "ready")
 
 
+def test_a_kernel_that_never_sent_bokehjs_does_not_block_the_views_after_it(lab_page):
+    show(
+        lab_page,
+        "from semrsm_widgets.views._bokeh_pane import BokehPane\n"
+        "answer = BokehPane._send_bokehjs\n"
+        "BokehPane._send_bokehjs = lambda self, content: None  # as if its kernel had gone\n"
+        "images, model = srsm.demo_images(), srsm.load_model()\n"
+        "analysis = srsm.Analysis(images, srsm.extract(model, images, layers=['blocks.5', 'blocks.6']), model=model)\n"
+        "srsm.RSMView(analysis)",
+        "BokehPane._send_bokehjs = answer\nsrsm.RSMView(analysis)",
+    )
+    for k in range(2):  # the first one gets what the second one asked for
+        expect(lab_page.page.locator(".srsm-rsm").nth(k)).to_have_attribute("data-complete", "true")
+
+
+def test_what_is_not_defined_or_not_there_yet_is_said_in_its_place(lab_page):
+    show(
+        lab_page,
+        "images, model = srsm.demo_images(crops=1), srsm.load_model()\n"
+        "tokens = srsm.extract(model, images, layers=['blocks.5', 'blocks.6'])\n"
+        "tokens['blocks.6'].values[:] = tokens['blocks.6'].values[:1].clone()\n"
+        "srsm.explore(srsm.Analysis(images, tokens, model=model), layer='blocks.5', kernel='RBF')",
+    )
+    page = lab_page.page
+    rsm = page.locator(".srsm-rsm")
+    expect(rsm).to_have_attribute("data-undefined", "false")
+    page.get_by_label("next layer").first.click()
+    expect(rsm).to_have_attribute("data-layer", "blocks.6")
+    expect(rsm).to_have_attribute("data-undefined", "true")
+    expect(page.locator(".srsm-card")).to_contain_text("RBF is not defined here")
+    expect(page.locator(".srsm-veil").first).to_have_text("not defined")
+    expect(page.locator(".srsm-explorer")).to_have_attribute("data-state", "ready")
+    page.get_by_role("radio", name="cosine").check()
+    expect(rsm).to_have_attribute("data-undefined", "false")
+
+    # the pair's numbers say of which layer and kernel they are
+    expect(page.locator(".srsm-summary")).to_contain_text("blocks.6 · cosine")
+
+
 def test_errors_are_on_screen_and_names_are_shown_as_text(lab_page):
     name = "<img src=x onerror=alert(1)>"
     lab_page.open_and_run(
