@@ -24,7 +24,8 @@ from _features import LAYERS, features, machine
 from scipy.optimize import linear_sum_assignment
 
 from semrsm_widgets.matching import Auction, BatchOptimal, Greedy, TopKGreedy, warm_up
-from semrsm_widgets.matching._blocks import Affinities, Pool
+from semrsm_widgets.matching._affinities import Affinities
+from semrsm_widgets.matching._pool import Pool
 
 try:
     import lap

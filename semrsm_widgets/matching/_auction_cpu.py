@@ -34,7 +34,7 @@ SHRINK = 0.1
 WORTH_CERTIFYING = 0.35  # a certified gap below this part of n ε has not been seen, so an earlier certificate is wasted
 EXTRA_PHASES = 3
 PADDING_PRICE = 1e37
-START_ROWS = 64
+START_ROWS = 64  # rows whose mean gives the first prices
 LIST_SLACK = 4.0  # in units of ε: how far a candidate list may fall below its bound before it is made anew
 POLL = 4096  # bids between two looks at the cancel flag and the cap
 
@@ -99,7 +99,20 @@ def _auction(affinity, start, stride, rows, n, gap, norm, cap, price, owner, cho
     bids = 0
     for _ in range(phases + EXTRA_PHASES):
         status, bids = _phase(
-            affinity, start, stride, rows, n, price.dtype.type(eps), cap, price, owner, chosen, lists, cancel, simd, bids
+            affinity,
+            start,
+            stride,
+            rows,
+            n,
+            price.dtype.type(eps),
+            cap,
+            price,
+            owner,
+            chosen,
+            lists,
+            cancel,
+            simd,
+            bids,
         )
         if status != SOLVED:
             return status, bids, 0.0, np.inf
@@ -117,7 +130,8 @@ def _auction(affinity, start, stride, rows, n, gap, norm, cap, price, owner, cho
 @_compiled
 def _phase(affinity, start, stride, rows, n, eps, cap, price, owner, chosen, lists, cancel, simd, bids):
     """Let every row bid, and again when its column is taken from it, until each holds one; return (status, bids)."""
-    blank = affinity.size - price.size
+    blank = affinity.size - price.size  # where a row of zeros begins
+    eps = price.dtype.type(eps)
     slack = price.dtype.type(LIST_SLACK) * eps
     if lists is not None:
         entries, columns, bound = lists

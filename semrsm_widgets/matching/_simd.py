@@ -130,9 +130,9 @@ def top2_listed(context, entries, columns, start, price):
 
 @intrinsic
 def best_of_lanes(context, affinity, start, price, columns, at):
-    """Store the best column of each lane at columns[at:], `ACCUMULATORS` times 16 or 8 of them; return what no other column exceeds.
+    """Store the best column of each lane at columns[at:]; return what no other column's profit exceeds.
 
-    Lanes are sets of columns; the row begins at `start`. The plain form has no such scan.
+    The columns of `price` are dealt out to 32 lanes (16 in float64); the row begins at `start`.
     """
     signature = price.dtype(affinity, start, price, columns, at)
 
@@ -180,7 +180,9 @@ class _Scan:
             price = self._undefined(self.values)
             for lane in range(lanes):
                 at = builder.zext(builder.extract_element(column, ir.Constant(_INT32, lane)), _INT64)
-                price = builder.insert_element(price, builder.load(builder.gep(prices, [at])), ir.Constant(_INT32, lane))
+                price = builder.insert_element(
+                    price, builder.load(builder.gep(prices, [at])), ir.Constant(_INT32, lane)
+                )
             profit = builder.fsub(self._load(entries, _int64(first), self.values), price)
             states.append([profit, column, self._splat(self.values, float("-inf"))])
         return self._across_lanes(reduce(self._merge, states))

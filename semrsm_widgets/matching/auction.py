@@ -9,17 +9,10 @@ import numpy as np
 import torch
 
 from semrsm_widgets._check import check_int, check_number, message
-from semrsm_widgets.matching._blocks import (
-    Affinities,
-    Job,
-    Pool,
-    Products,
-    default_threads,
-    match_batch,
-    match_sets,
-    transposed,
-)
+from semrsm_widgets.matching._affinities import Affinities
+from semrsm_widgets.matching._blocks import Job, Products, match_batch, match_sets, transposed
 from semrsm_widgets.matching._engine import is_ready, kernel_for
+from semrsm_widgets.matching._pool import Pool, default_threads
 from semrsm_widgets.matching._tokens import read_array
 from semrsm_widgets.matching.assignment import Assignment, Fallbacks
 from semrsm_widgets.matching.exact import Exact
@@ -35,6 +28,8 @@ LISTS_FROM = 700
 """Columns from which rows keep candidate lists: faster at 784, slower at 400 (docs/matching.md)."""
 BIDS_PER_ROW = 2000
 """The worst price war seen took 461."""
+BRIEF = 2**20
+"""Entries that are matched in some three milliseconds, without threads."""
 COMMON_SCALE = 40
 """Affinities of magnitude 2**-40 to 2**40 are solved as they are; others are rescaled first."""
 
@@ -94,11 +89,12 @@ class Auction:
 
     def is_ready(self, columns: int) -> bool:
         """Return whether images of at most `columns` tokens match at once, with nothing to compile; never waits."""
-        return is_ready(self._entry, lists=columns >= LISTS_FROM)
+        return all(is_ready(self._entry, lists=lists) for lists in {False, columns >= LISTS_FROM})
 
     def prepare(self, columns: int) -> None:
         """Compile what matching images of at most `columns` tokens needs; the first match would do it by itself."""
-        kernel_for(self._entry, lists=columns >= LISTS_FROM)
+        for lists in {False, columns >= LISTS_FROM}:
+            kernel_for(self._entry, lists=lists)
 
     def match_sets(self, job: Job) -> Products:
         """Return the products of all pairs of a job."""
@@ -152,7 +148,7 @@ class Auction:
                 affinities, norms, self.gap, cap, pool.cancel, price, part, lists
             )
 
-        pool.run(solve, count)
+        pool.run(solve, count, brief=count * affinities.rows * affinities.columns <= BRIEF)
         fallbacks = Fallbacks()
         for k in np.flatnonzero(status).tolist():
             one = replace(affinities, starts=affinities.starts[k : k + 1])
@@ -181,9 +177,12 @@ def _to_unit_scale(affinities: Affinities, gap: float) -> tuple[Affinities, NDAr
     count, flat = len(affinities), affinities.flat
     if gap < FLOAT64_BELOW and flat.dtype == np.float32:
         flat = flat.astype(np.float64)
-    pairs = flat.reshape(count, affinities.rows * affinities.stride)
+    each = affinities.rows * affinities.stride
+    pairs = flat[: count * each].reshape(count, each)
     peaks = np.maximum(pairs.max(1), -pairs.min(1)).astype(np.float64)
     exponents = np.frexp(peaks)[1].astype(np.int64)
     if not count or np.abs(exponents).max() <= COMMON_SCALE:
         return replace(affinities, flat=flat), np.zeros(count, np.int64)
-    return replace(affinities, flat=np.ldexp(pairs, -exponents[:, None]).reshape(-1)), exponents
+    scaled = flat.copy()
+    scaled[: pairs.size] = np.ldexp(pairs, -exponents[:, None]).reshape(-1)
+    return replace(affinities, flat=scaled), exponents

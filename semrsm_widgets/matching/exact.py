@@ -10,7 +10,9 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 from semrsm_widgets._check import message
-from semrsm_widgets.matching._blocks import Affinities, Job, Pool, Products, default_threads, match_batch, match_sets
+from semrsm_widgets.matching._affinities import Affinities
+from semrsm_widgets.matching._blocks import Job, Products, match_batch, match_sets
+from semrsm_widgets.matching._pool import Pool, default_threads
 from semrsm_widgets.matching._tokens import TokenSet, check_pair
 from semrsm_widgets.matching.assignment import Assignment
 
