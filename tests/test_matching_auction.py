@@ -221,14 +221,15 @@ def test_whatever_interrupts_the_watch_reaches_the_kernels_and_the_caller(interr
         raise interruption
 
     with pytest.raises(interruption), Pool(2, interrupt) as pool:
-        pool.run(endless, 2)
+        pool.run(endless, 2, 1.0)
     assert len(seen) == 2
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("semrsm-match")]
 
 
-def test_an_error_in_a_thread_is_the_callers_error():
+@pytest.mark.parametrize("seconds", [1e-6, 1.0])  # on the calling thread, and on others
+def test_an_error_in_a_thread_is_the_callers_error(seconds):
     with pytest.raises(ZeroDivisionError), Pool(2) as pool:
-        pool.run(lambda part: 1 // 0, 5)
+        pool.run(lambda part: 1 // 0, 5, seconds)
 
 
 def test_without_numba_scipy_serves_with_one_warning(monkeypatch):

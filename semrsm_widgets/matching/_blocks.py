@@ -19,7 +19,7 @@ import torch
 
 from semrsm_widgets._check import message
 from semrsm_widgets.matching._affinities import Affinities, padded
-from semrsm_widgets.matching._pool import TASKS_PER_THREAD, Pool
+from semrsm_widgets.matching._pool import Pool
 from semrsm_widgets.matching._tokens import TokenSet, check_pair
 from semrsm_widgets.matching.assignment import NO_FALLBACKS, Assignment, Fallbacks
 
@@ -30,7 +30,7 @@ Progress = Callable[[int, int], None]
 _Multiplied = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[Any]"]
 """The images of x and of y of a block, and its products in one flat array."""
 
-_BLOCK_BYTES = 2**25  # of affinities at a time: large enough to share out, small enough to stay near the cache
+_BLOCK_BYTES = 2**22  # of affinities at a time, for each thread: still in the cache when they are matched
 _BATCH_BYTES = 2**28
 _PRODUCT_FLOPS = 2**33  # multiply-adds of one call: a fraction of a second
 _PREPARED_PART = 16  # a side whose tokens take no more than this part of the budget is made ready at once
@@ -146,7 +146,6 @@ def match_sets(matcher: AffinityMatcher, job: Job) -> Products:
         return Products(found.products.T, found.upper_bound.T, found.fallbacks)
     products, upper_bound = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
     fallbacks = Fallbacks()
-    width = padded(y.size)
     tall, wide, need = block_shape(matcher, job)
     if need > job.memory:
         expected = f"at least {need} bytes, for one pair of {x.size} x {y.size} tokens"
@@ -156,8 +155,8 @@ def match_sets(matcher: AffinityMatcher, job: Job) -> Products:
     with Pool(matcher.workers, lambda part: job.tick(done + part)) as pool:
         for rows, columns, flat in _multiplied(matcher, job, tall, wide):
             i, j = (side.ravel() for side in np.meshgrid(rows, columns, indexing="ij"))
-            stride = len(columns) * width
-            starts = ((i - rows[0]) * x.size * stride + (j - columns[0]) * width).astype(np.int64)
+            stride = padded(len(columns) * y.size)
+            starts = ((i - rows[0]) * x.size * stride + (j - columns[0]) * y.size).astype(np.int64)
             wanted = i < j if job.symmetric else np.ones(len(i), bool)
             i, j = i[wanted], j[wanted]
             affinities = Affinities(flat, starts[wanted], stride, x.size, y.size)
@@ -172,19 +171,25 @@ def match_sets(matcher: AffinityMatcher, job: Job) -> Products:
 def _multiplied(matcher: AffinityMatcher, job: Job, tall: int, wide: int) -> Iterator[_Multiplied]:
     """Yield the images and the products of one block after another, on the CPU; an accelerator works one ahead."""
     x, y = job.x, job.y
-    device, width = x.values.device, padded(y.size)
-    lefts, rights = _prepared(x, matcher, x.size, job), _prepared(y, matcher, width, job)
-    step = max(1, _PRODUCT_FLOPS // (wide * width * x.values.shape[2]))
+    device, tail = x.values.device, padded(y.size)
+    lefts = _prepared(x, matcher, job)
+    rights = lefts if y is x else _prepared(y, matcher, job)
+    step = max(1, _PRODUCT_FLOPS // (wide * y.size * x.values.shape[2]))
     ahead = works_ahead(device)
-    # a block has its own memory if the last one is still being matched; the tail of zeros is no product's
-    buffer = None if ahead else torch.zeros(tall * x.size * wide * width + width, dtype=matcher.dtype, device=device)
+
+    def room(images: int, others: int) -> torch.Tensor:
+        return torch.zeros(images * x.size * padded(others * y.size) + tail, dtype=matcher.dtype, device=device)
+
+    # where blocks are made ahead, the last one is still being matched and needs its own memory
+    buffer = None if ahead else room(tall, wide)
 
     def multiply(block: tuple[NDArray[np.int64], NDArray[np.int64]]) -> _Multiplied:
         rows, columns = block
         left, right = lefts(rows).flatten(0, 1), rights(columns).flatten(0, 1)
-        count = len(left) * len(right)
-        flat = torch.zeros(count + width, dtype=matcher.dtype, device=device) if buffer is None else buffer
-        product = flat[:count].view(len(left), len(right))
+        flat = room(len(rows), len(columns)) if buffer is None else buffer
+        # pairs stand side by side without padding, which would be multiplied, too; the row as a whole is padded
+        stride = padded(len(right))
+        product = flat[: len(left) * stride].view(len(left), stride)[:, : len(right)]
         for first in range(0, len(left), step):  # a key press is heard between products
             torch.mm(left[first : first + step], right.T, out=product[first : first + step])
         return rows, columns, flat.cpu().numpy()
@@ -211,11 +216,11 @@ def _one_ahead(work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any
             yield coming.result()
 
 
-def _prepared(tokens: TokenSet, matcher: AffinityMatcher, rows: int, job: Job) -> Callable[[Any], torch.Tensor]:
+def _prepared(tokens: TokenSet, matcher: AffinityMatcher, job: Job) -> Callable[[Any], torch.Tensor]:
     """Return a function of consecutive images that gives their scaled tokens, made ready once if memory allows."""
-    if len(tokens) * rows * tokens.values.shape[2] * matcher.dtype.itemsize > job.memory // _PREPARED_PART:
-        return lambda images: tokens.block(images, matcher.dtype, rows)
-    ready = tokens.block(np.arange(len(tokens)), matcher.dtype, rows)
+    if tokens.values.numel() * matcher.dtype.itemsize > job.memory // _PREPARED_PART:
+        return lambda images: tokens.block(images, matcher.dtype, tokens.size)
+    ready = tokens.block(np.arange(len(tokens)), matcher.dtype, tokens.size)
     return lambda images: ready[images[0] : images[-1] + 1]
 
 
@@ -258,7 +263,7 @@ def block_shape(matcher: AffinityMatcher, job: Job) -> tuple[int, int, int]:
     affinity = rows * width * item * (3 if works_ahead(x.values.device) else 1)
     fixed = matcher.workers * width * _WORKSPACE_BYTES + (len(job.x) + len(job.y)) * channels * 8
     each = affinity + 3 * (rows + width) * channels * item  # tokens are cast and scaled on their way
-    wanted = max(_BLOCK_BYTES // (rows * width * item), matcher.workers * TASKS_PER_THREAD // 2)
+    wanted = max(_BLOCK_BYTES * matcher.workers // (rows * width * item), 2 * matcher.workers)
     pairs = max(1, min(wanted, (job.memory - job.memory // 4 - fixed) // each))
     # A symmetric block wastes a triangle of its side, which matters more than the calls it saves once there are many.
     limit = max(len(x) // 8, min(4, len(x))) if job.symmetric else len(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
@@ -12,6 +13,8 @@ import torch
 
 TASKS_PER_THREAD = 4
 _POLL_SECONDS = 0.1
+_BRIEF = 0.004  # seconds of work that are not worth a thread
+_QUICK = 0.05  # seconds of an item after which an interruption may be heard, even if it takes ten times as long
 
 
 class Pool:
@@ -28,14 +31,29 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
-    def run(self, work: Callable[[slice], None], count: int, *, brief: bool = False) -> None:
+    def run(self, work: Callable[[slice], None], count: int, seconds: float) -> None:
         """Call `work` on slices that cover range(count); return when all are done, or raise what stopped it.
 
-        Brief work is done on the calling thread, without a look at the cancel flag: starting threads takes longer.
+        Args:
+            work: solves the items of a slice; it looks at `cancel` if it may take long.
+            count: the number of items.
+            seconds: what one item takes, roughly. Brief work, and quick items where there is one thread, are done on
+                the calling thread: handing them over would take longer than some of them do.
         """
-        if brief:
-            work(slice(0, count))
-            return
+        if count * seconds <= _BRIEF or (self.threads == 1 and seconds <= _QUICK):
+            self._run_here(work, count, max(1, int(_BRIEF / seconds)))
+        else:
+            self._run_on_threads(work, count)
+
+    def _run_here(self, work: Callable[[slice], None], count: int, step: int) -> None:
+        ticked = time.monotonic()
+        for first in range(0, count, step):  # an interruption is heard between slices
+            work(slice(first, min(first + step, count)))
+            if self.tick is not None and time.monotonic() > ticked + _POLL_SECONDS:
+                self.tick(min(first + step, count))
+                ticked = time.monotonic()
+
+    def _run_on_threads(self, work: Callable[[slice], None], count: int) -> None:
         tasks = min(count, self.threads * TASKS_PER_THREAD)
         edges = [count * k // tasks for k in range(tasks + 1)] if tasks else [0]
         parts = [slice(a, b) for a, b in pairwise(edges)]

@@ -17,6 +17,8 @@ from semrsm_widgets.matching._tokens import TokenSet, check_pair
 from semrsm_widgets.matching.assignment import Assignment
 
 _CHUNK = 2**20
+_SECONDS_PER_ENTRY = 1e-7
+"""Of an affinity; it grows with S."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +107,7 @@ class Exact:
                 permutation[k, rows] = columns
                 value[k] = matrix[rows, columns].sum()
 
-        pool.run(solve, len(affinities))
+        pool.run(solve, len(affinities), _SECONDS_PER_ENTRY * affinities.rows * affinities.columns)
         return Assignment(permutation, value, value.copy())
 
     def match_sets(self, job: Job) -> Products:
