@@ -20,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is loaded:
 import numpy as np
 import torch
 from _features import LAYERS, features, machine
+from _products import product_forms, seconds
 from scipy.optimize import linear_sum_assignment
 
 import semrsm_widgets as srsm
@@ -38,16 +38,6 @@ RESULTS = Path(__file__).parent / "results"
 SCIPY_PAIRS = {49: 496, 196: 124, 784: 12, 3136: 1}
 BARS = {49: (5, 2.5), 196: (8, 3), 784: (30, 4), 3136: (0, 7)}
 """At least this many times SciPy, at most this many times the products."""
-PRODUCT_PAIRS = 2**28  # bytes of products held at a time
-
-Seconds = Callable[[], float]
-
-
-def seconds(run: Callable[[], Any], clock: Seconds = time.process_time) -> float:
-    """Return the time of one call."""
-    started = clock()
-    run()
-    return clock() - started
 
 
 def scipy_loop(x: np.ndarray, count: int) -> float:
@@ -62,33 +52,6 @@ def scipy_loop(x: np.ndarray, count: int) -> float:
             affinity[rows, columns].sum()
 
     return seconds(run) * len(i) / len(some)
-
-
-def product_forms(values: torch.Tensor) -> dict[str, Callable[[], float]]:
-    """Return forms of making affinities of real pairs; each gives its CPU seconds per pair."""
-    _, size, channels = values.shape
-    room = max(1, PRODUCT_PAIRS // (4 * size * size))
-    forms: dict[str, Callable[[], float]] = {}
-
-    def block(tall: int, wide: int) -> Callable[[], float]:
-        left, right = values[:tall].reshape(-1, channels), values[-wide:].reshape(-1, channels)
-        out = torch.empty(len(left), len(right))
-        repeats = max(1, 64 // (tall * wide)) if size < 3136 else 1
-        return lambda: (
-            seconds(lambda: [torch.mm(left, right.T, out=out) for _ in range(repeats)]) / (tall * wide * repeats)
-        )
-
-    for tall, wide in ((1, 1), (1, 3), (2, 3), (4, 5), (8, 9), (16, 15)):
-        if tall * wide <= room:
-            forms[f"block of {tall} x {wide}"] = block(tall, wide)
-    count = min(16, room)
-    stacked = torch.empty(count, size, size)
-    left, right = values[:count], values[-count:]
-    forms["batched"] = lambda: seconds(lambda: torch.bmm(left, right.mT, out=stacked)) / count
-    one = np.empty((size, size), np.float32)
-    x, y = values[0].numpy(), values[-1].numpy()
-    forms["NumPy, by pair"] = lambda: seconds(lambda: [np.matmul(x, y.T, out=one) for _ in range(4)]) / 4
-    return forms
 
 
 def measure(size: int, passes: int) -> dict[str, Any]:

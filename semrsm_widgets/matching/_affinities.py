@@ -46,6 +46,14 @@ class Affinities:
         starts = np.arange(count, dtype=np.int64) * (rows * width)
         return cls(flat, starts, width, rows, columns)
 
+    def stacked(self) -> NDArray[Any]:
+        """Return all affinities (P, S, T) as an array of their own."""
+        return (
+            np.stack([self[k] for k in range(len(self))])
+            if len(self)
+            else np.zeros((0, self.rows, self.columns), self.flat.dtype)
+        )
+
     def __len__(self) -> int:
         return len(self.starts)
 

@@ -20,21 +20,16 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from semrsm_widgets.matching import _auction_cpu_lists, _simd
+from semrsm_widgets.matching import _auction_cpu_lists, _schedule, _simd
 from semrsm_widgets.matching._auction_cpu_lists import CANDIDATES, empty_lists, relist
+from semrsm_widgets.matching._schedule import EXTRA_PHASES, WORTH_CERTIFYING
 from semrsm_widgets.matching._simd import ROW_MULTIPLE, best_float64, top2, top2_listed
 
 SOLVED, CAPPED, STALLED, UNCERTIFIED, CANCELLED = range(5)
 """How a pair ended. Stalled: a bid too small for the floating-point type to raise the price."""
 
-# In units of the mean value of a match, ‖X‖‖Y‖ / n. Measured on ImageNet features; the result depends on none of them.
-FIRST_EPS = 0.01
-LAST_EPS = 1.2  # times the gap: the certified gap is typically 0.5 to 0.7 n ε, so this passes the first time
-SHRINK = 0.1
-WORTH_CERTIFYING = 0.35  # a certified gap below this part of n ε has not been seen, so an earlier certificate is wasted
-EXTRA_PHASES = 3
 PADDING_PRICE = 1e37
-START_ROWS = 64  # rows whose mean gives the first prices
+START_ROWS = 64  # rows whose mean gives the first prices; the result does not depend on them, nor on the slack
 LIST_SLACK = 4.0  # in units of ε: how far a candidate list may fall below its bound before it is made anew
 POLL = 4096  # bids between two looks at the cancel flag and the cap
 
@@ -44,14 +39,8 @@ POLL = 4096  # bids between two looks at the cancel flag and the cap
 _compiled = njit(nogil=True, error_model="numpy")
 
 
-@_compiled
-def _schedule(gap, mean):
-    """Return (first ε, factor, phases) such that the last of the phases runs at exactly LAST_EPS * gap * mean."""
-    last = LAST_EPS * gap
-    if last >= FIRST_EPS:
-        return last * mean, SHRINK, 1
-    steps = int(np.ceil(np.log(last / FIRST_EPS) / np.log(SHRINK) - 1e-9))
-    return FIRST_EPS * mean, (last / FIRST_EPS) ** (1.0 / steps), steps + 1
+_first_factor_phases = _compiled(_schedule.schedule)
+_target = _compiled(_schedule.target)
 
 
 @_compiled
@@ -90,9 +79,8 @@ def _auction(affinity, start, stride, rows, n, gap, norm, cap, price, owner, cho
 
     Rows from `rows` to n are all zero: they are read from the end of `affinity`.
     """
-    eps, factor, phases = _schedule(gap, norm / n)
-    # a hair below, so that rounding never lifts the reported gap above `gap`
-    target = (gap * (1 - 1e-9) - 1e-15) * norm
+    eps, factor, phases = _first_factor_phases(gap, norm / n)
+    target = _target(gap, norm)
     _start(affinity, start, stride, rows, price, n)
     if lists is not None:
         lists[2][:] = np.inf  # no list is good yet
@@ -216,7 +204,7 @@ def _entry(cache: bool, source: str) -> Any:
 
 def build(cache: bool = True) -> tuple[Any, str | None]:
     """Return the kernel and the folder that keeps its machine code between sessions, None if none is writable."""
-    files = [Path(str(module.__file__)) for module in (_simd, _auction_cpu_lists)]
+    files = [Path(str(module.__file__)) for module in (_simd, _schedule, _auction_cpu_lists)]
     source = hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=8).hexdigest()
     if cache:
         try:

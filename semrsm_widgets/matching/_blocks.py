@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import isqrt
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -34,7 +35,7 @@ _BLOCK_BYTES = 2**22  # of affinities at a time, for each thread: still in the c
 _BATCH_BYTES = 2**28
 _PRODUCT_FLOPS = 2**33  # multiply-adds of one call: a fraction of a second
 _PREPARED_PART = 16  # a side whose tokens take no more than this part of the budget is made ready at once
-_WORKSPACE_BYTES = 256  # for each column, what a solver keeps on each thread: prices, owners, candidate lists
+_WORKSPACE_BYTES = 448  # for each column, what a solver keeps on each thread: prices, owners, candidate lists
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,15 +95,25 @@ class AffinityMatcher(Protocol):
         """Return the assignment of every pair; norms are the products of the two token sets' Frobenius norms."""
 
 
-def match_batch(matcher: AffinityMatcher, x: Any, y: Any) -> Assignment:
-    """Return the assignment of B pairs of token sets (B, S, D), (B, T, D)."""
+class TensorSolver(Protocol):
+    """What solves affinities where they are."""
+
+    def __call__(self, affinity: torch.Tensor, norms: NDArray[np.float64], pool: Pool) -> Assignment:
+        """Return the assignment of affinities (P, S, T), S <= T; the pool is for what falls back to the CPU."""
+
+
+def match_batch(matcher: AffinityMatcher, x: Any, y: Any, solve: TensorSolver | None = None) -> Assignment:
+    """Return the assignment of B pairs of token sets (B, S, D), (B, T, D).
+
+    Affinities are handed to `matcher.solve_pairs`, or to `solve` as a tensor (P, S, T) where the tokens are.
+    """
     left, right = TokenSet.read("x", x), TokenSet.read("y", y)
     check_pair(left, right)
     if len(left) != len(right):
         raise ValueError(message("y", f"{len(left)} token sets, one for each of x", str(len(right))))
     if left.size > right.size:
-        return transposed(_match_batch(matcher, right, left), left.size)
-    return _match_batch(matcher, left, right)
+        return transposed(_match_batch(matcher, right, left, solve), left.size)
+    return _match_batch(matcher, left, right, solve)
 
 
 def transposed(answer: Assignment, size: int) -> Assignment:
@@ -112,7 +123,7 @@ def transposed(answer: Assignment, size: int) -> Assignment:
     return replace(answer, permutation=permutation)
 
 
-def _match_batch(matcher: AffinityMatcher, left: TokenSet, right: TokenSet) -> Assignment:
+def _match_batch(matcher: AffinityMatcher, left: TokenSet, right: TokenSet, solve: TensorSolver | None) -> Assignment:
     """Return the assignment of B pairs of token sets of S <= T tokens."""
     width = padded(right.size)
     step = max(1, _BATCH_BYTES // (left.size * width * matcher.dtype.itemsize))
@@ -124,9 +135,13 @@ def _match_batch(matcher: AffinityMatcher, left: TokenSet, right: TokenSet) -> A
             product = flat[:-width].view(len(index), left.size, width)
             right_tokens = right.block(index, matcher.dtype, width)
             torch.bmm(left.block(index, matcher.dtype, left.size), right_tokens.mT, out=product)
-            starts = np.arange(len(index), dtype=np.int64) * (left.size * width)
-            affinities = Affinities(flat.cpu().numpy(), starts, width, left.size, right.size)
-            parts.append(_rescaled(matcher, affinities, left, right, index, index, pool))
+            if solve is None:
+                starts = np.arange(len(index), dtype=np.int64) * (left.size * width)
+                affinities = Affinities(flat.cpu().numpy(), starts, width, left.size, right.size)
+                solve_all = partial(matcher.solve_pairs, affinities, pool=pool)
+            else:
+                solve_all = partial(solve, product[:, :, : right.size], pool=pool)
+            parts.append(_rescaled(solve_all, left, right, index, index))
     if not parts:
         empty = np.zeros(0)
         return Assignment(np.zeros((0, left.size), np.int64), empty, empty.copy())
@@ -147,10 +162,7 @@ def match_sets(matcher: AffinityMatcher, job: Job) -> Products:
     products, upper_bound = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
     fallbacks = Fallbacks()
     tall, wide, need = block_shape(matcher, job)
-    if need > job.memory:
-        expected = f"at least {need} bytes, for one pair of {x.size} x {y.size} tokens"
-        todo = f"Pass memory={need}, or pool the tokens to a smaller grid: extract(..., max_grid=...)."
-        raise ValueError(message("memory", expected, f"{job.memory} bytes", todo))
+    check_memory(need, job)
     done = 0
     with Pool(matcher.workers, lambda part: job.tick(done + part)) as pool:
         for rows, columns, flat in _multiplied(matcher, job, tall, wide):
@@ -160,7 +172,8 @@ def match_sets(matcher: AffinityMatcher, job: Job) -> Products:
             wanted = i < j if job.symmetric else np.ones(len(i), bool)
             i, j = i[wanted], j[wanted]
             affinities = Affinities(flat, starts[wanted], stride, x.size, y.size)
-            answer = _rescaled(matcher, affinities, x, y, i, j, pool)
+            solve = partial(matcher.solve_pairs, affinities, pool=pool)
+            answer = _rescaled(solve, x, y, i, j)
             products[i, j], upper_bound[i, j] = answer.value, answer.upper_bound
             fallbacks += answer.fallbacks
             done += len(i)
@@ -224,13 +237,21 @@ def _prepared(tokens: TokenSet, matcher: AffinityMatcher, job: Job) -> Callable[
     return lambda images: ready[images[0] : images[-1] + 1]
 
 
-def match_batches(matcher: Callable[[Any, Any], Assignment], job: Job) -> Products:
-    """Return the products of all pairs by calling any matcher on batches of pairs."""
+def check_memory(need: int, job: Job) -> None:
+    """Refuse a job of which one pair does not fit into the budget."""
+    if need > job.memory:
+        expected = f"at least {need} bytes, for one pair of {job.x.size} x {job.y.size} tokens"
+        todo = f"Pass memory={need}, or pool the tokens to a smaller grid: extract(..., max_grid=...)."
+        raise ValueError(message("memory", expected, f"{job.memory} bytes", todo))
+
+
+def match_batches(matcher: Callable[[Any, Any], Assignment], job: Job, batch: int = _BLOCK_BYTES) -> Products:
+    """Return the products of all pairs by calling any matcher on batches of pairs, of some bytes of affinities."""
     x, y = job.x, job.y
     products, upper_bound = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
     fallbacks = Fallbacks()
     i, j = np.triu_indices(len(x), 1) if job.symmetric else (a.ravel() for a in np.indices(products.shape))
-    step = max(1, min(_BLOCK_BYTES, job.memory // 2) // (4 * x.size * y.size))
+    step = max(1, min(batch, job.memory // 2) // (4 * x.size * y.size))
     for first in range(0, len(i), step):
         rows, columns = i[first : first + step], j[first : first + step]
         answer = matcher(x.values[rows], y.values[columns])
@@ -241,14 +262,14 @@ def match_batches(matcher: Callable[[Any, Any], Assignment], job: Job) -> Produc
 
 
 def _rescaled(
-    matcher: AffinityMatcher, affinities: Affinities, x: TokenSet, y: TokenSet, i: Any, j: Any, pool: Pool
+    solve: Callable[[NDArray[np.float64]], Assignment], x: TokenSet, y: TokenSet, i: Any, j: Any
 ) -> Assignment:
-    """Solve pairs of scaled images and bring the values back to the images' own scale."""
+    """Solve pairs of scaled images, given their norms, and bring the values back to the images' own scale."""
     exponents = x.exponents[i] + y.exponents[j]
     norms = np.ldexp(np.sqrt(x.sq_norms[i]), -x.exponents[i]) * np.ldexp(np.sqrt(y.sq_norms[j]), -y.exponents[j])
-    answer = matcher.solve_pairs(affinities, norms, pool)
+    answer = solve(norms)
     value, upper_bound = np.ldexp(answer.value, exponents), np.ldexp(answer.upper_bound, exponents)
-    return Assignment(answer.permutation, value, upper_bound, answer.fallbacks)
+    return replace(answer, value=value, upper_bound=upper_bound)
 
 
 def block_shape(matcher: AffinityMatcher, job: Job) -> tuple[int, int, int]:

@@ -133,6 +133,8 @@ def _as_tensor(name: str, value: Any) -> torch.Tensor:
         raise TypeError(
             message(name, "floating-point tokens (N, S, D)", f"dtype {tensor.dtype}", "Convert them: x.float().")
         )
+    if tensor.device.type == "meta":
+        raise ValueError(message(name, "tokens that hold numbers", "a tensor on the meta device"))
     if tensor.ndim != 3:
         shape = tuple(tensor.shape)
         todo = ""
