@@ -34,6 +34,7 @@ _Multiplied = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[Any]"]
 _BLOCK_BYTES = 2**22  # of affinities at a time, for each thread: still in the cache when they are matched
 _BATCH_BYTES = 2**28
 _PRODUCT_FLOPS = 2**33  # multiply-adds of one call: a fraction of a second
+_PAGE = 4096
 _PREPARED_PART = 16  # a side whose tokens take no more than this part of the budget is made ready at once
 _WORKSPACE_BYTES = 448  # for each column, what a solver keeps on each thread: prices, owners, candidate lists
 
@@ -290,7 +291,8 @@ def block_shape(matcher: AffinityMatcher, job: Job) -> tuple[int, int, int]:
     limit = max(len(x) // 8, min(4, len(x))) if job.symmetric else len(x)
     tall = max(1, min(limit, isqrt(max(1, pairs // 2))))
     wide = max(1, min(len(y), pairs // tall))
-    wide -= wide % 2 == 0  # an odd count keeps rows off power-of-two strides, which would share cache sets
+    if wide > 1 and padded(wide * y.size) * item % _PAGE == 0:
+        wide -= 1  # rows a multiple of a page apart would share cache sets
     tokens = 3 * (tall * rows + wide * width) * channels * item
     return tall, wide, fixed + tall * wide * affinity + tokens
 

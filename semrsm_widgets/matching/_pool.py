@@ -13,7 +13,8 @@ import torch
 
 TASKS_PER_THREAD = 4
 _POLL_SECONDS = 0.1
-_BRIEF = 0.004  # seconds of work that are not worth a thread
+_BRIEF = 0.001  # seconds of work that are not worth a thread
+_SLICE = 0.005  # seconds of work on the calling thread between two looks at what interrupts it
 _QUICK = 0.05  # seconds of an item after which an interruption may be heard, even if it takes ten times as long
 
 
@@ -37,11 +38,12 @@ class Pool:
         Args:
             work: solves the items of a slice; it looks at `cancel` if it may take long.
             count: the number of items.
-            seconds: what one item takes, roughly. Brief work, and quick items where there is one thread, are done on
-                the calling thread: handing them over would take longer than some of them do.
+            seconds: what one item takes, roughly. Brief work, and quick items that one thread would do anyway, are
+                done on the calling thread: handing them over would take longer than some of them do.
         """
-        if count * seconds <= _BRIEF or (self.threads == 1 and seconds <= _QUICK):
-            self._run_here(work, count, max(1, int(_BRIEF / seconds)))
+        alone = min(self.threads, count) == 1
+        if count * seconds <= _BRIEF or (alone and seconds <= _QUICK):
+            self._run_here(work, count, max(1, int(_SLICE / seconds)))
         else:
             self._run_on_threads(work, count)
 
