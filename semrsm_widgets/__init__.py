@@ -12,6 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis, Similarities
+    from semrsm_widgets.comparison import (
+        PermutationTest,
+        cka,
+        doubly_centred,
+        jackknife,
+        permutation_test,
+        rsa,
+        smallest_eigenvalue,
+    )
+    from semrsm_widgets.divergence import js_divergence
     from semrsm_widgets.features import LayerTable, Tokens, extract, layers
     from semrsm_widgets.images import Images, demo_images, load_images
     from semrsm_widgets.matches import Matches
@@ -28,6 +38,14 @@ if TYPE_CHECKING:
     )
     from semrsm_widgets.models import VisionModel, load_model
     from semrsm_widgets.null import NullLevel
+    from semrsm_widgets.retrieval import (
+        average_precision,
+        chance_average_precision,
+        f1_at_k,
+        hub_counts,
+        label_f1,
+        nearest,
+    )
     from semrsm_widgets.rsm import (
         Estimate,
         MatchedGram,
@@ -41,6 +59,7 @@ if TYPE_CHECKING:
         rbf_sigma,
         semantic_rsm,
     )
+    from semrsm_widgets.statistic import Statistic, UndefinedStatisticError
     from semrsm_widgets.views import Explorer, PairView, RSMView, explore
 
 __version__ = "0.1.0"
@@ -61,28 +80,44 @@ __all__ = [
     "Matches",
     "NullLevel",
     "PairView",
+    "PermutationTest",
     "RSMView",
     "Similarities",
+    "Statistic",
     "Tokens",
     "TopKGreedy",
+    "UndefinedStatisticError",
     "VisionModel",
     "affinity",
     "aligned_rsm",
+    "average_precision",
+    "chance_average_precision",
+    "cka",
     "cosine",
     "demo_images",
+    "doubly_centred",
     "dual_bound",
     "estimate",
     "explore",
     "extract",
+    "f1_at_k",
+    "hub_counts",
     "inner_product",
+    "jackknife",
+    "js_divergence",
+    "label_f1",
     "layers",
     "load_images",
     "load_model",
     "matched_gram",
+    "nearest",
+    "permutation_test",
     "pooled_rsm",
     "rbf",
     "rbf_sigma",
+    "rsa",
     "semantic_rsm",
+    "smallest_eigenvalue",
 ]
 
 # Where each name lives. A module is imported when a name of it is first used: the command line answers without waiting
@@ -117,6 +152,28 @@ _MODULES = {
         "rbf",
         "rbf_sigma",
         "semantic_rsm",
+    ),
+    "comparison": (
+        "PermutationTest",
+        "cka",
+        "doubly_centred",
+        "jackknife",
+        "permutation_test",
+        "rsa",
+        "smallest_eigenvalue",
+    ),
+    "divergence": ("js_divergence",),
+    "retrieval": (
+        "average_precision",
+        "chance_average_precision",
+        "f1_at_k",
+        "hub_counts",
+        "label_f1",
+        "nearest",
+    ),
+    "statistic": (
+        "Statistic",
+        "UndefinedStatisticError",
     ),
     "views": ("Explorer", "PairView", "RSMView", "explore"),
 }
