@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         smallest_eigenvalue,
     )
     from semrsm_widgets.divergence import js_divergence
+    from semrsm_widgets.exact_search import SearchResult, search
     from semrsm_widgets.features import LayerTable, Tokens, extract, layers
     from semrsm_widgets.images import Images, demo_images, load_images
     from semrsm_widgets.matches import Matches
@@ -82,6 +83,7 @@ __all__ = [
     "PairView",
     "PermutationTest",
     "RSMView",
+    "SearchResult",
     "Similarities",
     "Statistic",
     "Tokens",
@@ -116,6 +118,7 @@ __all__ = [
     "rbf",
     "rbf_sigma",
     "rsa",
+    "search",
     "semantic_rsm",
     "smallest_eigenvalue",
 ]
@@ -174,6 +177,10 @@ _MODULES = {
     "statistic": (
         "Statistic",
         "UndefinedStatisticError",
+    ),
+    "exact_search": (
+        "SearchResult",
+        "search",
     ),
     "views": ("Explorer", "PairView", "RSMView", "explore"),
 }

@@ -31,7 +31,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "models images geometry _decode _load",
         "features _defaults _hooks _layouts _listing",
         "matching",
-        "rsm kernels retrieval comparison divergence search matches null _inputs",
+        "rsm kernels retrieval comparison divergence exact_search matches null _inputs",
         "analysis archive interop",
         "experiments",
         "views report",
