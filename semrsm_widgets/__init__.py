@@ -23,6 +23,17 @@ if TYPE_CHECKING:
     )
     from semrsm_widgets.divergence import js_divergence
     from semrsm_widgets.exact_search import SearchResult, search
+    from semrsm_widgets.experiments import (
+        Comparison,
+        MatcherReport,
+        Score,
+        Scores,
+        compare,
+        matcher_report,
+        output_agreement,
+        retrieval_scores,
+        translation_test,
+    )
     from semrsm_widgets.features import LayerTable, Tokens, extract, layers
     from semrsm_widgets.images import Images, demo_images, load_images
     from semrsm_widgets.matches import Matches
@@ -70,6 +81,7 @@ __all__ = [
     "Assignment",
     "Auction",
     "BatchOptimal",
+    "Comparison",
     "Estimate",
     "Exact",
     "Explorer",
@@ -78,11 +90,14 @@ __all__ = [
     "Images",
     "LayerTable",
     "MatchedGram",
+    "MatcherReport",
     "Matches",
     "NullLevel",
     "PairView",
     "PermutationTest",
     "RSMView",
+    "Score",
+    "Scores",
     "SearchResult",
     "Similarities",
     "Statistic",
@@ -95,6 +110,7 @@ __all__ = [
     "average_precision",
     "chance_average_precision",
     "cka",
+    "compare",
     "cosine",
     "demo_images",
     "doubly_centred",
@@ -112,15 +128,19 @@ __all__ = [
     "load_images",
     "load_model",
     "matched_gram",
+    "matcher_report",
     "nearest",
+    "output_agreement",
     "permutation_test",
     "pooled_rsm",
     "rbf",
     "rbf_sigma",
+    "retrieval_scores",
     "rsa",
     "search",
     "semantic_rsm",
     "smallest_eigenvalue",
+    "translation_test",
 ]
 
 # Where each name lives. A module is imported when a name of it is first used: the command line answers without waiting
@@ -181,6 +201,17 @@ _MODULES = {
     "exact_search": (
         "SearchResult",
         "search",
+    ),
+    "experiments": (
+        "Comparison",
+        "MatcherReport",
+        "Score",
+        "Scores",
+        "compare",
+        "matcher_report",
+        "output_agreement",
+        "retrieval_scores",
+        "translation_test",
     ),
     "views": ("Explorer", "PairView", "RSMView", "explore"),
 }

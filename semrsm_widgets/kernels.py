@@ -1,16 +1,14 @@
-"""What kernels are called in results and figures."""
+"""What kernels and statistics are called in results and figures."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from semrsm_widgets.rsm import Kernel
+from typing import Any
 
 
-def kernel_name(kernel: Kernel) -> str:
-    """Return a kernel's name with the options that a `partial` fixed: "rbf(sigma=2)"."""
+def kernel_name(kernel: Callable[..., Any]) -> str:
+    """Return the name of a kernel or statistic, with the options that a `partial` fixed: "rbf(sigma=2)"."""
     function: Any = kernel.func if isinstance(kernel, partial) else kernel
     options = kernel.keywords if isinstance(kernel, partial) else {}
     name: str = getattr(function, "__name__", repr(function))

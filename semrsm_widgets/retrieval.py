@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semrsm_widgets._check import check_int, message
-from semrsm_widgets.statistic import Statistic, checked_matrix, from_replicates, mean_of, undefined
+from semrsm_widgets.statistic import UNIT, Statistic, checked_matrix, from_replicates, mean_of, undefined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 Ranking = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 Labels = Sequence[Collection[str]]
-
-UNIT = (0.0, 1.0)
 
 
 def nearest(K: Any, k: int | None = None, *, queries: bool = False) -> Ranking:

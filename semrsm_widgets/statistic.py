@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 """Coverage of the intervals."""
+UNIT = (0.0, 1.0)
+"""The bounds of shares: F1, average precision, AUC, top-1."""
 SYMMETRY = 1e-9
 """How far an entry may be from its mirror image, relative to the largest entry."""
 
@@ -60,6 +62,9 @@ def from_replicates(
     The standard error is sqrt((n - 1) / n Σ_i (θ_i - θ̄)²) over the n replicates that leave out one unit each; the
     interval is value ± t_{n-1} standard errors, cut at the bounds of the statistic.
 
+    A share that is 0 or 1 whichever unit is left out has no spread to estimate from, yet n units do not make it
+    certain: its interval is the exact binomial one of n out of n (Clopper & Pearson 1934).
+
     Args:
         value: the statistic of all units.
         replicates: (n,) the statistic without unit i.
@@ -78,6 +83,9 @@ def from_replicates(
     error = np.sqrt((n - 1) / n * np.square(replicates - replicates.mean()).sum())
     half = float(stdtrit(n - 1, (1 + level) / 2) * error)
     low, high = (float(np.clip(end, *bounds)) for end in (value - half, value + half))
+    if bounds == UNIT and value in UNIT and error == 0:
+        reach = ((1 - level) / 2) ** (1 / n)
+        low, high = (reach, 1.0) if value == 1 else (0.0, 1 - reach)
     return Statistic(value=float(value), low=low, high=high, n=n)
 
 
