@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     )
     from semrsm_widgets.statistic import Statistic, UndefinedStatisticError
     from semrsm_widgets.views import Explorer, PairView, RSMView, explore
+    from semrsm_widgets.views.figures import comparison_figure, matchers_figure, scores_figure
 
 __version__ = "0.1.0"
 
@@ -111,6 +112,7 @@ __all__ = [
     "chance_average_precision",
     "cka",
     "compare",
+    "comparison_figure",
     "cosine",
     "demo_images",
     "doubly_centred",
@@ -129,6 +131,7 @@ __all__ = [
     "load_model",
     "matched_gram",
     "matcher_report",
+    "matchers_figure",
     "nearest",
     "output_agreement",
     "permutation_test",
@@ -137,6 +140,7 @@ __all__ = [
     "rbf_sigma",
     "retrieval_scores",
     "rsa",
+    "scores_figure",
     "search",
     "semantic_rsm",
     "smallest_eigenvalue",
@@ -213,6 +217,7 @@ _MODULES = {
         "retrieval_scores",
         "translation_test",
     ),
+    "views.figures": ("comparison_figure", "matchers_figure", "scores_figure"),
     "views": ("Explorer", "PairView", "RSMView", "explore"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
