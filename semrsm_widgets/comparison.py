@@ -2,7 +2,7 @@
 
 Images are the independent units, not pairs: tests permute images, intervals leave out one image at a time. (A bootstrap
 that draws images with replacement puts an image's similarity to itself off the diagonal: its 95 % interval covered
-0 % in a simulation, `benchmarks/coverage.py`.)
+0 % in a simulation, `benchmarks/intervals.py`.)
 """
 
 from __future__ import annotations

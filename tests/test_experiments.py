@@ -266,9 +266,13 @@ def test_separation_is_the_auc_of_scikit_learn_and_its_intervals_the_loop(seed):
         replicates = np.array([each[name] for each in without])
         half = stats.t.ppf(0.975, N - 1) * np.sqrt((N - 1) / N * np.square(replicates - replicates.mean()).sum())
         assert half > 0
-        low, high = (0, 1) if name in ("AUC", "top-1") else (-np.inf, np.inf)
-        assert answer[name].low == pytest.approx(max(low, value - half), abs=1e-9)
-        assert answer[name].high == pytest.approx(min(high, value + half), abs=1e-9)
+        low, high = value - half, value + half
+        if name == "top-1" and value == 0:
+            low = 0
+        elif name in ("AUC", "top-1"):  # shares: on the logit scale
+            odds = math.log(value / (1 - value))
+            low, high = (1 / (1 + math.exp(-odds - sign * half / (value * (1 - value)))) for sign in (-1, 1))
+        assert (answer[name].low, answer[name].high) == pytest.approx((low, high), abs=1e-9)
 
 
 def test_a_perfect_score_of_few_images_is_not_certain():

@@ -97,7 +97,8 @@ def test_queries_from_outside_are_averaged():
     values = f1_at_k(nearest(K[:4], queries=True), f1[:4], 3)
     half = 3.182446305284263 * values.std(ddof=1) / 2
     assert answer.f1.value == pytest.approx(values.mean())
-    assert answer.f1.high == pytest.approx(min(1, values.mean() + half))
+    mean = values.mean()
+    assert answer.f1.high == pytest.approx(1 / (1 + (1 - mean) / mean * np.exp(-half / (mean * (1 - mean)))))
     assert answer.f1.n == 4
 
 
