@@ -298,6 +298,20 @@ class Analysis:
 
         return to_xarray(self, kernel)
 
+    def to_frame(self, kernel: Kernel = cosine) -> Any:
+        """Return the same RSMs as a `pandas.DataFrame` in long form, a line for each pair i < j.
+
+        Columns: layer, kernel, similarity, image, other_image, value; for semantic also high (the certified upper
+        bound), null (what unrelated tokens reach), excess (value - null), and pooled_part and matched_part, which add
+        up to the semantic cosine.
+
+        Raises:
+            ImportError: pandas is not installed; the text says what to install.
+        """
+        from semrsm_widgets.interop import to_frame
+
+        return to_frame(self, kernel)
+
     def to_rdms(self, kernel: Kernel = cosine) -> Any:
         """Return the same RSMs as `rsatoolbox.rdm.RDMs`: dissimilarities (K_ii + K_jj) / 2 - K_ij.
 

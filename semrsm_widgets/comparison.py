@@ -138,6 +138,8 @@ def jackknife(statistic: RSMStatistic, *rsms: Any, level: float = LEVEL) -> Stat
         return Statistic(value=value, n=n, reason=f"no interval: needs more than {n} images")
     if product and len(matrices) == 2:
         replicates = _alignments_without_one(product, *_prepared(product, matrices[0], matrices[1]))
+    elif _is_spearman(statistic) and len(matrices) == 2:
+        replicates = _spearman_without_one(matrices[0], matrices[1])
     else:
         rest = ([np.delete(np.delete(m, i, 0), i, 1) for m in matrices] for i in range(n))
         replicates = np.array([_or_nan(statistic, matrices_without_one) for matrices_without_one in rest])
@@ -188,7 +190,7 @@ def permutation_test(statistic: RSMStatistic, K: Any, L: Any, *, n: int = 999, s
     rng = np.random.default_rng(seed)
     orders = (rng.permutation(len(K)) for _ in range(n))
     product = _product_of(statistic)
-    if product is None and _options(statistic)[1].get("method") == "spearman":
+    if _is_spearman(statistic):
         product, K, L = PEARSON, ranks(K), ranks(L)  # ranks are permuted with the images
     if product is None:
         null = np.array([statistic(K, L[np.ix_(order, order)]) for order in orders])
@@ -263,6 +265,34 @@ def _alignments_without_one(product: Centred, K: Matrix, L: Matrix) -> NDArray[n
     values: NDArray[np.float64] = np.full(len(K), nan)
     np.divide(cross, np.sqrt(np.maximum(left * right, 0)), out=values, where=varies)
     return values
+
+
+def _spearman_without_one(K: Matrix, L: Matrix) -> NDArray[np.float64]:
+    """Return (N,) the Spearman correlations without image i; values are sorted once, not for every image."""
+    n = len(K)
+    first, second = np.triu_indices(n, 1)
+    sides = [np.unique(matrix[first, second], return_inverse=True) for matrix in (K, L)]
+    values: NDArray[np.float64] = np.full(n, nan)
+    for image in range(n):
+        stay = (first != image) & (second != image)
+        a, b = (_mid_ranks(place[stay], len(levels)) for levels, place in sides)
+        a, b = a - a.mean(), b - b.mean()
+        scale = np.sqrt((a @ a) * (b @ b))
+        if scale > 0:
+            values[image] = a @ b / scale
+    return values
+
+
+def _mid_ranks(place: NDArray[np.int64], levels: int) -> NDArray[np.float64]:
+    """Return ranks, ties averaged, of values that are given by their places among sorted levels."""
+    counts = np.bincount(place, minlength=levels)
+    ranked: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return ranked
+
+
+def _is_spearman(statistic: RSMStatistic) -> bool:
+    function, options = _options(statistic)
+    return function is rsa and options.get("method", "spearman") == "spearman"
 
 
 def _or_nan(statistic: RSMStatistic, matrices: list[Matrix]) -> float:

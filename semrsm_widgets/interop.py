@@ -1,4 +1,4 @@
-"""RSMs for other libraries: xarray's labelled arrays and rsatoolbox's RDMs."""
+"""RSMs for other libraries: data frames, xarray's labelled arrays and rsatoolbox's RDMs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets._frames import optional
+from semrsm_widgets._frames import frame, optional
 from semrsm_widgets.archive import provenance_card
 from semrsm_widgets.kernels import kernel_name
 
@@ -37,6 +37,33 @@ def to_xarray(analysis: Analysis, kernel: Kernel) -> Any:
         name=kernel_name(kernel),
         attrs={"provenance": json.dumps(provenance_card(analysis), ensure_ascii=False)},
     )
+
+
+def to_frame(analysis: Analysis, kernel: Kernel) -> Any:
+    """Return a line for each layer, similarity and pair of images i < j as a `pandas.DataFrame`."""
+    first, second = np.triu_indices(len(analysis), 1)
+    ids = np.array(analysis.images.ids, dtype=object)
+    blocks = []
+    for layer in analysis.layers:
+        found, gram = analysis.similarities(layer, kernel), analysis.gram(layer)
+        norms = gram.norms[first, second]
+        for name in SIMILARITIES:
+            columns: dict[str, Any] = {
+                "layer": layer,
+                "kernel": kernel_name(kernel),
+                "similarity": name,
+                "image": ids[first],
+                "other_image": ids[second],
+                "value": getattr(found, name)[first, second],
+            }
+            if name == "semantic":
+                columns |= {"high": found.upper[first, second], "null": found.null.mean}
+                columns["excess"] = columns["value"] - found.null.mean
+                for part, products in (("pooled_part", gram.pooled_part), ("matched_part", gram.matched_part)):
+                    values = products[first, second]
+                    columns[part] = np.divide(values, norms, out=np.zeros_like(values), where=norms > 0)
+            blocks.append(frame(columns))
+    return optional("pandas").concat(blocks, ignore_index=True)
 
 
 def to_rdms(analysis: Analysis, kernel: Kernel) -> Any:

@@ -33,6 +33,19 @@ def test_xarray_has_every_rsm_under_its_name(analysis):
     assert "image" in array.attrs["provenance"]
 
 
+def test_a_frame_has_every_pair_with_its_null_and_its_parts(analysis):
+    table = analysis.to_frame()
+    assert len(table) == 2 * 3 * N * (N - 1) // 2
+    line = table.query("layer == 'b' and similarity == 'semantic' and image == '1' and other_image == '3'").iloc[0]
+    assert line["value"] == analysis.rsm("b")[1, 3]
+    assert line["high"] == analysis.similarities("b").upper[1, 3]
+    assert line["null"] == analysis.null("b").mean
+    assert line["excess"] == line["value"] - line["null"]
+    assert line["pooled_part"] + line["matched_part"] == pytest.approx(line["value"])
+    assert line["pooled_part"] == pytest.approx(analysis.matches("b", 1, 3).pooled_part)
+    assert table.query("similarity == 'pooled'")["null"].isna().all()
+
+
 @pytest.mark.parametrize("kernel", [srsm.cosine, srsm.inner_product])
 def test_rsatoolbox_gets_dissimilarities(analysis, kernel):
     pytest.importorskip("rsatoolbox")
@@ -54,6 +67,7 @@ def test_a_missing_package_says_what_to_install(analysis, monkeypatch):
         ("xarray", analysis.to_xarray),
         ("rsatoolbox", analysis.to_rdms),
         ("pandas", analysis.matches("a", 0, 1).to_frame),
+        ("pandas", analysis.to_frame),
     ):
         monkeypatch.setitem(sys.modules, package, None)
         monkeypatch.setitem(sys.modules, f"{package}.rdm", None)
