@@ -112,7 +112,7 @@ def main() -> None:
         found[name] = coverage(partial(comparisons, share), truths(share), n, draws, 1)
     for name, signal in (("labels, weak signal", 0.5), ("labels, strong signal", 1.0)):
         found[name] = coverage(partial(retrieval, signal), None, n, draws, 2)
-    found["p-values of unrelated RSMs"] = p_values(n, draws)
+    found["p-values of unrelated RSMs"] = p_values(n, 4 * draws)
     for name, rows in found.items():
         if isinstance(rows, dict) and name != "machine":
             print(f"\n{name}")

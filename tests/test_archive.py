@@ -152,3 +152,13 @@ def test_queries_are_not_saved_silently(tmp_path):
     both = srsm.Analysis(analysis.images, analysis.tokens, queries=analysis.images, query_tokens=analysis.tokens)
     with pytest.raises(ValueError, match="without queries"):
         both.save(tmp_path / "a.npz")
+
+
+def test_experiments_run_on_what_was_saved_without_tokens(tmp_path):
+    P = np.random.default_rng(1).dirichlet(np.ones(3), size=N)
+    before = make(prefix=True, probabilities=P)
+    before.save(tmp_path / "a.npz")
+    after = srsm.Analysis.load(tmp_path / "a.npz")
+    assert srsm.output_agreement(after).rows == srsm.output_agreement(before).rows
+    assert srsm.retrieval_scores(after, k=2).of("F1@2") == srsm.retrieval_scores(before, k=2).of("F1@2")
+    assert srsm.compare(after).rows == srsm.compare(before).rows
