@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from semrsm_widgets.matching import Assignment, Matcher
     from semrsm_widgets.models import VisionModel
@@ -139,14 +140,20 @@ class Analysis:
         aligned = self.gram(layer, matcher=Identity())
         return aligned.pooled().scaled(aligned.sizes[0])
 
-    def class_token_gram(self, layer: str) -> MatchedGram | None:
-        """Return the Gram of the first prefix token of a layer (the class token of a ViT), or None without one."""
-        prefix = self._tokens(layer).prefix
-        if prefix is None or prefix.shape[1] == 0:
+    def class_token_gram(self, layer: str, *, queries: bool = False) -> MatchedGram | None:
+        """Return the Gram of the first prefix token of a layer (the class token of a ViT), or None without one.
+
+        With `queries=True` it is (M, N): the queries' class tokens with those of the images.
+        """
+        own = _class_tokens(self._tokens(layer))
+        rows = _class_tokens(self._queries(layer)) if queries else own
+        if own is None or rows is None:
             return None
-        return self._cache.get(  # type: ignore[no-any-return]
-            ("class token", layer), lambda _: matched_gram(present(prefix)[:, :1], matcher=Identity())
-        )
+
+        def compute(_: Progress) -> MatchedGram:
+            return matched_gram(present(rows), present(own) if queries else None, matcher=Identity())
+
+        return self._cache.get(("class token", layer, queries), compute)  # type: ignore[no-any-return]
 
     def query_gram(
         self, layer: str, *, matcher: Matcher | None = None, progress: Progress | None = None
@@ -358,7 +365,7 @@ class Analysis:
             analysis._cache.put(("gram", layer, stored.matcher), kept.semantic)
             analysis._cache.put(("gram", layer, Identity()), kept.aligned)
             if kept.class_token is not None:
-                analysis._cache.put(("class token", layer), kept.class_token)
+                analysis._cache.put(("class token", layer, False), kept.class_token)
             if kept.null is not None:
                 analysis._cache.put(("null", layer, stored.matcher, NULL_PAIRS, 0), kept.null)
         return analysis
@@ -382,3 +389,9 @@ class Analysis:
     def _pair(self, i: int, j: int) -> tuple[int, int]:
         last = len(self) - 1
         return check_int("i", i, minimum=0, maximum=last), check_int("j", j, minimum=0, maximum=last)
+
+
+def _class_tokens(tokens: Tokens) -> Tensor | None:
+    """Return (N, 1, D), or None without prefix tokens."""
+    prefix = tokens.prefix
+    return None if prefix is None or prefix.shape[1] == 0 else prefix[:, :1]

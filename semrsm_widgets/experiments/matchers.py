@@ -86,7 +86,7 @@ def matcher_report(
     Args:
         tokens: `Tokens`, a tensor or an array (N, S, D), N at least 4; a sample is enough.
         matchers: the matchers to judge.
-        reference: gives the optimum; None means `Exact()`, which takes long above S = 784: then `Auction(gap=1e-7)`.
+        reference: gives the optimum; None means `Exact()`. Above S = 784 that takes long: pass `Auction(gap=1e-7)`.
         progress: called with (matchers done, in all); may raise to cancel.
 
     Raises:

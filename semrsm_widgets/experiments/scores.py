@@ -131,19 +131,16 @@ def rsms_of(
 
 def _grams(analysis: Analysis, layer: str, *, queries: bool) -> dict[str, MatchedGram]:
     """Return the Grams of a layer by similarity, those that exist for it."""
-    if not queries:
-        class_token = analysis.class_token_gram(layer)
-        grams = {
-            "aligned": analysis.gram(layer, matcher=Identity()),
-            "semantic": analysis.gram(layer),
-            "pooled": analysis.pooled_gram(layer),
-        }
-        return grams | ({} if class_token is None else {"class token": class_token})
-    semantic = analysis.query_gram(layer)
-    pooled = {"pooled": semantic.pooled().scaled(min(semantic.sizes))}
-    if semantic.sizes[0] != semantic.sizes[1]:  # no position of one is that of the other
-        return {"semantic": semantic, **pooled}
-    return {"aligned": analysis.query_gram(layer, matcher=Identity()), "semantic": semantic, **pooled}
+    gram = analysis.query_gram if queries else analysis.gram
+    semantic = gram(layer)
+    grams: dict[str, MatchedGram | None] = {
+        # With other numbers of tokens no position of one is that of the other.
+        "aligned": gram(layer, matcher=Identity()) if semantic.sizes[0] == semantic.sizes[1] else None,
+        "semantic": semantic,
+        "pooled": semantic.pooled().scaled(min(semantic.sizes)) if queries else analysis.pooled_gram(layer),
+        "class token": analysis.class_token_gram(layer, queries=queries),
+    }
+    return {name: each for name, each in grams.items() if each is not None}
 
 
 def check_analysis(name: str, value: Any, *, least: int) -> Analysis:
