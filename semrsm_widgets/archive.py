@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from semrsm_widgets.matching import Matcher
 
 FORMAT = 1
+TENSORS = ("values", "prefix")
+"""What of Tokens is no plain value."""
 MATCHERS = {matcher.__name__: matcher for matcher in (Auction, BatchOptimal, Exact, Greedy, Identity, TopKGreedy)}
 GRAM_ARRAYS = (
     "products",
@@ -178,9 +180,7 @@ def _write_layer(
         "name": name,
         "shape": list(layer.values.shape),
         "prefix": None if layer.prefix is None else list(layer.prefix.shape),
-        "grid": layer.grid,
-        "native_grid": layer.native_grid,
-        "note": layer.note,
+        "words": {field.name: getattr(layer, field.name) for field in fields(Tokens) if field.name not in TENSORS},
         "grams": words,
     }
 
@@ -241,15 +241,9 @@ def _tokens(layer: dict[str, Any], key: str, arrays: Mapping[str, NDArray[Any]])
 
     values = tensor("values", layer["shape"])
     assert values is not None
-    grid, native = (None if layer[name] is None else tuple(layer[name]) for name in ("grid", "native_grid"))
-    return Tokens(
-        values=values,
-        grid=grid,
-        layer=layer["name"],
-        prefix=tensor("prefix", layer["prefix"]),
-        native_grid=native,
-        note=layer["note"],
-    )
+    words: dict[str, Any] = layer["words"]
+    words = {name: tuple(word) if isinstance(word, list) else word for name, word in words.items()}
+    return Tokens(values=values, prefix=tensor("prefix", layer["prefix"]), **words)
 
 
 def _images(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Images:

@@ -39,7 +39,12 @@ def test_what_is_no_probability_is_refused(value, text):
         checked_probabilities(value, 3)
 
 
-def test_half_precision_rows_are_scaled_to_sum_to_1():
-    rows = checked_probabilities(torch.from_numpy(probabilities(1)).half(), 6)
-    assert np.allclose(rows.sum(1), 1, atol=1e-15)
+def test_half_precision_rows_are_accepted_and_sum_to_1_where_it_counts():
+    P = probabilities(1)
+    rows = checked_probabilities(torch.from_numpy(P).half(), 6)
     assert rows.dtype == np.float64
+    assert not rows.flags.writeable
+    half = P.astype(np.float16).astype(np.float64)
+    assert np.array_equal(rows, half)
+    exact = half / half.sum(1, keepdims=True)
+    assert np.allclose(js_divergence(rows), [[jensenshannon(p, q) ** 2 for q in exact] for p in exact], atol=1e-12)
