@@ -13,18 +13,23 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is loaded: one thread for every solver
+
 import numpy as np
 import torch
 from _features import LAYERS, features, machine
+from _products import product_forms
 from scipy.optimize import linear_sum_assignment
 
 from semrsm_widgets.matching import Auction, BatchOptimal, Greedy, TopKGreedy, warm_up
-from semrsm_widgets.matching._blocks import Affinities, Pool
+from semrsm_widgets.matching._affinities import Affinities
+from semrsm_widgets.matching._pool import Pool
 
 try:
     import lap
@@ -88,19 +93,12 @@ def solvers(x: torch.Tensor, y: torch.Tensor, size: int) -> dict[str, Solver]:
     return found
 
 
-def product_seconds(size: int, count: int, passes: int) -> float:
-    """Return CPU seconds per pair of the products, on one thread, in the fastest form found: one by block, or pairs."""
-    x, y = instances(size, count)
-    left, right = x[: min(8, len(x))], y[: min(9, len(y))]
-    block, paired = [], []
-    for _ in range(passes + 1):
-        started = time.process_time()
-        torch.mm(left.flatten(0, 1), right.flatten(0, 1).T) if size < SLOW else None
-        block.append((time.process_time() - started) / (len(left) * len(right)))
-        started = time.process_time()
-        torch.bmm(left, y[: len(left)].mT)
-        paired.append((time.process_time() - started) / len(left))
-    return float(min(np.median(paired[1:]), np.median(block[1:]) if size < SLOW else math.inf))
+def product_seconds(size: int, passes: int) -> float:
+    """Return CPU seconds per pair of the products, on one thread, in the fastest form found."""
+    forms = product_forms(features([LAYERS[size]])[LAYERS[size]])
+    for form in forms.values():
+        form()
+    return min(float(np.median([form() for _ in range(passes)])) for form in forms.values())
 
 
 def measure(size: int, count: int, passes: int) -> dict[str, Any]:
@@ -117,7 +115,7 @@ def measure(size: int, count: int, passes: int) -> dict[str, Any]:
             started = time.process_time()
             answers[name] = run()
             seconds.setdefault(name, []).append((time.process_time() - started) / len(x))
-    product = product_seconds(size, count, passes)
+    product = product_seconds(size, passes)
     best = answers["SciPy"][0]
     rows = {}
     for name, (value, bound) in answers.items():

@@ -28,6 +28,8 @@ TABLE = [
     Row(Auction(), gap=1e-4),
     Row(Auction(gap=1e-6), gap=1e-6),
     Row(Auction(gap=1e-8), gap=1e-8),
+    Row(Auction(device="same"), gap=1e-4),
+    Row(Auction(gap=1e-7, device="same"), gap=1e-7),
     Row(Identity(), gap=None, rectangular=False),
     Row(Greedy(), gap=None),
     Row(TopKGreedy(4), gap=None),

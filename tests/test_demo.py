@@ -30,3 +30,12 @@ def test_semantic_ranks_every_same_photograph_pair_first_and_aligned_does_not(mo
     assert margin(srsm.aligned_rsm(x), images) < -0.05
     assert gram.gap.max() <= 1e-4
     assert gram.fallbacks == type(gram.fallbacks)()  # every pair certified at the first attempt
+
+
+@pytest.mark.parametrize("gap", [1e-4, 1e-5])
+def test_every_pair_of_every_block_is_certified_at_the_first_attempt(model, gap):
+    layers = [f"blocks.{k}" for k in range(1, 7)]
+    for tokens in srsm.extract(model, srsm.demo_images(), layers=layers).values():
+        gram = srsm.matched_gram(tokens.values[::4], matcher=srsm.Auction(gap=gap))
+        assert gram.gap.max() <= gap
+        assert gram.fallbacks == type(gram.fallbacks)()

@@ -119,6 +119,19 @@ def test_adversaries_are_certified(row, name):
     assert answer.fallbacks.exact == 0
 
 
+@pytest.mark.parametrize("matcher", [Auction(), Auction(gap=1e-6)], ids=repr)
+@pytest.mark.parametrize(("name", "size"), [(name, size) for size in (196, 784) for name in adversaries()])
+def test_large_adversaries_are_certified(matcher, name, size):
+    x, y = (side[None] for side in adversaries(size=size)[name])
+    answer, scale = matcher(x, y), norms(x, y)
+    recomputed(x, y, answer.permutation)
+    assert answer.upper_bound - answer.value <= matcher.gap * scale
+    assert answer.fallbacks.exact == 0
+    if size == 196:
+        assert answer.value <= optima(x, y) + FLOAT32_PRODUCT * scale
+        assert optima(x, y) <= answer.upper_bound + FLOAT32_PRODUCT * scale
+
+
 @certified
 def test_shifted_copies_are_matched_perfectly(row):
     x = tokens(0, 2, 49, 16)
@@ -216,7 +229,7 @@ def test_matchers_are_values(row):
         row.matcher.gap = 1.0
 
 
-@pytest.mark.parametrize("options", [{"gap": 0}, {"gap": 1}, {"gap": float("nan")}, {"threads": 0}])
+@pytest.mark.parametrize("options", [{"gap": 0}, {"gap": 1}, {"gap": float("nan")}, {"threads": 0}, {"device": "cuda"}])
 def test_bad_options_are_refused(options):
     with pytest.raises(ValueError, match=f"`{next(iter(options))}` must be"):
         Auction(**options)

@@ -20,20 +20,17 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from semrsm_widgets.matching import _auction_cpu_lists, _simd
-from semrsm_widgets.matching._auction_cpu_lists import best_profit, empty_lists, forget
-from semrsm_widgets.matching._simd import ROW_MULTIPLE
+from semrsm_widgets.matching import _auction_cpu_lists, _schedule, _simd
+from semrsm_widgets.matching._auction_cpu_lists import CANDIDATES, empty_lists, relist
+from semrsm_widgets.matching._schedule import EXTRA_PHASES, WORTH_CERTIFYING
+from semrsm_widgets.matching._simd import ROW_MULTIPLE, best_float64, top2, top2_listed
 
 SOLVED, CAPPED, STALLED, UNCERTIFIED, CANCELLED = range(5)
 """How a pair ended. Stalled: a bid too small for the floating-point type to raise the price."""
 
-# In units of the mean value of a match, ‖X‖‖Y‖ / n. Measured on ImageNet features; the result depends on none of them.
-FIRST_EPS = 0.05
-LAST_EPS = 1.2  # times the gap: the certified gap is typically 0.5 to 0.7 n ε, so this passes the first time
-SHRINK = 0.1
-WORTH_CERTIFYING = 0.35  # a certified gap below this part of n ε has not been seen, so an earlier certificate is wasted
-EXTRA_PHASES = 3
 PADDING_PRICE = 1e37
+START_ROWS = 64  # rows whose mean gives the first prices; the result does not depend on them, nor on the slack
+LIST_SLACK = 4.0  # in units of ε: how far a candidate list may fall below its bound before it is made anew
 POLL = 4096  # bids between two looks at the cancel flag and the cap
 
 
@@ -42,104 +39,132 @@ POLL = 4096  # bids between two looks at the cancel flag and the cap
 _compiled = njit(nogil=True, error_model="numpy")
 
 
+_first_factor_phases = _compiled(_schedule.schedule)
+_target = _compiled(_schedule.target)
+
+
 @_compiled
-def _schedule(gap, mean):
-    """Return (first ε, factor, phases) such that the last of the phases runs at exactly LAST_EPS * gap * mean."""
-    last = LAST_EPS * gap
-    if last >= FIRST_EPS:
-        return last * mean, SHRINK, 1
-    steps = int(np.ceil(np.log(last / FIRST_EPS) / np.log(SHRINK) - 1e-9))
-    return FIRST_EPS * mean, (last / FIRST_EPS) ** (1.0 / steps), steps + 1
-
-
-# fastmath lets LLVM vectorise the maximum; entries and prices are finite here
-@njit(nogil=True, error_model="numpy", fastmath={"nnan", "nsz", "reassoc"})
-def _best_float64(affinity, start, price, n):
-    best = -np.inf
+def _start(affinity, start, stride, rows, price, n):
+    """Set the first prices: the columns' means, over some 64 rows; a column that pays for many rows will be dear."""
+    step = max(1, rows // START_ROWS)
     for j in range(n):
-        best = max(best, np.float64(affinity[start + j]) - np.float64(price[j]))
-    return best
+        price[j] = 0
+    for i in range(0, rows, step):
+        row = affinity[start + i * stride : start + i * stride + n]
+        for j in range(n):
+            price[j] += row[j]
+    share = price.dtype.type(rows / n / ((rows + step - 1) // step))
+    for j in range(n):
+        price[j] *= share
+    for j in range(n, price.size):
+        price[j] = PADDING_PRICE
 
 
 @_compiled
-def _upper_bound(affinity, zeros, start, stride, rows, price, n):
+def _upper_bound(affinity, start, stride, rows, price, n, simd):
     """Return the dual bound of `price` in float64: no matching of the rows, zero-padded to n, is worth more."""
     bound = 0.0
     for j in range(n):
         bound += np.float64(price[j])
     for i in range(rows):
-        bound += _best_float64(affinity, start + i * stride, price, n)
+        bound += best_float64(affinity, start + i * stride, price, simd)
     if rows < n:
-        bound += (n - rows) * _best_float64(zeros, np.int64(0), price, n)
+        bound += (n - rows) * best_float64(affinity, affinity.size - price.size, price, simd)
     return bound
 
 
 @_compiled
-def _auction(affinity, zeros, start, stride, rows, n, gap, norm, cap, price, owner, chosen, lists, cancel, simd):
+def _auction(affinity, start, stride, rows, n, gap, norm, cap, price, owner, chosen, lists, cancel, simd):
     """Solve one pair of `rows` rows and n columns into chosen[row] = column; return (status, bids, value, upper_bound).
 
-    Rows from `rows` to n are all zero: they are read from `zeros`.
+    Rows from `rows` to n are all zero: they are read from the end of `affinity`.
     """
-    eps64, factor, phases = _schedule(gap, norm / n)
-    # a hair below, so that rounding never lifts the reported gap above `gap`
-    target = (gap * (1 - 1e-9) - 1e-15) * norm
-    for j in range(n):
-        price[j] = 0
-    for j in range(n, price.size):
-        price[j] = PADDING_PRICE
-    forget(lists)
+    eps, factor, phases = _first_factor_phases(gap, norm / n)
+    target = _target(gap, norm)
+    _start(affinity, start, stride, rows, price, n)
+    if lists is not None:
+        lists[2][:] = np.inf  # no list is good yet
     bids = 0
     for _ in range(phases + EXTRA_PHASES):
-        eps = price.dtype.type(eps64)
-        for j in range(n):
-            owner[j] = -1
-        for first in range(n):
-            row = np.int64(first)
-            while row >= 0:
-                # two calls, as a choice between arrays would count references at every bid
-                if row < rows:
-                    best, second, column = best_profit(affinity, start + row * stride, row, price, lists, simd)
-                else:
-                    best, second, column = best_profit(zeros, np.int64(0), row, price, lists, simd)
-                raised = price[column] + ((best - second) + eps)
-                if not raised > price[column]:
-                    return STALLED, bids, 0.0, np.inf
-                price[column] = raised
-                chosen[row] = column
-                evicted = owner[column]
-                owner[column] = row
-                row = np.int64(evicted)
-                bids += 1
-                if bids % POLL == 0:
-                    if cancel[0] != 0:
-                        return CANCELLED, bids, 0.0, np.inf
-                    if bids > cap:
-                        return CAPPED, bids, 0.0, np.inf
-        if WORTH_CERTIFYING * n * eps64 <= target:
+        status, bids = _phase(
+            affinity,
+            start,
+            stride,
+            rows,
+            n,
+            price.dtype.type(eps),
+            cap,
+            price,
+            owner,
+            chosen,
+            lists,
+            cancel,
+            simd,
+            bids,
+        )
+        if status != SOLVED:
+            return status, bids, 0.0, np.inf
+        if WORTH_CERTIFYING * n * eps <= target:
             value = 0.0
             for i in range(rows):
                 value += np.float64(affinity[start + i * stride + chosen[i]])
-            bound = _upper_bound(affinity, zeros, start, stride, rows, price, n)
+            bound = _upper_bound(affinity, start, stride, rows, price, n, simd)
             if bound - value <= target:
                 return SOLVED, bids, value, max(value, bound)
-        eps64 *= factor
+        eps *= factor
     return UNCERTIFIED, bids, 0.0, np.inf
 
 
-def workspace(rows: int, columns: int, entry: Any, price: Any, lists: bool) -> tuple[Any, ...]:
-    """Return what the kernel needs to solve pairs of `rows` <= `columns` on one thread.
+@_compiled
+def _phase(affinity, start, stride, rows, n, eps, cap, price, owner, chosen, lists, cancel, simd, bids):
+    """Let every row bid, and again when its column is taken from it, until each holds one; return (status, bids)."""
+    blank = affinity.size - price.size  # where a row of zeros begins
+    eps = price.dtype.type(eps)
+    slack = price.dtype.type(LIST_SLACK) * eps
+    if lists is not None:
+        entries, columns, bound = lists
+    for j in range(n):
+        owner[j] = -1
+    for first in range(n):
+        row = np.int64(first)
+        while row >= 0:
+            begin = start + row * stride if row < rows else blank
+            if lists is None:
+                best, second, column = top2(affinity, begin, price, simd)
+            else:
+                best, second, column = top2_listed(entries, columns, row * CANDIDATES, price)
+                if best < bound[row] - slack:
+                    bound[row] = relist(affinity, begin, price, entries, columns, row * CANDIDATES)
+                    best, second, column = top2_listed(entries, columns, row * CANDIDATES, price)
+                second = max(second, min(best, bound[row]))
+            raised = price[column] + ((best - second) + eps)
+            if not raised > price[column]:
+                return STALLED, bids
+            price[column] = raised
+            chosen[row] = column
+            evicted = owner[column]
+            owner[column] = row
+            row = np.int64(evicted)
+            bids += 1
+            if bids % POLL == 0:
+                if cancel[0] != 0:
+                    return CANCELLED, bids
+                if bids > cap:
+                    return CAPPED, bids
+    return SOLVED, bids
+
+
+def workspace(columns: int, price: Any, lists: bool) -> tuple[Any, ...]:
+    """Return what the kernel needs to solve pairs of `columns` columns on one thread.
 
     Args:
-        rows: S.
-        columns: T, at least S.
-        entry: the dtype of the affinities.
+        columns: T.
         price: the dtype of the prices.
         lists: whether rows keep candidate lists.
     """
     width = -(-columns // ROW_MULTIPLE) * ROW_MULTIPLE
-    zeros = np.zeros(width if rows < columns else ROW_MULTIPLE, entry)
     kept = empty_lists(columns, price) if lists else None
-    return zeros, np.empty(width, price), np.empty(columns, np.int32), np.empty(columns, np.int64), kept
+    return np.empty(width, price), np.empty(columns, np.int32), np.empty(columns, np.int64), kept
 
 
 def _entry(cache: bool, source: str) -> Any:
@@ -153,7 +178,7 @@ def _entry(cache: bool, source: str) -> Any:
     """
 
     def solve_pairs(
-        affinity, starts, stride, rows, columns, norms, gap, cap, cancel, zeros, price, owner, chosen, lists,
+        affinity, starts, stride, rows, columns, norms, gap, cap, cancel, price, owner, chosen, lists,
         permutation, value, upper_bound, status, bids, simd,
     ):  # fmt: skip
         _ = source
@@ -166,7 +191,7 @@ def _entry(cache: bool, source: str) -> Any:
                 status[k] = SOLVED
             else:
                 status[k], bids[k], value[k], upper_bound[k] = _auction(
-                    affinity, zeros, starts[k], stride, rows, columns, gap, norms[k], cap,
+                    affinity, starts[k], stride, rows, columns, gap, norms[k], cap,
                     price, owner, chosen, lists, cancel, simd,
                 )  # fmt: skip
                 if status[k] == CANCELLED:
@@ -179,7 +204,7 @@ def _entry(cache: bool, source: str) -> Any:
 
 def build(cache: bool = True) -> tuple[Any, str | None]:
     """Return the kernel and the folder that keeps its machine code between sessions, None if none is writable."""
-    files = [Path(str(module.__file__)) for module in (_simd, _auction_cpu_lists)]
+    files = [Path(str(module.__file__)) for module in (_simd, _schedule, _auction_cpu_lists)]
     source = hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=8).hexdigest()
     if cache:
         try:

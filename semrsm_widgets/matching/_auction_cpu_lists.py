@@ -1,129 +1,39 @@
 """Candidate lists: for large S, most bids need not read the row.
 
-A scan of a whole row keeps its 16 best columns and a bound on the profit of all others. Prices only rise, within a
-phase and from one phase to the next, so the bound holds for the rest of the pair: as long as the best candidate reaches
-it, that candidate is the row's best column, and the second best is the better of the next candidate and the bound. A
-list that falls below its bound is made anew. Far fewer rows are then read, which is what counts where affinities
-outgrow the cache; below about 2500 columns reading the row is cheaper.
+A scan of a whole row deals its columns out to 32 lanes and keeps the best of each, with a bound on the profit of all
+others. Prices only rise, within a phase and from one phase to the next, so the bound holds for the rest of the pair:
+as long as the best candidate reaches it, that candidate is the row's best column, and the second best is the better of
+the next candidate and the bound. A list that falls more than a few ε below its bound is made anew. Until then a bid may
+be off by that much, which costs some bids and no correctness: the dual bound does not rely on it. A tenth of the rows
+are then read, which is what counts where affinities outgrow the cache; below about 700 columns reading is cheaper.
 """
-
-# numba's decorators and intrinsics are untyped.
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators, no-warn-unreachable
-# mypy: disable-error-code="call-arg,misc"
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit, types
-from numba.extending import overload
+from numba import njit
 
-from semrsm_widgets.matching._simd import lanes, top2
+from semrsm_widgets.matching._simd import best_of_lanes
 
-CANDIDATES = 16
-_LANES = 128
-"""Lanes of which each offers its best column: about 14 columns precede the first that shares a lane with a better."""
+CANDIDATES = 32
+"""Columns of a list: one for each lane of a scan in float32; in float64 half of them are used."""
 
 
 def empty_lists(rows: int, dtype: Any) -> tuple[np.ndarray[Any, Any], ...]:
-    """Return lists of no candidates for `rows` rows with prices of `dtype`, and the scratch to make them."""
+    """Return lists of no candidates for `rows` rows with prices of `dtype`."""
     return (
-        np.zeros(rows * CANDIDATES, np.int32),  # columns
-        np.zeros(rows * CANDIDATES, dtype),  # their affinities
+        np.zeros(rows * CANDIDATES, dtype),  # the candidates' affinities
+        np.zeros(rows * CANDIDATES, np.int32),  # their columns
         np.empty(rows, dtype),  # what no other column's profit exceeds
-        np.empty(CANDIDATES, dtype),
-        np.empty(_LANES, dtype),
-        np.empty(_LANES, dtype),
-        np.empty(_LANES, np.int32),
     )
 
 
-def best_profit(affinity, begin, row, price, lists, simd):
-    """Return (best, second, column) of the row's affinities less prices, as `top2` does.
-
-    Second may exceed the true second best, by as much as the list does not know: never below it.
-    """
-    raise NotImplementedError("compiled code only")
-
-
-@overload(best_profit)
-def _choose(affinity, begin, row, price, lists, simd):
-    if isinstance(lists, types.NoneType):
-        return lambda affinity, begin, row, price, lists, simd: top2(affinity, begin, price, simd)
-    return _listed
-
-
-def forget(lists):
-    """Drop all lists, for a new pair."""
-    raise NotImplementedError("compiled code only")
-
-
-@overload(forget)
-def _choose_forget(lists):
-    if isinstance(lists, types.NoneType):
-        return lambda lists: None
-
-    def reset(lists):
-        lists[2][:] = np.inf
-
-    return reset
-
-
-def _listed(affinity, begin, row, price, lists, simd):
-    columns, entries, bound, held = lists[0], lists[1], lists[2], lists[3]
-    at = row * CANDIDATES
-    for attempt in range(2):
-        for t in range(CANDIDATES):
-            held[t] = price[columns[at + t]]
-        best, second, t = top2(entries, at, held, simd)
-        if best >= bound[row] or attempt == 1:
-            break
-        bound[row] = _relist(affinity, begin, at, price, lists)
-    return best, max(second, bound[row]), np.int64(columns[at + t])
-
-
 @njit(nogil=True, error_model="numpy")
-def _relist(affinity, begin, at, price, lists):
-    """Scan a row into its list; return what no column outside the list exceeds."""
-    columns, entries, _, _, best, second, column = lists
-    each = 128 // price.itemsize  # the lanes of one scan
-    count = -(-price.size * each // (16 * _LANES)) * 16  # columns of one scan
-    used = 0
-    while used * count < price.size * each:
-        first = used // each * count
-        lanes(affinity, begin + first, price[first:], min(count, price.size - first), best, second, column, used)
-        for lane in range(used, used + each):
-            column[lane] += first
-        used += each
-    bound = _largest(second[:used])
-    filled = 0
-    lowest = at
-    for lane in range(used):
-        if best[lane] >= bound:
-            if filled < CANDIDATES:
-                slot = at + filled
-                filled += 1
-            else:  # the least of a full list makes room, or is better than this one; either way the bound knows
-                lowest = at
-                for t in range(at + 1, at + CANDIDATES):
-                    if entries[t] - price[columns[t]] < entries[lowest] - price[columns[lowest]]:
-                        lowest = t
-                least = entries[lowest] - price[columns[lowest]]
-                bound = max(bound, min(least, best[lane]))
-                if best[lane] <= least:
-                    continue
-                slot = lowest
-            columns[slot] = column[lane]
-            entries[slot] = affinity[begin + column[lane]]
-    for slot in range(at + filled, at + CANDIDATES):
-        columns[slot], entries[slot] = 0, -np.inf
+def relist(affinity, begin, price, entries, columns, at):
+    """Scan a row into its list, which begins at `at`; return what no column outside the list exceeds."""
+    bound = best_of_lanes(affinity, begin, price, columns, at)
+    for t in range(at, at + CANDIDATES * 4 // price.itemsize):
+        entries[t] = affinity[begin + columns[t]]
     return bound
-
-
-@njit(nogil=True, fastmath={"nnan", "nsz", "reassoc"})  # lets LLVM vectorise the maximum
-def _largest(values):
-    largest = values[0]
-    for value in values:
-        largest = max(largest, value)
-    return largest

@@ -1,17 +1,17 @@
 """All pairs of two sets of images: one matrix product for a block's affinities, then its pairs over threads.
 
-Products run on the calling thread with torch's own threads; pairs run on a pool of threads (the kernels release the
-GIL) while the calling thread reports progress. Whatever interrupts it - a progress callback that raises, Ctrl-C - sets
-the cancel flag, which the kernels poll, and is raised again once the pool is quiet.
+On the CPU, products run on the calling thread with torch's own threads, and pairs on a pool of threads (the kernels
+release the GIL) while the calling thread reports progress. Tokens on an accelerator are multiplied there by a thread
+of its own, one block ahead of the pairs. Whatever interrupts the calling thread (a progress callback that raises,
+Ctrl-C) sets the cancel flag, which the kernels poll, and is raised again once the pool is quiet.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from functools import partial
 from math import isqrt
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -19,61 +19,23 @@ import numpy as np
 import torch
 
 from semrsm_widgets._check import message
-from semrsm_widgets.matching._tokens import TokenSet, check_pair, read_array
+from semrsm_widgets.matching._affinities import Affinities, padded
+from semrsm_widgets.matching._pool import Pool
+from semrsm_widgets.matching._tokens import TokenSet, check_pair
 from semrsm_widgets.matching.assignment import NO_FALLBACKS, Assignment, Fallbacks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Progress = Callable[[int, int], None]
+_Multiplied = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[Any]"]
+"""The images of x and of y of a block, and its products in one flat array."""
 
-COLUMN_MULTIPLE = 16  # the auction reads rows in whole vectors of 16
-_BLOCK_BYTES = 2**25  # of affinities at a time: large enough to share out, small enough to stay near the cache
+_BLOCK_BYTES = 2**22  # of affinities at a time, for each thread: still in the cache when they are matched
 _BATCH_BYTES = 2**28
 _PRODUCT_FLOPS = 2**33  # multiply-adds of one call: a fraction of a second
 _PREPARED_PART = 16  # a side whose tokens take no more than this part of the budget is made ready at once
-_TASKS_PER_THREAD = 4
-_WORKSPACE_BYTES = 256  # for each column, what a solver keeps on each thread: prices, owners, candidate lists
-_POLL_SECONDS = 0.1
-
-
-@dataclass(frozen=True, eq=False)
-class Affinities:
-    """P affinities of S x T that lie in one flat array: entry (i, j) of pair k is flat[starts[k] + i * stride + j].
-
-    Every row may be read up to a multiple of 16 columns; what lies there is finite and means nothing.
-    """
-
-    flat: NDArray[Any]
-    starts: NDArray[np.int64]
-    stride: int
-    rows: int
-    columns: int
-
-    @classmethod
-    def read(cls, affinity: Any) -> Affinities:
-        """Return given affinities (..., S, T), checked to be finite, batch axes flattened, rows in whole vectors."""
-        array = np.ascontiguousarray(read_array("affinity", affinity))
-        if array.ndim < 2 or 0 in array.shape[-2:]:
-            raise ValueError(message("affinity", "of shape (..., S, T) with S and T at least 1", str(array.shape)))
-        rows, columns = array.shape[-2:]
-        width = padded(columns)
-        pairs = array.reshape(-1, columns)
-        if width != columns:
-            pairs = np.pad(pairs, ((0, 0), (0, width - columns)))
-        starts = np.arange(len(pairs) // rows, dtype=np.int64) * (rows * width)
-        return cls(pairs.reshape(-1), starts, width, rows, columns)
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-    def __getitem__(self, k: int) -> NDArray[Any]:
-        """Return a view (S, T) of one affinity."""
-        item = self.flat.itemsize
-        view = self.flat[self.starts[k] :]
-        return np.lib.stride_tricks.as_strided(
-            view, (self.rows, self.columns), (self.stride * item, item), writeable=False
-        )
+_WORKSPACE_BYTES = 448  # for each column, what a solver keeps on each thread: prices, owners, candidate lists
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,62 +95,25 @@ class AffinityMatcher(Protocol):
         """Return the assignment of every pair; norms are the products of the two token sets' Frobenius norms."""
 
 
-class Pool:
-    """Threads that work while the calling thread watches; used as a context."""
+class TensorSolver(Protocol):
+    """What solves affinities where they are."""
 
-    def __init__(self, threads: int, tick: Callable[[int], None] | None = None) -> None:
-        self.threads, self.tick = threads, tick
-        self.cancel = np.zeros(1, np.int64)
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="semrsm-match")
-
-    def __enter__(self) -> Pool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._executor.shutdown(wait=True, cancel_futures=True)
-
-    def run(self, work: Callable[[slice], None], count: int) -> None:
-        """Call `work` on slices that cover range(count); return when all are done, or raise what stopped it."""
-        tasks = min(count, self.threads * _TASKS_PER_THREAD)
-        edges = [count * k // tasks for k in range(tasks + 1)] if tasks else [0]
-        parts = [slice(a, b) for a, b in pairwise(edges)]
-        futures: dict[Future[None], int] = {self._executor.submit(work, part): part.stop - part.start for part in parts}
-        try:
-            pending = set(futures)
-            while pending:
-                _, pending = wait(pending, timeout=_POLL_SECONDS)
-                if self.tick is not None:
-                    self.tick(count - sum(futures[future] for future in pending))
-            for future in futures:
-                future.result()
-        except BaseException:
-            self.cancel[0] = 1
-            for future in futures:
-                future.cancel()
-            wait(futures)
-            raise
+    def __call__(self, affinity: torch.Tensor, norms: NDArray[np.float64], pool: Pool) -> Assignment:
+        """Return the assignment of affinities (P, S, T), S <= T; the pool is for what falls back to the CPU."""
 
 
-def default_threads() -> int:
-    """Return the cores this process may use, no more than torch was told to use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, torch.get_num_threads()))
+def match_batch(matcher: AffinityMatcher, x: Any, y: Any, solve: TensorSolver | None = None) -> Assignment:
+    """Return the assignment of B pairs of token sets (B, S, D), (B, T, D).
 
-
-def padded(size: int) -> int:
-    """Return `size` rounded up to whole vectors."""
-    return -(-size // COLUMN_MULTIPLE) * COLUMN_MULTIPLE
-
-
-def match_batch(matcher: AffinityMatcher, x: Any, y: Any) -> Assignment:
-    """Return the assignment of B pairs of token sets (B, S, D), (B, T, D)."""
+    Affinities are handed to `matcher.solve_pairs`, or to `solve` as a tensor (P, S, T) where the tokens are.
+    """
     left, right = TokenSet.read("x", x), TokenSet.read("y", y)
     check_pair(left, right)
     if len(left) != len(right):
         raise ValueError(message("y", f"{len(left)} token sets, one for each of x", str(len(right))))
     if left.size > right.size:
-        return transposed(_match_batch(matcher, right, left), left.size)
-    return _match_batch(matcher, left, right)
+        return transposed(_match_batch(matcher, right, left, solve), left.size)
+    return _match_batch(matcher, left, right, solve)
 
 
 def transposed(answer: Assignment, size: int) -> Assignment:
@@ -198,7 +123,7 @@ def transposed(answer: Assignment, size: int) -> Assignment:
     return replace(answer, permutation=permutation)
 
 
-def _match_batch(matcher: AffinityMatcher, left: TokenSet, right: TokenSet) -> Assignment:
+def _match_batch(matcher: AffinityMatcher, left: TokenSet, right: TokenSet, solve: TensorSolver | None) -> Assignment:
     """Return the assignment of B pairs of token sets of S <= T tokens."""
     width = padded(right.size)
     step = max(1, _BATCH_BYTES // (left.size * width * matcher.dtype.itemsize))
@@ -206,13 +131,17 @@ def _match_batch(matcher: AffinityMatcher, left: TokenSet, right: TokenSet) -> A
     with Pool(matcher.workers) as pool:
         for first in range(0, len(left), step):
             index = np.arange(first, min(first + step, len(left)))
-            product = torch.bmm(
-                left.block(index, matcher.dtype, left.size), right.block(index, matcher.dtype, width).mT
-            )
-            starts = np.arange(len(index), dtype=np.int64) * (left.size * width)
-            flat = product.reshape(-1).cpu().numpy()
-            affinities = Affinities(flat, starts, width, left.size, right.size)
-            parts.append(_rescaled(matcher, affinities, left, right, index, index, pool))
+            flat = torch.zeros(len(index) * left.size * width + width, dtype=matcher.dtype, device=left.values.device)
+            product = flat[:-width].view(len(index), left.size, width)
+            right_tokens = right.block(index, matcher.dtype, width)
+            torch.bmm(left.block(index, matcher.dtype, left.size), right_tokens.mT, out=product)
+            if solve is None:
+                starts = np.arange(len(index), dtype=np.int64) * (left.size * width)
+                affinities = Affinities(flat.cpu().numpy(), starts, width, left.size, right.size)
+                solve_all = partial(matcher.solve_pairs, affinities, pool=pool)
+            else:
+                solve_all = partial(solve, product[:, :, : right.size], pool=pool)
+            parts.append(_rescaled(solve_all, left, right, index, index))
     if not parts:
         empty = np.zeros(0)
         return Assignment(np.zeros((0, left.size), np.int64), empty, empty.copy())
@@ -232,50 +161,97 @@ def match_sets(matcher: AffinityMatcher, job: Job) -> Products:
         return Products(found.products.T, found.upper_bound.T, found.fallbacks)
     products, upper_bound = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
     fallbacks = Fallbacks()
-    width = padded(y.size)
     tall, wide, need = block_shape(matcher, job)
-    if need > job.memory:
-        expected = f"at least {need} bytes, for one pair of {x.size} x {y.size} tokens"
-        todo = f"Pass memory={need}, or pool the tokens to a smaller grid: extract(..., max_grid=...)."
-        raise ValueError(message("memory", expected, f"{job.memory} bytes", todo))
-    buffer = torch.empty(tall * x.size * wide * width, dtype=matcher.dtype, device=x.values.device)
-    lefts, rights = _prepared(x, matcher, x.size, job), _prepared(y, matcher, width, job)
-    step = max(1, _PRODUCT_FLOPS // (wide * width * x.values.shape[2]))
+    check_memory(need, job)
     done = 0
     with Pool(matcher.workers, lambda part: job.tick(done + part)) as pool:
-        for rows, columns in _blocks(len(x), len(y), tall, wide, job.symmetric):
+        for rows, columns, flat in _multiplied(matcher, job, tall, wide):
             i, j = (side.ravel() for side in np.meshgrid(rows, columns, indexing="ij"))
-            left, right = lefts(rows).flatten(0, 1), rights(columns).flatten(0, 1)
-            shape = (len(left), len(right))
-            product = buffer[: shape[0] * shape[1]].view(shape)
-            for first in range(0, len(left), step):  # a key press is heard between products
-                torch.mm(left[first : first + step], right.T, out=product[first : first + step])
-            starts = ((i - rows[0]) * x.size * shape[1] + (j - columns[0]) * width).astype(np.int64)
+            stride = padded(len(columns) * y.size)
+            starts = ((i - rows[0]) * x.size * stride + (j - columns[0]) * y.size).astype(np.int64)
             wanted = i < j if job.symmetric else np.ones(len(i), bool)
             i, j = i[wanted], j[wanted]
-            affinities = Affinities(product.view(-1).cpu().numpy(), starts[wanted], shape[1], x.size, y.size)
-            answer = _rescaled(matcher, affinities, x, y, i, j, pool)
+            affinities = Affinities(flat, starts[wanted], stride, x.size, y.size)
+            solve = partial(matcher.solve_pairs, affinities, pool=pool)
+            answer = _rescaled(solve, x, y, i, j)
             products[i, j], upper_bound[i, j] = answer.value, answer.upper_bound
             fallbacks += answer.fallbacks
             done += len(i)
+            job.tick(done)
     return Products(products, upper_bound, fallbacks)
 
 
-def _prepared(tokens: TokenSet, matcher: AffinityMatcher, rows: int, job: Job) -> Callable[[Any], torch.Tensor]:
+def _multiplied(matcher: AffinityMatcher, job: Job, tall: int, wide: int) -> Iterator[_Multiplied]:
+    """Yield the images and the products of one block after another, on the CPU; an accelerator works one ahead."""
+    x, y = job.x, job.y
+    device, tail = x.values.device, padded(y.size)
+    lefts = _prepared(x, matcher, job)
+    rights = lefts if y is x else _prepared(y, matcher, job)
+    step = max(1, _PRODUCT_FLOPS // (wide * y.size * x.values.shape[2]))
+    ahead = works_ahead(device)
+
+    def room(images: int, others: int) -> torch.Tensor:
+        return torch.zeros(images * x.size * padded(others * y.size) + tail, dtype=matcher.dtype, device=device)
+
+    # where blocks are made ahead, the last one is still being matched and needs its own memory
+    buffer = None if ahead else room(tall, wide)
+
+    def multiply(block: tuple[NDArray[np.int64], NDArray[np.int64]]) -> _Multiplied:
+        rows, columns = block
+        left, right = lefts(rows).flatten(0, 1), rights(columns).flatten(0, 1)
+        flat = room(len(rows), len(columns)) if buffer is None else buffer
+        # pairs stand side by side without padding, which would be multiplied, too; the row as a whole is padded
+        stride = padded(len(right))
+        product = flat[: len(left) * stride].view(len(left), stride)[:, : len(right)]
+        for first in range(0, len(left), step):  # a key press is heard between products
+            torch.mm(left[first : first + step], right.T, out=product[first : first + step])
+        return rows, columns, flat.cpu().numpy()
+
+    blocks = _blocks(len(x), len(y), tall, wide, job.symmetric)
+    return _one_ahead(multiply, blocks) if ahead else map(multiply, blocks)
+
+
+def works_ahead(device: torch.device) -> bool:
+    """Return whether products are made while pairs are matched: not by the CPU, which is busy with the pairs."""
+    return device.type != "cpu"
+
+
+def _one_ahead(work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    """Yield work(item) for each item, in order; the next is worked on, by another thread, while one is used."""
+    with ThreadPoolExecutor(1, thread_name_prefix="semrsm-product") as helper:
+        coming = None
+        for item in items:
+            following = helper.submit(work, item)
+            if coming is not None:
+                yield coming.result()
+            coming = following
+        if coming is not None:
+            yield coming.result()
+
+
+def _prepared(tokens: TokenSet, matcher: AffinityMatcher, job: Job) -> Callable[[Any], torch.Tensor]:
     """Return a function of consecutive images that gives their scaled tokens, made ready once if memory allows."""
-    if len(tokens) * rows * tokens.values.shape[2] * matcher.dtype.itemsize > job.memory // _PREPARED_PART:
-        return lambda images: tokens.block(images, matcher.dtype, rows)
-    ready = tokens.block(np.arange(len(tokens)), matcher.dtype, rows)
+    if tokens.values.numel() * matcher.dtype.itemsize > job.memory // _PREPARED_PART:
+        return lambda images: tokens.block(images, matcher.dtype, tokens.size)
+    ready = tokens.block(np.arange(len(tokens)), matcher.dtype, tokens.size)
     return lambda images: ready[images[0] : images[-1] + 1]
 
 
-def match_batches(matcher: Callable[[Any, Any], Assignment], job: Job) -> Products:
-    """Return the products of all pairs by calling any matcher on batches of pairs."""
+def check_memory(need: int, job: Job) -> None:
+    """Refuse a job of which one pair does not fit into the budget."""
+    if need > job.memory:
+        expected = f"at least {need} bytes, for one pair of {job.x.size} x {job.y.size} tokens"
+        todo = f"Pass memory={need}, or pool the tokens to a smaller grid: extract(..., max_grid=...)."
+        raise ValueError(message("memory", expected, f"{job.memory} bytes", todo))
+
+
+def match_batches(matcher: Callable[[Any, Any], Assignment], job: Job, batch: int = _BLOCK_BYTES) -> Products:
+    """Return the products of all pairs by calling any matcher on batches of pairs, of some bytes of affinities."""
     x, y = job.x, job.y
     products, upper_bound = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
     fallbacks = Fallbacks()
     i, j = np.triu_indices(len(x), 1) if job.symmetric else (a.ravel() for a in np.indices(products.shape))
-    step = max(1, min(_BLOCK_BYTES, job.memory // 2) // (4 * x.size * y.size))
+    step = max(1, min(batch, job.memory // 2) // (4 * x.size * y.size))
     for first in range(0, len(i), step):
         rows, columns = i[first : first + step], j[first : first + step]
         answer = matcher(x.values[rows], y.values[columns])
@@ -286,14 +262,14 @@ def match_batches(matcher: Callable[[Any, Any], Assignment], job: Job) -> Produc
 
 
 def _rescaled(
-    matcher: AffinityMatcher, affinities: Affinities, x: TokenSet, y: TokenSet, i: Any, j: Any, pool: Pool
+    solve: Callable[[NDArray[np.float64]], Assignment], x: TokenSet, y: TokenSet, i: Any, j: Any
 ) -> Assignment:
-    """Solve pairs of scaled images and bring the values back to the images' own scale."""
+    """Solve pairs of scaled images, given their norms, and bring the values back to the images' own scale."""
     exponents = x.exponents[i] + y.exponents[j]
     norms = np.ldexp(np.sqrt(x.sq_norms[i]), -x.exponents[i]) * np.ldexp(np.sqrt(y.sq_norms[j]), -y.exponents[j])
-    answer = matcher.solve_pairs(affinities, norms, pool)
+    answer = solve(norms)
     value, upper_bound = np.ldexp(answer.value, exponents), np.ldexp(answer.upper_bound, exponents)
-    return Assignment(answer.permutation, value, upper_bound, answer.fallbacks)
+    return replace(answer, value=value, upper_bound=upper_bound)
 
 
 def block_shape(matcher: AffinityMatcher, job: Job) -> tuple[int, int, int]:
@@ -305,10 +281,10 @@ def block_shape(matcher: AffinityMatcher, job: Job) -> tuple[int, int, int]:
     x, y = (job.x, job.y) if job.x.size <= job.y.size else (job.y, job.x)
     rows, width, item = x.size, padded(y.size), matcher.dtype.itemsize
     channels = x.values.shape[2]
-    affinity = rows * width * item
+    affinity = rows * width * item * (3 if works_ahead(x.values.device) else 1)
     fixed = matcher.workers * width * _WORKSPACE_BYTES + (len(job.x) + len(job.y)) * channels * 8
     each = affinity + 3 * (rows + width) * channels * item  # tokens are cast and scaled on their way
-    wanted = max(_BLOCK_BYTES // affinity, matcher.workers * _TASKS_PER_THREAD // 2)
+    wanted = max(_BLOCK_BYTES * matcher.workers // (rows * width * item), 2 * matcher.workers)
     pairs = max(1, min(wanted, (job.memory - job.memory // 4 - fixed) // each))
     # A symmetric block wastes a triangle of its side, which matters more than the calls it saves once there are many.
     limit = max(len(x) // 8, min(4, len(x))) if job.symmetric else len(x)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from semrsm_widgets.matching._blocks import Affinities, default_threads, padded
+from semrsm_widgets.matching._affinities import Affinities, padded
+from semrsm_widgets.matching._pool import default_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +83,7 @@ class _Loader:
         permutation, value, bound = np.zeros((count, rows), np.int64), np.zeros(count), np.zeros(count)
         status, bids = np.zeros(count, np.int64), np.zeros(count, np.int64)
         lists = lists and self.flag is not None
-        work = self.module.workspace(rows, affinities.columns, affinities.flat.dtype, price, lists)
+        work = self.module.workspace(affinities.columns, price, lists)
         self.kernel(
             affinities.flat, affinities.starts[part], affinities.stride, rows, affinities.columns, norms[part], gap,
             cap, cancel, *work, permutation, value, bound, status, bids, self.flag,

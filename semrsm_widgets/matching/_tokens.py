@@ -14,7 +14,7 @@ from semrsm_widgets.features import Tokens
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_CHUNK = 2**21
+_CHUNK = 2**16
 """Numbers held in float64 at a time while token sets are read."""
 _LARGEST = 1e75
 """Above this the squared norms' products leave float64; below its inverse a token set counts as zero."""
@@ -68,17 +68,16 @@ class TokenSet:
         sq_norms, means = np.zeros(count), np.zeros((count, channels))
         step = max(1, _CHUNK // (size * channels))
         for first in range(0, count, step):
-            part = values[first : first + step].double().flatten(1)
-            peaks = (
-                part.abs().amax(1).cpu().numpy()
-            )  # NaN wins a maximum, so this one pass also finds what is not finite
+            part = values[first : first + step].cpu().double().flatten(1)  # some accelerators have no float64
+            peaks = torch.maximum(part.amax(1), -part.amin(1)).numpy()  # NaN wins: this finds what is not finite
             _refuse(name, layer, first, peaks)
             here = slice(first, first + len(peaks))
             peaks[peaks < 1 / _LARGEST] = 0
             exponents[here] = np.frexp(peaks)[1]
-            part[torch.from_numpy(peaks == 0).to(part.device)] = 0
-            sq_norms[here] = part.square().sum(1).cpu().numpy()
-            means[here] = part.view(-1, size, channels).mean(1).cpu().numpy()
+            if not peaks.all():
+                part[torch.from_numpy(peaks == 0)] = 0
+            sq_norms[here] = part.square().sum(1).numpy()
+            means[here] = part.view(-1, size, channels).mean(1).numpy()
         return cls(values, exponents, sq_norms, means)
 
     def __len__(self) -> int:
@@ -134,6 +133,8 @@ def _as_tensor(name: str, value: Any) -> torch.Tensor:
         raise TypeError(
             message(name, "floating-point tokens (N, S, D)", f"dtype {tensor.dtype}", "Convert them: x.float().")
         )
+    if tensor.device.type == "meta":
+        raise ValueError(message(name, "tokens that hold numbers", "a tensor on the meta device"))
     if tensor.ndim != 3:
         shape = tuple(tensor.shape)
         todo = ""

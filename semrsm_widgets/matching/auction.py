@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
 from semrsm_widgets._check import check_int, check_number, message
+from semrsm_widgets.matching import _auction_torch
+from semrsm_widgets.matching._affinities import Affinities
 from semrsm_widgets.matching._blocks import (
-    Affinities,
     Job,
-    Pool,
     Products,
-    default_threads,
+    check_memory,
     match_batch,
+    match_batches,
     match_sets,
     transposed,
 )
 from semrsm_widgets.matching._engine import is_ready, kernel_for
+from semrsm_widgets.matching._pool import Pool, default_threads
 from semrsm_widgets.matching._tokens import read_array
 from semrsm_widgets.matching.assignment import Assignment, Fallbacks
 from semrsm_widgets.matching.exact import Exact
@@ -31,10 +33,12 @@ FLOAT64_BELOW = 1e-6
 """Gaps below this ask for more than the float32 products hold."""
 LARGEST_EXACT = 3136
 """Tokens up to which SciPy is the last resort: there it takes about 10 s a pair, and grows with the cube."""
-LISTS_FROM = 2600
-"""Columns from which rows keep candidate lists: even at 2500, faster at 3136, slower below (docs/matching.md)."""
+LISTS_FROM = 700
+"""Columns from which rows keep candidate lists: faster at 784, slower at 400 (docs/matching.md)."""
 BIDS_PER_ROW = 2000
 """The worst price war seen took 461."""
+SECONDS_PER_ENTRY = 3e-9
+"""Of an affinity: 2e-9 to 7e-9 on image features, ten times that in the worst price war seen."""
 COMMON_SCALE = 40
 """Affinities of magnitude 2**-40 to 2**40 are solved as they are; others are rescaled first."""
 
@@ -50,9 +54,12 @@ class Auction:
     Args:
         gap: the certified error, in units of cosine similarity; below 1e-6 products and prices are float64.
         threads: the threads over which pairs are shared; None takes the cores that torch may use.
+        device: "cpu" matches by the compiled auction, wherever the tokens are and are multiplied (on an accelerator
+            the next block is multiplied meanwhile); "same" matches where the tokens are, by torch's operations alone.
+            That is tested on the CPU, where it is far slower; of its speed elsewhere nothing is known.
 
     Raises:
-        ValueError: gap outside [1e-10, 1), or threads below 1.
+        ValueError: gap outside [1e-10, 1), threads below 1, or another device.
 
     References:
         Bertsekas, *The auction algorithm* (1988). What is maximised is the matching of Wald et al., arXiv:2410.23107.
@@ -65,13 +72,21 @@ class Auction:
     """
 
     gap: float = 1e-4
-    threads: int | None = field(default=None, repr=False)
+    threads: int | None = None
+    device: Literal["cpu", "same"] = "cpu"
+
+    def __repr__(self) -> str:
+        """Name what the answer depends on; threads do not change it."""
+        return f"Auction(gap={self.gap!r})" if self.device == "cpu" else f"Auction(gap={self.gap!r}, device='same')"
 
     def __post_init__(self) -> None:
         todo = "For the optimum itself use Exact()."
         check_number("gap", self.gap, minimum=1e-10, maximum=0.999, todo=todo)
         if self.threads is not None:
             check_int("threads", self.threads, minimum=1)
+        if self.device not in ("cpu", "same"):
+            todo = "Tokens are multiplied where they are in either case; move them to choose where."
+            raise ValueError(message("device", "'cpu' or 'same'", repr(self.device), todo))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -90,19 +105,24 @@ class Auction:
 
     def __call__(self, x: Any, y: Any) -> Assignment:
         """Return the certified assignment of B pairs of token sets (B, S, D), (B, T, D)."""
-        return match_batch(self, x, y)
+        return match_batch(self, x, y, self._solve_tensor if self.device == "same" else None)
 
     def is_ready(self, columns: int) -> bool:
         """Return whether images of at most `columns` tokens match at once, with nothing to compile; never waits."""
-        return is_ready(self._entry, lists=columns >= LISTS_FROM)
+        return all(is_ready(self._entry, lists=lists) for lists in {False, columns >= LISTS_FROM})
 
     def prepare(self, columns: int) -> None:
         """Compile what matching images of at most `columns` tokens needs; the first match would do it by itself."""
-        kernel_for(self._entry, lists=columns >= LISTS_FROM)
+        for lists in {False, columns >= LISTS_FROM}:
+            kernel_for(self._entry, lists=lists)
 
     def match_sets(self, job: Job) -> Products:
         """Return the products of all pairs of a job."""
-        return match_sets(self, job)
+        if self.device == "cpu":
+            return match_sets(self, job)
+        room = job.memory // _auction_torch.COPIES
+        check_memory(_auction_torch.COPIES * self.dtype.itemsize * job.x.size * job.y.size, job)
+        return match_batches(self, job, room)
 
     def solve(self, affinity: Any, norms: Any) -> Assignment:
         """Return the certified assignment of given affinities.
@@ -123,8 +143,14 @@ class Auction:
             got = str(scale.shape) if scale.shape != batch else "a negative, NaN or infinite one"
             raise ValueError(message("norms", f"of shape {batch}, finite and not negative: ‖X‖‖Y‖ of each pair", got))
         affinities, exponents = _to_unit_scale(affinities, self.gap)
+        scaled = np.ldexp(scale.reshape(-1), -exponents)
         with Pool(self.workers) as pool:
-            answer = self.solve_pairs(affinities, np.ldexp(scale.reshape(-1), -exponents), pool)
+            if self.device == "same":
+                tensor = torch.from_numpy(affinities.stacked())
+                tensor = tensor.to(affinity.device) if isinstance(affinity, torch.Tensor) else tensor
+                answer = self._solve_tensor(tensor, scaled, pool)
+            else:
+                answer = self.solve_pairs(affinities, scaled, pool)
         if swap:
             answer = transposed(answer, affinities.columns)
         return replace(
@@ -134,6 +160,19 @@ class Auction:
     def solve_pairs(self, affinities: Affinities, norms: NDArray[np.float64], pool: Pool) -> Assignment:
         """Return the certified assignment of every pair of a block of S x T affinities, S <= T."""
         return self._solve_pairs(affinities, norms, pool, affinities.flat.dtype)
+
+    def _solve_tensor(self, affinity: torch.Tensor, norms: NDArray[np.float64], pool: Pool) -> Assignment:
+        """Return the certified assignment of affinities (P, S, T), S <= T, solved where they are."""
+        found = _auction_torch.solve(affinity, norms, self.gap, BIDS_PER_ROW * affinity.shape[2])
+        fallbacks = Fallbacks()
+        for k in np.flatnonzero(~found.certified).tolist():
+            one = Affinities.read(affinity[k : k + 1])
+            again, which = self._solve_again(one, norms[k : k + 1], pool, np.dtype(np.float32))
+            found.permutation[k], found.value[k], found.upper_bound[k] = (
+                again.permutation[0], again.value[0], again.upper_bound[0],
+            )  # fmt: skip
+            fallbacks += which
+        return Assignment(found.permutation, found.value, found.upper_bound, fallbacks)
 
     def _solve_pairs(
         self, affinities: Affinities, norms: NDArray[np.float64], pool: Pool, price: np.dtype[Any]
@@ -152,7 +191,7 @@ class Auction:
                 affinities, norms, self.gap, cap, pool.cancel, price, part, lists
             )
 
-        pool.run(solve, count)
+        pool.run(solve, count, SECONDS_PER_ENTRY * affinities.rows * affinities.columns)
         fallbacks = Fallbacks()
         for k in np.flatnonzero(status).tolist():
             one = replace(affinities, starts=affinities.starts[k : k + 1])
@@ -181,9 +220,12 @@ def _to_unit_scale(affinities: Affinities, gap: float) -> tuple[Affinities, NDAr
     count, flat = len(affinities), affinities.flat
     if gap < FLOAT64_BELOW and flat.dtype == np.float32:
         flat = flat.astype(np.float64)
-    pairs = flat.reshape(count, affinities.rows * affinities.stride)
+    each = affinities.rows * affinities.stride
+    pairs = flat[: count * each].reshape(count, each)
     peaks = np.maximum(pairs.max(1), -pairs.min(1)).astype(np.float64)
     exponents = np.frexp(peaks)[1].astype(np.int64)
     if not count or np.abs(exponents).max() <= COMMON_SCALE:
         return replace(affinities, flat=flat), np.zeros(count, np.int64)
-    return replace(affinities, flat=np.ldexp(pairs, -exponents[:, None]).reshape(-1)), exponents
+    scaled = flat.copy()
+    scaled[: pairs.size] = np.ldexp(pairs, -exponents[:, None]).reshape(-1)
+    return replace(affinities, flat=scaled), exponents

@@ -10,11 +10,15 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 from semrsm_widgets._check import message
-from semrsm_widgets.matching._blocks import Affinities, Job, Pool, Products, default_threads, match_batch, match_sets
+from semrsm_widgets.matching._affinities import Affinities
+from semrsm_widgets.matching._blocks import Job, Products, match_batch, match_sets
+from semrsm_widgets.matching._pool import Pool, default_threads
 from semrsm_widgets.matching._tokens import TokenSet, check_pair
 from semrsm_widgets.matching.assignment import Assignment
 
 _CHUNK = 2**20
+_SECONDS_PER_ENTRY = 1e-7
+"""Of an affinity; it grows with S."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +107,7 @@ class Exact:
                 permutation[k, rows] = columns
                 value[k] = matrix[rows, columns].sum()
 
-        pool.run(solve, len(affinities))
+        pool.run(solve, len(affinities), _SECONDS_PER_ENTRY * affinities.rows * affinities.columns)
         return Assignment(permutation, value, value.copy())
 
     def match_sets(self, job: Job) -> Products:
