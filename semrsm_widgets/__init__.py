@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis, Matches, NullLevel, Similarities
-    from semrsm_widgets.features import LayerTable, Tokens, extract, layers
+    from semrsm_widgets.features import LayerTable, Layout, Tokens, extract, layers
     from semrsm_widgets.images import Images, demo_images, load_images
     from semrsm_widgets.matching import (
         Assignment,
@@ -55,6 +55,7 @@ __all__ = [
     "Identity",
     "Images",
     "LayerTable",
+    "Layout",
     "MatchedGram",
     "Matches",
     "NullLevel",
@@ -87,7 +88,7 @@ __all__ = [
 # for torch, and the core works without a widget library.
 _MODULES = {
     "analysis": ("Analysis", "Matches", "NullLevel", "Similarities"),
-    "features": ("LayerTable", "Tokens", "extract", "layers"),
+    "features": ("LayerTable", "Layout", "Tokens", "extract", "layers"),
     "images": ("Images", "demo_images", "load_images"),
     "matching": (
         "Assignment",

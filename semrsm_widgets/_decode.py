@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 ORIENTATION_TAG = 0x0112
 SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
+# A user's dataset, or a PIL image that is still to be read from its file, may not stand two threads at a time.
+_ONE_AT_A_TIME = threading.Lock()
 HEIC_SUFFIXES = {".heic", ".heif"}
 HEIC_TODO = "Pillow needs pillow-heif to read HEIC: pip install pillow-heif, or save the photograph as JPEG."
 
@@ -45,6 +49,11 @@ class Source(ABC):
     def measure(self) -> tuple[int, int]:
         """Return the size by decoding; sources that know better override it."""
         return self.image().size
+
+    def digest(self) -> str:
+        """Return a hash of the picture's content, read anew each time: a changed picture has another."""
+        picture = self.image()
+        return hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
 
     def thumbnail(self, size: int) -> Image.Image:
         """Return a copy of at most `size` pixels a side that carries no metadata."""
@@ -86,6 +95,14 @@ class FileSource(Source):
             raise self._unreadable(error) from error
         return (height, width) if sideways else (width, height)
 
+    def digest(self) -> str:
+        """Return the hash of the file's bytes, without decoding it, and of the box."""
+        try:
+            content = self.path.read_bytes()
+        except OSError as error:
+            raise self._unreadable(error) from error
+        return hashlib.sha256(f"{self.box}".encode() + content).hexdigest()
+
     def _open(self) -> Image.Image:
         if self.path.suffix.lower() in HEIC_SUFFIXES:
             _register_heif()
@@ -110,7 +127,10 @@ class MemorySource(Source):
 
     def image(self, draft: int | None = None) -> Image.Image:
         """Convert to RGB; the user's object is not changed."""
-        return to_rgb(to_pil(self.data, self.name))
+        picture = to_pil(self.data, self.name)
+        with _ONE_AT_A_TIME:
+            picture.load()
+        return to_rgb(picture)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +142,8 @@ class ItemSource(Source):
 
     def image(self, draft: int | None = None) -> Image.Image:
         """Fetch the item and convert it to RGB."""
-        item = self.dataset[self.index]
+        with _ONE_AT_A_TIME:
+            item = self.dataset[self.index]
         return to_rgb(to_pil(item[0] if isinstance(item, (tuple, list)) else item, self.name))
 
 

@@ -103,6 +103,28 @@ def prepare(transform: Transform, image: Image.Image) -> tuple[Tensor, bool]:
     return pixels, as_keyword
 
 
+def declared_size(module: nn.Module) -> tuple[int, int] | None:
+    """Return the (height, width) of input that a module says it was made for, or None.
+
+    Read where timm, torchvision and Hugging Face keep it.
+    """
+    embedding = getattr(module, "patch_embed", None)
+    config = getattr(module, "config", None)
+    config = getattr(config, "vision_config", config)
+    said = [
+        getattr(embedding, "img_size", None),
+        getattr(config, "image_size", None),
+        getattr(module, "image_size", None),
+    ]
+    said += [cfg["input_size"][1:] for cfg in [getattr(module, "pretrained_cfg", None)] if cfg and "input_size" in cfg]
+    for size in said:
+        if isinstance(size, int):
+            return size, size
+        if isinstance(size, (tuple, list)) and len(size) == 2 and all(isinstance(side, int) for side in size):
+            return int(size[0]), int(size[1])
+    return None
+
+
 def model_view(transform: Transform, image: Image.Image) -> Image.Image:
     """Return the picture as the model sees it: resized, cropped, with the normalisation undone.
 

@@ -28,7 +28,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
     for names in (
         "_check",
         "models images geometry _decode _load",
-        "features _defaults _hooks _layouts _listing",
+        "features _defaults _hooks _layouts _listing _probe _truth _calibrate _collect _stream _cache",
         "matching",
         "rsm retrieval comparison",
         "analysis",
