@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis, Matches, NullLevel, Similarities
-    from semrsm_widgets.features import LayerTable, Layout, Tokens, extract, layers
+    from semrsm_widgets.features import LayerTable, Layout, Tokens, extract, layers, predict
     from semrsm_widgets.images import Images, demo_images, load_images
     from semrsm_widgets.matching import (
         Assignment,
@@ -79,6 +79,7 @@ __all__ = [
     "load_model",
     "matched_gram",
     "pooled_rsm",
+    "predict",
     "rbf",
     "rbf_sigma",
     "semantic_rsm",
@@ -88,7 +89,7 @@ __all__ = [
 # for torch, and the core works without a widget library.
 _MODULES = {
     "analysis": ("Analysis", "Matches", "NullLevel", "Similarities"),
-    "features": ("LayerTable", "Layout", "Tokens", "extract", "layers"),
+    "features": ("LayerTable", "Layout", "Tokens", "extract", "layers", "predict"),
     "images": ("Images", "demo_images", "load_images"),
     "matching": (
         "Assignment",

@@ -215,7 +215,11 @@ class LayerTable(Sequence[LayerRow]):
         return [row for row in self.rows if row.name in known]
 
     def __repr__(self) -> str:
-        shown = self._shown()
+        return self.text()
+
+    def text(self, *, every: bool = False) -> str:
+        """Return the table as text: stages and blocks of a long one, or `every` layer."""
+        shown = list(self.rows) if every else self._shown()
         cells = [_HEAD, *(_cells(row) for row in shown)]
         widths = [max(len(line[k]) for line in cells) for k in range(len(_HEAD))]
         lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells]

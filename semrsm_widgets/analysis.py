@@ -155,9 +155,10 @@ class Analysis:
         tokens: layer name -> Tokens of the same N images, in depth order.
         model: where the tokens came from; its name is shown and its provenance kept.
         matcher: how tokens are paired; `Auction()` unless told otherwise.
+        probabilities: (N, classes) class probabilities of the images, from `predict`; kept for the views and reports.
 
     Raises:
-        ValueError: no layers, or a layer whose number of images differs.
+        ValueError: no layers, or a layer whose number of images differs; rows of `probabilities` that are none.
 
     Example:
         >>> images = srsm.demo_images()
@@ -174,6 +175,7 @@ class Analysis:
         *,
         model: VisionModel | None = None,
         matcher: Matcher | None = None,
+        probabilities: NDArray[np.float64] | None = None,
     ) -> None:
         if not isinstance(images, Images):
             raise TypeError(message("images", "Images", images, "Make them with load_images(...) or demo_images()."))
@@ -198,6 +200,7 @@ class Analysis:
         self.tokens: dict[str, Tokens] = dict(tokens)
         self.model = model
         self.matcher: Matcher = Auction() if matcher is None else matcher
+        self.probabilities = None if probabilities is None else _check_probabilities(probabilities, len(images))
         self._cache = _Cache()
 
     @property
@@ -332,6 +335,20 @@ class Analysis:
     def _pair(self, i: int, j: int) -> tuple[int, int]:
         last = len(self) - 1
         return check_int("i", i, minimum=0, maximum=last), check_int("j", j, minimum=0, maximum=last)
+
+
+def _check_probabilities(probabilities: Any, n: int) -> NDArray[np.float64]:
+    """Return a read-only copy (N, classes) float64 of which each row adds up to 1."""
+    found = np.array(probabilities, dtype=np.float64)
+    expected = f"probabilities ({n}, classes) that add up to 1 in each row"
+    if found.ndim != 2 or len(found) != n:
+        raise ValueError(
+            message("probabilities", expected, f"shape {found.shape}", "Make it with predict(model, images).")
+        )
+    if not (found >= 0).all() or np.abs(found.sum(1) - 1).max() > 1e-3:  # also false for NaN
+        raise ValueError(message("probabilities", expected, "other rows", "Logits become probabilities by a softmax."))
+    found.flags.writeable = False
+    return found
 
 
 def _one_pair_grams(assignment: Assignment, x: torch.Tensor, y: torch.Tensor, matcher: str) -> list[MatchedGram]:

@@ -21,11 +21,12 @@ from ._collect import Collector, may_stop_early
 from ._hooks import as_found, unwrapped
 from ._layouts import Layout, fitted, pooled_grid
 from ._listing import LayerRow, Layers, LayerTable
+from ._predict import predict
 from ._stream import batches, default_workers
 from .images import Images, load_images
-from .models import VisionModel, declared_size, model_view, prepare
+from .models import VisionModel, check_model, declared_size, model_view, prepare
 
-__all__ = ["LayerRow", "LayerTable", "Layout", "Tokens", "extract", "layers", "model_view"]
+__all__ = ["LayerRow", "LayerTable", "Layout", "Tokens", "extract", "layers", "model_view", "predict"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -94,7 +95,7 @@ def layers(model: VisionModel) -> LayerTable:
         >>> layers(load_model())["blocks.4"].grid
         (14, 14)
     """
-    _check_model(model)
+    check_model(model)
     module = unwrapped(model.module)
     pixels, as_keyword = prepare(model.transform, Image.new("RGB", (256, 256), "gray"))
     with as_found(module) as device:
@@ -155,7 +156,7 @@ def extract(
         >>> tokens["blocks.4"]
         Tokens('blocks.4': 16 images, 196 tokens (14×14 grid), 112 channels)
     """
-    _check_model(model)
+    check_model(model)
     chosen_images = images if isinstance(images, Images) else load_images(images)
     check_int("batch_size", batch_size, minimum=1)
     if max_grid is not None:
@@ -233,13 +234,6 @@ def _tokens(
         note=row.layout.note,
         has_class_token=has_class_token and prefix is not None,
     )
-
-
-def _check_model(model: Any) -> None:
-    if isinstance(model, VisionModel):
-        return
-    todo = "Wrap a module with its preprocessing: VisionModel(module, transform)."
-    raise TypeError(message("model", "a VisionModel, as load_model() gives", type(model).__name__, todo))
 
 
 # Tracing and probing cost forwards; the outcome belongs to the module, its structure and the input's size.

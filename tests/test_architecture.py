@@ -27,8 +27,8 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
         "_check",
-        "models images geometry _decode _load",
-        "features _defaults _hooks _layouts _listing _probe _truth _calibrate _collect _stream _cache",
+        "models images geometry _checkpoint _decode _hub _load _ramps _vision",
+        "features _defaults _hooks _layouts _listing _probe _truth _calibrate _collect _stream _cache _predict",
         "matching",
         "rsm retrieval comparison",
         "analysis",
