@@ -101,7 +101,7 @@ def against_timm(module: torch.nn.Module, shape: tuple[int, ...], table: LayerTa
         maps = module.forward_intermediates(batch, intermediates_only=True)
     maps = [each[0] if isinstance(each, (tuple, list)) else each for each in maps]
     held = {each[0].numel() for each in maps}
-    rows = [row for row in table if row.readable and not row.same_as and (row.default or row.S * row.D in held)]
+    rows = [row for row in table if row.readable and (row.default or (not row.same_as and row.S * row.D in held))]
     values = values_of(module, rows, batch)
     wrong, refused, right, reproduced = [], [], [], set()
     for row in rows:

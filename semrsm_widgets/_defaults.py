@@ -43,9 +43,13 @@ class Outline:
                 opened.add(path)
                 finer += blocks or [path]
             if finer == paths:
-                return levels
+                break
             paths = finer
             levels.append(self._names(paths))
+        if len(levels[-1]) < FEWEST_DEFAULTS:  # a shallow model: the parts of its blocks as well
+            inner = [part for path in paths for part in (*self._parts(path), path)]
+            levels.append(self._names([*dict.fromkeys(inner)]))
+        return levels
 
     def _names(self, paths: Sequence[str]) -> list[str]:
         """Return layer names in depth order, without bare convolutions after the stem if there is enough else."""

@@ -46,6 +46,10 @@ def as_found(module: nn.Module, device: torch.device | str | None = None) -> Ite
 
     Yields the device on which inputs are expected.
     """
+    empty = [name for name, value in (*module.named_parameters(), *module.named_buffers()) if value.is_meta]
+    if empty:
+        todo = "Load them first: weights on the meta device are shapes only."
+        raise ValueError(message("model", "a model with its weights in memory", f"one without {empty[0]!r}", todo))
     flags = [(part, part.training) for part in module.modules()]
     homes = {t.device for t in (*module.parameters(), *module.buffers())}
     home = next(iter(homes), torch.device("cpu"))

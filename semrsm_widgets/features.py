@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from ._cache import Cache
 from ._calibrate import Setting, make_table
 from ._check import check_int, message, suggest
-from ._collect import Collector, may_stop_early
+from ._collect import Collector, is_out_of_memory, may_stop_early
 from ._hooks import as_found, unwrapped
 from ._layouts import Layout, fitted, pooled_grid
 from ._listing import LayerRow, Layers, LayerTable
 from ._predict import predict
+from ._probe import IMAGES
 from ._stream import batches, default_workers
 from .images import Images, load_images
 from .models import VisionModel, check_model, declared_size, model_view, prepare
@@ -250,6 +251,9 @@ def _table(setting: Setting) -> LayerTable:
         try:
             known[key] = make_table(setting)
         except Exception as error:
+            if is_out_of_memory(error):
+                what = f"out of memory while looking for the layers, with up to {IMAGES} images in a batch"
+                raise MemoryError(f"{what}. Take smaller images, or a device with more memory.") from error
             _explain_size(setting, error)
             raise
     return known[key]
