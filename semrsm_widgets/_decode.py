@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ._check import describe, message
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ORIENTATION_TAG = 0x0112
+PREMULTIPLIED = {"RGBa": "RGBA", "La": "LA"}
 SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
 # A user's dataset, or a PIL image that is still to be read from its file, may not stand two threads at a time.
 _ONE_AT_A_TIME = threading.Lock()
@@ -161,6 +162,12 @@ def to_rgb(image: Image.Image) -> Image.Image:
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith(("I", "F")):
         return _scale_to_8_bits(upright)
+    if upright.mode == "LAB":  # its band "A" is a colour
+        profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        seen = ImageCms.profileToProfile(upright, *profiles, outputMode="RGB")
+        assert seen is not None  # a new image, as it is not asked to change the old one
+        return seen
+    upright = upright.convert(PREMULTIPLIED.get(upright.mode, upright.mode))
     if "A" in upright.getbands() or "transparency" in upright.info:
         rgba = upright.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
