@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ._check import message
 from ._defaults import Outline, default_names, fallback
-from ._hooks import Output, hooked, leaves, noise, run, trace
+from ._hooks import Output, hooked, leaves, noise, run, takes_hooks, trace
 from ._layouts import Declared, Grid, Layout, Reading, read_shape
 from ._listing import LayerRow, LayerTable, thinned
 from ._probe import IMAGES, Key, Places, declared_reading, judged, probe
@@ -80,7 +80,7 @@ def make_table(setting: Setting, *, ask_timm: bool = True) -> LayerTable:
     return LayerTable(
         rows,
         levels,
-        sorted(set(parts) - {output.path for output in outputs}),
+        sorted({path for path, part in parts.items() if takes_hooks(part)} - {output.path for output in outputs}),
         aliases={path: first[id(part)] for path, part in every.items() if path not in parts},
         has_class_token=any(name.rpartition(".")[2] in CLASS_TOKENS for name, _ in module.named_parameters()),
         steady=steady,

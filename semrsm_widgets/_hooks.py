@@ -34,10 +34,18 @@ def unwrapped(module: nn.Module) -> nn.Module:
     if isinstance(module, torch.jit.ScriptModule):
         todo = "Load the Python model it was made from: TorchScript has no forward hooks."
         raise ValueError(message("model", "a module in Python", "a ScriptModule", todo))
+    if type(module).__name__ == "FullyShardedDataParallel":
+        todo = "Gather its weights into the plain module first, and extract from that."
+        raise ValueError(message("model", "a module whose weights are whole", "one that is sharded over devices", todo))
     if getattr(module, "_compiled_call_impl", None) is not None:
         todo = "Use torch.compile(module), which leaves the original usable, or extract before module.compile()."
         raise ValueError(message("model", "a module that was not compiled in place", type(module).__name__, todo))
     return module
+
+
+def takes_hooks(part: nn.Module) -> bool:
+    """Return whether a submodule can be hooked: scripted ones cannot, what is around them can."""
+    return not isinstance(part, torch.jit.ScriptModule)
 
 
 @contextmanager
@@ -196,6 +204,6 @@ def trace(
                 owners[key] = (weakref.ref(tensor), len(seen))
             seen.append(Output(path, counts[path], 0, leaf, tuple(tensor.shape), same, hint))
 
-    with hooked(module, [path for path, _ in module.named_modules()], note):
+    with hooked(module, [path for path, part in module.named_modules() if takes_hooks(part)], note):
         run(module, noise((n, *input_shape), device), as_keyword)
     return [replace(output, calls=counts[output.path]) for output in seen]

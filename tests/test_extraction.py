@@ -1,6 +1,7 @@
 """Extraction: streaming, early exit, the cache, and what goes wrong in a way that can be acted upon."""
 
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -364,6 +365,19 @@ def test_out_of_memory_names_the_layer_and_a_smaller_batch():
         extract(model, IMAGES, ["first", "second"], batch_size=6)
     assert hook_count(model.module) == 0
     assert extract(model, IMAGES, ["first", "second"], batch_size=3)["second"].values.shape == (7, 64, 12)
+
+
+def test_a_scripted_part_does_not_hide_the_others():
+    module = Chain()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is on its way out, and still met
+        module.second = torch.jit.script(module.second)
+    model = VisionModel(module, SQUARE)
+    assert layers(model).names == ("first", "third", "output")
+    got = extract(model, IMAGES, "third", batch_size=7)["third"].values
+    with torch.no_grad():
+        expected = module(torch.stack([SQUARE(image) for image in IMAGES]))
+    torch.testing.assert_close(got, expected.flatten(2).transpose(1, 2))
 
 
 def test_other_errors_of_the_model_are_its_own():
