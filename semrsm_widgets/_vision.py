@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from ._check import describe, message
 
@@ -145,8 +146,12 @@ def weights_sha256(module: nn.Module) -> str:
     """Return the SHA-256 of a module's parameters and buffers: their names, types, shapes and bytes."""
     digest = hashlib.sha256()
     for key, value in sorted(module.state_dict().items()):
-        if not isinstance(value, Tensor) or value.is_meta:
-            continue
+        if not isinstance(value, Tensor) or is_lazy(value) or value.is_meta:
+            continue  # nothing is there yet
+        if value.is_quantized:
+            value = value.int_repr()
+        elif value.layout != torch.strided:
+            value = value.to_dense()
         digest.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
         flat = value.detach().cpu().contiguous().reshape(-1)
         digest.update(flat.view(torch.uint8).numpy().data)
