@@ -59,7 +59,12 @@ SMALL_VIT = {"depth": 4, "embed_dim": 48, "num_heads": 3}
     [
         (lambda: timm_model("resnet18", 128), "layer2.1", (16, 16), 0),
         (lambda: timm_model("vit_tiny_patch16_224", img_size=64, patch_size=8, **SMALL_VIT), "blocks.1", (8, 8), 1),
-        (lambda: timm_model("swin_tiny_patch4_window7_224", 224, depths=(1, 2, 1, 1)), "layers.1", (28, 28), 0),
+        (
+            lambda: timm_model("swin_tiny_patch4_window7_224", 112, img_size=112, depths=(1, 2, 1)),
+            "layers.1",
+            (14, 14),
+            0,
+        ),
         (
             lambda: timm_model("vit_little_patch16_reg4_gap_256", img_size=64, patch_size=8, depth=3),
             "blocks.1",
@@ -73,7 +78,7 @@ SMALL_VIT = {"depth": 4, "embed_dim": 48, "num_heads": 3}
             1,
         ),
         (lambda: timm_model("test_convnext", (96, 160)), "stages.1", (12, 20), 0),
-        (lambda: timm_model("hiera_tiny_224", 128, img_size=128), "blocks.2", (16, 16), 0),
+        (lambda: timm_model("hiera_tiny_224", 128, img_size=128, embed_dim=16), "blocks.2", (16, 16), 0),
     ],
     ids=["ResNet", "ViT", "Swin", "registers", "non-square ViT", "non-square ConvNeXt", "Hiera"],
 )
@@ -98,7 +103,7 @@ def test_the_painted_square_refutes_a_wrong_grid():
 
 
 def test_hieras_order_is_undone_value_by_value():
-    model = timm_model("hiera_tiny_224", 128, img_size=128)
+    model = timm_model("hiera_tiny_224", 128, img_size=128, embed_dim=16)
     images = demo_images().select([0, 1])
     rows = [f"blocks.{i}" for i in (0, 2, 9, 11)]
     found = extract(model, images, rows)
