@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 ORIENTATION_TAG = 0x0112
 PREMULTIPLIED = {"RGBa": "RGBA", "La": "LA"}
 SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
+
 # A user's dataset, or a PIL image that is still to be read from its file, may not stand two threads at a time.
-_ONE_AT_A_TIME = threading.Lock()
+# Reentrant, as a dataset may take from another one.
+_ONE_AT_A_TIME = threading.RLock()
+
 HEIC_SUFFIXES = {".heic", ".heif"}
 HEIC_TODO = "Pillow needs pillow-heif to read HEIC: pip install pillow-heif, or save the photograph as JPEG."
 

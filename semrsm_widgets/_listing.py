@@ -151,6 +151,9 @@ class LayerTable(Sequence[LayerRow]):
             ValueError: a name or glob fits no layer (the nearest are named), or one that has no tokens.
             TypeError: `layers` is none of these.
         """
+        if not any(row.readable for row in self.rows):
+            why = f"{self.rows[-1].name!r}: {self.rows[-1].layout.note}" if self.rows else "there is none"
+            raise ValueError(message("layers", "layers with tokens", f"a model without any ({why})"))
         if layers is None:
             chosen = set(self.defaults)
         elif isinstance(layers, int):

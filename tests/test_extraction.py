@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import timm
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import nn
 from torchvision import transforms as T  # noqa: N812 (its usual name)
 
@@ -114,6 +114,19 @@ def test_a_dataset_is_asked_by_one_thread_at_a_time():
                 self.busy.release()
 
     assert len(extract(VisionModel(Chain(), SQUARE), Dataset(), "first", workers=4)["first"]) == 12
+
+
+def test_a_dataset_over_other_images_does_not_wait_for_itself(chain):
+    class Inverted:
+        inner = load_images([Image.new("RGB", (40, 40), (40 * i, 0, 0)) for i in range(5)])
+
+        def __len__(self) -> int:
+            return len(self.inner)
+
+        def __getitem__(self, i: int) -> Image.Image:
+            return ImageOps.invert(self.inner.image(range(5)[i]))
+
+    assert len(extract(chain, Inverted(), "first")["first"]) == 5
 
 
 def test_a_damaged_image_is_named_wherever_it_is_decoded(chain, tmp_path):
@@ -336,6 +349,19 @@ def test_a_model_that_gives_nothing_to_hook():
 
     with pytest.raises(ValueError, match="`model` must be a model whose outputs can be taken; got Silent"):
         layers(VisionModel(Silent(), SQUARE))
+
+
+def test_a_model_of_which_nothing_can_be_read():
+    class Video(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[:, :, None, None]
+
+    model = VisionModel(Video(), SQUARE)
+    assert layers(model).defaults == ()
+    with pytest.raises(
+        ValueError, match=r"`layers` must be layers with tokens; got a model without any \('output': it"
+    ):
+        extract(model, IMAGES)
 
 
 def test_parts_on_other_devices(chain):
