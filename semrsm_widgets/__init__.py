@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         retrieval_scores,
         translation_test,
     )
-    from semrsm_widgets.features import LayerTable, Tokens, extract, layers
+    from semrsm_widgets.features import LayerTable, Layout, Tokens, extract, layers, predict
     from semrsm_widgets.images import Images, demo_images, load_images
     from semrsm_widgets.matches import Matches
     from semrsm_widgets.matching import (
@@ -90,6 +90,7 @@ __all__ = [
     "Identity",
     "Images",
     "LayerTable",
+    "Layout",
     "MatchedGram",
     "MatcherReport",
     "Matches",
@@ -136,6 +137,7 @@ __all__ = [
     "output_agreement",
     "permutation_test",
     "pooled_rsm",
+    "predict",
     "rbf",
     "rbf_sigma",
     "retrieval_scores",
@@ -151,7 +153,7 @@ __all__ = [
 # for torch, and the core works without a widget library.
 _MODULES = {
     "analysis": ("Analysis", "Similarities"),
-    "features": ("LayerTable", "Tokens", "extract", "layers"),
+    "features": ("LayerTable", "Layout", "Tokens", "extract", "layers", "predict"),
     "images": ("Images", "demo_images", "load_images"),
     "matches": ("Matches",),
     "matching": (

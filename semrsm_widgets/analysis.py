@@ -392,6 +392,5 @@ class Analysis:
 
 
 def _class_tokens(tokens: Tokens) -> Tensor | None:
-    """Return (N, 1, D), or None without prefix tokens."""
-    prefix = tokens.prefix
-    return None if prefix is None or prefix.shape[1] == 0 else prefix[:, :1]
+    """Return (N, 1, D), or None where the model has no class token."""
+    return tokens.cls().values if tokens.has_class_token and tokens.prefix is not None else None

@@ -352,11 +352,11 @@ def test_without_prefix_tokens_there_is_no_class_token(analysis, images):
     assert analysis.class_token_gram("a") is None
     tokens = tokens_of()
     prefix = tokens_of(seed=9).values[:, :2]
-    aside = srsm.Tokens(values=tokens.values, prefix=prefix, layer="a")
+    aside = srsm.Tokens(values=tokens.values, prefix=prefix, has_class_token=True, layer="a")
     K = srsm.cosine(srsm.Analysis(images, {"a": aside}).class_token_gram("a"))
     x = prefix[:, 0].double().numpy()
     norms = np.linalg.norm(x, axis=1)
     np.testing.assert_allclose(K, x @ x.T / np.outer(norms, norms), atol=1e-12)
-    query = srsm.Tokens(values=tokens.values[:2], prefix=prefix[:2] * 2, layer="a")
+    query = srsm.Tokens(values=tokens.values[:2], prefix=prefix[:2] * 2, has_class_token=True, layer="a")
     both = srsm.Analysis(images, {"a": aside}, queries=images.select([0, 1]), query_tokens={"a": query})
     np.testing.assert_allclose(srsm.cosine(both.class_token_gram("a", queries=True)), K[:2], atol=1e-12)

@@ -22,7 +22,9 @@ def make(matcher=None, prefix=False, **options):
     for name in ("first", "second/part"):
         values = torch.from_numpy(rng.normal(size=(N, S, D)).astype(np.float32))
         aside = torch.from_numpy(rng.normal(size=(N, 2, D)).astype(np.float32)) if prefix else None
-        tokens[name] = srsm.Tokens(values=values, grid=(2, 3), native_grid=(4, 6), layer=name, prefix=aside)
+        tokens[name] = srsm.Tokens(
+            values=values, grid=(2, 3), native_grid=(4, 6), layer=name, prefix=aside, has_class_token=prefix
+        )
     return srsm.Analysis(images, tokens, matcher=matcher or srsm.Auction(gap=1e-6), **options)
 
 

@@ -27,7 +27,12 @@ def pictures(labels=LABELS):
 def tokens_of(seed, size=S, n=N, prefix=0):
     rng = np.random.default_rng(seed)
     aside = torch.from_numpy(rng.normal(size=(n, prefix, D))) if prefix else None
-    return srsm.Tokens(values=torch.from_numpy(rng.normal(size=(n, size, D))), prefix=aside, layer=f"{seed}")
+    return srsm.Tokens(
+        values=torch.from_numpy(rng.normal(size=(n, size, D))),
+        prefix=aside,
+        has_class_token=prefix > 0,
+        layer=f"{seed}",
+    )
 
 
 def make(seeds=(1, 2), images=None, prefix=0, **options):
