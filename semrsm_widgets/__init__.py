@@ -12,7 +12,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis, Similarities
-    from semrsm_widgets.features import LayerTable, Tokens, extract, layers
+    from semrsm_widgets.comparison import (
+        PermutationTest,
+        cka,
+        doubly_centred,
+        jackknife,
+        permutation_test,
+        rsa,
+        smallest_eigenvalue,
+    )
+    from semrsm_widgets.divergence import js_divergence
+    from semrsm_widgets.exact_search import SearchResult, search
+    from semrsm_widgets.experiments import (
+        Comparison,
+        MatcherReport,
+        Score,
+        Scores,
+        compare,
+        matcher_report,
+        output_agreement,
+        retrieval_scores,
+        translation_test,
+    )
+    from semrsm_widgets.features import LayerTable, Layout, Tokens, extract, layers, predict
     from semrsm_widgets.images import Images, demo_images, load_images
     from semrsm_widgets.matches import Matches
     from semrsm_widgets.matching import (
@@ -28,6 +50,14 @@ if TYPE_CHECKING:
     )
     from semrsm_widgets.models import VisionModel, load_model
     from semrsm_widgets.null import NullLevel
+    from semrsm_widgets.retrieval import (
+        average_precision,
+        chance_average_precision,
+        f1_at_k,
+        hub_counts,
+        label_f1,
+        nearest,
+    )
     from semrsm_widgets.rsm import (
         Estimate,
         MatchedGram,
@@ -41,7 +71,9 @@ if TYPE_CHECKING:
         rbf_sigma,
         semantic_rsm,
     )
+    from semrsm_widgets.statistic import Statistic, UndefinedStatisticError
     from semrsm_widgets.views import Explorer, PairView, RSMView, explore
+    from semrsm_widgets.views.figures import comparison_figure, matchers_figure, scores_figure
 
 __version__ = "0.1.0"
 
@@ -50,6 +82,7 @@ __all__ = [
     "Assignment",
     "Auction",
     "BatchOptimal",
+    "Comparison",
     "Estimate",
     "Exact",
     "Explorer",
@@ -57,39 +90,70 @@ __all__ = [
     "Identity",
     "Images",
     "LayerTable",
+    "Layout",
     "MatchedGram",
+    "MatcherReport",
     "Matches",
     "NullLevel",
     "PairView",
+    "PermutationTest",
     "RSMView",
+    "Score",
+    "Scores",
+    "SearchResult",
     "Similarities",
+    "Statistic",
     "Tokens",
     "TopKGreedy",
+    "UndefinedStatisticError",
     "VisionModel",
     "affinity",
     "aligned_rsm",
+    "average_precision",
+    "chance_average_precision",
+    "cka",
+    "compare",
+    "comparison_figure",
     "cosine",
     "demo_images",
+    "doubly_centred",
     "dual_bound",
     "estimate",
     "explore",
     "extract",
+    "f1_at_k",
+    "hub_counts",
     "inner_product",
+    "jackknife",
+    "js_divergence",
+    "label_f1",
     "layers",
     "load_images",
     "load_model",
     "matched_gram",
+    "matcher_report",
+    "matchers_figure",
+    "nearest",
+    "output_agreement",
+    "permutation_test",
     "pooled_rsm",
+    "predict",
     "rbf",
     "rbf_sigma",
+    "retrieval_scores",
+    "rsa",
+    "scores_figure",
+    "search",
     "semantic_rsm",
+    "smallest_eigenvalue",
+    "translation_test",
 ]
 
 # Where each name lives. A module is imported when a name of it is first used: the command line answers without waiting
 # for torch, and the core works without a widget library.
 _MODULES = {
     "analysis": ("Analysis", "Similarities"),
-    "features": ("LayerTable", "Tokens", "extract", "layers"),
+    "features": ("LayerTable", "Layout", "Tokens", "extract", "layers", "predict"),
     "images": ("Images", "demo_images", "load_images"),
     "matches": ("Matches",),
     "matching": (
@@ -118,6 +182,44 @@ _MODULES = {
         "rbf_sigma",
         "semantic_rsm",
     ),
+    "comparison": (
+        "PermutationTest",
+        "cka",
+        "doubly_centred",
+        "jackknife",
+        "permutation_test",
+        "rsa",
+        "smallest_eigenvalue",
+    ),
+    "divergence": ("js_divergence",),
+    "retrieval": (
+        "average_precision",
+        "chance_average_precision",
+        "f1_at_k",
+        "hub_counts",
+        "label_f1",
+        "nearest",
+    ),
+    "statistic": (
+        "Statistic",
+        "UndefinedStatisticError",
+    ),
+    "exact_search": (
+        "SearchResult",
+        "search",
+    ),
+    "experiments": (
+        "Comparison",
+        "MatcherReport",
+        "Score",
+        "Scores",
+        "compare",
+        "matcher_report",
+        "output_agreement",
+        "retrieval_scores",
+        "translation_test",
+    ),
+    "views.figures": ("comparison_figure", "matchers_figure", "scores_figure"),
     "views": ("Explorer", "PairView", "RSMView", "explore"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -29,6 +29,10 @@ class Cache:
         """Return the value if it is there, else None; never waits."""
         return self._values.get(key)
 
+    def put(self, key: Any, value: Any) -> None:
+        """Keep a value that was computed elsewhere."""
+        self._values[key] = value
+
     def get(self, key: Any, compute: Callable[[Progress], Any], progress: Progress | None = None) -> Any:
         """Return the value of `key`, computing it if it is not there.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ._check import describe, message
 
@@ -15,7 +17,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ORIENTATION_TAG = 0x0112
+PREMULTIPLIED = {"RGBa": "RGBA", "La": "LA"}
 SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
+
+# A user's dataset, or a PIL image that is still to be read from its file, may not stand two threads at a time.
+# Reentrant, as a dataset may take from another one.
+_ONE_AT_A_TIME = threading.RLock()
+
 HEIC_SUFFIXES = {".heic", ".heif"}
 HEIC_TODO = "Pillow needs pillow-heif to read HEIC: pip install pillow-heif, or save the photograph as JPEG."
 
@@ -45,6 +53,11 @@ class Source(ABC):
     def measure(self) -> tuple[int, int]:
         """Return the size by decoding; sources that know better override it."""
         return self.image().size
+
+    def digest(self) -> str:
+        """Return a hash of the picture's content, read anew each time: a changed picture has another."""
+        picture = self.image()
+        return hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
 
     def thumbnail(self, size: int) -> Image.Image:
         """Return a copy of at most `size` pixels a side that carries no metadata."""
@@ -86,6 +99,14 @@ class FileSource(Source):
             raise self._unreadable(error) from error
         return (height, width) if sideways else (width, height)
 
+    def digest(self) -> str:
+        """Return the hash of the file's bytes, without decoding it, and of the box."""
+        try:
+            content = self.path.read_bytes()
+        except OSError as error:
+            raise self._unreadable(error) from error
+        return hashlib.sha256(f"{self.box}".encode() + content).hexdigest()
+
     def _open(self) -> Image.Image:
         if self.path.suffix.lower() in HEIC_SUFFIXES:
             _register_heif()
@@ -110,7 +131,10 @@ class MemorySource(Source):
 
     def image(self, draft: int | None = None) -> Image.Image:
         """Convert to RGB; the user's object is not changed."""
-        return to_rgb(to_pil(self.data, self.name))
+        picture = to_pil(self.data, self.name)
+        with _ONE_AT_A_TIME:
+            picture.load()
+        return to_rgb(picture)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +146,8 @@ class ItemSource(Source):
 
     def image(self, draft: int | None = None) -> Image.Image:
         """Fetch the item and convert it to RGB."""
-        item = self.dataset[self.index]
+        with _ONE_AT_A_TIME:
+            item = self.dataset[self.index]
         return to_rgb(to_pil(item[0] if isinstance(item, (tuple, list)) else item, self.name))
 
 
@@ -140,6 +165,12 @@ def to_rgb(image: Image.Image) -> Image.Image:
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith(("I", "F")):
         return _scale_to_8_bits(upright)
+    if upright.mode == "LAB":  # its band "A" is a colour
+        profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        seen = ImageCms.profileToProfile(upright, *profiles, outputMode="RGB")
+        assert seen is not None  # a new image, as it is not asked to change the old one
+        return seen
+    upright = upright.convert(PREMULTIPLIED.get(upright.mode, upright.mode))
     if "A" in upright.getbands() or "transparency" in upright.info:
         rgba = upright.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")

@@ -18,11 +18,12 @@ class Outline:
     Attributes:
         rows: for each submodule path the layer that stands for it: its last call, its first leaf with a grid.
         order: for each path the position at which it finishes.
+        single: the paths that give a single vector for each image.
     """
 
     def __init__(self, module: nn.Module, rows: Sequence[LayerRow]) -> None:
         self.modules = dict(module.named_modules())
-        self.called = {row.path for row in rows}
+        self.single = {row.path for row in rows if row.readable and row.S == 1}
         self.order = {row.path: i for i, row in enumerate(rows)}
         self.rows: dict[str, LayerRow] = {}
         for row in reversed(rows):
@@ -42,9 +43,13 @@ class Outline:
                 opened.add(path)
                 finer += blocks or [path]
             if finer == paths:
-                return levels
+                break
             paths = finer
             levels.append(self._names(paths))
+        if len(levels[-1]) < FEWEST_DEFAULTS:  # a shallow model: the parts of its blocks as well
+            inner = [part for path in paths for part in (*self._parts(path), path)]
+            levels.append(self._names([*dict.fromkeys(inner)]))
+        return levels
 
     def _names(self, paths: Sequence[str]) -> list[str]:
         """Return layer names in depth order, without bare convolutions after the stem if there is enough else."""
@@ -57,10 +62,19 @@ class Outline:
         parts: list[str] = []
         for name, child in self.modules[path].named_children():
             inner = f"{path}.{name}" if path else name
-            if inner not in self.modules or _is_trivial(child):
+            if inner not in self.modules or _is_trivial(child) or self._is_head(inner):
                 continue
             parts += [inner] if inner in self.rows else self._parts(inner)
         return sorted(parts, key=self.order.__getitem__)
+
+    def _is_head(self, path: str) -> bool:
+        """Return whether it gives single vectors only and is a small part of the model: there is no use in looking in.
+
+        A large part that does may hold the whole backbone, with the pooling at its end.
+        """
+        if path in self.rows or path not in self.single:
+            return False
+        return 2 * _size(self.modules[path]) < _size(self.modules[""])
 
     def _is_block(self, path: str) -> bool:
         """Return whether it is more than one convolution or linear map."""
@@ -100,6 +114,10 @@ class Outline:
         if stage is None or (stage.same_as or stage.name) == (last.same_as or last.name):
             return blocks
         return [*blocks[:-1], path]
+
+
+def _size(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
 
 
 def _is_trivial(module: nn.Module) -> bool:

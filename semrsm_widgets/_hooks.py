@@ -6,8 +6,8 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,10 +34,18 @@ def unwrapped(module: nn.Module) -> nn.Module:
     if isinstance(module, torch.jit.ScriptModule):
         todo = "Load the Python model it was made from: TorchScript has no forward hooks."
         raise ValueError(message("model", "a module in Python", "a ScriptModule", todo))
+    if type(module).__name__ == "FullyShardedDataParallel":
+        todo = "Gather its weights into the plain module first, and extract from that."
+        raise ValueError(message("model", "a module whose weights are whole", "one that is sharded over devices", todo))
     if getattr(module, "_compiled_call_impl", None) is not None:
         todo = "Use torch.compile(module), which leaves the original usable, or extract before module.compile()."
         raise ValueError(message("model", "a module that was not compiled in place", type(module).__name__, todo))
     return module
+
+
+def takes_hooks(part: nn.Module) -> bool:
+    """Return whether a submodule can be hooked: scripted ones cannot, what is around them can."""
+    return not isinstance(part, torch.jit.ScriptModule)
 
 
 @contextmanager
@@ -46,6 +54,10 @@ def as_found(module: nn.Module, device: torch.device | str | None = None) -> Ite
 
     Yields the device on which inputs are expected.
     """
+    empty = [name for name, value in (*module.named_parameters(), *module.named_buffers()) if value.is_meta]
+    if empty:
+        todo = "Load them first: weights on the meta device are shapes only."
+        raise ValueError(message("model", "a model with its weights in memory", f"one without {empty[0]!r}", todo))
     flags = [(part, part.training) for part in module.modules()]
     homes = {t.device for t in (*module.parameters(), *module.buffers())}
     home = next(iter(homes), torch.device("cpu"))
@@ -86,31 +98,55 @@ def hooked(module: nn.Module, paths: Iterable[str], hook: Hook) -> Iterator[None
             handle.remove()
 
 
-def leaves(output: Any) -> dict[str, Tensor]:
+class Leaf(NamedTuple):
+    """One tensor of an output, and the (h, w) that stands beside it, as in `(x, (h, w))`, or None."""
+
+    tensor: Tensor
+    hint: tuple[int, int] | None
+
+
+def leaves(output: Any) -> dict[str, Leaf]:
     """Return the floating tensors of an output by where they are in it: "[1]", ".last_hidden_state"; "" if only one."""
-    found = dict(_walk(output, ""))
+    found = dict(_walk(output, "", None))
     return {"": next(iter(found.values()))} if len(found) == 1 else found
 
 
-def _walk(output: Any, key: str) -> Iterator[tuple[str, Tensor]]:
+def _walk(output: Any, key: str, hint: tuple[int, int] | None) -> Iterator[tuple[str, Leaf]]:
     if isinstance(output, Tensor):
         if output.is_floating_point() and output.ndim >= 2:
-            yield key, output
+            yield key, Leaf(output, hint)
     elif isinstance(output, Mapping):
         for name, value in output.items():
-            yield from _walk(value, f"{key}.{name}")
+            yield from _walk(value, f"{key}.{name}", None)
     elif isinstance(output, (list, tuple)):
+        size = _size(output[1]) if len(output) == 2 else None
         for i, value in enumerate(output):
-            yield from _walk(value, f"{key}[{i}]")
+            yield from _walk(value, f"{key}[{i}]", size if i == 0 else None)
+    elif is_dataclass(output) and not isinstance(output, type):
+        for each in fields(output):
+            yield from _walk(getattr(output, each.name), f"{key}.{each.name}", None)
 
 
-def run(module: nn.Module, batch: Tensor, as_keyword: bool) -> None:
-    """Run the module on a batch, cast to the module's own floating type; errors get a note saying on what."""
+def _size(value: Any) -> tuple[int, int] | None:
+    """Return (h, w) if a value is two or three small integers ((h, w) or (time, h, w)), else None."""
+    if not isinstance(value, (list, tuple)) or len(value) not in (2, 3):
+        return None
+    if not all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in value):
+        return None
+    return value[-2], value[-1]
+
+
+def run(module: nn.Module, batch: Tensor, as_keyword: bool, call: Callable[..., Any] | None = None) -> Any:
+    """Run the module, or another callable of it, on a batch, cast to the module's own floating type.
+
+    Errors get a note saying on what.
+    """
     dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), batch.dtype)
     if batch.is_floating_point():
         batch = batch.to(dtype)
+    call = module if call is None else call
     try:
-        module(pixel_values=batch) if as_keyword else module(batch)
+        return call(pixel_values=batch) if as_keyword else call(batch)
     except Exception as error:
         error.add_note(
             f"(while running {type(module).__name__} on a batch of shape {tuple(batch.shape)}, {batch.dtype})"
@@ -129,6 +165,7 @@ class Output:
         leaf: where the tensor is in what the submodule returned; "" if there is only one.
         shape: (N, ...) of the tensor.
         same_as: position in the trace of an earlier output that is this very tensor, or None.
+        hint: the (h, w) that the module returned beside it, or None.
     """
 
     path: str
@@ -137,6 +174,12 @@ class Output:
     leaf: str
     shape: tuple[int, ...]
     same_as: int | None
+    hint: tuple[int, int] | None = None
+
+
+def noise(shape: tuple[int, ...], device: torch.device, seed: int = 0) -> Tensor:
+    """Return Gaussian noise from a generator of its own: the user's random state stays as it is."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
 
 
 def trace(
@@ -147,23 +190,20 @@ def trace(
     Call it inside `as_found`.
     """
     counts: Counter[str] = Counter()
-    seen: list[tuple[str, int, str, tuple[int, ...], int | None]] = []
+    seen: list[Output] = []
     # Many modules hand on the very tensor of another. An in-place operation keeps the object but moves its version.
     owners: dict[tuple[int, int], tuple[weakref.ref[Tensor], int]] = {}
 
     def note(path: str, output: Any) -> None:
         counts[path] += 1
-        for leaf, tensor in leaves(output).items():
+        for leaf, (tensor, hint) in leaves(output).items():
             key = (id(tensor), -1 if tensor.is_inference() else tensor._version)
             owner, position = owners.get(key, (None, -1))
             same = position if owner is not None and owner() is tensor else None
             if same is None:
                 owners[key] = (weakref.ref(tensor), len(seen))
-            seen.append((path, counts[path], leaf, tuple(tensor.shape), same))
+            seen.append(Output(path, counts[path], 0, leaf, tuple(tensor.shape), same, hint))
 
-    # Noise from a generator of its own: the user's random state stays as it is.
-    generator = torch.Generator().manual_seed(0)
-    batch = torch.randn((n, *input_shape), generator=generator).to(device)
-    with hooked(module, [path for path, _ in module.named_modules()], note):
-        run(module, batch, as_keyword)
-    return [Output(path, call, counts[path], leaf, shape, same) for path, call, leaf, shape, same in seen]
+    with hooked(module, [path for path, part in module.named_modules() if takes_hooks(part)], note):
+        run(module, noise((n, *input_shape), device), as_keyword)
+    return [replace(output, calls=counts[output.path]) for output in seen]

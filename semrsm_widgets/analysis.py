@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from semrsm_widgets._cache import Cache, Progress
 from semrsm_widgets._check import check_choice, check_int, message
+from semrsm_widgets._inputs import check_layers, checked_queries, present
+from semrsm_widgets.divergence import checked_probabilities
 from semrsm_widgets.features import Tokens
+from semrsm_widgets.geometry import token_boxes, visible_box
 from semrsm_widgets.images import Images
 from semrsm_widgets.matches import Matches, matches_of
 from semrsm_widgets.matching import Auction, Identity
@@ -19,7 +22,10 @@ from semrsm_widgets.null import NULL_PAIRS, NullLevel, null_grams
 from semrsm_widgets.rsm import Estimate, Kernel, MatchedGram, cosine, estimate, matched_gram, rbf, rbf_sigma
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from semrsm_widgets.matching import Assignment, Matcher
     from semrsm_widgets.models import VisionModel
@@ -59,9 +65,17 @@ class Analysis:
         tokens: layer name -> Tokens of the same N images, in depth order.
         model: where the tokens came from; its name is shown and its provenance kept.
         matcher: how tokens are paired; `Auction()` unless told otherwise.
+        probabilities: (N, classes) what the model predicts for each image, as `predict(model, images)` gives it.
+        queries: M other images, to be looked up among the N; they have RSMs of their own (`query_rsm`).
+        query_tokens: layer name -> Tokens of the queries; S may differ from that of the images.
+
+    Attributes:
+        probabilities: (N, classes) float64, or None.
+        provenance: what to write down for others to repeat a result.
 
     Raises:
-        ValueError: no layers, or a layer whose number of images differs.
+        ValueError: no layers, a layer whose number of images differs, probabilities that are none or do not fit, or
+            query tokens of other layers.
 
     Example:
         >>> images = srsm.demo_images()
@@ -78,30 +92,18 @@ class Analysis:
         *,
         model: VisionModel | None = None,
         matcher: Matcher | None = None,
+        probabilities: Any = None,
+        queries: Images | None = None,
+        query_tokens: Mapping[str, Tokens] | None = None,
     ) -> None:
-        if not isinstance(images, Images):
-            raise TypeError(message("images", "Images", images, "Make them with load_images(...) or demo_images()."))
-        if not isinstance(tokens, Mapping) or not tokens:
-            todo = "Make it with extract(model, images)."
-            raise ValueError(
-                message("tokens", "a mapping of layer name to Tokens with at least one layer", tokens, todo)
-            )
-        for name, layer_tokens in tokens.items():
-            if not isinstance(layer_tokens, Tokens):
-                raise TypeError(message(f"tokens[{name!r}]", "Tokens", layer_tokens, "Make it with extract(...)."))
-            if len(layer_tokens) != len(images):
-                raise ValueError(
-                    message(
-                        f"tokens[{name!r}]",
-                        f"tokens of the same {len(images)} images",
-                        f"{len(layer_tokens)} images",
-                        "Pass the images that the tokens were extracted from, in the same order.",
-                    )
-                )
+        check_layers("images", "tokens", images, tokens)
         self.images = images
         self.tokens: dict[str, Tokens] = dict(tokens)
         self.model = model
         self.matcher: Matcher = Auction() if matcher is None else matcher
+        self.probabilities = None if probabilities is None else checked_probabilities(probabilities, len(images))
+        self.provenance: Mapping[str, Any] = {} if model is None else model.provenance
+        self.queries, self.query_tokens = checked_queries(queries, query_tokens, self.layers)
         self._cache = Cache()
 
     @property
@@ -129,7 +131,7 @@ class Analysis:
         key = ("gram", layer, matcher)
 
         def compute(report: Progress) -> MatchedGram:
-            return matched_gram(tokens, matcher=matcher, progress=report)
+            return matched_gram(present(tokens), matcher=matcher, progress=report)
 
         return self._cache.get(key, compute, progress)  # type: ignore[no-any-return]
 
@@ -137,6 +139,37 @@ class Analysis:
         """Return the Gram of the mean tokens of a layer, scaled by S to the level of the other Grams."""
         aligned = self.gram(layer, matcher=Identity())
         return aligned.pooled().scaled(aligned.sizes[0])
+
+    def class_token_gram(self, layer: str, *, queries: bool = False) -> MatchedGram | None:
+        """Return the Gram of the first prefix token of a layer (the class token of a ViT), or None without one.
+
+        With `queries=True` it is (M, N): the queries' class tokens with those of the images.
+        """
+        own = _class_tokens(self._tokens(layer))
+        rows = _class_tokens(self._queries(layer)) if queries else own
+        if own is None or rows is None:
+            return None
+
+        def compute(_: Progress) -> MatchedGram:
+            return matched_gram(present(rows), present(own) if queries else None, matcher=Identity())
+
+        return self._cache.get(("class token", layer, queries), compute)  # type: ignore[no-any-return]
+
+    def query_gram(
+        self, layer: str, *, matcher: Matcher | None = None, progress: Progress | None = None
+    ) -> MatchedGram:
+        """Return the matched Gram (M, N) of the M queries, in rows, with the N images.
+
+        Raises:
+            ValueError: the Analysis was made without queries.
+        """
+        tokens, queries = self._tokens(layer), self._queries(layer)
+        matcher = self.matcher if matcher is None else matcher
+
+        def compute(report: Progress) -> MatchedGram:
+            return matched_gram(queries, present(tokens), matcher=matcher, progress=report)
+
+        return self._cache.get(("query gram", layer, matcher), compute, progress)  # type: ignore[no-any-return]
 
     def has(self, layer: str, *, matcher: Matcher | None = None) -> bool:
         """Return whether the matched Gram of a layer is there already."""
@@ -154,11 +187,21 @@ class Analysis:
     def estimate(self, layer: str) -> Estimate:
         """Return what the matched Gram of a layer will cost on this machine, from a short sample."""
         tokens = self._tokens(layer)
-        return self._cache.get(("estimate", layer), lambda _: estimate(tokens, self.matcher))  # type: ignore[no-any-return]
+        return self._cache.get(("estimate", layer), lambda _: estimate(present(tokens), self.matcher))  # type: ignore[no-any-return]
 
-    def rsm(self, layer: str, kernel: Kernel = cosine, *, matcher: Matcher | None = None) -> NDArray[np.float64]:
-        """Return the (N, N) RSM of a layer under a kernel; semantic unless `matcher=Identity()`."""
-        return kernel(self.gram(layer, matcher=matcher))
+    def rsm(
+        self, layer: str, kernel: Kernel = cosine, *, matcher: Matcher | None = None, centred: bool = False
+    ) -> NDArray[np.float64]:
+        """Return the (N, N) RSM of a layer under a kernel; semantic unless `matcher=Identity()`.
+
+        With `centred=True` it is the RSM of the mean-free tokens, which the same permutations reach.
+        """
+        gram = self.gram(layer, matcher=matcher)
+        return kernel(gram.centred() if centred else gram)
+
+    def query_rsm(self, layer: str, kernel: Kernel = cosine, *, matcher: Matcher | None = None) -> NDArray[np.float64]:
+        """Return the (M, N) RSM of the M queries, in rows, with the N images."""
+        return kernel(self.query_gram(layer, matcher=matcher))
 
     def similarities(self, layer: str, kernel: Kernel = cosine) -> Similarities:
         """Return aligned, semantic and pooled RSM of a layer with the semantic one's certificate and its null.
@@ -191,15 +234,22 @@ class Analysis:
         i, j = self._pair(i, j)
         matcher = self.matcher if matcher is None else matcher
         key = ("assignment", layer, i, j, matcher)
-        values = tokens.values
-        return self._cache.get(key, lambda _: matcher(values[i : i + 1], values[j : j + 1]))  # type: ignore[no-any-return]
+
+        def compute(_: Progress) -> Assignment:
+            values = present(tokens).values
+            return matcher(values[i : i + 1], values[j : j + 1])
+
+        return self._cache.get(key, compute)  # type: ignore[no-any-return]
 
     def matches(self, layer: str, i: int, j: int, *, matcher: Matcher | None = None) -> Matches:
         """Return the matched patches of images i and j at a layer, with what each match contributes."""
         assignment = self.assignment(layer, i, j, matcher=matcher)
         tokens = self._tokens(layer)
         x, y = (tokens.values[k].double().cpu().numpy() for k in (i, j))
-        return matches_of(assignment, x, y, layer=layer, pair=(i, j), grid=tokens.grid)
+        boxes = (self._boxes(i, tokens.grid), self._boxes(j, tokens.grid))
+        return matches_of(
+            assignment, x, y, layer=layer, pair=(i, j), grid=tokens.grid, other_grid=tokens.grid, boxes=boxes
+        )
 
     def null(
         self,
@@ -222,25 +272,125 @@ class Analysis:
         Raises:
             ValueError: fewer than two images, or n < 2.
         """
+        grams = self.null_grams(layer, n=n, seed=seed, progress=progress)
+        kernel, _ = self.shared_kernel(layer, kernel)
+        levels = np.array([kernel(gram).item() for gram in grams])
+        return NullLevel(mean=float(levels.mean()), quantile95=float(np.quantile(levels, 0.95)), n=n)
+
+    def null_grams(
+        self, layer: str, *, n: int = NULL_PAIRS, seed: int = 0, progress: Progress | None = None
+    ) -> list[MatchedGram]:
+        """Return the 1 x 1 Grams of the n pairs that `null` samples, for kernels of one's own."""
         check_int("n", n, minimum=2)
         if len(self) < 2:
             raise ValueError(
                 message("images", "at least two, to sample pairs of different images", f"{len(self)} image")
             )
-        values = self._tokens(layer).values
+        tokens = self._tokens(layer)
 
         def compute(report: Progress) -> list[MatchedGram]:
-            return null_grams(values, self.matcher, n=n, seed=seed, progress=report)
+            return null_grams(present(tokens).values, self.matcher, n=n, seed=seed, progress=report)
 
-        kernel, _ = self.shared_kernel(layer, kernel)
-        key = ("null", layer, self.matcher, n, seed)
-        grams = self._cache.get(key, compute, progress)
-        levels = np.array([kernel(gram).item() for gram in grams])
-        return NullLevel(mean=float(levels.mean()), quantile95=float(np.quantile(levels, 0.95)), n=n)
+        return self._cache.get(("null", layer, self.matcher, n, seed), compute, progress)  # type: ignore[no-any-return]
+
+    def to_xarray(self, kernel: Kernel = cosine) -> Any:
+        """Return the aligned, semantic and pooled RSMs of all layers as an `xarray.DataArray` with named axes.
+
+        Its dimensions are layer, similarity, image and other_image; the last two carry the images' ids.
+
+        Raises:
+            ImportError: xarray is not installed; the text says what to install.
+        """
+        from semrsm_widgets.interop import to_xarray
+
+        return to_xarray(self, kernel)
+
+    def to_frame(self, kernel: Kernel = cosine) -> Any:
+        """Return the same RSMs as a `pandas.DataFrame` in long form, a line for each pair i < j.
+
+        Columns: layer, kernel, similarity, image, other_image, value; for semantic also high (the certified upper
+        bound), null (what unrelated tokens reach), excess (value - null), and pooled_part and matched_part, which add
+        up to the semantic cosine.
+
+        Raises:
+            ImportError: pandas is not installed; the text says what to install.
+        """
+        from semrsm_widgets.interop import to_frame
+
+        return to_frame(self, kernel)
+
+    def to_rdms(self, kernel: Kernel = cosine) -> Any:
+        """Return the same RSMs as `rsatoolbox.rdm.RDMs`: dissimilarities (K_ii + K_jj) / 2 - K_ij.
+
+        That is 1 - K for cosine and RBF, half the squared distance for the inner product.
+
+        Raises:
+            ImportError: rsatoolbox is not installed; the text says what to install.
+        """
+        from semrsm_widgets.interop import to_rdms
+
+        return to_rdms(self, kernel)
+
+    def save(self, path: str | Path, *, tokens: bool = False, progress: Progress | None = None) -> None:
+        """Write the analysis to an .npz file: Grams, nulls, ids, labels, thumbnails and provenance; never pickle.
+
+        What has not been computed yet is computed. The file appears whole or not at all.
+
+        Args:
+            path: where to; the suffix .npz is added if there is none.
+            tokens: also the tokens, many times larger; without them `assignment` and `matches` raise.
+            progress: called with (layers done, layers in all); may raise to cancel.
+
+        Raises:
+            ValueError: the analysis has queries, which are not saved: save the one of the images alone.
+        """
+        from semrsm_widgets.archive import save
+
+        save(self, path, tokens=tokens, progress=progress)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Analysis:
+        """Return an analysis that `save` wrote: its pictures are the thumbnails, its model only a name.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is no such file, or from a newer version.
+        """
+        from semrsm_widgets.archive import read
+
+        stored = read(path)
+        analysis = cls(stored.images, stored.tokens, matcher=stored.matcher, probabilities=stored.probabilities)
+        analysis.provenance = stored.provenance
+        for layer, kept in stored.layers.items():
+            analysis._cache.put(("gram", layer, stored.matcher), kept.semantic)
+            analysis._cache.put(("gram", layer, Identity()), kept.aligned)
+            if kept.class_token is not None:
+                analysis._cache.put(("class token", layer, False), kept.class_token)
+            if kept.null is not None:
+                analysis._cache.put(("null", layer, stored.matcher, NULL_PAIRS, 0), kept.null)
+        return analysis
 
     def _tokens(self, layer: str) -> Tokens:
         return self.tokens[check_choice("layer", layer, self.layers)]
 
+    def _queries(self, layer: str) -> Tokens:
+        if self.query_tokens is None:
+            todo = "Make it with Analysis(images, tokens, queries=..., query_tokens=...)."
+            raise ValueError(message("analysis", "made with queries", "one without", todo))
+        return self.query_tokens[layer]
+
+    def _boxes(self, image: int, grid: tuple[int, int] | None) -> NDArray[np.float64] | None:
+        """Return (S, 4) the pixels of an image that each token stands on; None where that is not known."""
+        if self.model is None or grid is None:
+            return None
+        seen = visible_box(self.model.transform, self.images.size(image))
+        return None if seen is None else token_boxes(grid, seen)
+
     def _pair(self, i: int, j: int) -> tuple[int, int]:
         last = len(self) - 1
         return check_int("i", i, minimum=0, maximum=last), check_int("j", j, minimum=0, maximum=last)
+
+
+def _class_tokens(tokens: Tokens) -> Tensor | None:
+    """Return (N, 1, D), or None where the model has no class token."""
+    return tokens.cls().values if tokens.has_class_token and tokens.prefix is not None else None

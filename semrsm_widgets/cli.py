@@ -1,4 +1,7 @@
-"""The command line: `semrsm lab` opens the tutorials in JupyterLab, `semrsm check` says what is installed and works.
+"""The command line.
+
+`semrsm lab` opens the tutorials in JupyterLab, `semrsm layers` shows what a model has to extract, and `semrsm check`
+says what is installed and works.
 
 Every command imports what it needs when it runs, so `semrsm --help` answers at once, and `semrsm check` can report
 a broken installation instead of failing on it.
@@ -66,6 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.for_jupyter = for_jupyter
     try:
         status: int = options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader, `head` say, has seen enough; Python would complain when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except CommandError as error:
         print(f"semrsm: {error}", file=sys.stderr)
         return error.code
@@ -108,6 +116,19 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     check_command.set_defaults(run=lambda _: check())
+
+    layers_command = commands.add_parser(
+        "layers",
+        help="print the layers of a model: which there are, and where their tokens stand",
+        description="Print the table of a model's layers. Its weights are random: nothing is downloaded.",
+        allow_abbrev=False,
+    )
+    layers_command.add_argument(
+        "name", metavar="NAME", nargs="?", help="any name timm knows; default: the bundled EfficientNet-Lite0"
+    )
+    layers_command.add_argument("--image-size", metavar="PIXELS", type=int, help="side of the input; default: its own")
+    layers_command.add_argument("--all", action="store_true", help="every submodule, not only stages and blocks")
+    layers_command.set_defaults(run=lambda options: layers(options.name, options.image_size, every=options.all))
     return parser
 
 
@@ -231,6 +252,22 @@ def _run_until_stopped(command: list[str], environment: dict[str, str]) -> int:
         except KeyboardInterrupt:
             # The terminal sent it to JupyterLab too, which asks whether to stop: wait for the answer.
             continue
+
+
+# --- semrsm layers ----------------------------------------------------------------------------------------------
+
+
+def layers(name: str | None, image_size: int | None = None, *, every: bool = False) -> int:
+    """Print the table of a model's layers."""
+    from semrsm_widgets import features
+    from semrsm_widgets.models import load_model
+
+    try:
+        table = features.layers(load_model(name, pretrained=False, image_size=image_size))
+    except ValueError as error:
+        raise CommandError(str(error), code=2) from None
+    print(table.text(every=every))
+    return 0
 
 
 # --- semrsm check -----------------------------------------------------------------------------------------------

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -13,17 +14,20 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ._check import check_int, message
-from ._defaults import Outline, default_names, fallback
-from ._hooks import Output, as_found, hooked, leaves, run, trace, unwrapped
-from ._layouts import Declared, Grid, infer_layout, pooled_grid, to_tokens
-from ._listing import LayerRow, LayerTable, thinned
+from ._calibrate import Setting, make_table
+from ._check import check_int, message, suggest
+from ._collect import Collector, is_out_of_memory, may_stop_early
+from ._hooks import as_found, unwrapped
+from ._layouts import Layout, fitted, pooled_grid
+from ._listing import LayerRow, Layers, LayerTable
+from ._predict import predict
+from ._probe import IMAGES
+from ._stream import batches, default_workers
+from ._token_cache import TokenCache
 from .images import Images, load_images
-from .models import VisionModel, model_view, prepare
+from .models import VisionModel, check_model, declared_size, model_view, prepare
 
-__all__ = ["LayerRow", "LayerTable", "Tokens", "extract", "layers", "model_view"]
-
-TRACED_IMAGES = 3  # an unlikely length for any other axis
+__all__ = ["LayerRow", "LayerTable", "Layout", "Tokens", "extract", "layers", "model_view", "predict"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,6 +41,7 @@ class Tokens:
         prefix: (N, P, D) tensor of tokens at no position (CLS, distillation, registers), kept aside; or None.
         native_grid: the model's own grid before `max_grid` pooled it; equal to `grid` if nothing was pooled.
         note: why there is no grid, or what else a reader should know; may be empty.
+        has_class_token: whether the first prefix token is a class token.
     """
 
     values: Tensor
@@ -45,6 +50,7 @@ class Tokens:
     prefix: Tensor | None = None
     native_grid: tuple[int, int] | None = None
     note: str = ""
+    has_class_token: bool = False
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
@@ -55,301 +61,212 @@ class Tokens:
         aside = f", {self.prefix.shape[1]} prefix" if self.prefix is not None else ""
         return f"Tokens({self.layer!r}: {n} images, {s} tokens ({where}{aside}), {d} channels)"
 
+    def cls(self) -> Tokens:
+        """Return the class token alone, as S = 1: the baseline that users of vision transformers rank by.
+
+        Raises:
+            ValueError: this layer has none.
+
+        Example:
+            >>> extract(load_model("vit_tiny_patch16_224"), images, "blocks.11")["blocks.11"].cls()
+            Tokens('blocks.11': 16 images, 1 tokens (1×1 grid), 192 channels)
+        """
+        if self.prefix is None or not self.has_class_token:
+            aside = 0 if self.prefix is None else self.prefix.shape[1]
+            got = f"{self.layer!r}, which has {aside} prefix tokens, none of them a class token"
+            raise ValueError(message("layer", "one with a class token", got, "The mean token is `values.mean(1)`."))
+        values = self.prefix[:, :1].clone()
+        return replace(self, values=values, prefix=None, grid=(1, 1), native_grid=(1, 1), note="class token")
+
 
 def layers(model: VisionModel) -> LayerTable:
-    """Return the table of a model's layers: name, kind, shape, grid, S, D, prefix tokens, default or not.
+    """Return the table of a model's layers: name, kind, calls, shape, layout, S, grid, D, prefix, default or not.
 
-    It runs the model once on noise; the table is remembered for the module.
+    It runs the model on noise: once for the shapes, and once more, on nine images with one part changed in each, where
+    a shape does not tell where tokens stand. The table is remembered for the module.
 
     Args:
         model: the model, left exactly as found.
 
     Raises:
         TypeError: `model` is no VisionModel.
-        ValueError: hooks cannot work on it (a ScriptModule, for instance).
+        ValueError: hooks cannot work on it (a ScriptModule, for instance), or it does not take the transform's size.
 
     Example:
         >>> layers(load_model())["blocks.4"].grid
         (14, 14)
     """
-    _check_model(model)
+    check_model(model)
     module = unwrapped(model.module)
     pixels, as_keyword = prepare(model.transform, Image.new("RGB", (256, 256), "gray"))
     with as_found(module) as device:
-        return _table(module, tuple(pixels.shape), as_keyword, device)
+        return _table(Setting(module, tuple(pixels.shape), as_keyword, device))
 
 
 def extract(
     model: VisionModel,
     images: Images | Any,
-    layers: str | int | Sequence[str] | None = None,
+    layers: Layers = None,
     *,
+    layout: Layout | Mapping[str, Layout] | None = None,
     batch_size: int = 16,
     device: torch.device | str | None = None,
     max_grid: int | None = None,
     dtype: torch.dtype | None = None,
+    workers: int | None = None,
+    cache: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Tokens]:
     """Return the tokens of all images at some layers, in depth order, by one pass through the model.
 
     The model runs in eval mode without gradients and is left exactly as found, also after an error or an interrupt.
+    The forward ends after the last layer that is wanted. The same call gives the same tokens on one machine; another
+    batch size, device or number of threads changes them by rounding.
 
     Args:
         model: the model with its transform.
         images: `Images`, or anything `load_images` takes.
-        layers: None for 6 to 12 stages or blocks; a name, a glob ("blocks.*": "*" stops at a dot, "**" does not) or
-            a list of them; or how many stages or blocks to take, evenly spaced in depth. See `layers(model)`.
-        batch_size: images in one forward; the results depend on it only by rounding.
+        layers: None for 6 to 12 stages or blocks; a name, a glob ("blocks.*": "*" stops at a dot, "**" does not), or
+            "re:" with a regular expression of whole names; a list of these; how many stages or blocks to take, evenly
+            spaced in depth; or a function of a `LayerRow` that says whether to take it. See `layers(model)`.
+        layout: how to read the layers' outputs, where what was found is wrong or nothing was: one `Layout` for all
+            layers, or a mapping from layer name.
+        batch_size: images in one forward.
         device: where to run the model; None: where it is. The tokens come back on the CPU.
         max_grid: larger token grids are averaged down to at most this many tokens a side; None: kept as they are.
-        dtype: floating type in which tokens are stored; None: float32.
+        dtype: floating type in which tokens are stored; None: float32. The model computes in its own type.
+        workers: threads that decode and transform images while the model works; None: one for each processor; 0: none,
+            for a transform or dataset that cannot be used by several threads.
+        cache: a folder to keep tokens in: a second call with the same weights, code, transform, images and options
+            reads them. A changed image or weight is seen. None: nothing is kept.
         progress: called with (images done, images in all) before the first and after each batch; may raise to cancel.
 
     Returns:
         A `Tokens` for each layer name: values (N, S, D).
 
     Raises:
-        ValueError: a layer does not exist or has no tokens, activations are not finite (layer and image are named),
-            or the transform gives different sizes for different images.
+        ValueError: a layer does not exist or has no tokens, a layout does not fit, activations are not finite (layer
+            and image are named), or the transform gives different sizes for different images or one that the model
+            does not take.
         TypeError: `model` is no VisionModel, or an option has the wrong type.
         OSError: an image cannot be read; it is named.
+        MemoryError: a batch is too large for the device; the layer and a smaller batch are named.
 
     Example:
         >>> tokens = extract(load_model(), demo_images(), layers="blocks.*", max_grid=16)
         >>> tokens["blocks.4"]
         Tokens('blocks.4': 16 images, 196 tokens (14×14 grid), 112 channels)
     """
-    _check_model(model)
+    check_model(model)
     chosen_images = images if isinstance(images, Images) else load_images(images)
     check_int("batch_size", batch_size, minimum=1)
     if max_grid is not None:
         check_int("max_grid", max_grid, minimum=1, todo="None keeps every grid as it is.")
+    threads = default_workers() if workers is None else check_int("workers", workers, minimum=0)
     stored = torch.float32 if dtype is None else dtype
     if not isinstance(stored, torch.dtype) or not stored.is_floating_point:
         raise TypeError(message("dtype", "None or a floating torch.dtype such as torch.float16", stored))
     module = unwrapped(model.module)
     first, as_keyword = prepare(model.transform, chosen_images.image(0))
     with as_found(module, device) as home:
-        table = _table(module, tuple(first.shape), as_keyword, home)
-        collector = _Collector(table.choose(layers), chosen_images.ids, max_grid, stored)
-        with hooked(module, collector.paths, collector.take):
-            _run_all(model, module, chosen_images, first, as_keyword, home, batch_size, collector, progress)
-    return collector.tokens()
+        setting = Setting(module, tuple(first.shape), as_keyword, home)
+        table = _table(setting)
+        rows = _laid_out(table.choose(layers), layout)
+        options = (batch_size, max_grid, str(stored))
+        store = None if cache is None else TokenCache(Path(cache), model, setting, chosen_images, options)
+        parts = {} if store is None else store.read(rows)
+        missing = [row for row in rows if row.name not in parts]
+        if missing:
+            collector = Collector(missing, chosen_images.ids, max_grid, stored, may_stop_early(module, table.steady))
+            stream = batches(model.transform, chosen_images, first, batch_size, threads)
+            _run_all(setting, collector, stream, len(chosen_images), progress)
+            parts |= {row.name: (collector.values[row.name], collector.prefixes.get(row.name)) for row in missing}
+            if store is not None:
+                store.write(missing, parts)
+        elif progress is not None:
+            progress(len(chosen_images), len(chosen_images))
+    return {row.name: _tokens(row, *parts[row.name], max_grid, table.has_class_token) for row in rows}
 
 
 def _run_all(
-    model: VisionModel,
-    module: nn.Module,
-    images: Images,
-    first: Tensor,
-    as_keyword: bool,
-    device: torch.device,
-    batch_size: int,
-    collector: _Collector,
+    setting: Setting,
+    collector: Collector,
+    stream: Generator[tuple[int, Tensor], None, None],
+    total: int,
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """Run the model over all images, batch by batch."""
-    total = len(images)
-    if progress is not None:
-        progress(0, total)
-    for start in range(0, total, batch_size):
-        stop = min(start + batch_size, total)
-        inputs = [first if i == 0 else prepare(model.transform, images.image(i))[0] for i in range(start, stop)]
-        for i, pixels in enumerate(inputs, start):
-            if pixels.shape != first.shape:
-                got = f"{tuple(first.shape)} for {images.ids[0]!r} and {tuple(pixels.shape)} for {images.ids[i]!r}"
-                todo = "Add a centre crop to the transform."
-                raise ValueError(message("model.transform", "a transform to one size for all images", got, todo))
-        collector.begin(start, stop)
-        run(module, torch.stack(inputs).to(device), as_keyword)
-        collector.finish()
+    with collector.hooked(setting.module), closing(stream):
         if progress is not None:
-            progress(stop, total)
+            progress(0, total)
+        for start, batch in stream:
+            collector.run(setting.module, batch.to(setting.device), setting.as_keyword, start)
+            if progress is not None:
+                progress(start + len(batch), total)
 
 
-class _Collector:
-    """Copies wanted outputs into arrays for all images while the model runs."""
-
-    def __init__(self, rows: Sequence[LayerRow], ids: Sequence[str], max_grid: int | None, dtype: torch.dtype) -> None:
-        self._rows = rows
-        self._ids = ids
-        self._max_grid = max_grid
-        self._dtype = dtype
-        self._wanted: dict[str, list[LayerRow]] = defaultdict(list)
-        for row in rows:
-            self._wanted[row.path].append(row)
-        self._values: dict[str, Tensor] = {}
-        self._prefixes: dict[str, Tensor] = {}
-        self._calls: Counter[str] = Counter()
-        self._came: set[str] = set()
-        self._start = self._stop = 0
-        self._failure = ""
-
-    @property
-    def paths(self) -> list[str]:
-        return list(self._wanted)
-
-    def begin(self, start: int, stop: int) -> None:
-        self._start, self._stop = start, stop
-        self._calls.clear()
-        self._came.clear()
-        self._failure = ""
-
-    def take(self, path: str, output: Any) -> None:
-        """Copy what is wanted of one output; errors wait for `finish`, as a model may swallow exceptions."""
-        self._calls[path] += 1
-        found: dict[str, Tensor] | None = None
-        for row in self._wanted[path]:
-            if row.call != self._calls[path]:
-                continue
-            found = leaves(output) if found is None else found
-            tensor = found.get(row.leaf)
-            if tensor is None or tuple(tensor.shape) != (self._stop - self._start, *row.shape):
-                got = "nothing" if tensor is None else f"{tuple(tensor.shape)}"
-                self._failure = self._failure or (
-                    f"layer {row.name!r} gave {got} for {self._stop - self._start} images; on noise it gave "
-                    f"{row.shape} an image. Its output depends on the images or on their number: choose another layer."
-                )
-                continue
-            self._store(row, tensor)
-            self._came.add(row.name)
-
-    def _store(self, row: LayerRow, output: Tensor) -> None:
-        """Copy now: a later in-place operation must not reach the tokens, and no view may keep the output alive."""
-        values, prefix, _ = to_tokens(output, row.layout, self._max_grid)
-        self._copy(self._values, row.name, values)
-        if prefix is not None:
-            self._copy(self._prefixes, row.name, prefix)
-
-    def _copy(self, into: dict[str, Tensor], name: str, part: Tensor) -> None:
-        if name not in into:
-            into[name] = torch.empty((len(self._ids), *part.shape[1:]), dtype=self._dtype)
-        into[name][self._start : self._stop].copy_(part)
-
-    def finish(self) -> None:
-        """Raise for what went wrong in this batch."""
-        if self._failure:
-            raise ValueError(self._failure)
-        for row in self._rows:
-            if row.name not in self._came:
-                raise ValueError(f"layer {row.name!r} was not called for these images, though it was on noise.")
-            for store in (self._values, self._prefixes):
-                if row.name in store:
-                    self._check_finite(row.name, store[row.name][self._start : self._stop])
-
-    def _check_finite(self, name: str, part: Tensor) -> None:
-        finite = torch.isfinite(part).flatten(1).all(1)
-        if bool(finite.all()):
-            return
-        bad = [self._ids[self._start + int(i)] for i in (~finite).nonzero()[:, 0]]
-        half = self._dtype == torch.float16
-        todo = "dtype=torch.bfloat16 holds larger values." if half else "Check the weights and the transform."
-        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-        raise ValueError(f"layer {name!r} has NaN or infinite activations for image {bad[0]!r}{more}. {todo}")
-
-    def tokens(self) -> dict[str, Tokens]:
-        return {
-            row.name: Tokens(
-                values=self._values[row.name],
-                grid=pooled_grid(row.grid, self._max_grid),
-                layer=row.name,
-                prefix=self._prefixes.get(row.name),
-                native_grid=row.grid,
-                note=row.layout.note,
+def _laid_out(rows: Sequence[LayerRow], layout: Layout | Mapping[str, Layout] | None) -> tuple[LayerRow, ...]:
+    """Return the rows under the layouts that a user gave, each checked against the shape."""
+    if layout is None:
+        return tuple(rows)
+    names = [row.name for row in rows]
+    given = layout if isinstance(layout, Mapping) else dict.fromkeys(names, layout)
+    for name, each in given.items():
+        if not isinstance(each, Layout):
+            raise TypeError(message("layout", "a Layout or a mapping of layer name to Layout", each))
+        if name not in names:
+            raise ValueError(
+                message("layout", "a mapping from the layers to extract", repr(name), suggest(name, names))
             )
-            for row in self._rows
-        }
+    return tuple(
+        replace(row, layout=fitted(given[row.name], row.shape, row.name)) if row.name in given else row for row in rows
+    )
 
 
-def _check_model(model: Any) -> None:
-    if isinstance(model, VisionModel):
-        return
-    todo = "Wrap a module with its preprocessing: VisionModel(module, transform)."
-    raise TypeError(message("model", "a VisionModel, as load_model() gives", type(model).__name__, todo))
+def _tokens(
+    row: LayerRow, values: Tensor, prefix: Tensor | None, max_grid: int | None, has_class_token: bool
+) -> Tokens:
+    return Tokens(
+        values=values,
+        grid=pooled_grid(row.grid, max_grid),
+        layer=row.name,
+        prefix=prefix,
+        native_grid=row.grid,
+        note=row.layout.note,
+        has_class_token=has_class_token and prefix is not None,
+    )
 
 
-# Tracing costs a forward; the outcome belongs to the module, its structure and the input's size.
+# Tracing and probing cost forwards; the outcome belongs to the module, its structure and the input's size.
 _tables: WeakKeyDictionary[nn.Module, dict[Any, LayerTable]] = WeakKeyDictionary()
 
 
-def _table(module: nn.Module, input_shape: tuple[int, ...], as_keyword: bool, device: torch.device) -> LayerTable:
+def _table(setting: Setting) -> LayerTable:
     """Return the table of layers for inputs of a size; call it inside `as_found`."""
+    module = setting.module
     structure = hash(tuple((path, id(part)) for path, part in module.named_modules()))
     known = _tables.setdefault(module, {})
-    key = (input_shape, as_keyword, structure)
+    key = (setting.input_shape, setting.as_keyword, structure)
     if key not in known:
-        known[key] = _make_table(module, input_shape, trace(module, input_shape, TRACED_IMAGES, as_keyword, device))
+        try:
+            known[key] = make_table(setting)
+        except Exception as error:
+            if is_out_of_memory(error):
+                what = f"out of memory while looking for the layers, with up to {IMAGES} images in a batch"
+                raise MemoryError(f"{what}. Take smaller images, or a device with more memory.") from error
+            _explain_size(setting, error)
+            raise
     return known[key]
 
 
-def _make_table(module: nn.Module, input_shape: tuple[int, ...], outputs: Sequence[Output]) -> LayerTable:
-    declared = _declared(module, input_shape, outputs)
-    names = [_name(output) for output in outputs]
-    parts = dict(module.named_modules())
-    outermost = _outermost(outputs)
-    rows = [
-        LayerRow(
-            name=name,
-            kind=type(parts[output.path]).__name__,
-            shape=output.shape[1:],
-            layout=infer_layout(output.shape, TRACED_IMAGES, declared),
-            same_as=names[outermost[i]] if outermost[i] != i else "",
-            path=output.path,
-            call=output.call,
-            leaf=output.leaf,
-        )
-        for i, (name, output) in enumerate(zip(names, outputs, strict=True))
-    ]
-    levels = [level for level in Outline(module, rows).levels() if level] or [fallback(rows)]
-    by_name = {row.name: row for row in rows}
-    coarse = default_names(levels)
-    chosen = set(thinned(coarse, [by_name[name].grid for name in coarse]))
-    rows = [replace(row, default=row.name in chosen) for row in rows]
-    return LayerTable(rows, levels, sorted(set(parts) - {output.path for output in outputs}))
-
-
-def _outermost(outputs: Sequence[Output]) -> list[int]:
-    """Return for each output the last one to hand on the very same tensor, short of the model itself."""
-    first = [i if output.same_as is None else output.same_as for i, output in enumerate(outputs)]
-    last = {origin: i for i, (origin, output) in enumerate(zip(first, outputs, strict=True)) if output.path}
-    return [last.get(origin, i) for i, origin in enumerate(first)]
-
-
-def _name(output: Output) -> str:
-    call = f"@{output.call}" if output.calls > 1 else ""
-    return f"{output.path or 'output'}{call}{output.leaf}"
-
-
-def _declared(module: nn.Module, input_shape: tuple[int, ...], outputs: Sequence[Output]) -> Declared:
-    """Return what the model says of its features: patch embeddings, prefix tokens, timm's list of features."""
-    height, width = input_shape[1:]
-    parts = dict(module.named_modules())
-    grids: set[Grid] = set()
-    for output in outputs:
-        part = parts[output.path]
-        # A convolution of the image with kernel = stride cuts it into patches.
-        if isinstance(part, nn.Conv2d) and part.in_channels == input_shape[0] and part.kernel_size == part.stride:
-            grids.add((output.shape[2], output.shape[3]))
-    seen = bool(grids)  # what this forward shows is surer than an attribute, which may be of another input size
-    prefix = None
-    for part in parts.values():
-        count = getattr(part, "num_prefix_tokens", None)
-        if isinstance(count, int):
-            prefix = count if prefix is None else prefix
-        grid = getattr(part, "grid_size", None)
-        if not seen and isinstance(grid, tuple) and len(grid) == 2:
-            grids.add((int(grid[0]), int(grid[1])))
-    listed = getattr(module, "feature_info", None) or []
-    features = {
-        (int(entry["num_chs"]), (math.ceil(height / entry["reduction"]), math.ceil(width / entry["reduction"])))
-        for entry in listed
-        if isinstance(entry, dict) and {"num_chs", "reduction"} <= entry.keys()
-    }
-    return Declared(
-        input_size=(height, width),
-        grids=frozenset(grids),
-        features=frozenset(features),
-        prefix=prefix,
-        reorders=any(hasattr(part, name) for part in parts.values() for name in ("reroll", "unroll")),
-        sequence_lengths=frozenset(h * w + (prefix or 0) for h, w in grids),
+def _explain_size(setting: Setting, error: Exception) -> None:
+    """Raise ValueError if the model declares another input size than it was given; else return."""
+    size, declared = setting.input_shape[1:], declared_size(setting.module)
+    if declared is None or declared == size:
+        return
+    got = "×".join(map(str, size))
+    todo = (
+        f"Resize and crop to {declared[0]}×{declared[1]} in the transform; or, for a timm model, "
+        f"load_model(name, image_size={size}) makes one for this size."
     )
+    raise ValueError(message("model.transform", f"one to {declared[0]}×{declared[1]} pixels", got, todo)) from error

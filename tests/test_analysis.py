@@ -264,3 +264,99 @@ def test_the_null_of_one_image_is_refused(images):
 
 def test_repr_is_stable(analysis):
     assert repr(analysis) == "Analysis(5 images, 2 layers, Exact())"
+
+
+def test_contributions_of_all_three_split_over_the_patches(analysis):
+    matches = analysis.matches("a", 0, 2)
+    assert matches.aligned_contribution.sum() == pytest.approx(matches.aligned, abs=1e-9)
+    assert matches.pooled_contribution.sum() == pytest.approx(matches.pooled, abs=1e-9)
+    x, y = (analysis.tokens["a"].values[k].double().numpy() for k in (0, 2))
+    norm = np.linalg.norm(x) * np.linalg.norm(y)
+    np.testing.assert_allclose(matches.aligned_contribution, (x * y).sum(1) / norm)
+
+
+def test_margins_are_against_the_best_other_token(analysis, monkeypatch):
+    from semrsm_widgets import matches as module
+
+    monkeypatch.setattr(module, "_BLOCK_ENTRIES", 3 * S)  # three rows at a time
+    matches = analysis.matches("a", 0, 2)
+    x, y = (analysis.tokens["a"].values[k].double().numpy() for k in (0, 2))
+    for s, partner in enumerate(matches.permutation):
+        others = [x[s] @ y[t] for t in range(S) if t != partner]
+        assert matches.value[s] == pytest.approx(x[s] @ y[partner])
+        assert matches.margin[s] == pytest.approx(x[s] @ y[partner] - max(others))
+
+
+def test_a_frame_of_matches_has_cells_and_pixels(images):
+    from torch import nn
+    from torchvision import transforms
+
+    model = srsm.VisionModel(nn.Identity(), transforms.Compose([transforms.CenterCrop(12), transforms.ToTensor()]))
+    analysis = srsm.Analysis(images, {"a": tokens_of()}, model=model, matcher=srsm.Exact())
+    matches = analysis.matches("a", 0, 1)
+    table = matches.to_frame()
+    assert len(table) == S
+    assert list(table["rank"]) == list(range(1, S + 1))
+    assert list(table["token"]) == list(matches.top(S))
+    assert table["contribution"].is_monotonic_decreasing
+    line = table.iloc[0]
+    assert line["token"] == line["row"] * GRID[1] + line["column"]
+    assert matches.permutation[int(line["token"])] == line["other_row"] * GRID[1] + line["other_column"]
+    # The images are 24 wide and 20 high, the model sees the middle 12 x 12 of them as 3 x 4 cells.
+    assert line["left"] == 6 + 3 * line["column"]
+    assert line["other_bottom"] == 4 + 4 * (line["other_row"] + 1)
+    assert line["value"] == matches.value[int(line["token"])]
+    unknown = srsm.Analysis(images, {"a": tokens_of()}, matcher=srsm.Exact()).matches("a", 0, 1).to_frame()
+    assert "left" not in unknown
+
+
+def test_queries_have_rsms_with_the_images(images, analysis):
+    x = {name: tokens_of(name, seed) for name, seed in (("b", 8), ("a", 7))}
+    with_queries = srsm.Analysis(
+        images, analysis.tokens, queries=images.select([0, 1]), matcher=srsm.Exact(),
+        query_tokens={name: srsm.Tokens(values=t.values[:2, :7], layer=name) for name, t in x.items()},
+    )  # fmt: skip
+    K = with_queries.query_rsm("a")
+    expected = srsm.semantic_rsm(x["a"].values[:2, :7], analysis.tokens["a"], matcher=srsm.Exact())
+    assert K.shape == (2, N)
+    np.testing.assert_allclose(K, expected, atol=1e-12)
+    with pytest.raises(ValueError, match="made with queries"):
+        analysis.query_rsm("a")
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"probabilities": np.full((3, 2), 0.5)}, r"`probabilities` must be of shape \(5, classes\)"),
+        ({"probabilities": np.ones((N, 2))}, "rows that sum to 1"),
+        ({"query_tokens": {"a": tokens_of()}}, "`queries` must be given together"),
+    ],
+)
+def test_wrong_extras_are_refused(images, options, text):
+    with pytest.raises(ValueError, match=text):
+        srsm.Analysis(images, {"a": tokens_of()}, **options)
+
+
+def test_queries_of_other_layers_are_refused(images):
+    with pytest.raises(ValueError, match=r"of the layers \['a'\].*Extract both with the same"):
+        srsm.Analysis(images, {"a": tokens_of()}, queries=images, query_tokens={"b": tokens_of()})
+
+
+def test_centred_rsms_are_those_of_mean_free_tokens(analysis):
+    values = analysis.tokens["a"].values.double()
+    expected = srsm.semantic_rsm(values - values.mean(1, keepdim=True), matcher=srsm.Exact())
+    np.testing.assert_allclose(analysis.rsm("a", centred=True), expected, atol=1e-6)
+
+
+def test_without_prefix_tokens_there_is_no_class_token(analysis, images):
+    assert analysis.class_token_gram("a") is None
+    tokens = tokens_of()
+    prefix = tokens_of(seed=9).values[:, :2]
+    aside = srsm.Tokens(values=tokens.values, prefix=prefix, has_class_token=True, layer="a")
+    K = srsm.cosine(srsm.Analysis(images, {"a": aside}).class_token_gram("a"))
+    x = prefix[:, 0].double().numpy()
+    norms = np.linalg.norm(x, axis=1)
+    np.testing.assert_allclose(K, x @ x.T / np.outer(norms, norms), atol=1e-12)
+    query = srsm.Tokens(values=tokens.values[:2], prefix=prefix[:2] * 2, has_class_token=True, layer="a")
+    both = srsm.Analysis(images, {"a": aside}, queries=images.select([0, 1]), query_tokens={"a": query})
+    np.testing.assert_allclose(srsm.cosine(both.class_token_gram("a", queries=True)), K[:2], atol=1e-12)

@@ -2,7 +2,8 @@
 
 The levels, from the top (a module may import its own level and those below it, but never in a circle):
 
-    cli -> views, report -> analysis -> rsm, retrieval, comparison -> matching -> features -> models, images, geometry
+    cli -> views, report -> experiments -> analysis -> rsm, retrieval, comparison -> matching -> features -> models,
+    images, geometry
 
 A module that is missing from LEVELS fails its test: give it a place there.
 """
@@ -26,12 +27,13 @@ PACKAGE = Path(semrsm_widgets.__file__).resolve().parent
 LEVELS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "_check _cache",
-        "models images geometry _decode _load",
-        "features _defaults _hooks _layouts _listing",
+        "_check _cache _frames statistic _centred",
+        "models images geometry _checkpoint _decode _hub _load _ramps _vision",
+        "features _defaults _hooks _layouts _listing _probe _truth _calibrate _collect _stream _token_cache _predict",
         "matching",
-        "rsm retrieval comparison matches null",
-        "analysis",
+        "rsm kernels retrieval comparison divergence exact_search matches null _inputs",
+        "analysis archive interop",
+        "experiments",
         "views report",
         "cli",
     )

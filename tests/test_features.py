@@ -288,7 +288,7 @@ def test_no_hook_is_left_after_an_error_in_the_model_and_the_error_says_on_what(
     module = Fragile()
     before = snapshot(module)
     with pytest.raises(RuntimeError, match="two is too many") as caught:
-        extract(VisionModel(module, SQUARE), IMAGES, "conv", batch_size=2)
+        extract(VisionModel(module, SQUARE), IMAGES, "output", batch_size=2)
     assert "batch of shape (2, 3, 32, 32)" in caught.value.__notes__[0]
     assert_as_found(module, before)
 
@@ -340,8 +340,8 @@ def test_the_table_of_the_bundled_model(bundled):
     assert table["blocks.4.2"].same_as == "blocks.4"
     text = repr(table)
     assert text.count("\n") < 45
-    assert "*  blocks.4    Sequential              112×14×14   14×14    196    112" in text
-    assert text.endswith("more submodules in .names")
+    assert "*  blocks.4    Sequential                     112×14×14   NCHW    196    14×14    112" in text
+    assert text.endswith("more submodules in .names; 7 submodules are never called")
 
 
 def test_the_html_is_escaped_and_has_no_colours_of_its_own(net):
@@ -373,17 +373,17 @@ def test_a_plain_chain_of_convolutions_is_its_own_list_of_steps():
         ("convnext_atto", "stages.0.blocks.0", "stages.3.blocks.1", 12),
         ("mobilenetv3_small_050", "conv_stem", "blocks.4", 6),
         ("densenet121", "features.conv0", "features", 8),
+        ("resnet10t", "conv1.0", "layer4.0", 6),  # a shallow one: parts of its stem as well
     ],
 )
 def test_default_layers_are_stages_or_blocks_in_depth_order(name, first, last, count):
-    transform = None if name.startswith("vit") else T.Compose([T.Resize((64, 64)), T.ToTensor()])
-    model = load_model(name, pretrained=False)
-    defaults = layers(VisionModel(model.module, transform or model.transform)).defaults
+    defaults = layers(load_model(name, pretrained=False, image_size=64)).defaults
     assert (defaults[0], defaults[-1], len(defaults)) == (first, last, count)
 
 
 def test_calls_and_leaves_have_names_of_their_own(net):
     table = layers(net)
+    assert (table["act@1"].calls, table["body"].calls) == (2, 1)
     assert [name for name in table.names if name.startswith("act")] == ["act@1", "act@2"]
     assert table["act@1"].D == 8
     assert table["act@2"].D == 16
@@ -432,6 +432,21 @@ def test_globs_stop_at_dots_and_double_stars_do_not(bundled):
     assert "blocks.2" not in deep
 
 
+def test_regular_expressions_fit_whole_names_and_functions_see_rows(bundled):
+    table = layers(bundled)
+    assert [row.name for row in table.choose(r"re:blocks\.[0-2]")] == ["blocks.0", "blocks.1", "blocks.2"]
+    small = table.choose(lambda row: row.default and row.S < 100)
+    assert [row.name for row in small] == ["blocks.5", "blocks.6"]
+
+
+def test_a_module_under_two_names_is_found_by_either():
+    module = nn.Sequential(nn.Conv2d(3, 3, 3, 1, 1), nn.ReLU())
+    module.add_module("again", module[0])
+    model = VisionModel(module, SQUARE)
+    assert list(extract(model, IMAGES, "again@1")) == ["0@1"]
+    assert layers(model)["again@2"].path == "0"
+
+
 def test_lists_are_put_in_depth_order_and_wrappers_prefixes_are_understood(bundled):
     table = layers(bundled)
     chosen = table.choose(["blocks.5", "module.blocks.1", "conv_*"])
@@ -454,6 +469,9 @@ def test_an_int_is_evenly_spaced_and_opens_stages_where_needed(bundled):
         ("bodi", ValueError, r"`layers` must be names of layers; got 'bodi'\. Did you mean 'body'"),
         (["stem", "hed"], ValueError, "Did you mean 'head'"),
         ("bod.*", ValueError, "a glob that fits a layer"),
+        ("re:bod", ValueError, "a regular expression that fits a layer.*Did you mean 'body'"),
+        ("re:(", ValueError, "a regular expression after re:"),
+        (lambda row: False, ValueError, "a function that is true for a layer"),
         ("act", ValueError, r"several: 'act@1', 'act@2'"),
         ("unused", ValueError, "never calls it"),
         ([], ValueError, "None means the default"),
@@ -480,7 +498,6 @@ class Sequences(nn.Module):
         super().__init__()
         self.states = nn.Identity()
         self.windows = nn.Identity()
-        self.time_first = nn.Identity()
         self.attention = nn.Identity()
         self.patches = nn.Conv2d(3, 16, 8, 8)
 
@@ -488,7 +505,6 @@ class Sequences(nn.Module):
         n = len(x)
         self.states(x.new_zeros(n, 49, 64))
         self.windows(x.new_zeros(n * 4, 4, 16))
-        self.time_first(x.new_zeros(17, n, 16))
         self.attention(x.new_zeros(n, 2, 16, 16))
         return self.patches(x)
 
@@ -500,18 +516,11 @@ def test_sequences_that_nothing_declares_have_no_grid_and_say_why():
     states = extract(model, IMAGES, "states")["states"]
     assert states.grid is None
     assert states.values.shape == (5, 49, 64)
-    assert "nothing declares" in states.note
-    for name in ("windows", "time_first", "attention"):
+    assert "nothing tells where they stand" in states.note
+    for name in ("windows", "attention"):
         assert not table[name].readable
         with pytest.raises(ValueError, match=f"layers with tokens; got '{name}'"):
             extract(model, IMAGES, name)
-
-
-def test_permuted_orders_are_refused():
-    model = load_model("hiera_tiny_224", pretrained=False)
-    rows = [layers(model)[f"blocks.{i}"] for i in (0, 11)]
-    assert [row.grid for row in rows] == [None, None]
-    assert "order of its own" in rows[0].layout.note
 
 
 # ---- bad input

@@ -7,6 +7,7 @@ from PIL import Image
 from timm.data import create_transform
 from torchvision import transforms as T  # noqa: N812 (its usual name)
 from torchvision.models import ResNet18_Weights
+from torchvision.transforms import v2
 
 from semrsm_widgets.geometry import token_boxes, visible_box
 
@@ -79,8 +80,9 @@ def test_timm_transforms_agree_with_coordinate_ramps(settings, size):
         [T.Resize((100, 130)), T.Compose([T.CenterCrop((80, 90))])],
         [T.CenterCrop(90)],
         [],
+        [v2.Resize(96), v2.CenterCrop((80, 88))],
     ],
-    ids=["usual", "max_size", "squash", "crop", "nothing"],
+    ids=["usual", "max_size", "squash", "crop", "nothing", "version 2"],
 )
 def test_torchvision_transforms_agree_with_coordinate_ramps(steps, size):
     check_against_ramps(T.Compose([*steps, T.ToTensor()]), size, tolerance=0.15)
@@ -90,6 +92,22 @@ def test_the_preset_of_torchvisions_weights_is_resize_256_and_crop_224():
     usual = T.Compose([T.Resize(256), T.CenterCrop(224), T.ToTensor()])
     for size in SIZES:
         assert visible_box(ResNet18_Weights.DEFAULT.transforms(), size) == visible_box(usual, size)
+
+
+def test_the_other_presets_of_torchvision_are_understood():
+    from torchvision.transforms._presets import ObjectDetection, SemanticSegmentation
+
+    assert visible_box(SemanticSegmentation(resize_size=128), (301, 299)) == (0.0, 0.0, 301.0, 299.0)
+    assert visible_box(ObjectDetection(), (301, 299)) == (0.0, 0.0, 301.0, 299.0)
+    assert visible_box(v2.Compose([v2.Resize(64), v2.ToImage(), v2.ToDtype(torch.float32)]), (128, 64)) is not None
+
+
+@pytest.mark.parametrize("padding", [3, (4, 6), (1, 2, 3, 4)])
+def test_padding_reaches_outside_by_its_own_width(padding):
+    left, top, right, bottom = visible_box(T.Compose([T.Pad(padding), T.ToTensor()]), (40, 30))
+    sides = [padding] * 4 if isinstance(padding, int) else list(padding) * (4 // len(padding))
+    assert (-left, -top, right - 40, bottom - 30) == tuple(sides)
+    assert visible_box(T.Compose([T.Pad(padding, padding_mode="reflect"), T.ToTensor()]), (40, 30)) is None
 
 
 def test_the_frame_of_a_usual_photograph():
@@ -121,12 +139,57 @@ def test_a_painted_cell_lights_its_own_token():
 
 @pytest.mark.parametrize(
     "step",
-    [T.RandomResizedCrop(224), T.Pad(3), T.Lambda(lambda x: x), T.RandomHorizontalFlip(), lambda x: x],
-    ids=["random crop", "pad", "lambda", "flip", "function"],
+    [
+        T.RandomResizedCrop(224),
+        T.RandomHorizontalFlip(),
+        T.Lambda(lambda x: x.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+        T.Lambda(lambda x: x.transpose(Image.Transpose.ROTATE_90)),
+        T.Lambda(lambda x: x.rotate(15)),
+        T.Lambda(lambda x: x.convert("L")),
+        T.Lambda(lambda x: x.point(lambda v: (v // 64) * 64)),
+    ],
+    ids=["random crop", "random flip", "mirror", "turn", "tilt", "grey", "posterised"],
 )
-def test_unknown_steps_give_no_box(step):
+def test_what_is_no_resize_and_crop_gives_no_box(step):
     assert visible_box(T.Compose([T.Resize(256), step, T.ToTensor()]), (640, 480)) is None
-    assert visible_box(step, (640, 480)) is None
+
+
+def test_what_gives_no_tensor_gives_no_box():
+    assert visible_box(lambda image: image, (640, 480)) is None
+    assert visible_box(lambda image: None, (640, 480)) is None
+    assert visible_box(lambda image: {"input_ids": [1]}, (640, 480)) is None
+
+
+@pytest.mark.parametrize("size", SIZES[::2], ids=str)
+@pytest.mark.parametrize("settings", TIMM, ids=lambda s: "-".join(map(str, s.values())))
+def test_ramps_find_what_an_unknown_transform_shows(settings, size):
+    transform = create_transform(**settings)
+    found = visible_box(lambda image: transform(image), size)
+    # 224 grey levels over the side: a step of the ramp is up to 4.5 pixels here.
+    np.testing.assert_allclose(found, visible_box(transform, size), atol=max(0.6, 0.002 * max(size)))
+
+
+def test_an_unknown_transform_is_asked_once_for_a_size():
+    calls = []
+
+    def transform(image: Image.Image) -> torch.Tensor:
+        calls.append(image.size)
+        return T.ToTensor()(image.resize((64, 64)))
+
+    first = visible_box(transform, (301, 299))
+    asked = len(calls)
+    assert visible_box(transform, (301, 299)) == first
+    assert len(calls) == asked > 0
+    visible_box(transform, (299, 301))
+    assert len(calls) == 2 * asked
+
+
+def test_image_processors_of_hugging_face_are_understood():
+    transformers = pytest.importorskip("transformers")
+    processor = transformers.CLIPImageProcessor()
+    usual = T.Compose([T.Resize(224), T.CenterCrop(224), T.ToTensor()])
+    found = visible_box(lambda image: processor(image, return_tensors="pt"), (640, 480))
+    np.testing.assert_allclose(found, visible_box(usual, (640, 480)), atol=1.0)
 
 
 def test_token_boxes_tile_the_box_in_raster_order():

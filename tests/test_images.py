@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from semrsm_widgets._decode import to_rgb
 from semrsm_widgets.images import Images, demo_images, load_images, subset
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
@@ -238,6 +239,44 @@ def test_a_generator_of_pictures():
 
 
 # ---- pixels
+
+
+GREY = (119, 119, 119)
+MODES = {  # one colour in every mode that Pillow has, and what is to be seen of it
+    "1": (255, (255, 255, 255)),
+    "L": (119, GREY),
+    "P": (1, (255, 0, 0)),
+    "RGB": ((10, 20, 30), (10, 20, 30)),
+    "RGBA": ((10, 20, 30, 0), (255, 255, 255)),
+    "RGBX": ((10, 20, 30, 0), (10, 20, 30)),
+    "RGBa": ((0, 0, 0, 0), (255, 255, 255)),
+    "CMYK": ((0, 255, 255, 0), (255, 0, 0)),
+    "YCbCr": ((119, 128, 128), GREY),
+    "LAB": ((127, 128, 128), GREY),  # 128 is zero of a and b
+    "HSV": ((0, 0, 119), GREY),
+    "LA": ((119, 255), GREY),
+    "La": ((119, 255), GREY),
+    "PA": ((1, 255), (255, 0, 0)),
+    "I": (119 * 257, GREY),
+    "F": (119 / 255, GREY),
+    "I;16": (119 * 257, GREY),
+    "I;16L": (119 * 257, GREY),
+    "I;16B": (119 * 257, GREY),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_shows_its_own_colour(mode):
+    colour, expected = MODES[mode]
+    picture = Image.new("P" if mode == "PA" else mode, (9, 8))
+    if mode in ("P", "PA"):
+        picture.putpalette([0, 0, 0, 255, 0, 0])
+    if mode == "PA":
+        picture = picture.convert("PA")
+    picture.paste(colour, (0, 0, 9, 8))
+    seen = to_rgb(picture)
+    assert (seen.mode, seen.size) == ("RGB", (9, 8))
+    assert np.abs(np.subtract(seen.getpixel((4, 4)), expected)).max() <= 2
 
 
 def test_exif_orientation_is_honoured_everywhere(tmp_path):

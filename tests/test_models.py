@@ -71,6 +71,24 @@ def test_the_hash_is_of_the_weights(bundled):
     assert weights_sha256(first) != weights_sha256(second)
 
 
+def test_a_users_model_has_its_hash_too_whatever_its_tensors_are():
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lazy = nn.LazyLinear(4)
+            self.register_buffer("scale", torch.tensor(2.0, dtype=torch.bfloat16))
+            self.register_buffer("sparse", torch.eye(3).to_sparse())
+            self.register_buffer("quantized", torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8))
+
+    first, second = (VisionModel(Odd(), T.ToTensor()).provenance["weights_sha256"] for _ in range(2))
+    assert first == second
+    module = nn.Linear(2, 2)
+    before = VisionModel(module, T.ToTensor()).provenance["weights_sha256"]
+    with torch.no_grad():
+        module.weight[0, 0] += 1
+    assert VisionModel(module, T.ToTensor()).provenance["weights_sha256"] != before
+
+
 def test_by_position_checks_number_shape_and_kind():
     wanted = {"a.weight": torch.zeros(2, 2), "a.bias": torch.zeros(2)}
     state = {"x.weight": torch.ones(2, 2), "x.bias": torch.ones(2)}

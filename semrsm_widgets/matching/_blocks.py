@@ -31,7 +31,11 @@ Progress = Callable[[int, int], None]
 _Multiplied = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[Any]"]
 """The images of x and of y of a block, and its products in one flat array."""
 
-_BLOCK_BYTES = 2**22  # of affinities at a time, for each thread: still in the cache when they are matched
+_BLOCK_BYTES = 2**22  # of affinities at a time: still in the cache when they are matched
+# For each of several threads. Torch's threads go on spinning for milliseconds after a product, on the cores that the
+# pairs want: with fewer and larger products that costs less than the cache gains.
+_SHARED_BLOCK_BYTES = 2**26
+_MOST_SHARED = 4  # threads for which the block grows
 _BATCH_BYTES = 2**28
 _PRODUCT_FLOPS = 2**33  # multiply-adds of one call: a fraction of a second
 _PAGE = 4096
@@ -285,7 +289,8 @@ def block_shape(matcher: AffinityMatcher, job: Job) -> tuple[int, int, int]:
     affinity = rows * width * item * (3 if works_ahead(x.values.device) else 1)
     fixed = matcher.workers * width * _WORKSPACE_BYTES + (len(job.x) + len(job.y)) * channels * 8
     each = affinity + 3 * (rows + width) * channels * item  # tokens are cast and scaled on their way
-    wanted = max(_BLOCK_BYTES * matcher.workers // (rows * width * item), 2 * matcher.workers)
+    block = _BLOCK_BYTES if matcher.workers == 1 else _SHARED_BLOCK_BYTES * min(matcher.workers, _MOST_SHARED)
+    wanted = max(block // (rows * width * item), 2 * matcher.workers)
     pairs = max(1, min(wanted, (job.memory - job.memory // 4 - fixed) // each))
     # A symmetric block wastes a triangle of its side, which matters more than the calls it saves once there are many.
     limit = max(len(x) // 8, min(4, len(x))) if job.symmetric else len(x)

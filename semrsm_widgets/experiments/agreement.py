@@ -1,0 +1,91 @@
+"""Does the representation agree with the output? Similarity against the divergence of the predicted classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from semrsm_widgets._cache import Progress
+from semrsm_widgets._check import message
+from semrsm_widgets.comparison import RSMStatistic, cka, doubly_centred, jackknife, rsa
+from semrsm_widgets.divergence import js_divergence
+from semrsm_widgets.experiments.scores import Scores, Where, check_analysis, chosen_layers, rsms_of, score
+from semrsm_widgets.kernels import kernel_name
+from semrsm_widgets.rsm import Kernel, cosine, inner_product, rbf
+from semrsm_widgets.statistic import UndefinedStatisticError, undefined
+
+if TYPE_CHECKING:
+    from semrsm_widgets.analysis import Analysis
+
+
+def centred_spearman(K: Any, L: Any) -> float:
+    """Return the Spearman correlation of two RSMs after row and column effects are taken out."""
+    return rsa(doubly_centred(K), doubly_centred(L), method="spearman")
+
+
+# The Pearson correlation of doubly centred RSMs is their unbiased CKA.
+MEASURES: dict[str, RSMStatistic] = {
+    "pearson": partial(rsa, method="pearson"),
+    "spearman": partial(rsa, method="spearman"),
+    "pearson, double-centred": cka,
+    "spearman, double-centred": centred_spearman,
+}
+
+
+def output_agreement(
+    analysis: Analysis,
+    *,
+    kernels: Sequence[Kernel] = (cosine, inner_product, rbf),
+    layers: Sequence[str] | None = None,
+    centred: bool = False,
+    progress: Progress | None = None,
+) -> Scores:
+    """Return how each similarity goes with the Jensen-Shannon divergence of the predicted class probabilities.
+
+    Correlations over pairs of images; *negative* where alike images get alike predictions. The raw figure is swamped
+    by row effects: images that are near to all others, and predictions that are flat. Double-centred, only what a
+    pair has beyond its two images' levels counts; 0 is then what an unrelated similarity reaches on average.
+
+    Args:
+        analysis: made with `probabilities=`.
+        kernels: of the RSMs.
+        layers: some of the layers; None takes all.
+        centred: also the similarities of mean-free tokens ("semantic centred").
+        progress: called with (layers done, layers in all); may raise to cancel.
+
+    Returns:
+        Scores of the measures "pearson", "spearman", and both "double-centred", with jackknife intervals over images.
+
+    Raises:
+        ValueError: no probabilities, or fewer than 4 images.
+
+    References:
+        Wald et al., arXiv:2410.23107, Table 1.
+
+    Example:
+        >>> analysis = Analysis(images, tokens, model=model, probabilities=predict(model, images))
+        >>> output_agreement(analysis).to_frame()
+    """
+    check_analysis("analysis", analysis, least=4)
+    if analysis.probabilities is None:
+        todo = "Pass them: Analysis(images, tokens, probabilities=predict(model, images))."
+        raise ValueError(message("analysis", "one with class probabilities", "one without", todo))
+    divergence = js_divergence(analysis.probabilities)
+    rows = []
+    names = chosen_layers(analysis, layers)
+    for done, layer in enumerate(names):
+        for kernel in kernels:
+            for similarity, K in rsms_of(analysis, layer, kernel, centred=centred).items():
+                for measure, statistic in MEASURES.items():
+                    try:
+                        if isinstance(K, ValueError):
+                            raise UndefinedStatisticError(str(K))
+                        answer = jackknife(statistic, K, divergence)
+                    except UndefinedStatisticError as error:
+                        answer = undefined(error, len(analysis))
+                    where = Where(layer=layer, kernel=kernel_name(kernel), similarity=similarity)
+                    rows.append(score(where, measure, answer, chance=0.0))
+        if progress is not None:
+            progress(done + 1, len(names))
+    return Scores(question="Does the representation agree with the output?", rows=tuple(rows))

@@ -1,0 +1,156 @@
+"""How good are approximations here? Matchers on your own tokens against the optimum."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import nan
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from semrsm_widgets._check import message
+from semrsm_widgets._frames import frame_of
+from semrsm_widgets.comparison import jackknife, rsa
+from semrsm_widgets.matching import Exact
+from semrsm_widgets.rsm import MatchedGram, cosine, matched_gram
+from semrsm_widgets.statistic import Statistic, UndefinedStatisticError, undefined
+
+if TYPE_CHECKING:
+    from semrsm_widgets._cache import Progress
+    from semrsm_widgets.matching import Matcher
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatcherRow:
+    """How one matcher does on N images' tokens, over all pairs of different images.
+
+    Attributes:
+        matcher: its repr.
+        ratio: Σ value / Σ optimum; NaN where the optima add up to nothing positive.
+        true_error: mean of (optimum - value) / (‖X‖‖Y‖), in units of cosine.
+        worst_error: the largest.
+        certified_error: the largest error that the matcher itself admits; inf without a certificate.
+        rank_agreement: Spearman correlation of the matcher's RSM with the optimal one, off the diagonal.
+        low: lower end of its 95 % interval over images.
+        high: upper end.
+        seconds: for one pair, products included, on this machine as it was.
+        n: number of images.
+        pairs: number of pairs.
+        reason: why the rank agreement or its interval is NaN.
+    """
+
+    matcher: str
+    ratio: float
+    true_error: float
+    worst_error: float
+    certified_error: float
+    rank_agreement: float
+    low: float
+    high: float
+    seconds: float
+    n: int
+    pairs: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatcherReport:
+    """How some matchers do on some tokens.
+
+    Attributes:
+        tokens: what was matched.
+        reference: what was taken as the optimum.
+        rows: one for each matcher.
+    """
+
+    tokens: str
+    reference: str
+    rows: tuple[MatcherRow, ...]
+
+    def to_frame(self) -> Any:
+        """Return a `pandas.DataFrame`: a line for each matcher."""
+        return frame_of(self.rows, MatcherRow)
+
+
+def matcher_report(
+    tokens: Any,
+    matchers: Sequence[Matcher],
+    *,
+    reference: Matcher | None = None,
+    progress: Progress | None = None,
+) -> MatcherReport:
+    """Return how matchers do on given tokens: ratio, true and certified error, rank agreement, time.
+
+    Args:
+        tokens: `Tokens`, a tensor or an array (N, S, D), N at least 4; a sample is enough.
+        matchers: the matchers to judge.
+        reference: gives the optimum; None means `Exact()`. Above S = 784 that takes long: pass `Auction(gap=1e-7)`.
+        progress: called with (matchers done, in all); may raise to cancel.
+
+    Raises:
+        TypeError: a matcher is not callable.
+        ValueError: no matchers, or fewer than 4 images.
+
+    References:
+        Wald et al., arXiv:2410.23107, figure 5.
+
+    Example:
+        >>> matcher_report(tokens["blocks.4"], [Auction(), Greedy(), BatchOptimal(window=64)]).to_frame()
+    """
+    if not matchers:
+        raise ValueError(message("matchers", "at least one matcher", "none", "Such as [Auction(), Greedy()]."))
+    for matcher in matchers:
+        if not callable(matcher):
+            raise TypeError(message("matchers", "matchers such as Auction()", matcher))
+    reference = Exact() if reference is None else reference
+    best = matched_gram(tokens, matcher=reference)
+    if best.shape[0] < 4:
+        raise ValueError(message("tokens", "of at least 4 images", str(best.shape[0])))
+    rows = []
+    for done, matcher in enumerate(matchers):
+        matched_gram(tokens[:2] if not hasattr(tokens, "values") else tokens.values[:2], matcher=matcher)  # compiles
+        started = time.perf_counter()
+        gram = matched_gram(tokens, matcher=matcher)
+        rows.append(_row(matcher, gram, best, time.perf_counter() - started))
+        if progress is not None:
+            progress(done + 1, len(matchers))
+    return MatcherReport(tokens=_describe(tokens, best), reference=repr(reference), rows=tuple(rows))
+
+
+def _row(matcher: Matcher, gram: MatchedGram, best: MatchedGram, seconds: float) -> MatcherRow:
+    """Return one matcher's line."""
+    n = len(gram.products)
+    upper = np.triu_indices(n, 1)
+    norms = gram.norms[upper]
+    lost = best.products[upper] - gram.products[upper]
+    error = np.divide(lost, norms, out=np.zeros_like(lost), where=norms > 0)
+    total = float(best.products[upper].sum())
+    agreement = _agreement(gram, best)
+    return MatcherRow(
+        matcher=repr(matcher),
+        ratio=float(gram.products[upper].sum()) / total if total > 0 else nan,
+        true_error=float(error.mean()),
+        worst_error=float(error.max()),
+        certified_error=float(gram.gap[upper].max()),
+        rank_agreement=agreement.value,
+        low=agreement.low,
+        high=agreement.high,
+        seconds=seconds / len(error),
+        n=n,
+        pairs=len(error),
+        reason=agreement.reason,
+    )
+
+
+def _agreement(gram: MatchedGram, best: MatchedGram) -> Statistic:
+    try:
+        return jackknife(rsa, cosine(gram), cosine(best))
+    except UndefinedStatisticError as error:
+        return undefined(error, len(gram.products))
+
+
+def _describe(tokens: Any, gram: MatchedGram) -> str:
+    layer = getattr(tokens, "layer", "")
+    return f"{f'{layer}: ' if layer else ''}{gram.shape[0]} images, {gram.sizes[0]} tokens"

@@ -1,0 +1,146 @@
+"""Does it retrieve? F1, average precision and hubs of every similarity, beside chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from semrsm_widgets._check import check_int, message
+from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.experiments.scores import Score, Scores, Where, chosen_layers, rsms_of, score
+from semrsm_widgets.kernels import kernel_name
+from semrsm_widgets.retrieval import Labels, Ranking, chance_average_precision, label_f1, nearest, score_ranking
+from semrsm_widgets.rsm import Kernel, Matrix, cosine
+from semrsm_widgets.statistic import undefined
+
+
+def retrieval_scores(
+    source: Analysis | Mapping[str, Any],
+    labels: Labels | None = None,
+    *,
+    query_labels: Labels | None = None,
+    k: int = 5,
+    kernels: Sequence[Kernel] = (cosine,),
+    layers: Sequence[str] | None = None,
+    centred: bool = False,
+    own: Mapping[str, Any] | None = None,
+) -> Scores:
+    """Return what each similarity retrieves: F1@k and mean average precision over label sets, and its hubs.
+
+    Every image is a query among the others; with queries (`Analysis(..., queries=...)`, or `query_labels`), each of
+    these among all images.
+
+    Args:
+        source: an Analysis, or similarities by name: (N, N), or (M, N) for M queries.
+        labels: N label sets; None takes those of the images.
+        query_labels: M label sets of queries that are not among the images; None takes those of `analysis.queries`.
+        k: neighbours that count.
+        kernels: of an Analysis' RSMs.
+        layers: some of its layers; None takes all.
+        centred: also the similarities of mean-free tokens ("semantic centred").
+        own: similarities of your own by name, to stand beside the others: float matrices, larger is more similar, or
+            rankings of column indices, integer (N, >= k), nearest first.
+
+    Returns:
+        Scores of the measures "F1@k", "mAP", "top hub" (the largest share of queries that one image is among the k
+        nearest of) and "orphans" (the share of images that are nobody's).
+
+    Raises:
+        ValueError: no labels, all of one kind, empty, or of the wrong number.
+
+    References:
+        Wald et al., arXiv:2410.23107, section 4.1 and figures 3 and 4.
+
+    Example:
+        >>> retrieval_scores(analysis, k=3).of("mAP")
+    """
+    queries = query_labels is not None
+    if isinstance(source, Analysis):
+        queries = source.queries is not None
+        labels = source.images.labels if labels is None else labels
+        if source.queries is not None and query_labels is None:
+            query_labels = source.queries.labels
+    f1 = label_f1(_given("labels", labels)) if not queries else label_f1(_given("query_labels", query_labels), labels)
+    others = np.ones(f1.shape, bool) if queries else ~np.eye(len(f1), dtype=bool)
+    if f1[others].min() == 1:
+        raise ValueError(message("labels", "of at least two kinds", "one kind only", "Everything would be right."))
+    k = check_int("k", k, minimum=1, maximum=f1.shape[1] - (not queries), todo="There are no more other images.")
+    rows: list[Score] = []
+    for where, K in _similarities(source, kernels, layers, centred=centred, queries=queries).items():
+        rows += _scores(where, K, f1, others, k)
+    for name, K in (own or {}).items():
+        rows += _scores(Where("", "", name), K, f1, others, k)
+    return Scores(question="Does it retrieve?", rows=tuple(rows))
+
+
+def _similarities(
+    source: Analysis | Mapping[str, Any],
+    kernels: Sequence[Kernel],
+    layers: Sequence[str] | None,
+    *,
+    centred: bool,
+    queries: bool,
+) -> dict[Where, Any]:
+    """Return matrices by (layer, kernel, similarity)."""
+    if not isinstance(source, Analysis):
+        return {Where("", "", name): K for name, K in source.items()}
+    return {
+        Where(layer, kernel_name(kernel), name): K
+        for layer in chosen_layers(source, layers)
+        for kernel in kernels
+        for name, K in rsms_of(source, layer, kernel, queries=queries, centred=centred).items()
+    }
+
+
+def _scores(where: Where, K: Any, f1: Matrix, others: np.ndarray[Any, np.dtype[np.bool_]], k: int) -> list[Score]:
+    """Return the four scores of one similarity."""
+    queries = bool(others.all())
+    relevant = ((f1 > 0) & others).sum(1)
+    total = int(others[0].sum())
+    chance = {
+        f"F1@{k}": float(f1[others].mean()),
+        "mAP": float(chance_average_precision(relevant[relevant > 0], total).mean()) if relevant.any() else np.nan,
+    }
+    if isinstance(K, ValueError):
+        found = dict.fromkeys((f"F1@{k}", "mAP", "top hub", "orphans"), undefined(K, len(f1)))
+    else:
+        order = _ranking(where.similarity, K, f1.shape, k, queries=queries)
+        complete = order.shape[1] == total
+        answer = score_ranking(order, f1, k, complete=complete, queries=queries)
+        found = {
+            f"F1@{k}": answer.f1,
+            "mAP": answer.average_precision,
+            "top hub": answer.top_hub,
+            "orphans": answer.orphans,
+        }
+    return [score(where, name, value, chance=chance.get(name, np.nan)) for name, value in found.items()]
+
+
+def _ranking(name: str, value: Any, shape: tuple[int, int], k: int, *, queries: bool) -> Ranking:
+    """Return a ranking from similarities, or from a ranking without the images themselves."""
+    array = np.asarray(value)
+    if array.dtype.kind == "f":
+        if array.shape != shape:
+            raise ValueError(message(name, f"similarities of shape {shape}, as the labels say", str(array.shape)))
+        return nearest(array, queries=queries)
+    expected = f"similarities (float) or a ranking (integers) of {shape[0]} rows"
+    if array.dtype.kind not in "iu" or array.ndim != 2 or len(array) != shape[0]:
+        raise ValueError(message(name, expected, f"{array.dtype} of shape {array.shape}"))
+    if array.size and (array.min() < 0 or array.max() >= shape[1]):
+        raise ValueError(message(name, f"a ranking of positions below {shape[1]}", f"{array.min()} to {array.max()}"))
+    rows = [row if queries else row[row != i] for i, row in enumerate(array)]
+    length = min(len(row) for row in rows)
+    if length < k or any(len(np.unique(row)) < len(row) for row in rows):
+        raise ValueError(
+            message(name, f"a ranking of at least {k} different other images a row", f"{length} or repeats")
+        )
+    return np.array([row[:length] for row in rows], dtype=np.int64)
+
+
+def _given(name: str, labels: Labels | None) -> Labels:
+    if labels is None:
+        todo = "Pass a label set for each image, or load_images(..., labels=...)."
+        raise ValueError(message(name, "label sets", "None", todo))
+    return labels

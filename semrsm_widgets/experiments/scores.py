@@ -1,0 +1,165 @@
+"""Scores of similarities by layer and kernel: the one form in which experiments hand on their results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import nan
+from typing import Any, NamedTuple
+
+from semrsm_widgets._check import check_choice, check_int, describe, message
+from semrsm_widgets._frames import frame_of
+from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.matching import Identity
+from semrsm_widgets.rsm import Kernel, MatchedGram, Matrix, UndefinedKernelError, cosine
+from semrsm_widgets.statistic import Statistic
+
+SIMILARITIES = ("aligned", "semantic", "pooled", "class token")
+CENTRED = ("aligned centred", "semantic centred")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One number of one similarity, with its interval.
+
+    Attributes:
+        layer: the layer's name; empty for a similarity of the user's own.
+        kernel: the kernel's name.
+        similarity: "aligned", "semantic", "pooled", "class token", or the user's name for it.
+        measure: what was measured.
+        value: the value; NaN where undefined.
+        low: lower end of the 95 % interval; NaN where there is none.
+        high: upper end.
+        n: images or queries that it rests on.
+        chance: what the measure would be if the similarity knew nothing; NaN where that is not a number.
+        overlap: share of area that two crops have in common, in the translation test; else NaN.
+        reason: why the value or its interval is NaN.
+    """
+
+    layer: str
+    kernel: str
+    similarity: str
+    measure: str
+    value: float
+    low: float
+    high: float
+    n: int
+    chance: float = nan
+    overlap: float = nan
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """What an experiment found.
+
+    Attributes:
+        question: what was asked.
+        rows: the scores, layer by layer.
+    """
+
+    question: str
+    rows: tuple[Score, ...]
+
+    def __repr__(self) -> str:
+        return f"Scores({self.question!r}: {len(self.rows)} rows; measures {', '.join(self.measures)})"
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """What was measured, in the order of the rows."""
+        return tuple(dict.fromkeys(row.measure for row in self.rows))
+
+    def of(self, measure: str) -> tuple[Score, ...]:
+        """Return the scores of one measure."""
+        check_choice("measure", measure, self.measures)
+        return tuple(row for row in self.rows if row.measure == measure)
+
+    def to_frame(self) -> Any:
+        """Return a `pandas.DataFrame` in long form: a line for each score, a column for each field."""
+        return frame_of(self.rows, Score)
+
+
+class Where(NamedTuple):
+    """Whose score it is: the similarity of a layer under a kernel."""
+
+    layer: str
+    kernel: str
+    similarity: str
+
+
+def score(where: Where, measure: str, statistic: Statistic, *, chance: float = nan, overlap: float = nan) -> Score:
+    """Return a statistic as a row of scores."""
+    return Score(
+        **where._asdict(),
+        measure=measure,
+        value=statistic.value,
+        low=statistic.low,
+        high=statistic.high,
+        n=statistic.n,
+        chance=chance,
+        overlap=overlap,
+        reason=statistic.reason,
+    )
+
+
+def rsms_of(
+    analysis: Analysis, layer: str, kernel: Kernel = cosine, *, queries: bool = False, centred: bool = False
+) -> dict[str, Matrix | UndefinedKernelError]:
+    """Return every similarity of a layer under a kernel, by name; an error that says why where it has no value.
+
+    Under the RBF, aligned, semantic and pooled share the width of the semantic Gram; the class token has its own.
+
+    Args:
+        analysis: what to ask.
+        layer: one of its layers.
+        kernel: a kernel of a Gram.
+        queries: whether the queries are compared with the images, (M, N), rather than the images with each other.
+        centred: whether the mean-free tokens' aligned and semantic similarities are given, too.
+    """
+    grams = _grams(analysis, layer, queries=queries)
+    if centred and grams["semantic"].sizes[0] == grams["semantic"].sizes[1]:
+        grams |= {f"{name} centred": grams[name].centred() for name in ("aligned", "semantic") if name in grams}
+    found: dict[str, Matrix | UndefinedKernelError] = {}
+    for name, gram in grams.items():
+        try:
+            shared = kernel if name == "class token" or name in CENTRED else analysis.shared_kernel(layer, kernel)[0]
+            found[name] = shared(gram)
+        except UndefinedKernelError as error:
+            found[name] = error
+    return found
+
+
+def _grams(analysis: Analysis, layer: str, *, queries: bool) -> dict[str, MatchedGram]:
+    """Return the Grams of a layer by similarity, those that exist for it."""
+    gram = analysis.query_gram if queries else analysis.gram
+    semantic = gram(layer)
+    grams: dict[str, MatchedGram | None] = {
+        # With other numbers of tokens no position of one is that of the other.
+        "aligned": gram(layer, matcher=Identity()) if semantic.sizes[0] == semantic.sizes[1] else None,
+        "semantic": semantic,
+        "pooled": semantic.pooled().scaled(min(semantic.sizes)) if queries else analysis.pooled_gram(layer),
+        "class token": analysis.class_token_gram(layer, queries=queries),
+    }
+    return {name: each for name, each in grams.items() if each is not None}
+
+
+def check_analysis(name: str, value: Any, *, least: int) -> Analysis:
+    """Return the analysis if it has so many images.
+
+    Raises:
+        TypeError: it is none.
+        ValueError: too few images.
+    """
+    if not isinstance(value, Analysis):
+        todo = "Make one with Analysis(images, extract(model, images), model=model)."
+        raise TypeError(message(name, "an Analysis", describe(value), todo))
+    check_int(f"len({name})", len(value), minimum=least, todo="Statistics over images need more of them.")
+    return value
+
+
+def chosen_layers(analysis: Analysis, layers: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the wanted layers, all unless some are named."""
+    if layers is None:
+        return analysis.layers
+    names: Iterable[str] = [layers] if isinstance(layers, str) else layers
+    return tuple(check_choice("layers", name, analysis.layers) for name in names)

@@ -1,0 +1,75 @@
+"""xarray, rsatoolbox and pandas get the same numbers, with their names."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import semrsm_widgets as srsm
+
+N, S, D = 5, 6, 4
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    rng = np.random.default_rng(0)
+    images = srsm.load_images([rng.integers(0, 255, (20, 24, 3), dtype=np.uint8) for _ in range(N)])
+    values = {name: torch.from_numpy(rng.normal(size=(N, S, D))) for name in "ab"}
+    return srsm.Analysis(images, {name: srsm.Tokens(values=v, grid=(2, 3), layer=name) for name, v in values.items()})
+
+
+def test_xarray_has_every_rsm_under_its_name(analysis):
+    pytest.importorskip("xarray")
+    array = analysis.to_xarray()
+    assert array.dims == ("layer", "similarity", "image", "other_image")
+    picked = array.sel(layer="b", similarity="semantic", image="1", other_image="3").item()
+    assert picked == analysis.rsm("b")[1, 3]
+    assert np.array_equal(array.sel(layer="a", similarity="pooled"), analysis.similarities("a").pooled)
+    assert array.coords["null_mean"].sel(layer="a") == analysis.null("a").mean
+    assert array.name == "cosine"
+    assert "image" in array.attrs["provenance"]
+
+
+def test_a_frame_has_every_pair_with_its_null_and_its_parts(analysis):
+    table = analysis.to_frame()
+    assert len(table) == 2 * 3 * N * (N - 1) // 2
+    line = table.query("layer == 'b' and similarity == 'semantic' and image == '1' and other_image == '3'").iloc[0]
+    assert line["value"] == analysis.rsm("b")[1, 3]
+    assert line["high"] == analysis.similarities("b").upper[1, 3]
+    assert line["null"] == analysis.null("b").mean
+    assert line["excess"] == line["value"] - line["null"]
+    assert line["pooled_part"] + line["matched_part"] == pytest.approx(line["value"])
+    assert line["pooled_part"] == pytest.approx(analysis.matches("b", 1, 3).pooled_part)
+    assert table.query("similarity == 'pooled'")["null"].isna().all()
+
+
+@pytest.mark.parametrize("kernel", [srsm.cosine, srsm.inner_product])
+def test_rsatoolbox_gets_dissimilarities(analysis, kernel):
+    pytest.importorskip("rsatoolbox")
+    rdms = analysis.to_rdms(kernel)
+    assert rdms.n_rdm == 6
+    assert rdms.n_cond == N
+    matrix = rdms.subset("layer", "b").subset("similarity", "aligned").get_matrices()[0]
+    K = analysis.rsm("b", kernel, matcher=srsm.Identity())
+    if kernel is srsm.cosine:
+        assert np.allclose(matrix, 1 - K)
+    else:
+        x = analysis.tokens["b"].values.numpy().reshape(N, -1)
+        assert np.allclose(matrix, np.square(x[:, None] - x[None]).sum(2) / 2)
+    assert rdms.pattern_descriptors["image"] == list(analysis.images.ids)
+
+
+def test_a_missing_package_says_what_to_install(analysis, monkeypatch):
+    for package, call in (
+        ("xarray", analysis.to_xarray),
+        ("rsatoolbox", analysis.to_rdms),
+        ("pandas", analysis.matches("a", 0, 1).to_frame),
+        ("pandas", analysis.to_frame),
+    ):
+        monkeypatch.setitem(sys.modules, package, None)
+        monkeypatch.setitem(sys.modules, f"{package}.rdm", None)
+        with pytest.raises(ImportError, match=rf'{package} is not installed.*pip install "semrsm-widgets\[interop\]"'):
+            call()
