@@ -95,8 +95,9 @@ class TokenSet:
         wide = part.double() if dtype == torch.float64 or _outside(self.exponents[images]) else part.float()
         factors = torch.from_numpy(np.ldexp(1.0, -self.exponents[images])).to(wide.device, wide.dtype)  # exact
         scaled = (wide * factors[:, None, None]).to(dtype)
-        filled: torch.Tensor = torch.nn.functional.pad(scaled, (0, 0, 0, rows - self.size))
-        return filled.contiguous()
+        if rows > self.size:
+            scaled = torch.nn.functional.pad(scaled, (0, 0, 0, rows - self.size))
+        return scaled.contiguous()
 
 
 def check_pair(x: TokenSet, y: TokenSet) -> None:
