@@ -6,171 +6,46 @@ once per layer (`matched_gram`), then every kernel and its certificate is free. 
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from math import log2
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets._check import check_int, check_number, message
-from semrsm_widgets.matching import Auction, Fallbacks, Identity, Matcher
-from semrsm_widgets.matching._blocks import (
-    AffinityMatcher,
-    Job,
-    Products,
-    Progress,
-    SetMatcher,
-    block_shape,
-    match_batches,
+from semrsm_widgets._check import check_int, message
+from semrsm_widgets._estimate import Estimate, estimate
+from semrsm_widgets.gram import (
+    Kernel,
+    MatchedGram,
+    Matrix,
+    UndefinedKernelError,
+    cosine,
+    inner_product,
+    rbf,
+    rbf_sigma,
 )
+from semrsm_widgets.matching import Auction, Identity, Matcher
+from semrsm_widgets.matching._blocks import Job, Progress, match_job
 from semrsm_widgets.matching._tokens import TokenSet, check_pair
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
-Kernel = Callable[["MatchedGram"], Matrix]
-
-SAMPLE_SECONDS = 0.4
-SAMPLE_TOKENS = 256
-"""How long `estimate` measures, and below how many tokens a sample's time says little about a larger one's."""
-
-
-class UndefinedKernelError(ValueError):
-    """A kernel has no value for these images: the RBF's default width is 0 where most of them are alike."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class MatchedGram:
-    """The matched products of N images with M, and what else kernels need.
-
-    Attributes:
-        products: (N, M) float64: M_ij, the value of the assignment of x_i and y_j.
-        upper_bound: (N, M) float64: no matching is worth more; inf where the matcher gives no certificate.
-        pooled_products: (N, M) float64: <x̄_i, ȳ_j>, the inner products of the mean tokens.
-        x_sq_norms: (N,) float64: ‖X_i‖², over all tokens, matched or not.
-        y_sq_norms: (M,) float64.
-        x_pooled_sq_norms: (N,) float64: ‖x̄_i‖².
-        y_pooled_sq_norms: (M,) float64.
-        sizes: (S, T), the tokens of each image on either side.
-        symmetric: whether the set was compared with itself; the diagonal is then exactly the squared norms.
-        matcher: the repr of the matcher.
-        fallbacks: how many pairs needed a second solver.
-    """
-
-    products: Matrix
-    upper_bound: Matrix
-    pooled_products: Matrix
-    x_sq_norms: NDArray[np.float64]
-    y_sq_norms: NDArray[np.float64]
-    x_pooled_sq_norms: NDArray[np.float64]
-    y_pooled_sq_norms: NDArray[np.float64]
-    sizes: tuple[int, int]
-    symmetric: bool
-    matcher: str
-    fallbacks: Fallbacks = field(default_factory=Fallbacks)
-    width_from: MatchedGram | None = field(default=None, repr=False)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(N, M)."""
-        n, m = self.products.shape
-        return n, m
-
-    @property
-    def norms(self) -> Matrix:
-        """(N, M) products of the Frobenius norms, ‖X_i‖‖Y_j‖."""
-        return np.multiply.outer(np.sqrt(self.x_sq_norms), np.sqrt(self.y_sq_norms))
-
-    @property
-    def gap(self) -> Matrix:
-        """(N, M) certified error of a cosine entry: (upper_bound - products) / (‖X‖‖Y‖); 0 for an all-zero image."""
-        norms = self.norms
-        return np.divide(self.upper_bound - self.products, norms, out=np.zeros(self.shape), where=norms > 0)
-
-    @property
-    def pooled_part(self) -> Matrix:
-        """(N, M) the part of each product that the mean tokens explain: min(S, T) <x̄, ȳ>.
-
-        It is the mean value of all one-to-one matchings, and not the pooled cosine.
-        """
-        return min(self.sizes) * self.pooled_products
-
-    @property
-    def matched_part(self) -> Matrix:
-        """(N, M) what the matching adds to the pooled part; never negative at the optimum."""
-        return self.products - self.pooled_part
-
-    def at_upper_bound(self) -> MatchedGram:
-        """Return the gram with every product at its upper bound: any kernel of it gives the upper side of its entries.
-
-        `cosine(gram)` to `cosine(gram.at_upper_bound())` is the certified interval of the true optimum's cosine, and so
-        for the other kernels; the default width of `rbf` stays that of the values.
-        """
-        return replace(self, products=self.upper_bound, width_from=self.width_from or self)
-
-    def centred(self) -> MatchedGram:
-        """Return the gram of the mean-free tokens, reached by the same permutations: no second matching.
-
-        Raises:
-            ValueError: S and T differ.
-        """
-        size, other = self.sizes
-        if size != other:
-            todo = "Compare layers of one size: extract(..., max_grid=...)."
-            raise ValueError(message("gram", "of equal S and T to be centred", f"S = {size} and T = {other}", todo))
-        x_sq = np.maximum(self.x_sq_norms - size * self.x_pooled_sq_norms, 0)
-        y_sq = np.maximum(self.y_sq_norms - size * self.y_pooled_sq_norms, 0)
-        products, upper = self.products - self.pooled_part, self.upper_bound - self.pooled_part
-        if self.symmetric:
-            np.fill_diagonal(products, x_sq)
-            np.fill_diagonal(upper, x_sq)
-        return replace(
-            self,
-            products=products,
-            upper_bound=upper,
-            pooled_products=np.zeros(self.shape),
-            x_sq_norms=x_sq,
-            y_sq_norms=y_sq,
-            x_pooled_sq_norms=np.zeros(len(x_sq)),
-            y_pooled_sq_norms=np.zeros(len(y_sq)),
-            width_from=None,
-        )
-
-    def pooled(self) -> MatchedGram:
-        """Return the gram of the mean tokens alone: one token per image, nothing to match."""
-        return replace(
-            self,
-            products=self.pooled_products,
-            upper_bound=self.pooled_products,
-            x_sq_norms=self.x_pooled_sq_norms,
-            y_sq_norms=self.y_pooled_sq_norms,
-            sizes=(1, 1),
-            matcher="pooled",
-            fallbacks=Fallbacks(),
-            width_from=None,
-        )
-
-    def scaled(self, factor: float) -> MatchedGram:
-        """Return the gram of tokens multiplied by sqrt(factor).
-
-        `gram.pooled().scaled(S)` brings the pooled gram to the level of S tokens for the inner product and RBF.
-        """
-        factor = check_number("factor", factor, above=0)
-        return replace(
-            self,
-            products=self.products * factor,
-            upper_bound=self.upper_bound * factor,
-            pooled_products=self.pooled_products * factor,
-            x_sq_norms=self.x_sq_norms * factor,
-            y_sq_norms=self.y_sq_norms * factor,
-            x_pooled_sq_norms=self.x_pooled_sq_norms * factor,
-            y_pooled_sq_norms=self.y_pooled_sq_norms * factor,
-            width_from=None if self.width_from is None else self.width_from.scaled(factor),
-        )
+__all__ = [
+    "Estimate",
+    "Kernel",
+    "MatchedGram",
+    "Matrix",
+    "UndefinedKernelError",
+    "aligned_rsm",
+    "cosine",
+    "estimate",
+    "inner_product",
+    "matched_gram",
+    "pooled_rsm",
+    "rbf",
+    "rbf_sigma",
+    "semantic_rsm",
+]
 
 
 def matched_gram(
@@ -213,7 +88,7 @@ def matched_gram(
     check_pair(left, right)
     _warn_of_zeros(left, right)
     job = Job(x=left, y=right, symmetric=y is None, memory=memory, progress=progress)
-    found = _match(matcher, job)
+    found = match_job(matcher, job)
     norms = np.multiply.outer(np.sqrt(left.sq_norms), np.sqrt(right.sq_norms))
     # ‖X‖‖Y‖ bounds every product, too; an uncertified product keeps inf
     upper = np.where(np.isfinite(found.upper_bound), np.clip(found.upper_bound, found.products, norms), np.inf)
@@ -238,143 +113,6 @@ def matched_gram(
         matcher=repr(matcher),
         fallbacks=found.fallbacks,
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """What matching a set of images with itself will cost on this machine.
-
-    Attributes:
-        pairs: pairs of images to match.
-        memory: bytes held besides the tokens; above the budget, `matched_gram` refuses.
-        seconds: time for all pairs, extrapolated from a short sample, compilation excluded.
-    """
-
-    pairs: int
-    memory: int
-    seconds: float
-
-
-def estimate(tokens: Any, matcher: Matcher | None = None, *, memory: int = 2**30) -> Estimate:
-    """Return the pairs, memory and time that `matched_gram(tokens)` will take, from a sample of about half a second.
-
-    Args:
-        tokens: N images' tokens, as for `matched_gram`.
-        matcher: None means `Auction()`.
-        memory: the budget in bytes.
-
-    Raises:
-        TypeError: tokens that are not floating-point numbers.
-        ValueError: a wrong shape, NaN or infinity.
-    """
-    matcher = Auction() if matcher is None else matcher
-    left = TokenSet.read("tokens", tokens)
-    job = Job(x=left, y=left, symmetric=True, memory=memory)
-    need = min(2**26, memory // 2) + 24 * len(left) ** 2
-    if isinstance(matcher, AffinityMatcher):
-        need = block_shape(matcher, job)[2] + 24 * len(left) ** 2
-    return Estimate(pairs=job.pairs, memory=need, seconds=_sampled_seconds(matcher, left) * job.pairs)
-
-
-def _sampled_seconds(matcher: Matcher, tokens: TokenSet) -> float:
-    """Return seconds per pair: measured on a few images, with fewer tokens first where images have many."""
-    if len(tokens) < 2:
-        return 0.0
-    _time_per_pair(matcher, tokens, 2, max(1, tokens.size // 4))  # compiles
-    strides = [2**k for k in range(8) if tokens.size // 2**k >= SAMPLE_TOKENS] or [1]
-    measured: list[tuple[int, float]] = []
-    for stride in reversed(strides):
-        measured.append((stride, _time_per_pair(matcher, tokens, 2, stride)))
-        if measured[-1][1] > SAMPLE_SECONDS / 4:
-            break
-    stride, seconds = measured[-1]
-    if stride > 1:
-        slower = seconds / measured[-2][1] if len(measured) > 1 else 0.0
-        return float(seconds * min(max(slower, 4.0), 12.0) ** log2(stride))  # between S² and the worst growth seen
-    for count in (6, 16):
-        if count <= len(tokens) and seconds * count * (count - 1) / 2 < SAMPLE_SECONDS:
-            seconds = _time_per_pair(matcher, tokens, count, 1)
-    return seconds
-
-
-def _time_per_pair(matcher: Matcher, tokens: TokenSet, count: int, stride: int) -> float:
-    """Return the seconds per pair of matching `count` evenly spread images, taking every stride-th token."""
-    images = np.linspace(0, len(tokens) - 1, count).astype(np.int64)
-    some = TokenSet.read("tokens", tokens.values[images][:, ::stride])
-    job = Job(x=some, y=some, symmetric=True, memory=2**40)
-    best = float("inf")
-    for _ in range(2):  # the first product of a shape prepares its kernels
-        started = time.perf_counter()
-        _match(matcher, job)
-        best = min(best, time.perf_counter() - started)
-        if best > SAMPLE_SECONDS / 4:
-            break
-    return best / job.pairs
-
-
-def _match(matcher: Matcher, job: Job) -> Products:
-    return matcher.match_sets(job) if isinstance(matcher, SetMatcher) else match_batches(matcher, job)
-
-
-def inner_product(gram: MatchedGram) -> Matrix:
-    """Return the matched inner products themselves, (N, M) float64."""
-    return gram.products.copy()
-
-
-def cosine(gram: MatchedGram) -> Matrix:
-    """Return the matched cosine similarities M_ij / (‖X_i‖‖Y_j‖), (N, M) float64; 0 for an all-zero image.
-
-    Example:
-        >>> cosine(matched_gram(np.array([[[1.0, 0.0], [0.0, 2.0]], [[0.0, 2.0], [1.0, 0.0]]])))
-        array([[1., 1.],
-               [1., 1.]])
-    """
-    norms = gram.norms
-    values = np.divide(gram.products, norms, out=np.zeros(gram.shape), where=norms > 0)
-    if gram.symmetric:
-        np.fill_diagonal(values, gram.x_sq_norms > 0)
-    return np.clip(values, -1, 1)
-
-
-def rbf(gram: MatchedGram, sigma: float | None = None) -> Matrix:
-    """Return exp(-d² / 2σ²) with d² = ‖X‖² + ‖Y‖² - 2 M_ij clipped at 0, (N, M) float64; exactly 1 on the diagonal.
-
-    Args:
-        gram: matched products.
-        sigma: σ, in the unit of the tokens' norms; None takes `rbf_sigma(gram)`.
-
-    Raises:
-        ValueError: σ is not positive.
-        UndefinedKernelError: σ is to be derived and cannot be: see `rbf_sigma`. It is a ValueError, too.
-    """
-    width = rbf_sigma(gram) if sigma is None else check_number("sigma", sigma, above=0)
-    similarity: Matrix = np.exp(-_sq_distances(gram) / (2 * width**2))
-    return similarity
-
-
-def rbf_sigma(gram: MatchedGram) -> float:
-    """Return the default RBF width: the square root of the median squared distance between different images.
-
-    For x against itself the diagonal is left out; for x against y every entry counts.
-
-    Raises:
-        UndefinedKernelError: fewer than two images, or more than half of the pairs have no distance.
-    """
-    gram = gram.width_from or gram
-    distances = _sq_distances(gram)
-    if gram.symmetric:
-        distances = distances[np.triu_indices(len(distances), 1)]
-    if distances.size == 0:
-        raise UndefinedKernelError(
-            message("gram", "of at least two images to derive the RBF width", str(gram.shape), "Pass sigma=...")
-        )
-    width = float(np.sqrt(np.median(distances)))
-    if not width > 0:
-        todo = "Most images have the same tokens. Pass sigma=..., or use cosine."
-        raise UndefinedKernelError(
-            message("gram", "of images that differ, to derive the RBF width", "a median distance of 0", todo)
-        )
-    return width
 
 
 def semantic_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine, matcher: Matcher | None = None) -> Matrix:
@@ -416,13 +154,6 @@ def _checked_kernel(kernel: Any) -> Kernel:
         todo = "They are functions: kernel=srsm.rbf."
         raise TypeError(message("kernel", "cosine, rbf, inner_product or a function of a gram", repr(kernel), todo))
     return kernel  # type: ignore[no-any-return]
-
-
-def _sq_distances(gram: MatchedGram) -> Matrix:
-    distances: Matrix = np.maximum(np.add.outer(gram.x_sq_norms, gram.y_sq_norms) - 2 * gram.products, 0)
-    if gram.symmetric:
-        np.fill_diagonal(distances, 0)
-    return distances
 
 
 def _mirrored(upper_triangle: Matrix, diagonal: NDArray[np.float64]) -> Matrix:

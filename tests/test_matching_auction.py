@@ -308,3 +308,25 @@ def test_engine_reports_what_runs():
     assert found.numba
     assert found.threads >= 1
     assert found.seconds > 0
+
+
+@pytest.mark.parametrize(("columns", "lists"), [(49, False), (784, True)])
+def test_prepared_is_ready_for_images_of_fewer_tokens_too(columns, lists, monkeypatch):
+    monkeypatch.setattr(_engine, "_loader", _engine._Loader())
+    assert not Auction().is_ready(1)
+    Auction().prepare(columns)
+    assert Auction().is_ready(columns)
+    assert Auction().is_ready(1)
+    assert Auction().is_ready(784) == lists
+
+
+def test_pairs_side_by_side_are_solved_as_they_are_alone():
+    x, y = tokens(0, 7, 60).astype(np.float32), tokens(1, 7, 60).astype(np.float32)
+    x[3] = 0  # a pair with nothing to solve stands alone
+    given, scale = affinity(x, y), norms(x, y)
+    together = Auction(gap=1e-6).solve(given, scale)
+    for k in range(7):
+        alone = Auction(gap=1e-6).solve(given[k], scale[k])
+        assert np.array_equal(alone.permutation[0], together.permutation[k])
+        assert alone.value[0] == together.value[k]
+        assert alone.upper_bound[0] == together.upper_bound[k]

@@ -100,6 +100,11 @@ class AffinityMatcher(Protocol):
         """Return the assignment of every pair; norms are the products of the two token sets' Frobenius norms."""
 
 
+def match_job(matcher: Callable[[Any, Any], Assignment], job: Job) -> Products:
+    """Return the products of all pairs of a job, by the best way that the matcher knows."""
+    return matcher.match_sets(job) if isinstance(matcher, SetMatcher) else match_batches(matcher, job)
+
+
 class TensorSolver(Protocol):
     """What solves affinities where they are."""
 

@@ -14,8 +14,9 @@ from semrsm_widgets.features import Tokens
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_CHUNK = 2**16
-"""Numbers held in float64 at a time while token sets are read."""
+_CHUNK = 2**15
+"""Numbers read at a time, in float64: few enough that torch starts no threads for them, which a busy machine makes
+wait for each other longer than the work takes."""
 _LARGEST = 1e75
 """Above this the squared norms' products leave float64; below its inverse a token set counts as zero."""
 
@@ -68,16 +69,16 @@ class TokenSet:
         sq_norms, means = np.zeros(count), np.zeros((count, channels))
         step = max(1, _CHUNK // (size * channels))
         for first in range(0, count, step):
-            part = values[first : first + step].cpu().double().flatten(1)  # some accelerators have no float64
-            peaks = torch.maximum(part.amax(1), -part.amin(1)).numpy()  # NaN wins: this finds what is not finite
+            part = values[first : first + step].cpu().double().numpy().reshape(-1, size * channels)
+            peaks = np.maximum(part.max(1), -part.min(1))  # NaN wins: this finds what is not finite
             _refuse(name, layer, first, peaks)
             here = slice(first, first + len(peaks))
             peaks[peaks < 1 / _LARGEST] = 0
             exponents[here] = np.frexp(peaks)[1]
             if not peaks.all():
-                part[torch.from_numpy(peaks == 0)] = 0
-            sq_norms[here] = part.square().sum(1).numpy()
-            means[here] = part.view(-1, size, channels).mean(1).numpy()
+                part = np.where(peaks[:, None] == 0, 0.0, part)
+            sq_norms[here] = np.einsum("nk,nk->n", part, part)
+            means[here] = part.reshape(-1, size, channels).mean(1)
         return cls(values, exponents, sq_norms, means)
 
     def __len__(self) -> int:
@@ -91,11 +92,12 @@ class TokenSet:
     def block(self, images: slice | NDArray[np.int64], dtype: torch.dtype, rows: int) -> torch.Tensor:
         """Return some images' tokens (k, rows, D): scaled to peaks in [0.5, 1), cast, zero-padded to `rows` tokens."""
         part = self.values[images]
-        exponents = torch.from_numpy(self.exponents[images]).to(part.device)
         wide = part.double() if dtype == torch.float64 or _outside(self.exponents[images]) else part.float()
-        scaled = torch.ldexp(wide, -exponents[:, None, None].to(wide.dtype)).to(dtype)
-        filled: torch.Tensor = torch.nn.functional.pad(scaled, (0, 0, 0, rows - self.size))
-        return filled.contiguous()
+        factors = torch.from_numpy(np.ldexp(1.0, -self.exponents[images])).to(wide.device, wide.dtype)  # exact
+        scaled = (wide * factors[:, None, None]).to(dtype)
+        if rows > self.size:
+            scaled = torch.nn.functional.pad(scaled, (0, 0, 0, rows - self.size))
+        return scaled.contiguous()
 
 
 def check_pair(x: TokenSet, y: TokenSet) -> None:
