@@ -19,7 +19,17 @@ from semrsm_widgets.images import Images
 from semrsm_widgets.matches import Matches, matches_of
 from semrsm_widgets.matching import Auction, Identity
 from semrsm_widgets.null import NULL_PAIRS, NullLevel, null_grams
-from semrsm_widgets.rsm import Estimate, Kernel, MatchedGram, cosine, estimate, matched_gram, rbf, rbf_sigma
+from semrsm_widgets.rsm import (
+    Estimate,
+    Kernel,
+    MatchedGram,
+    checked_kernel,
+    cosine,
+    estimate,
+    matched_gram,
+    rbf,
+    rbf_sigma,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -224,7 +234,7 @@ class Analysis:
     def shared_kernel(self, layer: str, kernel: Kernel) -> tuple[Kernel, float | None]:
         """Return the kernel with the layer's own σ filled in where it is the RBF, and that σ (else None)."""
         if kernel is not rbf:
-            return kernel, None
+            return checked_kernel(kernel), None
         sigma = rbf_sigma(self.gram(layer))
         return partial(rbf, sigma=sigma), sigma
 

@@ -132,12 +132,12 @@ def semantic_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine, matcher: Mat
         >>> semantic_rsm(x)[0, 1], aligned_rsm(x)[0, 1]
         (1.0, 0.0)
     """
-    return _checked_kernel(kernel)(matched_gram(x, y, matcher=matcher))
+    return checked_kernel(kernel)(matched_gram(x, y, matcher=matcher))
 
 
 def aligned_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine) -> Matrix:
     """Return the aligned RSM (N, M): token s is compared with token s, as ordinary RSMs of flattened responses do."""
-    return _checked_kernel(kernel)(matched_gram(x, y, matcher=Identity()))
+    return checked_kernel(kernel)(matched_gram(x, y, matcher=Identity()))
 
 
 def pooled_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine) -> Matrix:
@@ -145,10 +145,10 @@ def pooled_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine) -> Matrix:
     left = TokenSet.read("x", x)
     right = None if y is None else TokenSet.read("y", y)
     means = None if right is None else right.means[:, None]
-    return _checked_kernel(kernel)(matched_gram(left.means[:, None], means, matcher=Identity()))
+    return checked_kernel(kernel)(matched_gram(left.means[:, None], means, matcher=Identity()))
 
 
-def _checked_kernel(kernel: Any) -> Kernel:
+def checked_kernel(kernel: Any) -> Kernel:
     """Return the kernel, or raise before anything is matched."""
     if not callable(kernel):
         todo = "They are functions: kernel=srsm.rbf."

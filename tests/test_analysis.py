@@ -244,6 +244,11 @@ def test_wrong_tokens_are_refused(images, tokens, error, text):
         srsm.Analysis(images, tokens)
 
 
+def test_a_kernel_by_name_is_refused_with_the_way_out(analysis):
+    with pytest.raises(TypeError, match=r"`kernel` must be .*kernel=srsm.rbf"):
+        analysis.similarities("a", "cosine")
+
+
 def test_a_wrong_layer_names_the_nearest(images):
     analysis = srsm.Analysis(images, {"blocks.4": tokens_of()})
     with pytest.raises(ValueError, match=r"Did you mean 'blocks\.4'"):
