@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from semrsm_widgets.experiments import (
         Comparison,
         MatcherReport,
+        PairChange,
+        RSMDifference,
         Score,
         Scores,
         compare,
         matcher_report,
         output_agreement,
         retrieval_scores,
+        rsm_difference,
         translation_test,
     )
     from semrsm_widgets.features import LayerTable, Layout, Tokens, extract, layers, predict
@@ -72,7 +75,7 @@ if TYPE_CHECKING:
         semantic_rsm,
     )
     from semrsm_widgets.statistic import Statistic, UndefinedStatisticError
-    from semrsm_widgets.views import Explorer, PairView, RSMView, explore
+    from semrsm_widgets.views import CompareView, Explorer, PairView, RSMView, TransformLab, explore
     from semrsm_widgets.views.figures import comparison_figure, matchers_figure, scores_figure
 
 __version__ = "0.1.0"
@@ -82,6 +85,7 @@ __all__ = [
     "Assignment",
     "Auction",
     "BatchOptimal",
+    "CompareView",
     "Comparison",
     "Estimate",
     "Exact",
@@ -95,8 +99,10 @@ __all__ = [
     "MatcherReport",
     "Matches",
     "NullLevel",
+    "PairChange",
     "PairView",
     "PermutationTest",
+    "RSMDifference",
     "RSMView",
     "Score",
     "Scores",
@@ -105,6 +111,7 @@ __all__ = [
     "Statistic",
     "Tokens",
     "TopKGreedy",
+    "TransformLab",
     "UndefinedStatisticError",
     "VisionModel",
     "affinity",
@@ -142,6 +149,7 @@ __all__ = [
     "rbf_sigma",
     "retrieval_scores",
     "rsa",
+    "rsm_difference",
     "scores_figure",
     "search",
     "semantic_rsm",
@@ -211,16 +219,19 @@ _MODULES = {
     "experiments": (
         "Comparison",
         "MatcherReport",
+        "PairChange",
+        "RSMDifference",
         "Score",
         "Scores",
         "compare",
         "matcher_report",
         "output_agreement",
         "retrieval_scores",
+        "rsm_difference",
         "translation_test",
     ),
     "views.figures": ("comparison_figure", "matchers_figure", "scores_figure"),
-    "views": ("Explorer", "PairView", "RSMView", "explore"),
+    "views": ("CompareView", "Explorer", "PairView", "RSMView", "TransformLab", "explore"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

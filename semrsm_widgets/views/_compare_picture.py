@@ -1,0 +1,130 @@
+"""Still pictures of a CompareView: the layer x layer map, and the two RSMs of a cell with their difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite, isnan
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from semrsm_widgets.views import _pictures
+from semrsm_widgets.views._bokeh_pane import colour_indices
+
+if TYPE_CHECKING:
+    from semrsm_widgets.experiments.layer_pairs import Comparison
+    from semrsm_widgets.experiments.pair_changes import RSMDifference
+
+NEGATIVE = "#c2577f"
+"""Of a CKA below 0, which the range from 0 to 1 does not hold."""
+_UNDEFINED = "#c8c8c8"
+_CELL = (64, 34)
+_NARROW = 22
+_MOST_NUMBERS = 12
+_EDGE = 24
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def layer_map(comparison: Comparison, similarity: str, names: Sequence[str], palette: Sequence[str]) -> Image.Image:
+    """Return the map of one similarity: layers of A down, of B across, numbers in the cells where there are few.
+
+    Args:
+        comparison: of all layers.
+        similarity: which of its RSMs.
+        names: of A and of B.
+        palette: colours of the range from 0 to 1.
+    """
+    table = comparison.table(similarity)
+    rows = {(row.layer_a, row.layer_b): row for row in comparison.rows if row.similarity == similarity}
+    few = len(comparison.layers_b) <= _MOST_NUMBERS
+    width, height = _CELL if few else (_NARROW, _NARROW)
+    font = _font(12)
+    left = _EDGE + max(round(font.getlength(name)) for name in comparison.layers_a) + 8
+    across = [_upright(name) for name in comparison.layers_b]
+    top = 58 + max(label.height for label in across)
+    size = (left + width * table.shape[1] + _EDGE, top + height * table.shape[0] + 40)
+    title = f"CKA of {similarity} RSMs · {next(iter(rows.values())).n} images"
+    picture = Image.new("RGB", (max(size[0], round(_font(14).getlength(title)) + 2 * _EDGE), size[1]), "white")
+    draw = ImageDraw.Draw(picture)
+    draw.text((_EDGE, 6), title, fill="black", font=_font(14))
+    draw.text((_EDGE, 28), f"down: {names[0]} · across: {names[1]}", fill="#555555", font=font)
+    for column, label in enumerate(across):
+        picture.paste(label, (left + width * column + (width - label.width) // 2, top - 4 - label.height))
+    for line, (name, values) in enumerate(zip(comparison.layers_a, table, strict=True)):
+        y = top + line * height
+        draw.text((left - 8, y + height / 2), name, fill="black", font=font, anchor="rm")
+        for column, value in enumerate(values):
+            x = left + column * width
+            fill = cell_colour(float(value), palette)
+            draw.rectangle((x, y, x + width - 2, y + height - 2), fill=fill)
+            if few:
+                found = rows.get((name, comparison.layers_b[column]))
+                _numbers(draw, (x + width / 2 - 1, y), float(value), found, fill)
+    words = "95 % jackknife intervals over images"
+    draw.text((_EDGE, size[1] - 28), words if few else f"{words} are in view.comparison", fill="#555555", font=font)
+    return picture
+
+
+def detail(
+    difference: RSMDifference, cell: tuple[str, str], names: Sequence[str], palettes: Mapping[str, Sequence[str]]
+) -> Image.Image:
+    """Return both standardised RSMs of a cell, and their difference."""
+    off = ~np.eye(len(difference.a), dtype=bool)
+    values = np.concatenate([difference.a[off], difference.b[off]])
+    low, high = (float(end) for end in np.quantile(values, [0.005, 0.995]))
+    limit = float(np.abs(difference.difference).max()) or 1.0
+    words = f"as CKA compares them, {low:.1f} to {high:.1f} standard deviations · CKA {difference.cka:.2f}"
+    panels = [
+        _pictures.heatmaps(
+            {
+                f"{names[0]} · {cell[0]}": colour_indices(difference.a, low, high),
+                f"{names[1]} · {cell[1]}": colour_indices(difference.b, low, high),
+            },
+            palettes["values"],
+            words,
+        ),
+        _pictures.heatmaps(
+            {"A − B": colour_indices(difference.difference, -limit, limit)},
+            palettes["difference"],
+            f"{-limit:.1f} to {limit:.1f}",
+        ),
+    ]
+    both = Image.new("RGB", (sum(panel.width for panel in panels), panels[0].height), "white")
+    both.paste(panels[0], (0, 0))
+    both.paste(panels[1], (panels[0].width, 0))
+    return both
+
+
+def stacked(pictures: Sequence[Image.Image]) -> Image.Image | None:
+    """Return pictures one below the other."""
+    return _pictures.stack(pictures)
+
+
+def cell_colour(value: float, palette: Sequence[str]) -> str:
+    """Return the colour of a CKA: the palette from 0 to 1, one colour below 0, grey where it is undefined."""
+    if isnan(value):
+        return _UNDEFINED
+    return NEGATIVE if value < 0 else palette[round(min(1.0, value) * (len(palette) - 1))]
+
+
+def _numbers(draw: ImageDraw.ImageDraw, at: tuple[float, float], value: float, row: object, fill: str) -> None:
+    """Write a value and its interval into a cell."""
+    x, y = at
+    red, green, blue = (int(fill[k : k + 2], 16) for k in (1, 3, 5))
+    ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 128 else "white"
+    draw.text((x, y + 10), "n/a" if isnan(value) else f"{value:.2f}", fill=ink, font=_font(12), anchor="mm")
+    low, high = getattr(row, "low", float("nan")), getattr(row, "high", float("nan"))
+    if isfinite(low):
+        draw.text((x, y + 24), f"{low:.2f}, {high:.2f}", fill=ink, font=_font(9), anchor="mm")
+
+
+def _upright(text: str) -> Image.Image:
+    """Return a text that reads from bottom to top."""
+    font = _font(12)
+    label = Image.new("RGB", (round(font.getlength(text)) + 4, 18), "white")
+    ImageDraw.Draw(label).text((0, 2), text, fill="black", font=font)
+    return label.transpose(Image.Transpose.ROTATE_90)
