@@ -14,7 +14,7 @@ function shiftChart() {
   };
   return {
     root,
-    show({ trace, grid, shift, null: level }) {
+    show({ trace, grid, setting: { shift }, null: level }) {
       drawing.replaceChildren();
       const far = Math.max(0.1, ...trace.map(([distance]) => distance));
       const values = trace.flatMap((row) => row.slice(1)).filter((value) => value !== null);

@@ -44,6 +44,7 @@ class CompareView(ipywidgets.VBox):
         cell: the layers (of A, of B) to open; None for none.
         pair: indices of the two images chosen.
         patience: matching that is estimated to take more seconds than this waits for Start.
+        save_images: whether the saved notebook may contain a picture.
 
     Attributes:
         analysis_a: the first analysis.
@@ -150,8 +151,9 @@ class CompareView(ipywidgets.VBox):
 
     def close(self) -> None:
         """Free the threads and the widgets."""
-        for view in self._parts():
-            view.close()
+        if hasattr(self, "_header"):  # ipywidgets also closes what never got through __init__
+            for view in self._parts():
+                view.close()
         super().close()
 
     def picture(self) -> Image.Image | None:

@@ -78,8 +78,9 @@ function transformLab(model, el) {
 
   // Never the numbers of one setting beside the sliders of another: they are dimmed until the new ones are there.
   function showAge() {
-    const stale = !matches || matches.layer !== model.get("layer") || matches.index !== model.get("index");
-    root.dataset.stale = String(stale);
+    const same = matches && matches.layer === model.get("layer") && matches.index === model.get("index")
+      && Object.entries(matches.setting).every(([name, value]) => String(value) === String(model.get(name)));
+    root.dataset.stale = String(!same);
   }
 
   function focus(next) {
@@ -132,7 +133,9 @@ function transformLab(model, el) {
       showAge();
       focus(token);
       root.dataset.layer = matches.layer;
-      root.dataset.shift = matches.shift.join(",");
+      root.dataset.shift = matches.setting.shift.join(",");
+      root.dataset.tiles = matches.setting.tiles;
+      root.dataset.seed = matches.setting.seed;
       for (const [kind] of SIMILARITIES) root.dataset[kind] = matches[kind] ?? "";
       root.dataset.null = matches.null ? matches.null.mean : "";
       root.dataset.ready = "true";

@@ -86,6 +86,7 @@ class TransformLab(View):
         max_grid: token grids larger than this are pooled; None keeps them.
         device: where the model runs.
         patience: the level of unrelated tokens waits for Start where it is estimated to take more seconds than this.
+        save_images: whether the saved notebook may contain a picture.
 
     Attributes:
         warp: the setting of all sliders as one value.
@@ -148,7 +149,7 @@ class TransformLab(View):
         max_grid: int | None = Recipe.max_grid,
         device: str | None = None,
         patience: float = PATIENCE_SECONDS,
-        **kwargs: Any,
+        save_images: bool = True,
     ) -> None:
         _check_model(model)
         if max_grid is not None:
@@ -177,7 +178,7 @@ class TransformLab(View):
             seed=seed,
             border=border,
             _names=list(self.images.ids),
-            **kwargs,
+            save_images=save_images,
         )
         self.observe(guarded_method(self, "_request"), names=["layer", "index", *WARP_TRAITS])
         self._request(None)
@@ -353,7 +354,7 @@ class TransformLab(View):
                 "kind": "matches",
                 "index": index,
                 "layer": matches.layer,
-                "shift": list(warp.shift),
+                "setting": asdict(warp),
                 "null": None if null is None else {"mean": null.mean, "quantile95": null.quantile95, "n": null.n},
                 "grid": matches.grid,
                 "trace": trace,
