@@ -1,4 +1,4 @@
-"""CompareView as a person uses it: a trained and an untrained model on the bundled photographs, by keyboard and mouse."""
+"""CompareView as a person uses it: two sets of layers on the bundled photographs, by keyboard and mouse."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ LAYERS = ("blocks.3", "blocks.4", "blocks.5")
 CELLS = [
     "import semrsm_widgets as srsm",
     "images = srsm.demo_images(crops=2, overlap=0.5, seed=0)",
-    f"def see(model, layers): return srsm.Analysis(images, srsm.extract(model, images, layers, max_grid=8), model=model)\n"
-    f"a = see(srsm.load_model(), {list(LAYERS)})\n"
-    f"b = see(srsm.load_model(), {list(LAYERS[1:])})",
+    "model = srsm.load_model()\n"
+    "def see(layers):\n"
+    "    return srsm.Analysis(images, srsm.extract(model, images, layers, max_grid=8), model=model)\n"
+    f"a, b = see({list(LAYERS)}), see({list(LAYERS[1:])})",
     "view = srsm.CompareView(a, b, names=('<b>first</b>', 'second'))\nview",
 ]
 
