@@ -320,7 +320,7 @@ def test_unreadable_files_are_named_or_left_out(opened, model, tmp_path):
         assert explorer.wait(DEADLINE)
     assert explorer.last_error == ""
     assert len(explorer.analysis) == 3
-    assert explorer._header._notices[0] == "1 of 4 left out: unreadable."
+    assert explorer._header._notices[0] == "1 of 4 left out, unreadable: broken.png."
 
 
 def test_closing_ends_every_thread(model):
