@@ -12,9 +12,10 @@ import traitlets
 from PIL import Image
 
 import semrsm_widgets as srsm
-from semrsm_widgets.views._cell_detail import COLOURS, EXACT_IMAGES
+from semrsm_widgets.views._bokeh_pane import MISSING
 from semrsm_widgets.views._compare_picture import NEGATIVE, cell_colour
 from semrsm_widgets.views._layer_map import PALETTES, LayerMap
+from semrsm_widgets.views._rsm_frames import EXACT_IMAGES
 
 DEADLINE = 60.0
 N, D = 8, 6
@@ -178,10 +179,10 @@ def test_a_cell_opens_both_rsms_their_difference_and_what_changed(view, both):
     np.testing.assert_array_equal(matrix(9, np.int32), difference.rank_a)
     np.testing.assert_array_equal(matrix(10, np.int32), difference.rank_b)
     colours = matrix(4, np.uint8)
-    assert (colours.diagonal() == COLOURS).all()
+    assert (colours.diagonal() == MISSING).all()
     limit = detail["limit"]
     off = ~np.eye(N, dtype=bool)
-    expected = np.rint((difference.difference + limit) / (2 * limit) * (COLOURS - 1))
+    expected = np.rint((difference.difference + limit) / (2 * limit) * (MISSING - 1))
     np.testing.assert_array_equal(colours[off], expected[off])
     assert detail["cka"] == pytest.approx(srsm.cka(K, L))
     assert [tuple(change["pair"]) for change in detail["more_a"]] == [c.pair for c in difference.more_alike(True, 6)]

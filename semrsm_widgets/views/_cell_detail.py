@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semrsm_widgets.experiments.pair_changes import PairChange, RSMDifference
-from semrsm_widgets.views._bokeh_pane import colour_indices
+from semrsm_widgets.views._bokeh_pane import MISSING, colour_indices
+from semrsm_widgets.views._rsm_frames import EXACT_IMAGES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHANGES = 6  # pairs in each of the two lists
-# Up to this many images the browser has every exact value and thumbnail, and the map grows layer by layer.
-EXACT_IMAGES = 300
-COLOURS = 255  # of a heatmap; the 256th index is the diagonal
 
 
 def detail_message(
@@ -66,7 +64,7 @@ def _range_of(rsm: NDArray[np.float64], quantile: float = 0.0) -> tuple[float, f
 def _painted(rsm: NDArray[np.float64], low: float, high: float) -> NDArray[np.uint8]:
     """Return the colours of an RSM; the diagonal, which is known and not compared, has none."""
     colours = colour_indices(rsm, low, high)
-    np.fill_diagonal(colours, COLOURS)
+    np.fill_diagonal(colours, MISSING)
     return colours
 
 

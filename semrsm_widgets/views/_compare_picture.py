@@ -69,34 +69,22 @@ def layer_map(comparison: Comparison, similarity: str, names: Sequence[str], pal
     return picture
 
 
-def detail(
-    difference: RSMDifference, cell: tuple[str, str], names: Sequence[str], palettes: Mapping[str, Sequence[str]]
-) -> Image.Image:
+def detail(difference: RSMDifference, cell: tuple[str, str], palettes: Mapping[str, Sequence[str]]) -> Image.Image:
     """Return both standardised RSMs of a cell, and their difference."""
     off = ~np.eye(len(difference.a), dtype=bool)
     values = np.concatenate([difference.a[off], difference.b[off]])
     low, high = (float(end) for end in np.quantile(values, [0.005, 0.995]))
     limit = float(np.abs(difference.difference).max()) or 1.0
-    words = f"as CKA compares them, {low:.1f} to {high:.1f} standard deviations · CKA {difference.cka:.2f}"
-    panels = [
-        _pictures.heatmaps(
-            {
-                f"{names[0]} · {cell[0]}": colour_indices(difference.a, low, high),
-                f"{names[1]} · {cell[1]}": colour_indices(difference.b, low, high),
-            },
-            palettes["values"],
-            words,
-        ),
-        _pictures.heatmaps(
-            {"A − B": colour_indices(difference.difference, -limit, limit)},
+    title = f"as CKA compares them, {low:.1f} to {high:.1f} standard deviations · CKA {difference.cka:.2f}"
+    panels = {
+        f"A {cell[0]}": (colour_indices(difference.a, low, high), palettes["values"]),
+        f"B {cell[1]}": (colour_indices(difference.b, low, high), palettes["values"]),
+        f"A − B, {-limit:.1f} to {limit:.1f}": (
+            colour_indices(difference.difference, -limit, limit),
             palettes["difference"],
-            f"{-limit:.1f} to {limit:.1f}",
         ),
-    ]
-    both = Image.new("RGB", (sum(panel.width for panel in panels), panels[0].height), "white")
-    both.paste(panels[0], (0, 0))
-    both.paste(panels[1], (panels[0].width, 0))
-    return both
+    }
+    return _pictures.heatmaps(panels, title)
 
 
 def stacked(pictures: Sequence[Image.Image]) -> Image.Image | None:

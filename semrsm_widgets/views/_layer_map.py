@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import traitlets as t
-from bokeh.palettes import Cividis256, PuOr11, Viridis256, interp_palette
+from bokeh.palettes import Cividis256
 
 from semrsm_widgets._check import message
 from semrsm_widgets.analysis import Analysis
@@ -17,8 +17,9 @@ from semrsm_widgets.rsm import UndefinedKernelError
 from semrsm_widgets.statistic import UndefinedStatisticError
 from semrsm_widgets.views import _compare_picture
 from semrsm_widgets.views._base import View, check_trait, esm, guarded_method, jpeg_bytes
-from semrsm_widgets.views._cell_detail import COLOURS, EXACT_IMAGES, detail_message, standardised
+from semrsm_widgets.views._cell_detail import detail_message, standardised
 from semrsm_widgets.views._cost import Cost, describe_cost, long_cost, make_ready
+from semrsm_widgets.views._rsm_frames import DIVERGING, EXACT_IMAGES, PALETTE
 from semrsm_widgets.views._shown import checked_pair, image_rows, layer_rows
 from semrsm_widgets.views._worker import DEBOUNCE_SECONDS, Job
 from semrsm_widgets.views.rsm_view import KERNELS
@@ -31,16 +32,8 @@ SIMILARITIES = ("aligned", "semantic", "pooled")
 _THUMBNAIL = 72
 
 
-def _palette(colours: tuple[str, ...]) -> list[str]:
-    return list(interp_palette(colours, COLOURS))
-
-
-PALETTES = {
-    "map": _palette(Cividis256),
-    "values": _palette(Viridis256),
-    # From what is more alike in B to what is more alike in A.
-    "difference": _palette(PuOr11),
-}
+PALETTES = {"map": list(Cividis256), "values": list(PALETTE), "difference": list(DIVERGING)}
+"""Of a CKA from 0 to 1, of an RSM, and of a difference: from what is more alike in B to what is more alike in A."""
 
 Cell = tuple[str, str]
 
@@ -302,7 +295,7 @@ class LayerMap(View):
         detail = self._detail
         shown = (self.cell, self.similarity, self.kernel)
         if self.cell is not None and detail is not None and detail[0] == shown and detail[2] is not None:
-            parts.append(_compare_picture.detail(detail[2], self.cell, self.names, PALETTES))
+            parts.append(_compare_picture.detail(detail[2], self.cell, PALETTES))
         return _compare_picture.stacked(parts)
 
 

@@ -123,7 +123,7 @@ function compareView(model, el, state) {
 function mapBar() {
   const strip = h("span", { class: "srsm-strip" });
   const scale = h("span", { class: "srsm-map-scale" }, h("span", { class: "srsm-number" }, "0"), strip, h("span", { class: "srsm-number" }, "1"));
-  const key = (look, words) => h("span", { class: "srsm-key" }, h("span", { class: `srsm-swatch ${look}` }), words);
+  const key = (look, words) => h("span", { class: "srsm-key" }, h("span", { class: `srsm-key-swatch ${look}` }), words);
   const negative = key("srsm-swatch-negative", "below 0");
   const uncertain = key("srsm-swatch-uncertain", "interval holds 0: not certain");
   const missing = key("srsm-swatch-undefined", "not defined");
@@ -213,7 +213,7 @@ function cellDetail(model, state, { close, pair: choosePair }) {
   const explain = h("p", { class: "srsm-explain" });
   const line = h("p", { class: "srsm-pair-line", "aria-live": "polite" });
   const lists = LETTERS.map((letter) => h("ol", { class: "srsm-changes", "data-side": letter, "aria-label": `pairs more alike in ${letter}` }));
-  const headings = LETTERS.map((letter) => h("h4", {}, h("span", { class: `srsm-swatch srsm-swatch-${letter}` }), `More alike in ${letter}`));
+  const headings = LETTERS.map((letter) => h("h4", {}, h("span", { class: `srsm-key-swatch srsm-swatch-${letter}` }), `More alike in ${letter}`));
   const body = h("div", {}, h("div", { class: "srsm-heatmaps" }, ...maps.map((map) => map.root)), line,
     h("div", { class: "srsm-change-lists" }, ...LETTERS.map((_, k) => h("div", {}, headings[k], lists[k]))));
   const waiting = h("p", { class: "srsm-empty" });
