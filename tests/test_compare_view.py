@@ -14,7 +14,7 @@ from PIL import Image
 import semrsm_widgets as srsm
 from semrsm_widgets.views._bokeh_pane import MISSING
 from semrsm_widgets.views._compare_picture import NEGATIVE, cell_colour
-from semrsm_widgets.views._layer_map import PALETTES, LayerMap
+from semrsm_widgets.views._layer_map import PALETTES, SIMILARITIES, LayerMap
 from semrsm_widgets.views._rsm_frames import EXACT_IMAGES
 
 DEADLINE = 60.0
@@ -71,6 +71,12 @@ def wait_for(condition):
     assert condition()
 
 
+def cells_of(view, content):
+    """Return the cells of a message: (layer of A, layer of B, similarity) -> value, low, high, eigenvalues, reason."""
+    a, b = view.analysis_a.layers, view.analysis_b.layers
+    return {(a[i], b[j], SIMILARITIES[k]): facts for i, j, k, *facts in content["cells"]}
+
+
 @pytest.fixture
 def opened():
     views = []
@@ -99,16 +105,20 @@ def test_the_map_holds_the_table_of_compare(view, both):
     sent = Sent(view._header)
     ask(view._header, kind="ready")
     assert view.wait(DEADLINE)
-    (setup, thumbnails), (content, _) = sent.of("setup")[0], sent.of("cells")[-1]
+    setup, thumbnails = sent.of("setup")[0]
+    ((content, _),) = sent.of("cells")
     assert len(thumbnails) == N
     assert set(setup["palettes"]) == {"map", "values", "difference"}
     expected = srsm.compare(*both)
     assert content["complete"] is True
     assert len(content["cells"]) == len(expected.rows) == 2 * 3 * 3
-    found = {(c["layer_a"], c["layer_b"], c["similarity"]): c for c in content["cells"]}
+    assert (content["fresh"], content["n"]) == (True, N)
+    found = cells_of(view, content)
     for row in expected.rows:
-        cell = found[row.layer_a, row.layer_b, row.similarity]
-        assert (cell["value"], cell["low"], cell["high"], cell["n"]) == (row.value, row.low, row.high, N)
+        value, low, high, lowest_a, lowest_b, reason = found[row.layer_a, row.layer_b, row.similarity]
+        assert (value, low, high) == pytest.approx((row.value, row.low, row.high), abs=1e-6)
+        assert (lowest_a, lowest_b) == pytest.approx((row.smallest_eigenvalue_a, row.smallest_eigenvalue_b), abs=1e-6)
+        assert reason == ""
     assert view.comparison == expected
     assert [side["name"] for side in view._header._sides] == ["before", "after"]
     assert [row["name"] for row in view._header._sides[1]["layers"]] == ["b1", "b2", "b3"]
@@ -119,9 +129,9 @@ def test_the_map_grows_layer_by_layer(monkeypatch, opened, both):
     monkeypatch.setattr(LayerMap, "send", lambda self, content, buffers=None: frames.append(content))
     view = opened(*both)
     assert view.wait(DEADLINE)
-    counts = [len(content["cells"]) // 3 for content in frames if content["kind"] == "cells"]
-    assert counts == [0, 1, 2, 4, 6]
-    assert [content["complete"] for content in frames if content["kind"] == "cells"][-1] is True
+    frames = [content for content in frames if content["kind"] == "cells"]
+    assert [len(content["cells"]) // 3 for content in frames] == [0, 1, 1, 2, 2]  # each is sent once
+    assert frames[-1]["complete"] is True
 
 
 def test_another_kernel_is_another_table(view, both):
@@ -143,14 +153,15 @@ def test_an_undefined_cell_is_sent_with_its_reason(opened):
     a.tokens["flat"].values[:] = 1.0
     b = make({"b": (2, 2)}, 2, images)
     view = opened(a, b, cell=("flat", "b"))
+    assert view.wait(DEADLINE)
     sent = Sent(view._header)
     ask(view._header, kind="ready")
     assert view.wait(DEADLINE)
     assert view.last_error == ""
-    cells = {(c["layer_a"], c["similarity"]): c for c in sent.of("cells")[-1][0]["cells"]}
-    assert cells["flat", "semantic"]["value"] is None
-    assert "an RSM that varies" in cells["flat", "semantic"]["reason"]
-    assert cells["fine", "semantic"]["value"] is not None
+    cells = cells_of(view, sent.of("cells")[-1][0])
+    assert cells["flat", "b", "semantic"][0] is None
+    assert "an RSM that varies" in cells["flat", "b", "semantic"][-1]
+    assert cells["fine", "b", "semantic"][0] is not None
     detail, buffers = sent.of("detail")[-1]
     assert "an RSM that varies" in detail["reason"]
     assert "limit" not in detail

@@ -71,7 +71,7 @@ class LayerMap(View):
         self.analyses, self.names, self.patience = analyses, names, patience
         self.rows: dict[str, dict[tuple[str, str, str], LayerPair]] = {}  # kernel -> (layer, layer, similarity) -> row
         self._detail: tuple[Any, ...] | None = None  # what is shown of which cell: see _detail_of
-        self._told: set[str] = set()  # the kernels of which the page has every cell
+        self._told: dict[str, set[tuple[str, str, str]]] = {}  # kernel -> the cells that the page has
         self._agreed = False
         sides = [{"name": name, "layers": layer_rows(analysis)} for name, analysis in zip(names, analyses, strict=True)]
         super().__init__(_sides=sides, _images=image_rows(analyses[0]), **kwargs)
@@ -117,7 +117,7 @@ class LayerMap(View):
         count = len(images) if len(images) <= EXACT_IMAGES else 0
         thumbnails = [jpeg_bytes(images.thumbnail(k, _THUMBNAIL)) for k in range(count)]
         self.send({"kind": "setup", "palettes": PALETTES}, buffers=thumbnails)
-        self._told = set()
+        self._told = {}
         self._request(None)
 
     def _request(self, change: Any) -> None:
@@ -147,7 +147,7 @@ class LayerMap(View):
     def _work(self, job: Job) -> None:
         """Send the chosen cell if its layers are matched, then what the map lacks, then the cell if it had to wait."""
         kernel, cell = self.kernel, self.cell
-        if kernel not in self._told:
+        if len(self._told.get(kernel, ())) < len(self.rows.get(kernel, {})) or kernel not in self._told:
             self._send_cells(kernel)
         early = cell is not None and all(a.has(layer) for a, layer in zip(self.analyses, cell, strict=True))
         if early:
@@ -221,13 +221,14 @@ class LayerMap(View):
         self._send_cells(kernel)
 
     def _send_cells(self, kernel: str) -> None:
-        rows = list(self.rows.get(kernel, {}).values())
-        complete = self._complete(kernel)
-        self.send(
-            {"kind": "cells", "kernel": kernel, "complete": complete, "cells": [_cell_facts(row) for row in rows]}
-        )  # fmt: skip
-        if complete:
-            self._told.add(kernel)
+        """Send the cells that the page does not have yet; a notebook server drops what comes too much at once."""
+        told = self._told.setdefault(kernel, set())
+        new = {key: row for key, row in self.rows.get(kernel, {}).items() if key not in told}
+        places = [{layer: k for k, layer in enumerate(analysis.layers)} for analysis in self.analyses]
+        cells = [[places[0][a], places[1][b], *_cell_facts(row)] for (a, b, _), row in new.items()]
+        content = {"kind": "cells", "kernel": kernel, "n": len(self.analyses[0]), "fresh": not told, "cells": cells}
+        told.update(new)
+        self.send({**content, "complete": self._complete(kernel)})
 
     def _send_detail(self, job: Job) -> None:
         """Send both RSMs of the chosen cell, their difference, and the pairs that changed most."""
@@ -311,11 +312,11 @@ def checked_cell(analyses: tuple[Analysis, Analysis], cell: Any) -> Cell | None:
     return str(cell[0]), str(cell[1])
 
 
-def _cell_facts(row: LayerPair) -> dict[str, Any]:
-    """Return what the browser shows of a cell of the map, as JSON can carry it."""
-    numbers = ("value", "low", "high", "smallest_eigenvalue_a", "smallest_eigenvalue_b")
-    facts: dict[str, Any] = {name: None if not np.isfinite(value := getattr(row, name)) else value for name in numbers}
-    return facts | {name: getattr(row, name) for name in ("layer_a", "layer_b", "similarity", "n", "reason")}
+def _cell_facts(row: LayerPair) -> list[Any]:
+    """Return what the browser shows of a cell of the map, as JSON can carry it; in the order of readCell."""
+    numbers = (row.value, row.low, row.high, row.smallest_eigenvalue_a, row.smallest_eigenvalue_b)
+    rounded = [round(number, 6) if np.isfinite(number) else None for number in numbers]
+    return [SIMILARITIES.index(row.similarity), *rounded, row.reason]
 
 
 def _in_turn(first: tuple[str, ...], second: tuple[str, ...]) -> list[tuple[int, str]]:

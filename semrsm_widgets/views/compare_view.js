@@ -16,7 +16,12 @@ export default () => {
           state.setup = { palettes: content.palettes, thumbnails: buffers.map(jpegUrl) };
           views.forEach((view) => { view.map(); view.detail(); });
         } else if (content.kind === "cells") {
-          const cells = new Map(content.cells.map((cell) => [`${cell.layer_a}\n${cell.layer_b}\n${cell.similarity}`, cell]));
+          const cells = content.fresh ? new Map() : state.cells.get(content.kernel) ?? new Map();
+          const layers = model.get("_sides").map((side) => side.layers);
+          for (const row of content.cells) {
+            const cell = readCell(row, layers, content.n);
+            cells.set(`${cell.layer_a}\n${cell.layer_b}\n${cell.similarity}`, cell);
+          }
           cells.complete = content.complete;
           state.cells.set(content.kernel, cells);
           views.forEach((view) => view.map());
@@ -39,7 +44,15 @@ export default () => {
   };
 };
 
-// The order of the buffers is that of detail_message in _layer_map.py.
+// The order is that of _send_cells and _cell_facts in _layer_map.py.
+function readCell([row, column, kind, value, low, high, lowestA, lowestB, reason], layers, n) {
+  return {
+    layer_a: layers[0][row].name, layer_b: layers[1][column].name, similarity: KINDS[kind][0],
+    value, low, high, smallest_eigenvalue_a: lowestA, smallest_eigenvalue_b: lowestB, reason, n,
+  };
+}
+
+// The order of the buffers is that of detail_message in _cell_detail.py.
 function readDetail(content, buffers, size) {
   const own = content.thumbnails ?? [];
   const count = buffers.length - own.length;
@@ -213,7 +226,7 @@ function cellDetail(model, state, { close, pair: choosePair }) {
   const explain = h("p", { class: "srsm-explain" });
   const line = h("p", { class: "srsm-pair-line", "aria-live": "polite" });
   const lists = LETTERS.map((letter) => h("ol", { class: "srsm-changes", "data-side": letter, "aria-label": `pairs more alike in ${letter}` }));
-  const headings = LETTERS.map((letter) => h("h4", {}, h("span", { class: `srsm-key-swatch srsm-swatch-${letter}` }), `More alike in ${letter}`));
+  const headings = LETTERS.map((letter) => h("h4", {}, h("span", { class: `srsm-key-swatch srsm-swatch-${letter}` }), `More alike in ${letter}`, h("small", { class: "srsm-label" }, "A − B in sd")));
   const body = h("div", {}, h("div", { class: "srsm-heatmaps" }, ...maps.map((map) => map.root)), line,
     h("div", { class: "srsm-change-lists" }, ...LETTERS.map((_, k) => h("div", {}, headings[k], lists[k]))));
   const waiting = h("p", { class: "srsm-empty" });
@@ -292,8 +305,8 @@ function cellDetail(model, state, { close, pair: choosePair }) {
       maps[side].draw(shown.colours[standard ? 2 + side : side], palettes.values, [format(low), format(high)]);
     });
     if (comparable) {
-      maps[2].caption("A − B", " · in sd");
-      maps[2].draw(shown.colours[4], palettes.difference, [`${format(-shown.limit, 1)} more alike in B`, `more alike in A ${format(shown.limit, 1)}`]);
+      maps[2].caption("A − B", " · in sd, purple more alike in A");
+      maps[2].draw(shown.colours[4], palettes.difference, [format(-shown.limit, 1), format(shown.limit, 1)]);
       [shown.more_a, shown.more_b].forEach((changes, side) => {
         lists[side].replaceChildren(...changes.map((change) => changeRow(change, shown, side)));
       });

@@ -107,12 +107,12 @@ function transformLab(model, el) {
 
   function offer() {
     choose.replaceChildren(...model.get("_names").map((words, k) => h("option", { value: k }, words)));
-    name.replaceChildren("Moved about", h("small", {}, model.get("_model_name") ? ` · ${model.get("_model_name")}` : ""));
+    name.replaceChildren("Transform lab", h("small", {}, model.get("_model_title") ? ` · ${model.get("_model_title")}` : ""));
   }
 
   for (const each of ["layer", "index", "shift", "flip", "zoom", "tiles", "seed", "border"]) events.on(`change:${each}`, showSetting);
   events.on("change:_layers", () => { showLayers(); showSetting(); });
-  events.on("change:_model_name", offer);
+  events.on("change:_model_title", offer);
   offer();
   showLayers();
   showSetting();
@@ -282,10 +282,10 @@ function labKnobs(model, set) {
     model.save_changes();
   } }, "Reset");
   const root = h("div", { class: "srsm-knobs" },
-    ...across.cells, ...down.cells, ...zoom.cells, ...tiles.cells,
+    ...across.cells, ...down.cells, ...zoom.cells, ...tiles.cells.slice(0, 2), h("span", { class: "srsm-knob-tiles" }, tiles.words, again),
     h("div", { class: "srsm-knob-row" },
       h("label", { class: "srsm-field" }, flip, "mirror left and right"),
-      h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "beyond the edge"), border), again, reset));
+      h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "beyond the edge"), border), reset));
 
   const patches = (part, grid, axis, forth, back) => {
     if (Math.abs(part) < 1e-9) return "none";

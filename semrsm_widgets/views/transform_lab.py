@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from semrsm_widgets.null import NullLevel
     from semrsm_widgets.views._worker import Job
 
-_DEBOUNCE_SECONDS = 0.03
 # Up to this many tokens SciPy solves a pair in milliseconds, exactly, and nothing need be compiled.
 _EXACT_TOKENS = 400
 # The level of unrelated tokens is sampled from so many different pictures, the bundled ones where there are fewer.
@@ -123,7 +122,7 @@ class TransformLab(View):
     _limits = t.Dict({"shift": MOST_SHIFT, "least_zoom": LEAST_ZOOM, "most_zoom": MOST_ZOOM, "tiles": MOST_TILES}).tag(
         sync=True
     )
-    _model_name = t.Unicode("").tag(sync=True)
+    _model_title = t.Unicode("").tag(sync=True)
 
     _handlers = {  # noqa: RUF012 (never mutated)
         "ready": "_send_everything",
@@ -218,8 +217,9 @@ class TransformLab(View):
         self._pictured = None
         self._request(None)
 
-    def _request(self, change: Any) -> None:
-        self.run(self._work, debounce=0.0 if change is None else _DEBOUNCE_SECONDS)
+    def _request(self, _change: Any) -> None:
+        # Nothing is awaited first: while one setting is computed only the newest waits, and a slider shows its way.
+        self.run(self._work)
 
     def _cancel(self, _content: dict[str, Any]) -> None:
         self.worker.cancel()
@@ -231,7 +231,11 @@ class TransformLab(View):
     # -- the worker ---------------------------------------------------------------------------------------------
 
     def _work(self, job: Job) -> None:
-        """Show the moved picture, then what the model makes of it, then the level of unrelated tokens."""
+        """Show the moved picture, then what the model makes of it, then the level of unrelated tokens.
+
+        A setting that was begun is shown, though a newer one may wait: a slider that is dragged would else show nothing
+        before it rests.
+        """
         index, warp = self.index, self.warp
         model = self._loaded(job)
         moved = self._moved(index, warp, model)
@@ -241,7 +245,6 @@ class TransformLab(View):
         if self._warped != (index, warp):
             self._see(job, index, warp, moved, model)
         layer = self.layer
-        job.step(f"Matching {layer}")
         matches = self._matches(job, layer)
         self._note(index, layer, warp, matches)
         null = self._null_if_there(layer)
@@ -253,7 +256,7 @@ class TransformLab(View):
         if self.model is None:
             job.step("Loading the model")
             self.model = load_model(self._given_model if isinstance(self._given_model, str) else None)
-        self._model_name = self.model.name
+        self._model_title = self.model.name
         return self.model
 
     def _box(self, index: int, model: VisionModel) -> Box:
@@ -269,7 +272,6 @@ class TransformLab(View):
         if index not in self._originals:
             job.step("Looking at the picture")
             self._originals[index] = self._extract(model, self.images.select([index]))
-        job.step("Looking at the moved picture")
         before, after = self._originals[index], self._extract(model, load_images([moved]))
         name = self.images.ids[index]
         both = load_images([self.images.image(index), moved])
