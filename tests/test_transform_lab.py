@@ -40,7 +40,9 @@ def opened():
     labs = []
 
     def lab(model=None, image=None, **kwargs):
-        labs.append(srsm.TransformLab(model or make_model(), noise() if image is None else image, **kwargs))
+        # On a busy machine the sampled cost of anything may be long, and the lab would wait for Start.
+        options = {"patience": 1e9, **kwargs}
+        labs.append(srsm.TransformLab(model or make_model(), noise() if image is None else image, **options))
         return labs[-1]
 
     yield lab

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite, isnan
+from math import floor, isfinite, isnan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.experiments.pair_changes import RSMDifference
 
 NEGATIVE = "#c2577f"
-"""Of a CKA below 0, which the range from 0 to 1 does not hold."""
+"""Of a CKA of -1; the range from 0 to 1 holds none below 0."""
 _UNDEFINED = "#c8c8c8"
 _CELL = (64, 34)
 _NARROW = 22
@@ -93,16 +93,24 @@ def stacked(pictures: Sequence[Image.Image]) -> Image.Image | None:
 
 
 def cell_colour(value: float, palette: Sequence[str]) -> str:
-    """Return the colour of a CKA: the palette from 0 to 1, one colour below 0, grey where it is undefined."""
+    """Return the colour of a CKA: the palette from 0 to 1, towards another colour below 0, grey where undefined."""
     if isnan(value):
         return _UNDEFINED
-    return NEGATIVE if value < 0 else palette[round(min(1.0, value) * (len(palette) - 1))]
+    if value >= 0:
+        return palette[floor(min(1.0, value) * (len(palette) - 1) + 0.5)]
+    part = 0.25 + 0.75 * min(1.0, -value)
+    ends = zip(_channels(palette[0]), _channels(NEGATIVE), strict=True)
+    return "#" + "".join(f"{floor(k + part * (to - k) + 0.5):02x}" for k, to in ends)
+
+
+def _channels(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
 def _numbers(draw: ImageDraw.ImageDraw, at: tuple[float, float], value: float, row: object, fill: str) -> None:
     """Write a value and its interval into a cell."""
     x, y = at
-    red, green, blue = (int(fill[k : k + 2], 16) for k in (1, 3, 5))
+    red, green, blue = _channels(fill)
     ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 128 else "white"
     draw.text((x, y + 10), "n/a" if isnan(value) else f"{value:.2f}", fill=ink, font=_font(12), anchor="mm")
     low, high = getattr(row, "low", float("nan")), getattr(row, "high", float("nan"))

@@ -3,19 +3,33 @@
 const MOST_NUMBERS = 12; // columns up to which a cell has room for its value
 const MOST_INTERVALS = 8; // ... and for its interval
 const LONGEST_NAME = 20;
-const NEGATIVE = "#c2577f"; // CKA below 0, which the range does not hold
+const NEGATIVE = "#c2577f"; // CKA of -1; the range from 0 to 1 holds none below 0
 
-function shortName(name) {
-  return name.length <= LONGEST_NAME ? name : `${name.slice(0, 6)}…${name.slice(-(LONGEST_NAME - 7))}`;
+// What layers of one model have in common at the front is left out where names are long, then their middle.
+function shortNames(layers) {
+  const names = layers.map((layer) => layer.name);
+  if (Math.max(...names.map((name) => name.length)) <= LONGEST_NAME) return names;
+  let common = names[0];
+  for (const name of names) while (!name.startsWith(common)) common = common.slice(0, -1);
+  const cut = names.length > 1 ? common.search(/[^._/]*$/) : 0;
+  return names.map((name) => {
+    const rest = cut > 0 ? `…${name.slice(cut)}` : name;
+    return rest.length <= LONGEST_NAME ? rest : `${rest.slice(0, 6)}…${rest.slice(-(LONGEST_NAME - 7))}`;
+  });
 }
 
+const channels = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+
+// The twin of cell_colour in _compare_picture.py.
 function ckaColour(value, palette) {
-  if (value < 0) return NEGATIVE;
-  return palette[Math.round(Math.min(1, value) * (palette.length - 1))];
+  if (value >= 0) return palette[Math.floor(Math.min(1, value) * (palette.length - 1) + 0.5)];
+  const part = 0.25 + 0.75 * Math.min(1, -value);
+  const [from, to] = [channels(palette[0]), channels(NEGATIVE)];
+  return `#${from.map((k, at) => Math.floor(k + part * (to[at] - k) + 0.5).toString(16).padStart(2, "0")).join("")}`;
 }
 
 function inkOn(colour) {
-  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  const [red, green, blue] = channels(colour);
   return 0.299 * red + 0.587 * green + 0.114 * blue > 128 ? "#000" : "#fff";
 }
 
@@ -36,22 +50,23 @@ function layerGrid(sides, { point, choose }) {
   const [rows, columns] = sides.map((side) => side.layers);
   const numbers = columns.length <= MOST_NUMBERS;
   const intervals = columns.length <= MOST_INTERVALS;
-  const upright = columns.some((layer) => shortName(layer.name).length > (intervals ? 9 : 5));
+  const short = [rows, columns].map(shortNames);
+  const upright = short[1].some((name) => name.length > (intervals ? 9 : 5));
   const nodes = rows.map(() => []);
   let focused = [0, 0];
   let chosen = null;
 
-  const header = (layer, side, role) => h("div", { class: "srsm-layer-name", role, title: `${layer.name} · ${layerShape(layer)}`, "data-side": side },
-    h("span", {}, shortName(layer.name)));
-  const root = h("div", { class: "srsm-layer-grid", role: "grid", "data-upright": upright, "data-numbers": numbers, ...OWN_KEYS });
+  const header = (layer, k, side, role) => h("div", { class: "srsm-layer-name", role, title: `${layer.name} · ${layerShape(layer)}`, "data-side": side },
+    h("span", {}, short[side === "A" ? 0 : 1][k]));
+  const root = h("div", { class: "srsm-layer-grid", role: "grid", "data-upright": String(upright), ...OWN_KEYS });
   root.style.gridTemplateColumns = `auto repeat(${columns.length}, minmax(14px, 1fr))`;
   const line = (...cells) => h("div", { role: "row", class: "srsm-layer-row" }, ...cells);
-  root.append(line(h("div", { class: "srsm-layer-corner", role: "presentation" }), ...columns.map((layer) => header(layer, "B", "columnheader"))));
+  root.append(line(h("div", { class: "srsm-layer-corner", role: "presentation" }), ...columns.map((layer, k) => header(layer, k, "B", "columnheader"))));
   rows.forEach((layer, row) => {
     columns.forEach((_, column) => {
       nodes[row].push(h("div", { class: "srsm-layer-cell", role: "gridcell", tabindex: -1, "data-row": row, "data-column": column }));
     });
-    root.append(line(header(layer, "A", "rowheader"), ...nodes[row]));
+    root.append(line(header(layer, row, "A", "rowheader"), ...nodes[row]));
   });
   root.style.setProperty("--srsm-cell-height", intervals ? "40px" : numbers ? "30px" : `${Math.max(14, Math.min(30, 420 / rows.length))}px`);
 

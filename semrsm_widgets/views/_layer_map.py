@@ -187,12 +187,14 @@ class LayerMap(View):
 
     def _await_matching(self, job: Job, missing: list[tuple[int, str]]) -> None:
         """Wait for Start where matching would take long."""
-        parts = [
-            long_cost(analysis, [layer for k, layer in missing if k == side], self.patience / 2)
-            for side, analysis in enumerate(self.analyses)
-        ]
-        costs = [part for part in parts if part is not None]
-        if costs:
+        sides = [[layer for k, layer in missing if k == side] for side in (0, 1)]
+
+        def costs_above(seconds: float) -> list[Cost]:
+            parts = [long_cost(*side, seconds) for side in zip(self.analyses, sides, strict=True)]
+            return [part for part in parts if part is not None]
+
+        if costs_above(self.patience / 2):
+            costs = costs_above(0)
             total = Cost(
                 pairs=sum(cost.pairs for cost in costs),
                 memory=max(cost.memory for cost in costs),

@@ -96,7 +96,8 @@ function compareView(model, el, state) {
       card.root),
     detail.root);
   el.append(root);
-  title.append(h("strong", {}, "A"), ` ${sides[0].name} `, h("span", { class: "srsm-label" }, "against"), " ", h("strong", {}, "B"),
+  title.append(h("span", { class: "srsm-label" }, "model "), h("strong", {}, "A"), ` ${sides[0].name} `,
+    h("span", { class: "srsm-label" }, "against model "), h("strong", {}, "B"),
     ` ${sides[1].name}`, h("small", { class: "srsm-label" }, ` · ${model.get("_images").length} images`));
 
   const cells = () => state.cells.get(model.get("kernel"));

@@ -190,10 +190,13 @@ class CompareView(ipywidgets.VBox):
                 t.link((self, "pair"), (view, "pair"))
                 view.observe(self._follow_pin, names="token")
             t.link((first, "top_k"), (second, "top_k"))
-            titles = (f"{letter} · {name}" for letter, name in zip("AB", self.names, strict=True))
-            self._boxes = [_titled(title, view) for title, view in zip(titles, self.pair_views, strict=True)]
-        for view, layer in zip(self.pair_views, self.cell, strict=True):
+            self._titles = [_title() for _ in self.pair_views]
+            self._boxes = [_boxed(*parts) for parts in zip(self._titles, self.pair_views, strict=True)]
+        for letter, name, title, view, layer in zip(
+            "AB", self.names, self._titles, self.pair_views, self.cell, strict=True
+        ):
             view.layer = layer
+            title.value = f"In model {letter} · {name} · {layer}"
         self._place.children = self._boxes
 
     def _follow_pin(self, change: Any) -> None:
@@ -220,9 +223,13 @@ def _checked_names(names: Any, analyses: tuple[Analysis, Analysis]) -> tuple[str
     return names[0], names[1]
 
 
-def _titled(title: str, view: PairView) -> ipywidgets.VBox:
-    """Return a PairView under a line that says whose it is; Label shows text as text."""
-    label = ipywidgets.Label(title)
-    label.add_class("srsm-pair-title")
+def _title() -> ipywidgets.Label:
+    """Return the line above a PairView that says whose it is; a Label shows text as text."""
+    title = ipywidgets.Label()
+    title.add_class("srsm-pair-title")
+    return title
+
+
+def _boxed(title: ipywidgets.Label, view: PairView) -> ipywidgets.VBox:
     layout = ipywidgets.Layout(flex=f"1 1 {_PAIR_WIDTH}", min_width="0", overflow="visible")
-    return ipywidgets.VBox([label, view], layout=layout)
+    return ipywidgets.VBox([title, view], layout=layout)

@@ -165,6 +165,7 @@ class TransformLab(View):
         self._originals: dict[int, dict[str, Tokens]] = {}
         self._reference: Analysis | None = None  # of different pictures, for the level of unrelated tokens
         self._notice = ""
+        self._opening = False
         self._warped: tuple[int, Warp] | None = None  # what `analysis` is of
         self._pictured: tuple[int, Warp] | None = None  # what the page has pictures of
         super().__init__(
@@ -219,7 +220,8 @@ class TransformLab(View):
 
     def _request(self, _change: Any) -> None:
         # Nothing is awaited first: while one setting is computed only the newest waits, and a slider shows its way.
-        self.run(self._work)
+        if not self._opening:
+            self.run(self._work)
 
     def _cancel(self, _content: dict[str, Any]) -> None:
         self.worker.cancel()
@@ -288,7 +290,11 @@ class TransformLab(View):
             shown = wished
         elif wished:
             self._notice = f"There is no layer {wished!r}: showing {shown!r}. {suggest(wished, analysis.layers)}"
-        self.layer = shown
+        self._opening = True  # the job that shows this layer is running already
+        try:
+            self.layer = shown
+        finally:
+            self._opening = False
         self._layers = layer_rows(analysis)
 
     def _matches(self, job: Job, layer: str) -> Matches:
