@@ -15,7 +15,7 @@ import asyncio
 import sys
 import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,7 +86,8 @@ def slow_line(url: str) -> Iterator[str]:
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(target.hostname, target.port)
-        await asyncio.gather(up.carry(reader, far_writer), down.carry(far_reader, writer))
+        with suppress(asyncio.CancelledError):  # the benchmark is over
+            await asyncio.gather(up.carry(reader, far_writer), down.carry(far_reader, writer))
 
     loop = asyncio.new_event_loop()  # on a thread: Playwright has a running one on this
     thread = threading.Thread(target=loop.run_forever, daemon=True)
