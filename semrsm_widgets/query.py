@@ -63,13 +63,14 @@ def checked_box(box: Any, grid: tuple[int, int] | None) -> Box:
     if grid is None:
         todo = "Look up the whole image, or take a layer with a token grid."
         raise ValueError(message("box", "None at a layer whose tokens have no known place", repr(box), todo))
-    sides = tuple(int(side) for side in box)
     expected = f"(row0, column0, row1, column1), half-open, within {grid[0]}×{grid[1]} patches"
-    if len(sides) != 4:
+    try:
+        top, left, bottom, right = (int(side) for side in box)
+        is_inside = 0 <= top < bottom <= grid[0] and 0 <= left < right <= grid[1]
+    except (TypeError, ValueError):
+        is_inside = False
+    if not is_inside:
         raise ValueError(message("box", expected, repr(box), "None looks up the whole image."))
-    top, left, bottom, right = sides
-    if not (0 <= top < bottom <= grid[0] and 0 <= left < right <= grid[1]):
-        raise ValueError(message("box", expected, repr(sides), "None looks up the whole image."))
     return top, left, bottom, right
 
 
