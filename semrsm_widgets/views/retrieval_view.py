@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import traitlets as t
 
 from semrsm_widgets._check import check_int, message
 from semrsm_widgets.lookup import LARGEST_K, Lookup, Ranked
 from semrsm_widgets.null import NULL_PAIRS, NullLevel
 from semrsm_widgets.query import Box, Query, checked_box, moved_box
-from semrsm_widgets.rsm import Kernel, UndefinedKernelError, rbf
+from semrsm_widgets.rsm import rbf
 from semrsm_widgets.views import _retrieval_picture
 from semrsm_widgets.views._base import View, check_trait, esm, guarded_method, jpeg_bytes
 from semrsm_widgets.views._cost import describe_seconds, make_ready, search_seconds
 from semrsm_widgets.views._outside import OutsidePicture, needed_model, opened, opened_file, seen
 from semrsm_widgets.views._placed import placed_picture
+from semrsm_widgets.views._retrieved import Wanted, retrieved, width
 from semrsm_widgets.views._shown import (
     PATIENCE_SECONDS,
     check_analysis,
@@ -44,16 +44,6 @@ _PICTURE = 360
 _THUMBNAIL = 96
 _THUMBNAILS_AT_ONCE = 64
 _DEBOUNCE_SECONDS = 0.03
-
-
-class _Wanted(NamedTuple):
-    """What is to be on screen, read at once on the thread that changed it."""
-
-    layer: str
-    kernel: str
-    query: int
-    box: Box | None
-    outside: OutsidePicture | None
 
 
 class RetrievalView(View):
@@ -152,7 +142,7 @@ class RetrievalView(View):
         self._sent: set[int] = set()  # the thumbnails that the browser has
         self._pictured: Any = None  # the query whose picture the browser has
         self._parts: list[bytes] = []  # of the file that is coming
-        self._latest: tuple[_Wanted, list[Ranked]] | None = None  # what was shown last
+        self._latest: tuple[Wanted, list[Ranked]] | None = None  # what was shown last
         self.observe(guarded_method(self, "_move_box"), names="layer")
         self.observe(guarded_method(self, "_drop_box"), names="query")
         self.observe(guarded_method(self, "_request"), names=["layer", "kernel", "query", "box"])
@@ -274,19 +264,19 @@ class RetrievalView(View):
 
     def _request(self, change: Any) -> None:
         outside = self._outside if self.query == OUTSIDE else None
-        wanted = _Wanted(self.layer, self.kernel, self.query, self.box, outside)
+        wanted = Wanted(self.layer, self.kernel, self.query, self.box, outside)
         self.run(partial(self._work, wanted), debounce=0.0 if change is None else _DEBOUNCE_SECONDS)
 
     # -- the worker -------------------------------------------------------------------------------------------------
 
-    def _work(self, wanted: _Wanted, job: Job) -> None:
+    def _work(self, wanted: Wanted, job: Job) -> None:
         """Send the query's picture, the rankings that cost one product, the semantic one, and then its null."""
         layer, outside = wanted.layer, wanted.outside
         self._send_query(wanted)
         if outside is not None and outside.tokens is None:
             job.step(f"The model looks at {outside.name}")
             outside.tokens = seen(self.analysis, outside)
-        query = self._query(wanted)
+        query = wanted.as_query()
         if not self._lookup.has(layer, query):
             job.step(f"Comparing {layer}")
             if KERNELS[wanted.kernel] is not rbf:  # the RBF's σ is the semantic Gram's
@@ -294,14 +284,14 @@ class RetrievalView(View):
             make_ready(self.analysis.matcher, self.analysis.tokens[layer].values.shape[1], job)
             self._await_search(job, layer, query)
             self._lookup.match(layer, query, progress=job.counter(f"Matching {layer}:"))
-        kernel = self._kernel(wanted, query)
+        kernel = width(self._lookup, wanted, query)
         null = None
-        if len(self.analysis) > 1 and isinstance(kernel, tuple):
+        if len(self.analysis) > 1 and not isinstance(kernel, str):
             if not self._lookup.has_null(layer, query):
                 self._send_results(wanted, query, None)
                 self._await_search(job, layer, query)
             report = job.counter(f"Calibrating {layer}:")
-            null = self._lookup.null(layer, query, kernel[0], progress=report)
+            null = self._lookup.null(layer, query, kernel.function, progress=report)
         self._send_results(wanted, query, null, complete=True)
 
     def _await_search(self, job: Job, layer: str, query: Query) -> None:
@@ -316,20 +306,7 @@ class RetrievalView(View):
             self.await_start(job, f"{pairs:,} pairs to match, about {describe_seconds(seconds)}.")
         self._agreed.add(layer)
 
-    def _query(self, wanted: _Wanted) -> Query:
-        if wanted.outside is None:
-            return Query(key=wanted.query, index=wanted.query, box=wanted.box)
-        outside = wanted.outside
-        return Query(key=outside, index=None, tokens=outside.tokens, labels=outside.labels, box=wanted.box)
-
-    def _kernel(self, wanted: _Wanted, query: Query) -> tuple[Kernel, float | None, bool] | str:
-        """Return the kernel with its σ and whether that is the query's own; or why it has no value."""
-        try:
-            return self._lookup.kernel(wanted.layer, query, KERNELS[wanted.kernel])
-        except UndefinedKernelError as error:
-            return str(error)
-
-    def _send_query(self, wanted: _Wanted) -> None:
+    def _send_query(self, wanted: Wanted) -> None:
         """Send the query's picture, unless the browser has it."""
         key = wanted.query if wanted.outside is None else wanted.outside
         if self._pictured == key:
@@ -347,14 +324,14 @@ class RetrievalView(View):
         )
         self._pictured = key
 
-    def _placed(self, wanted: _Wanted, side: int) -> tuple[Image.Image, tuple[float, float, float, float]]:
+    def _placed(self, wanted: Wanted, side: int) -> tuple[Image.Image, tuple[float, float, float, float]]:
         images, k = self._source(wanted)
         return placed_picture(images, k, self.analysis.model, side)
 
-    def _source(self, wanted: _Wanted) -> tuple[Images, int]:
+    def _source(self, wanted: Wanted) -> tuple[Images, int]:
         return (self.analysis.images, wanted.query) if wanted.outside is None else (wanted.outside.images, 0)
 
-    def _labels(self, wanted: _Wanted) -> frozenset[str]:
+    def _labels(self, wanted: Wanted) -> frozenset[str]:
         images, k = self._source(wanted)
         return frozenset() if images.labels is None else images.labels[k]
 
@@ -370,59 +347,16 @@ class RetrievalView(View):
         self._sent.update(indices)
 
     def _send_results(
-        self, wanted: _Wanted, query: Query, null: NullLevel | None, *, without: str = "", complete: bool = False
+        self, wanted: Wanted, query: Query, null: NullLevel | None, *, without: str = "", complete: bool = False
     ) -> None:
-        """Send the rankings: of each its similarities and order, so that hovers and k need no kernel."""
-        layer = wanted.layer
-        kernel = (KERNELS[wanted.kernel], None, False) if without else self._kernel(wanted, query)
-        rows, ranked, buffers = [], [], []
-        answers = self._lookup.answers(query)
-        if answers is not None:
-            buffers.append(answers.f1.astype(np.float32).tobytes())
-        for name in self._lookup.names(layer):
-            if name == without or (without and query.box is not None and name == "pooled"):
-                rows.append({"name": name, "state": "pending"})
-                continue
-            row = self._ranked(name, layer, query, kernel)
-            ranked.append(row)
-            rows.append(_facts(row))
-            if not row.reason:
-                buffers += [row.values.astype(np.float32).tobytes(), row.order.astype(np.int32).tobytes()]
+        """Send the rankings, but for one that is still being computed, after the thumbnails that they need."""
+        content, buffers, ranked = retrieved(self._lookup, wanted, query, without=without)
         new = {int(index) for row in ranked for index in row.order[: self.k]} - self._sent
         if new:
             self._send_thumbnails(sorted(new))
-        looked_up, of = self._lookup.patches(layer, query)
-        content = {
-            "kind": "results",
-            "layer": layer,
-            "kernel": wanted.kernel,
-            "query": wanted.query,
-            "box": wanted.box,
-            "grid": self.analysis.tokens[layer].grid,
-            "patches": [looked_up, of],
-            "rows": rows,
-            "null": None if null is None else {"mean": null.mean, "quantile95": null.quantile95, "n": null.n},
-            "sigma": kernel[1] if isinstance(kernel, tuple) else None,
-            "own_sigma": kernel[2] if isinstance(kernel, tuple) else False,
-            "answers": None
-            if answers is None
-            else {
-                "relevant": answers.relevant,
-                "chance_f1": _finite(answers.chance_f1),
-                "chance_ap": _finite(answers.chance_average_precision),
-            },
-            "complete": complete,
-        }
         self._latest = wanted, ranked
-        self.send(content, buffers)
-
-    def _ranked(self, name: str, layer: str, query: Query, kernel: tuple[Kernel, float | None, bool] | str) -> Ranked:
-        """Return one ranking; under a kernel that has no value only those of one's own."""
-        if isinstance(kernel, tuple):
-            return self._lookup.rank(name, layer, query, kernel[0])
-        if name in self._lookup.rankings:
-            return self._lookup.rank(name, layer, query, KERNELS["cosine"])
-        return Ranked(name=name, values=np.full(len(self.analysis), np.nan), reason=kernel)
+        level = None if null is None else {"mean": null.mean, "quantile95": null.quantile95, "n": null.n}
+        self.send({**content, "null": level, "complete": complete}, buffers)
 
     def ready_text(self) -> str:
         """Return what was searched, and how long that took."""
@@ -444,20 +378,3 @@ class RetrievalView(View):
             title=f"{wanted.layer} · {wanted.kernel}",
             labels=self._labels(wanted),
         )
-
-
-def _facts(row: Ranked) -> dict[str, Any]:
-    """Return what the browser shows of a ranking besides its numbers."""
-    return {
-        "name": row.name,
-        "state": "undefined" if row.reason else "ready",
-        "reason": row.reason,
-        "certain": None if row.certain is None else row.certain.tolist(),
-        "f1": row.f1.tolist(),
-        "ap": _finite(row.average_precision),
-    }
-
-
-def _finite(value: float) -> float | None:
-    """Return a value as JSON can carry it."""
-    return value if np.isfinite(value) else None
