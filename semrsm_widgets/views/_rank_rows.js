@@ -10,7 +10,8 @@ const MARKS = {
 function rankRows(store, { onChoose, onPoint }) {
   const list = h("div", { class: "srsm-rank-list" });
   const links = svg("svg", { class: "srsm-rank-links", "aria-hidden": "true" });
-  const root = h("div", { class: "srsm-ranks", ...OWN_KEYS }, links, list);
+  const inner = h("div", { class: "srsm-ranks-inner" }, links, list);
+  const root = h("div", { class: "srsm-ranks", ...OWN_KEYS }, inner);
   const rows = new Map(); // similarity -> its nodes
   let results = null;
   let images = [];
@@ -22,7 +23,7 @@ function rankRows(store, { onChoose, onPoint }) {
     const head = h("div", { class: "srsm-rank-head" });
     const cells = h("div", { class: "srsm-rank-cells", role: "group" });
     const aside = h("div", { class: "srsm-rank-aside" });
-    const node = h("div", { class: "srsm-rank", "data-name": name }, head, cells, aside);
+    const node = h("div", { class: "srsm-rank", "data-name": name }, h("div", { class: "srsm-rank-side" }, head, aside), cells);
     return { node, head, cells, aside, answers: new Map() };
   }
 
@@ -71,6 +72,7 @@ function rankRows(store, { onChoose, onPoint }) {
 
   function draw() {
     if (!results) return;
+    inner.style.setProperty("--srsm-answers", k);
     const focused = root.contains(root.getRootNode().activeElement) ? root.getRootNode().activeElement : null;
     const names = results.rows.map((result) => result.name);
     for (const name of [...rows.keys()]) if (!names.includes(name)) rows.delete(name);
@@ -79,7 +81,6 @@ function rankRows(store, { onChoose, onPoint }) {
       const row = rows.get(result.name);
       row.node.dataset.state = result.state;
       fillHead(row, result);
-      row.cells.style.setProperty("--srsm-answers", k);
       row.cells.setAttribute("aria-label", `${result.name}: the ${k} nearest images`);
       if (result.state === "ready") {
         const shown = [...result.order.slice(0, k)];
@@ -101,7 +102,7 @@ function rankRows(store, { onChoose, onPoint }) {
 
   // Lines between neighbouring rows, from an image's place in one to its place in the next.
   function drawLinks() {
-    const outer = root.getBoundingClientRect();
+    const outer = inner.getBoundingClientRect();
     links.setAttribute("viewBox", `0 0 ${Math.max(1, outer.width)} ${Math.max(1, outer.height)}`);
     const paths = [];
     const order = results ? results.rows.map((result) => rows.get(result.name)) : [];
@@ -127,7 +128,7 @@ function rankRows(store, { onChoose, onPoint }) {
       const row = rows.get(result.name);
       for (const [index, { node }] of row.answers) node.classList.toggle("srsm-pointed", index === pointed);
       const outside = pointed >= 0 && result.state === "ready" && result.ranks[pointed] >= k;
-      row.aside.textContent = outside ? `rank ${result.ranks[pointed] + 1} · ${format(result.values[pointed])}` : "";
+      row.aside.textContent = outside ? `there rank ${result.ranks[pointed] + 1} · ${format(result.values[pointed])}` : "";
     }
     onPoint(pointed);
   }
@@ -161,7 +162,7 @@ function rankRows(store, { onChoose, onPoint }) {
     event.stopPropagation();
   });
   const observer = new ResizeObserver(drawLinks);
-  observer.observe(root);
+  observer.observe(inner);
 
   return {
     root,
