@@ -16,6 +16,7 @@ import anywidget
 import traitlets as t
 
 from semrsm_widgets._check import check_choice
+from semrsm_widgets.views._figure_file import SavesFigure
 from semrsm_widgets.views._worker import Job, Worker
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-class View(anywidget.AnyWidget):
+class View(SavesFigure, anywidget.AnyWidget):
     """Base of all views.
 
     The browser asks with messages and the view answers with messages, so nothing heavy is saved in the notebook.

@@ -18,6 +18,7 @@ from semrsm_widgets.models import VisionModel
 from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._base import View, check_trait, with_picture
 from semrsm_widgets.views._cost import describe_seconds
+from semrsm_widgets.views._figure_file import SavesFigure
 from semrsm_widgets.views._header import ExplorerHeader
 from semrsm_widgets.views._recipe import Recipe
 from semrsm_widgets.views._shown import PATIENCE_SECONDS, checked_pair, default_layer
@@ -29,13 +30,14 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from semrsm_widgets.matching import Matcher
+    from semrsm_widgets.views._paper import Sheet
     from semrsm_widgets.views._worker import Job
 
 # About the height of the heatmaps: what stands below them must not jump when they come.
 _RESERVED = "430px"
 
 
-class Explorer(ipywidgets.VBox):
+class Explorer(SavesFigure, ipywidgets.VBox):
     """RSMView and PairView over one analysis, linked: a click in a heatmap opens its two images below.
 
     It appears at once; images, model and layers come in the background, what is on screen first. Made by `explore`.
@@ -250,6 +252,15 @@ class Explorer(ipywidgets.VBox):
         views = (self.rsm_view, self.pair_view)
         pictures = [view.picture() for view in views if view is not None]
         return _pictures.stack([picture for picture in pictures if picture is not None])
+
+    def _draw_figure(self, sheet: Sheet) -> None:
+        views = (self.rsm_view, self.pair_view)
+        if self.rsm_view is None:
+            raise ValueError(message("explorer", "ready to be drawn", "one that is loading", "Call explorer.wait()."))
+        for view in views:
+            if view is not None:
+                sheet.start_part()
+                view._draw_figure(sheet)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return with_picture(self, super()._repr_mimebundle_(**kwargs))

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+    from semrsm_widgets.views._paper import Sheet
+
 KERNELS: dict[str, Kernel] = {"cosine": cosine, "inner product": inner_product, "RBF": rbf}
 """The kernels that a view offers, by the name on its button."""
 
@@ -290,6 +292,13 @@ class RSMView(BokehPane):
         title = f"{self.layer} · {self.kernel} · {low:.2f} to {high:.2f}"
         maps = {"aligned (same position)": aligned, "semantic (best match)": semantic}
         return _pictures.heatmaps({name: paint(matrix) for name, matrix in maps.items()}, PALETTE, title)
+
+    def _draw_figure(self, sheet: Sheet) -> None:
+        from semrsm_widgets.views._plots_rsm import draw_rsms
+
+        similarities = self.analysis.similarities(self.layer, KERNELS[self.kernel])
+        limits = colour_range(similarities.aligned, similarities.semantic)
+        draw_rsms(sheet, self.analysis, similarities, kernel=self.kernel, limits=limits, pair=self.pair)
 
 
 def _exact(similarities: Similarities) -> tuple[NDArray[np.float64], ...]:
