@@ -57,12 +57,17 @@ class Explorer(SavesFigure, ipywidgets.VBox):
     kernel = t.Unicode("cosine", help='"cosine", "inner product" or "RBF".')
     pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 1), help="Indices of the two images shown.")
     top_k = t.Int(20, help="How many of the strongest matches are drawn.")
-    save_images = t.Bool(True, help="Whether the saved notebook may contain a picture of this explorer.")
+    save_images = t.Bool(True, help="Whether the saved notebook may contain pictures and their names.")
 
     def __init__(
-        self, make: Callable[[Job, Explorer], Analysis], *, patience: float = PATIENCE_SECONDS, **kwargs: Any
+        self,
+        make: Callable[[Job, Explorer], Analysis],
+        *,
+        patience: float = PATIENCE_SECONDS,
+        save_images: bool = True,
+        **kwargs: Any,
     ) -> None:
-        self._header = ExplorerHeader()
+        self._header = ExplorerHeader(save_images=save_images)
         self._patience = patience
         self._lifetime = threading.Lock()  # a view that opens while the explorer closes must be closed, too
         self._closed = False
@@ -70,7 +75,9 @@ class Explorer(SavesFigure, ipywidgets.VBox):
         self.pair_view: PairView | None = None
         # Fixed places: a view that is there already is not drawn again when another one comes.
         self._rsm_place, self._pair_place = (ipywidgets.VBox(layout=_full_width()) for _ in range(2))
-        super().__init__(children=[self._header, self._rsm_place, self._pair_place], **kwargs)
+        places = [self._header, self._rsm_place, self._pair_place]
+        super().__init__(children=places, save_images=save_images, **kwargs)
+        t.dlink((self, "save_images"), (self._header, "save_images"))
         self._header.actions = {"cancel": self.cancel, "resume": self.resume, "start": self.start}
         self._make = make
         self.resume()
@@ -167,7 +174,9 @@ class Explorer(SavesFigure, ipywidgets.VBox):
                 patience=self._patience,
                 _slider=False,
                 _preview=preview,
+                save_images=self.save_images,
             )
+        t.dlink((self, "save_images"), (self.pair_view, "save_images"))
         self.layer = layer
         for name in ("layer", "top_k"):
             t.link((self, name), (self.pair_view, name))
@@ -186,7 +195,9 @@ class Explorer(SavesFigure, ipywidgets.VBox):
                 kernel=self.kernel,
                 patience=self._patience,
                 _own_status=False,
+                save_images=self.save_images,
             )
+        t.dlink((self, "save_images"), (self.rsm_view, "save_images"))
         for name in ("layer", "kernel", "pair"):
             t.link((self.rsm_view, name), (self, name))
         t.link((self, "pair"), (self.pair_view, "pair"))  # not before: a preview has the first images only
@@ -302,7 +313,8 @@ def explore(
         device: where the model runs, such as "cuda"; where it is unless given.
         seed: of the choice of images.
         patience: a step estimated to take more seconds than this shows its cost and waits for Start.
-        save_images: whether the saved notebook may contain a picture.
+        save_images: whether the saved notebook may contain pictures and their names; what you print stays yours to
+            watch.
 
     Raises:
         TypeError, ValueError: an argument that cannot be right. What fails later, in the background, is shown in the

@@ -13,7 +13,7 @@ export default () => {
   const views = new Set();
   let setup = null;
 
-  return {
+  return withPrivate({
     initialize({ model }) {
       model.on("msg:custom", (content, buffers) => {
         if (content.kind === "setup") {
@@ -39,7 +39,7 @@ export default () => {
       if (setup) view.setup();
       return () => { views.delete(view); view.stop(); };
     },
-  };
+  });
 };
 
 function readFrame(content, buffers) {
