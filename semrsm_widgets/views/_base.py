@@ -152,7 +152,7 @@ class View(SavesFigure, anywidget.AnyWidget):
         """Free the thread and the widget."""
         if hasattr(self, "worker"):  # ipywidgets also closes what never got through __init__
             self.worker.close()
-        super().close()
+        close_with_layout(self, super().close)
 
     # -- messages -----------------------------------------------------------------------------------------------
 
@@ -172,6 +172,14 @@ class View(SavesFigure, anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return with_picture(self, super()._repr_mimebundle_(**kwargs))
+
+
+def close_with_layout(widget: Any, close: Callable[[], None]) -> None:
+    """Close a widget, and the layout that ipywidgets made for it and would keep for as long as the kernel lives."""
+    layout = widget.layout if widget.comm is not None else None
+    close()
+    if layout is not None:
+        layout.close()
 
 
 def with_picture(view: Any, bundle: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:

@@ -16,7 +16,7 @@ from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.images import Images
 from semrsm_widgets.models import VisionModel
 from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._base import View, check_trait, with_picture
+from semrsm_widgets.views._base import View, check_trait, close_with_layout, with_picture
 from semrsm_widgets.views._cost import describe_seconds
 from semrsm_widgets.views._figure_file import SavesFigure
 from semrsm_widgets.views._header import ExplorerHeader
@@ -143,7 +143,9 @@ class Explorer(SavesFigure, ipywidgets.VBox):
         for view in (self._header, self.rsm_view, self.pair_view):
             if view is not None:
                 view.close()
-        super().close()
+        for place in (self._rsm_place, self._pair_place):
+            close_with_layout(place, place.close)
+        close_with_layout(self, super().close)
 
     def __repr__(self) -> str:
         return f"Explorer({'loading' if self.analysis is None else repr(self.analysis)})"
