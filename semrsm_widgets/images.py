@@ -152,7 +152,9 @@ def open_images(source: Any, labels: Any = None, *, skip_unreadable: bool = Fals
     if labels is not None:
         found = with_labels(found, labels)
     readable, failures = _readable(found, skip_unreadable=skip_unreadable)
-    note = f"{len(failures)} of {len(found)} left out: unreadable" if failures else ""
+    missing = [entry.id for entry in found if entry not in readable]
+    named = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+    note = f"{len(missing)} of {len(found)} left out, unreadable: {named}" if missing else ""
     return replace(_images_of(readable), note=note), failures
 
 

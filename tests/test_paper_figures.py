@@ -20,8 +20,8 @@ from semrsm_widgets.rsm import UndefinedKernelError
 from semrsm_widgets.views import _plots_pair, _plots_rsm
 from semrsm_widgets.views._paper import Sheet, clipped, number, paper_style, text_width, wrapped
 from semrsm_widgets.views._provenance import certificate_sentence
+from semrsm_widgets.views._rsm_frames import colour_range, label_order
 from semrsm_widgets.views.explorer import Explorer
-from semrsm_widgets.views.rsm_view import colour_range
 
 DEADLINE = 60.0
 N, GRID = 6, (4, 5)
@@ -167,6 +167,36 @@ def test_heatmaps_are_painted_with_the_core_s_numbers(opened):
         off = ~np.eye(N, dtype=bool)
         np.testing.assert_array_equal(centres[off], expected[off])
         assert (centres[~off] == round(255 * 0.82)).all()
+
+
+def test_a_figure_shows_what_is_on_screen(opened, tmp_path):
+    """Another baseline, the excess over unrelated tokens, rows by label, a locked range of colours."""
+    analysis = make_analysis()
+    analysis.images = srsm.load_images(analysis.images, labels=list("bababa"))
+    view = opened(
+        srsm.RSMView(analysis, layer="b", baseline="pooled", excess=True, order="label", colour_range=(-2.0, 2.0))
+    )
+    sheet = drawn(view)
+    similarities, rows = analysis.similarities("b"), label_order(analysis.images)
+    assert rows == [1, 3, 5, 0, 2, 4]
+    pooled = similarities.pooled[np.ix_(rows, rows)]
+    semantic = similarities.semantic[np.ix_(rows, rows)] - similarities.null.mean
+    widest = np.abs((semantic - pooled)[~np.eye(N, dtype=bool)]).max()
+    for axes, matrix, colours, (low, high) in zip(
+        sheet.figure.axes[:3],
+        (pooled, semantic, semantic - pooled),
+        ("viridis", "viridis", "PuOr"),
+        ((-2.0, 2.0), (-2.0, 2.0), (-widest, widest)),
+        strict=True,
+    ):
+        pixels = axes.images[0].get_array()
+        cell = len(pixels) // N
+        expected = np.rint(255 * colormaps[colours]((matrix - low) / (high - low))[..., :3])
+        off = ~np.eye(N, dtype=bool)
+        np.testing.assert_array_equal(pixels[cell // 2 :: cell, cell // 2 :: cell][off], expected[off])
+    words = texts_of(view.save_figure(tmp_path / "f.svg"))
+    for part in ("pooled", "mean token", "excess", "sem. − pooled", "is subtracted from semantic"):
+        assert part in words, part
 
 
 def test_rows_follow_the_order_that_is_given():

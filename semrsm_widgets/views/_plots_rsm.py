@@ -30,6 +30,7 @@ from semrsm_widgets.views._provenance import (
     model_sentence,
     null_sentence,
 )
+from semrsm_widgets.views._rsm_frames import colour_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,12 +41,7 @@ if TYPE_CHECKING:
 
     from semrsm_widgets.analysis import Analysis, Similarities
 
-PANELS = (
-    ("aligned", ("same position",)),
-    ("semantic", ("best match",)),
-    ("difference", ("semantic − aligned", "sem. − aligned", "sem. − al.")),
-)
-"""Titles, and what is written under them: the first that is short enough."""
+BASELINES = {"aligned": "same position", "pooled": "mean token"}
 _UNKNOWN = 0.82  # grey of the diagonal, which shows nothing, and of values that are not defined
 _BAR = 1.8  # millimetres of a colour bar
 _NAMES = 0.2  # of the width, at most, for the names of labels
@@ -67,26 +63,39 @@ def draw_rsms(
     similarities: Similarities,
     *,
     kernel: str,
-    limits: tuple[float, float],
+    baseline: str = "aligned",
+    excess: bool = False,
+    limits: tuple[float, float] | None = None,
     pair: tuple[int, int] | None = None,
     order: Sequence[int] | None = None,
 ) -> None:
-    """Draw the aligned and the semantic RSM on one range of colours, and their difference.
+    """Draw a baseline and the semantic RSM on one range of colours, and their difference.
 
     Args:
         sheet: where; its caption gets the provenance.
         analysis: whose images and layer they are.
         similarities: of the layer under the kernel.
         kernel: its name, as shown.
-        limits: the values of the first and the last colour of both RSMs.
+        baseline: "aligned" or "pooled".
+        excess: subtract what unrelated tokens reach from the semantic RSM.
+        limits: the values of the first and the last colour of the first two; from 0 or the least to the largest value
+            off the diagonal unless given.
         pair: a cell to mark.
         order: the images in the order of the rows; as they are unless given.
     """
     rows = np.arange(len(analysis)) if order is None else np.asarray(order)
-    aligned, semantic = (matrix[np.ix_(rows, rows)] for matrix in (similarities.aligned, similarities.semantic))
-    matrices = (aligned, semantic, semantic - aligned)
-    widest = _widest(matrices[2])
-    looks = [(colormaps["viridis"], *limits)] * 2 + [(colormaps["PuOr"], -widest, widest)]
+    null = 0.0 if excess else similarities.null.mean
+    first = getattr(similarities, baseline)[np.ix_(rows, rows)]
+    semantic = similarities.semantic[np.ix_(rows, rows)] - (similarities.null.mean if excess else 0.0)
+    matrices = (first, semantic, semantic - first)
+    reach = np.abs(colour_range(matrices[2])).max()
+    levels = colour_range(first, semantic) if limits is None else limits
+    looks = [(colormaps["viridis"], *levels)] * 2 + [(colormaps["PuOr"], -reach, reach)]
+    panels = (
+        (baseline, (BASELINES[baseline],)),
+        ("semantic", ("excess over unrelated", "excess")) if excess else ("semantic", ("best match",)),
+        ("difference", (f"semantic − {baseline}", f"sem. − {baseline}", "sem. − al.")),
+    )
 
     runs = label_runs(analysis, rows)
     named = _named(sheet, runs, len(rows))
@@ -94,7 +103,7 @@ def draw_rsms(
     side = (sheet.room - names - 2 * GAP) / 3
     lefts = [MARGIN + names + k * (side + GAP) for k in range(3)]
     top = sheet.bottom + 1.25 * LINE + LINE + 0.4
-    for left, (title, words) in zip(lefts, PANELS, strict=True):
+    for left, (title, words) in zip(lefts, panels, strict=True):
         sheet.text(left, sheet.bottom, clipped(title, side, TITLE, bold=True), size=TITLE, bold=True)
         sheet.text(left, sheet.bottom + 1.25 * LINE, _fitting(words, side), color=QUIET)
     marked = None if pair is None or pair[0] == pair[1] else tuple(int(np.flatnonzero(rows == k)[0]) for k in pair)
@@ -107,7 +116,6 @@ def draw_rsms(
     _name_rows(sheet, runs if named else [], len(rows), MARGIN + names, top, side)
 
     bar_top = top + side + 3.3
-    null = similarities.null.mean
     _colour_bar(sheet, lefts[0], bar_top, 2 * side + GAP, looks[0], marked=null)
     _colour_bar(sheet, lefts[2], bar_top, side, looks[2])
     sheet.bottom = bar_top + _BAR + 3.6
@@ -118,7 +126,9 @@ def draw_rsms(
     if pair is not None and marked is not None:
         first, second = (analysis.images.ids[k] for k in pair)
         sheet.say(f"White frame: {first} and {second}.")
-    sheet.cite(null_sentence(similarities.null, number(null), kernel))
+    if excess:
+        sheet.say("What unrelated tokens reach is subtracted from semantic.")
+    sheet.cite(null_sentence(similarities.null, number(similarities.null.mean), kernel))
     sheet.cite(matcher_sentence(analysis))
     sheet.cite(certificate_sentence("Every semantic entry", float(analysis.gram(similarities.layer).gap.max())))
     sheet.cite(model_sentence(analysis))
@@ -135,13 +145,6 @@ def label_runs(analysis: Analysis, rows: NDArray[np.int64]) -> list[Run]:
         runs.append(Run(", ".join(names), first, last))
         first = last
     return runs if len(runs) <= _MOST_RUNS else []
-
-
-def _widest(difference: NDArray[np.float64]) -> float:
-    """Return the largest size of a difference off the diagonal: zero is the middle colour."""
-    off = difference[~np.eye(len(difference), dtype=bool)]
-    off = off[np.isfinite(off)]
-    return float(np.abs(off).max()) if len(off) and np.abs(off).max() > 0 else 1.0
 
 
 def _painted(matrix: NDArray[np.float64], colours: Colormap, low: float, high: float) -> NDArray[np.uint8]:

@@ -22,5 +22,14 @@ def _hidden_status(status: dict[str, Any]) -> dict[str, Any]:
     return {**status, "text": "An error, whose text is not saved because it may name a file: see last_error."}
 
 
-HIDDEN: dict[str, Callable[[Any], Any]] = {"_images": _hidden_images, "_status": _hidden_status}
+def _hidden_notices(notices: list[str]) -> list[str]:
+    """Return that there is something to say; it may name the files that were left out."""
+    return ["What was reduced or left out is not saved."] if notices else []
+
+
+HIDDEN: dict[str, Callable[[Any], Any]] = {
+    "_images": _hidden_images,
+    "_status": _hidden_status,
+    "_notices": _hidden_notices,
+}
 """Trait -> its value without names."""

@@ -17,6 +17,7 @@ from semrsm_widgets.images import Images
 from semrsm_widgets.models import VisionModel
 from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._base import View, check_trait, close_with_layout, with_picture
+from semrsm_widgets.views._code import code_of
 from semrsm_widgets.views._cost import describe_seconds
 from semrsm_widgets.views._figure_file import SavesFigure
 from semrsm_widgets.views._header import ExplorerHeader
@@ -63,6 +64,7 @@ class Explorer(SavesFigure, ipywidgets.VBox):
         self,
         make: Callable[[Job, Explorer], Analysis],
         *,
+        recipe: Recipe | None = None,
         patience: float = PATIENCE_SECONDS,
         save_images: bool = True,
         **kwargs: Any,
@@ -79,7 +81,7 @@ class Explorer(SavesFigure, ipywidgets.VBox):
         super().__init__(children=places, save_images=save_images, **kwargs)
         t.dlink((self, "save_images"), (self._header, "save_images"))
         self._header.actions = {"cancel": self.cancel, "resume": self.resume, "start": self.start}
-        self._make = make
+        self._make, self._recipe = make, recipe
         self.resume()
 
     @t.validate("layer", "kernel", "pair", "top_k")
@@ -135,6 +137,17 @@ class Explorer(SavesFigure, ipywidgets.VBox):
         for view in (self.rsm_view, self.pair_view):
             done = done and (view is None or view.wait(remaining()))
         return done
+
+    def to_code(self) -> str:
+        """Return a script that shows again what is on screen: model, seed, the images' ids, layers and settings.
+
+        Raises:
+            RuntimeError: the explorer has nothing to show yet: `wait()` first.
+
+        Example:
+            >>> print(explorer.to_code())
+        """
+        return code_of(self, self._recipe)
 
     def close(self) -> None:
         """Free the threads and the widgets, also while they are being made."""
@@ -340,7 +353,13 @@ def explore(
     )
     check_number("patience", patience, above=0)
     return Explorer(
-        recipe.make, patience=patience, layer=layer or "", pair=pair, kernel=kernel, save_images=save_images
+        recipe.make,
+        recipe=recipe,
+        patience=patience,
+        layer=layer or "",
+        pair=pair,
+        kernel=kernel,
+        save_images=save_images,
     )
 
 
