@@ -81,7 +81,7 @@ def pair(
         colour = place_colour(int(token), matches.grid)
         grids = (matches.grid, matches.other_grid)
         for column, (place, grid) in enumerate(zip((token, matches.permutation[token]), grids, strict=True)):
-            x0, y0, x1, y1 = _cell(int(place), grid, panels[column][1])
+            x0, y0, x1, y1 = cell_box(int(place), grid, panels[column][1])
             left, top = _GAP + column * (_SIDE + _GAP), 2 * _TEXT + 8
             draw.rectangle((left + x0, top + y0, left + x1, top + y1), outline="black", width=4)
             draw.rectangle((left + x0 + 1, top + y0 + 1, left + x1 - 1, top + y1 - 1), outline=colour, width=2)
@@ -108,7 +108,7 @@ def _fit(picture: Image.Image, box: Sequence[float]) -> tuple[Image.Image, tuple
     return panel, (left * panel.width, top * panel.height, right * panel.width, bottom * panel.height)
 
 
-def _cell(token: int, grid: tuple[int, int], box: Sequence[float]) -> tuple[float, float, float, float]:
+def cell_box(token: int, grid: tuple[int, int], box: Sequence[float]) -> tuple[float, float, float, float]:
     """Return the pixel box of one token of a grid that fills `box`."""
     row, column = divmod(token, grid[1])
     width, height = (box[2] - box[0]) / grid[1], (box[3] - box[1]) / grid[0]
@@ -116,18 +116,18 @@ def _cell(token: int, grid: tuple[int, int], box: Sequence[float]) -> tuple[floa
     return left, top, left + width, top + height
 
 
-def rebuild(matches: Matches, panel: Image.Image, box: Sequence[float]) -> Image.Image:
-    """Return B's patches in A's layout."""
+def rebuild(matches: Matches, panel: Image.Image, box: Sequence[float], *, side: int = 0) -> Image.Image:
+    """Return B's patches in A's layout, `side` pixels each; fitted to a panel unless given."""
     assert matches.grid is not None
     assert matches.other_grid is not None
     rows, columns = matches.grid
-    side = max(4, _SIDE // max(rows, columns))
+    fitted, side = not side, side or max(4, _SIDE // max(rows, columns))
     picture = Image.new("RGB", (columns * side, rows * side), "white")
     for token, partner in enumerate(matches.permutation):
         if partner >= 0:
-            patch = panel.resize((side, side), box=_inside(_cell(int(partner), matches.other_grid, box), panel.size))
+            patch = panel.resize((side, side), box=_inside(cell_box(int(partner), matches.other_grid, box), panel.size))
             picture.paste(patch, ((token % columns) * side, (token // columns) * side))
-    return picture.resize((_SIDE, max(1, round(_SIDE * rows / columns))))
+    return picture.resize((_SIDE, max(1, round(_SIDE * rows / columns)))) if fitted else picture
 
 
 def _inside(box: Sequence[float], size: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -4,7 +4,7 @@ export default () => {
   const views = new Set();
   const last = { pictures: null, matches: null };
 
-  return {
+  return withPrivate({
     initialize({ model }) {
       model.on("msg:custom", (content, buffers) => {
         if (content.kind === "pictures") {
@@ -27,7 +27,7 @@ export default () => {
       if (last.matches) view.matches(last.matches);
       return () => { views.delete(view); view.stop(); };
     },
-  };
+  });
 };
 
 // A colour for each place in A: hue by direction from the centre, lighter towards it. A match is found by its colour.
