@@ -42,7 +42,7 @@ _DEBOUNCE_SECONDS = 0.03
 
 
 class _Panel(NamedTuple):
-    """A picture, where the token grid lies on it as fractions of its size, and why it is only grey ("" if it is not)."""
+    """A picture, where the token grid lies on it as fractions of its size, and why it is grey ("" if it is not)."""
 
     picture: Image.Image
     box: tuple[float, float, float, float]
