@@ -245,17 +245,24 @@ def test_constant_tokens_are_shown(sent, opened, value):
         assert view.picture() is not None
 
 
-def test_a_picture_that_cannot_be_read_is_grey_and_its_matches_are_shown(sent, opened):
+def test_a_picture_that_cannot_be_read_is_grey_and_its_matches_are_shown(sent, opened, tmp_path):
     analysis = make_analysis()
-    sound = [analysis.images.image(k) for k in range(N)]
-    analysis.images = srsm.load_images([*sound[:1], np.full((8, 8, 3), np.nan), *sound[2:]])
+    for k in range(N):
+        analysis.images.image(k).save(tmp_path / f"{k}.png")
+    analysis.images = srsm.load_images(tmp_path)
+    (tmp_path / "1.png").unlink()
     view = opened(analysis, pair=(0, 1), expected=1)
     content, _ = newest(sent, "pictures")
     assert content["problems"][0] == ""
-    assert "got float64 from nan to nan" in content["problems"][1]
-    assert "from nan to nan" in newest(sent, "expected picture")[0]["problem"]
+    assert "1.png" in content["problems"][1]
+    assert "1.png" in newest(sent, "expected picture")[0]["problem"]
     assert newest(sent, "matches")[0]["semantic"] > 0
     assert view.picture() is not None
+
+
+def test_pictures_with_nan_are_refused_where_they_come_in():
+    with pytest.raises(ValueError, match="floats from 0 to 1; got float64 from nan"):
+        srsm.load_images([np.full((8, 8, 3), np.nan)])
 
 
 def test_patches_lie_on_the_original_through_resize_and_crop(sent, opened):

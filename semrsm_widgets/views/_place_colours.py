@@ -12,8 +12,8 @@ to protanopes and to deuteranopes at once, none darker than L* 52 in the full vi
 with a dark rim) and none near the cyan of what is pointed at. The digits of the nine strongest are the second channel.
 """
 
-FOR, AGAINST = "#fdb863", "#b2abd2"
-"""The light arms of ColorBrewer's PuOr: above zero, below zero."""
+FOR, AGAINST = "#b8a4ff", "#ffb14e"
+"""Above zero and below it: purple and orange as in the RSMs' differences (PuOr), light enough for photographs."""
 
 Bounds = tuple[float, float, float, float]
 
