@@ -31,7 +31,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "models images geometry _checkpoint _decode _hub _load _ramps _vision",
         "features _defaults _hooks _layouts _listing _probe _truth _calibrate _collect _stream _token_cache _predict",
         "matching",
-        "rsm gram _estimate kernels retrieval comparison divergence exact_search matches null query _inputs",
+        "rsm gram _estimate kernels retrieval comparison divergence exact_search matches splits null query _inputs",
         "analysis archive interop lookup",
         "experiments",
         "views report",
