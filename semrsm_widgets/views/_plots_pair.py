@@ -115,9 +115,8 @@ def draw_pair(sheet: Sheet, analysis: Analysis, matches: Matches, *, top_k: int,
         sheet.say("The tokens of this layer have no places in the image.")
     elif top_k:
         digits = f", the first {min(top_k, NUMBERED)} with digits" if top_k > 1 else ""
-        sheet.say(
-            f"Outlined: the {top_k} matches that contribute most{digits}; colour by place in A; dashed: another partner is nearly as good."
-        )
+        sheet.say(f"Outlined: the {top_k} matches that contribute most{digits}; colour by place in A.")
+        sheet.say("Dashed: another partner is nearly as good.")
     if null is not None:
         sheet.cite(null_sentence(null, number(null.mean), "cosine"))
     sheet.cite(matcher_sentence(analysis))
