@@ -48,27 +48,28 @@ function explanation(matches, similarity, oneToOne) {
     return matches.class_token === null ? "this layer has no class token"
       : `class token ${format(matches.class_token)}: no exact split over patches exists`;
   }
-  if (similarity === "mean token") return `pooled ${format(matches.pooled)}: each patch with the other image’s mean token`;
+  if (similarity === "mean token") return `pooled ${format(matches.pooled)}: patches with the mean token`;
   if (similarity === "same position") {
     return matches.aligned === null ? "the two images have different numbers of patches"
-      : `aligned ${format(matches.aligned)}: each patch with the one at its own position`;
+      : `aligned ${format(matches.aligned)}: patches at equal positions`;
   }
-  if (!oneToOne) return `nearest neighbours ${format(matches.nearest_value)}, not one-to-one (see More)`;
+  if (!oneToOne) return `nearest neighbours ${format(matches.nearest_value)}, not one-to-one`;
   const share = matches.same_position;
   return share === null ? "" : `${Math.round(100 * share)} % of ${matches.grid ? "patches" : "tokens"} match the same position`;
 }
 
-// Why B and not C: the two values, their difference, and how it adds up.
-function whySentence({ matches, expected, similarity, oneToOne, difference }) {
+// Why B and not C: the two values with their difference, and how it adds up.
+function whySentences({ matches, expected, similarity, oneToOne, difference }) {
   const [hit, wanted] = [matches, expected].map((each) => valueOf(each, similarity, oneToOne));
   const name = similarity === "best match" && !oneToOne ? "nearest neighbours" : similarity;
-  const head = `Why B and not C, by ${name}: A–B ${format(hit)} ${MINUS} A–C ${format(wanted)} = ${signed(hit === null || wanted === null ? null : hit - wanted)}.`;
-  if (!difference) return `${head} ${similarity === "class token" ? "The class token has no exact split over patches." : ""}`;
+  const total = hit === null || wanted === null ? null : hit - wanted;
+  const head = `Why B and not C, by ${name}: A–B ${format(hit)} ${MINUS} A–C ${format(wanted)} = ${signed(total)}`;
+  if (!difference) return [head, similarity === "class token" ? "The class token has no exact split over patches." : ""];
   const side = (keep, letter) => {
     const values = difference.filter(keep);
     return `${values.length} speak for ${letter} (${signed(sumOf(values))})`;
   };
-  return `${head} Of A’s patches ${side((value) => value > 0, "B")}, ${side((value) => value < 0, "C")}.`;
+  return [head, `Of A’s patches ${side((value) => value > 0, "B")}, ${side((value) => value < 0, "C")}.`];
 }
 
 function signed(value, digits = 2) {

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from semrsm_widgets.splits import contribution_difference
-from semrsm_widgets.views._place_colours import AGAINST, FOR, bounds_of, place_colour
+from semrsm_widgets.views._place_colours import AGAINST, FOR, place_colour, place_colours
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from semrsm_widgets.splits import Split
 
     Side = tuple[Image.Image, tuple[float, float, float, float]]
+
+__all__ = ["NUMBERED", "cell_box", "heatmaps", "pair", "place_colour", "rebuild", "stack", "strongest", "why"]
 
 _SIDE = 300
 _GAP = 24
@@ -86,9 +88,9 @@ def pair(matches: Matches, sides: Sequence[Side], top_k: int, *, similarity: str
     split = matches.split(similarity)
     tokens = [int(token) for token in strongest(split, top_k)]
     ambiguous = matches.ambiguous() if similarity == "best match" else np.zeros(len(split.contribution), dtype=bool)
-    bounds = bounds_of(tokens, matches.grid)
+    colours = place_colours(tokens, matches.grid)
     for rank, token in reversed(list(enumerate(tokens))):
-        colour = place_colour(token, matches.grid, bounds) if split.partner[token] >= 0 else FOR
+        colour = colours[rank] if split.partner[token] >= 0 else FOR
         for column, (place, grid) in enumerate(
             ((token, matches.grid), (int(split.partner[token]), matches.other_grid))
         ):

@@ -92,7 +92,10 @@ function pairView(model, el) {
     const [similarity, oneToOne] = [model.get("similarity"), model.get("one_to_one")];
     said = readPair(matches, expected, { similarity, oneToOne, image: model.get("expected") });
     why.hidden = !said.comparing;
-    why.textContent = said.whole ? whySentence(said) : "Comparing …";
+    if (said.comparing) {
+      const [head, rest] = said.whole ? whySentences(said) : ["Comparing …", ""];
+      why.replaceChildren(h("strong", {}, head), ` ${rest}`);
+    }
     root.dataset.similarity = similarity;
     root.dataset.why = String(said.comparing);
     root.dataset.difference = said.difference ? String(sumOf(said.difference)) : "";
@@ -155,7 +158,8 @@ function pairView(model, el) {
 
   function idleSentence() {
     if (!placed()) return "";
-    return said.reading ? "Point at a patch to see its partner; click to pin it." : "";
+    if (!said.reading) return "";
+    return `Point at a patch to see ${said.reading.partner ? "its partner" : "what it contributes"}; click to pin it.`;
   }
 
   function drawRebuilt() {
@@ -163,8 +167,9 @@ function pairView(model, el) {
     if (said.comparing || !placed()) return;
     const words = !said.reading ? "The class token stands at no place: there are no partners to move."
       : !said.reading.partner ? "The mean token forgets where its patches stood: there are no partners to move."
-        : model.get("similarity") === "same position" ? "B’s patches, each at its own position"
-          : "B’s patches moved to their partners in A";
+        : said.similarity === "same position" ? "B’s patches, each at its own position"
+          : !said.oneToOne ? "Each patch of A replaced by its nearest in B"
+            : "B’s patches moved to their partners in A";
     rebuilt.draw(sides, matches, said.reading?.partner ?? null, words);
   }
 

@@ -10,7 +10,7 @@ from lab_harness import LabPage
 from playwright.sync_api import expect
 
 import semrsm_widgets as srsm
-from semrsm_widgets.views._place_colours import AGAINST, FOR, bounds_of, place_colour
+from semrsm_widgets.views._place_colours import AGAINST, FOR, place_colours
 
 expect.set_options(timeout=60_000)  # the kernel imports torch, the machine may be slow
 
@@ -96,8 +96,7 @@ def test_what_is_explained_is_a_choice(lab_page, analysis):
 
     # the best match: colours of places, digits on both sides, dashes where another partner is nearly as good
     top = [int(token) for token in matches.top(12)]
-    bounds = bounds_of(top, (4, 6))
-    expected = [css(place_colour(token, (4, 6), bounds)) for token in reversed(top) for _ in "AB"]
+    expected = [css(colour) for colour in reversed(place_colours(top, (4, 6))) for _ in "AB"]
     assert strokes(page) == expected
     digits = page.locator(".srsm-digit")
     assert sorted(digits.all_text_contents()) == sorted("123456789" * 2)
@@ -185,6 +184,7 @@ def test_why_this_and_not_that(lab_page, analysis):
     strongest = np.argsort(-np.abs(difference))[:9]
     assert signs.count("+") == 2 * (difference[strongest] > 0).sum()  # on the query and on the image it speaks for
     assert signs.count("−") == 2 * (difference[strongest] < 0).sum()
+    assert min(signs.count("+"), signs.count("−")) > 0
 
     # one patch: its partners in both, and what it adds
     token = int(strongest[0])
