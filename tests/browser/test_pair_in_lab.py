@@ -100,7 +100,7 @@ def test_what_is_explained_is_a_choice(lab_page, analysis):
     assert strokes(page) == expected
     digits = page.locator(".srsm-digit")
     assert sorted(digits.all_text_contents()) == sorted("123456789" * 2)
-    ambiguous = matches.ambiguous()[top].sum()
+    ambiguous = int(matches.ambiguous()[top].sum())
     expect(page.locator(".srsm-tops rect.srsm-colour.srsm-ambiguous")).to_have_count(2 * ambiguous)
     expect(page.locator(".srsm-legend")).to_contain_text("dashed: another partner")
 
