@@ -376,6 +376,7 @@ def test_the_picture_explains_what_is_chosen(opened):
         view.similarity = similarity
         pictures[similarity] = view.picture()
     assert count(pictures["mean token"], FOR) > 100
+    assert count(pictures["mean token"].crop((340, 0, 672, 400)), FOR) > 100  # on B too
     assert count(pictures["best match"], CORNERS[0]) > 100
     assert count(pictures["best match"], FOR) == count(pictures["class token"], FOR) == 0
     assert pictures["best match"].width > pictures["same position"].width  # B's patches are moved in the first alone

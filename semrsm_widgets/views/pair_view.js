@@ -65,6 +65,7 @@ function pairView(model, el) {
   const why = h("p", { class: "srsm-why", hidden: true, "aria-live": "polite" });
   const topK = h("input", { type: "range", class: "srsm-slider", min: 0, max: model.get("_most_lines"), step: 1, "aria-label": "strongest matches shown", ...OWN_KEYS });
   const topWords = h("output", { class: "srsm-layer" });
+  const strongest = h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "strongest"), topK, topWords);
   topK.addEventListener("input", () => set("top_k", Number(topK.value)));
   const line = h("p", { class: "srsm-token-line", "aria-live": "polite" });
   const legend = pairLegend(colours);
@@ -80,7 +81,7 @@ function pairView(model, el) {
     h("div", { class: "srsm-pair-body" }, stage, rebuilt.root), empty, legend.root,
     h("div", { class: "srsm-controls srsm-pair-foot" },
       line,
-      h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "strongest"), topK, topWords)),
+      strongest),
     more.root, status.root);
   el.append(root);
 
@@ -141,6 +142,7 @@ function pairView(model, el) {
     root.dataset.topK = k;
     overlay.drawMarks(placed() ? marksOf(said, k, colours) : [], !said.comparing);
     topWords.textContent = shareWords(said, k);
+    strongest.hidden = Boolean(matches) && !said.reading; // the class token has no patches to count
   }
 
   const lookedAt = () => placesOf(said, cursor ?? { side: 0, token: model.get("token") });

@@ -170,9 +170,11 @@ def test_why_this_and_not_that(lab_page, analysis):
 
     difference = srsm.contribution_difference(hit, expected)
     total = hit.semantic - expected.semantic
-    expect(why).to_contain_text(f"A–B {number(hit.semantic)} − A–C {number(expected.semantic)} = ")
-    expect(why).to_contain_text(f"{(difference > 0).sum()} speak for B (+{number(difference[difference > 0].sum())})")
-    expect(why).to_contain_text(f"{(difference < 0).sum()} speak for C ({number(difference[difference < 0].sum())})")
+    expect(why).to_contain_text(f"A–B {number(hit.semantic, 3)} − A–C {number(expected.semantic, 3)} = ")
+    expect(why).to_contain_text(
+        f"{(difference > 0).sum()} speak for B (+{number(difference[difference > 0].sum(), 3)})"
+    )
+    expect(why).to_contain_text(f"{(difference < 0).sum()} speak for C ({number(difference[difference < 0].sum(), 3)})")
     assert float(pair.get_attribute("data-difference")) == pytest.approx(total, abs=1e-5)
 
     # hit, query, expected from left to right; the query's patches in the two colours, the nine strongest with signs
@@ -201,7 +203,7 @@ def test_why_this_and_not_that(lab_page, analysis):
 
     # under another similarity
     page.get_by_role("radio", name="mean token").check()
-    expect(why).to_contain_text(f"A–B {number(hit.pooled)} − A–C {number(expected.pooled)} = ")
+    expect(why).to_contain_text(f"A–B {number(hit.pooled, 3)} − A–C {number(expected.pooled, 3)} = ")
     page.get_by_role("radio", name="class token").check()
     expect(why).to_contain_text("no exact split")
 
