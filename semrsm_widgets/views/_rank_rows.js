@@ -90,7 +90,7 @@ function rankRows(store, { onChoose, onPoint }) {
         row.cells.replaceChildren(...nodes);
       } else {
         row.answers.clear();
-        row.cells.replaceChildren(h("span", { class: "srsm-empty" }, result.state === "pending" ? "matching …" : result.reason));
+        row.cells.replaceChildren(h("span", { class: "srsm-empty" }, result.state === "pending" ? "not matched yet" : result.reason));
       }
     }
     list.replaceChildren(...names.map((name) => rows.get(name).node));

@@ -96,7 +96,7 @@ function retrievalView(model, el, store) {
   const root = h("div", { class: "srsm srsm-retrieval", "data-ready": "false" },
     model.get("_controls") ? h("div", { class: "srsm-controls" }, layer.root,
       h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "kernel"), kernel.root)) : null,
-    h("div", { class: "srsm-chooser" }, find, strip.root, found, outside, model.get("_takes_files") ? fileButton : null, file),
+    h("div", { class: "srsm-chooser" }, find, strip.root, found, outside, ...(model.get("_takes_files") ? [fileButton, file] : [])),
     h("div", { class: "srsm-retrieval-body" },
       h("div", { class: "srsm-query-column" }, panel.root,
         h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "answers"), answers, answersWords)),
