@@ -142,7 +142,7 @@ class RetrievalView(View):
         self._sent: set[int] = set()  # the thumbnails that the browser has
         self._pictured: Any = None  # the query whose picture the browser has
         self._parts: list[bytes] = []  # of the file that is coming
-        self._latest: tuple[Wanted, list[Ranked]] | None = None  # what was shown last
+        self._latest: tuple[Wanted, list[Ranked], NullLevel | None] | None = None  # what was shown last
         self.observe(guarded_method(self, "_move_box"), names="layer")
         self.observe(guarded_method(self, "_drop_box"), names="query")
         self.observe(guarded_method(self, "_request"), names=["layer", "kernel", "query", "box"])
@@ -358,7 +358,7 @@ class RetrievalView(View):
         new = {int(index) for row in ranked for index in row.order[: self.k]} - self._sent
         if new:
             self._send_thumbnails(sorted(new))
-        self._latest = wanted, ranked
+        self._latest = wanted, ranked, null
         level = None if null is None else {"mean": null.mean, "quantile95": null.quantile95, "n": null.n}
         self.send({**content, "null": level, "complete": complete}, buffers)
 
@@ -371,7 +371,7 @@ class RetrievalView(View):
         latest = self._latest
         if latest is None or not any(len(row.order) for row in latest[1]):
             return None
-        wanted, rows = latest
+        wanted, rows, null = latest
         return _retrieval_picture.rows(
             self._placed(wanted, _PICTURE),
             rows,
@@ -381,4 +381,5 @@ class RetrievalView(View):
             grid=self.analysis.tokens[wanted.layer].grid,
             title=f"{wanted.layer} · {wanted.kernel}",
             labels=self._labels(wanted),
+            null=None if null is None else null.mean,
         )
