@@ -71,8 +71,9 @@ if TYPE_CHECKING:
         rbf_sigma,
         semantic_rsm,
     )
+    from semrsm_widgets.splits import Split, contribution_difference
     from semrsm_widgets.statistic import Statistic, UndefinedStatisticError
-    from semrsm_widgets.views import Explorer, PairView, RSMView, explore
+    from semrsm_widgets.views import Explorer, PairView, RetrievalView, RSMView, explore
     from semrsm_widgets.views.figures import comparison_figure, matchers_figure, scores_figure
 
 __version__ = "0.1.0"
@@ -98,10 +99,12 @@ __all__ = [
     "PairView",
     "PermutationTest",
     "RSMView",
+    "RetrievalView",
     "Score",
     "Scores",
     "SearchResult",
     "Similarities",
+    "Split",
     "Statistic",
     "Tokens",
     "TopKGreedy",
@@ -114,6 +117,7 @@ __all__ = [
     "cka",
     "compare",
     "comparison_figure",
+    "contribution_difference",
     "cosine",
     "demo_images",
     "doubly_centred",
@@ -200,6 +204,7 @@ _MODULES = {
         "label_f1",
         "nearest",
     ),
+    "splits": ("Split", "contribution_difference"),
     "statistic": (
         "Statistic",
         "UndefinedStatisticError",
@@ -220,7 +225,7 @@ _MODULES = {
         "translation_test",
     ),
     "views.figures": ("comparison_figure", "matchers_figure", "scores_figure"),
-    "views": ("Explorer", "PairView", "RSMView", "explore"),
+    "views": ("Explorer", "PairView", "RSMView", "RetrievalView", "explore"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
