@@ -26,7 +26,7 @@ from semrsm_widgets.views._paper import (
     text_width,
     wrapped,
 )
-from semrsm_widgets.views._place_colours import bounds_of, place_colour
+from semrsm_widgets.views._place_colours import place_colours
 from semrsm_widgets.views._provenance import (
     certificate_sentence,
     layer_sentence,
@@ -155,10 +155,10 @@ def _outline(matches: Matches, sides: list[Side], panels: list[tuple[Axes, float
     assert matches.grid is not None
     assert matches.other_grid is not None
     strongest = matches.top(top_k)
-    bounds, ambiguous = bounds_of([int(token) for token in strongest], matches.grid), matches.ambiguous()
+    colours, ambiguous = place_colours(strongest.tolist(), matches.grid), matches.ambiguous()
     for rank in reversed(range(len(strongest))):
         token = int(strongest[rank])
-        colour = [channel / 255 for channel in place_colour(token, matches.grid, bounds)]
+        colour = [channel / 255 for channel in colours[rank]]
         places = ((token, matches.grid), (int(matches.permutation[token]), matches.other_grid))
         for (place, grid), side, (axes, height) in zip(places, sides, panels, strict=True):
             x0, y0, x1, y1 = _pictures.cell_box(place, grid, _grid_box(side, width, height))
