@@ -74,8 +74,17 @@ if TYPE_CHECKING:
         rbf_sigma,
         semantic_rsm,
     )
+    from semrsm_widgets.splits import Split, contribution_difference
     from semrsm_widgets.statistic import Statistic, UndefinedStatisticError
-    from semrsm_widgets.views import CompareView, Explorer, PairView, RSMView, TransformLab, explore
+    from semrsm_widgets.views import (
+        CompareView,
+        Explorer,
+        PairView,
+        RetrievalView,
+        RSMView,
+        TransformLab,
+        explore,
+    )
     from semrsm_widgets.views.figures import comparison_figure, matchers_figure, scores_figure
 
 __version__ = "0.1.0"
@@ -104,10 +113,12 @@ __all__ = [
     "PermutationTest",
     "RSMDifference",
     "RSMView",
+    "RetrievalView",
     "Score",
     "Scores",
     "SearchResult",
     "Similarities",
+    "Split",
     "Statistic",
     "Tokens",
     "TopKGreedy",
@@ -121,6 +132,7 @@ __all__ = [
     "cka",
     "compare",
     "comparison_figure",
+    "contribution_difference",
     "cosine",
     "demo_images",
     "doubly_centred",
@@ -208,6 +220,7 @@ _MODULES = {
         "label_f1",
         "nearest",
     ),
+    "splits": ("Split", "contribution_difference"),
     "statistic": (
         "Statistic",
         "UndefinedStatisticError",
@@ -231,7 +244,7 @@ _MODULES = {
         "translation_test",
     ),
     "views.figures": ("comparison_figure", "matchers_figure", "scores_figure"),
-    "views": ("CompareView", "Explorer", "PairView", "RSMView", "TransformLab", "explore"),
+    "views": ("CompareView", "Explorer", "PairView", "RSMView", "RetrievalView", "TransformLab", "explore"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import traitlets
+from ipywidgets.widgets.widget import _instances
 from PIL import Image
 
 import semrsm_widgets as srsm
@@ -391,6 +392,30 @@ def test_closing_ends_every_thread(opened, both):
     for thread in threads:
         thread.join(DEADLINE)
         assert not thread.is_alive()
+
+
+def test_closing_leaves_no_widget_behind(opened, both):
+    before = set(_instances)
+    view = opened(*both, cell=("a1", "b1"))
+    assert view.wait(DEADLINE)
+    assert set(_instances) > before
+    view.close()
+    assert set(_instances) == before
+
+
+def test_private_names_are_not_in_the_state_that_is_saved(opened, both):
+    view = opened(*both, cell=("a1", "b1"), save_images=False)
+    assert view.wait(DEADLINE)
+    for part in view._parts():
+        assert part.get_state()["_images"][0] == {"id": "image 1", "labels": []}
+    sent = Sent(view._header)
+    ask(view._header, kind="ready")
+    assert view.wait(DEADLINE)
+    assert sent.of("private")[0][0]["state"]["_images"][0]["id"] == view.analysis_a.images.ids[0]
+    assert view._repr_mimebundle_()[0]["text/plain"] == "CompareView()"
+    view.save_images = True
+    for part in view._parts():
+        assert part.get_state()["_images"][0]["id"] == view.analysis_a.images.ids[0]
 
 
 def test_without_a_browser_it_is_a_picture(view):

@@ -226,13 +226,13 @@ def test_several_pictures_can_be_chosen_from(opened, tmp_path):
         Image.fromarray(noise(k, side=80)).save(tmp_path / f"{k}.png")
     lab = opened(image=tmp_path, index=1)
     assert lab.wait(DEADLINE)
-    assert (lab.last_error, lab._names) == ("", ["0.png", "1.png"])
+    assert (lab.last_error, [row["id"] for row in lab._images]) == ("", ["0.png", "1.png"])
     assert lab.analysis.images.ids == ("1.png", "1.png, moved")
     lab.index = 0
     assert lab.wait(DEADLINE)
     assert lab.analysis.images.ids[0] == "0.png"
     alone = opened(image=str(tmp_path / "1.png"))
-    assert alone._names == ["1.png"]
+    assert [row["id"] for row in alone._images] == ["1.png"]
 
 
 def test_large_pictures_are_reduced():
@@ -285,6 +285,18 @@ def test_without_a_browser_it_is_a_picture(lab):
     assert data["image/png"].startswith("iVBOR")
     lab.save_images = False
     assert "image/png" not in lab._repr_mimebundle_()[0]
+
+
+def test_private_names_are_not_in_the_state_that_is_saved(opened, tmp_path):
+    Image.fromarray(noise()).save(tmp_path / "Jane Doe.png")
+    lab = opened(image=tmp_path / "Jane Doe.png", save_images=False)
+    assert lab.wait(DEADLINE)
+    assert "Jane" not in str(lab.get_state())
+    sent = Sent(lab)
+    ask(lab, kind="ready")
+    assert lab.wait(DEADLINE)
+    assert sent.of("private")[0][0]["state"]["_images"][0]["id"] == "Jane Doe.png"
+    assert lab._repr_mimebundle_()[0]["text/plain"] == "TransformLab()"
 
 
 def test_closing_ends_the_thread(lab):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import traitlets as t
+from PIL import Image, ImageDraw
 
 from semrsm_widgets._check import message
 from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.images import Images
 
 # Longer jobs show what they will cost and wait for Start.
 PATIENCE_SECONDS = 30.0
@@ -47,6 +49,26 @@ def moved_token(token: int, grid: tuple[int, int] | None, other: tuple[int, int]
     return row * other[1] + column
 
 
+def thumbnail(images: Images, k: int, size: int) -> Image.Image:
+    """Return picture k at no more than `size` pixels a side; a crossed-out tile where it cannot be read any more.
+
+    A file may be gone since its tokens were extracted: what was computed is still there to be seen.
+    """
+    try:
+        return images.thumbnail(k, size)
+    except (OSError, TypeError, ValueError):
+        return missing_picture(size)
+
+
+def missing_picture(size: int) -> Image.Image:
+    """Return a grey tile with a cross."""
+    tile = Image.new("RGB", (size, size), (208, 208, 208))
+    draw = ImageDraw.Draw(tile)
+    for start, end in (((0, 0), (size, size)), ((0, size), (size, 0))):
+        draw.line((*start, *end), fill=(150, 150, 150), width=max(1, size // 48))
+    return tile
+
+
 def default_layer(analysis: Analysis) -> str:
     """Return the layer to show first: two thirds in, where position varies and patches still mean something."""
     names = [name for name in analysis.layers if (analysis.tokens[name].grid or (1, 1)) != (1, 1)] or analysis.layers
@@ -59,7 +81,9 @@ def layer_rows(analysis: Analysis) -> list[dict[str, Any]]:
     for name, tokens in analysis.tokens.items():
         _, count, channels = tokens.values.shape
         row = {"name": name, "tokens": count, "channels": channels, "grid": tokens.grid, "native": tokens.native_grid}
-        rows.append({**row, "prefix": 0 if tokens.prefix is None else tokens.prefix.shape[1], "note": tokens.note})
+        prefix = 0 if tokens.prefix is None else tokens.prefix.shape[1]
+        class_token = prefix > 0 and tokens.has_class_token
+        rows.append({**row, "prefix": prefix, "class_token": class_token, "note": tokens.note})
     return rows
 
 

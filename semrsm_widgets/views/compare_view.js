@@ -8,7 +8,7 @@ export default () => {
   const views = new Set();
   const state = { setup: null, cells: new Map(), detail: null, late: null }; // cells: kernel -> Map of "a\nb\nsimilarity"
 
-  return {
+  return withPrivate({
     initialize({ model }) {
       model.on("msg:custom", (content, buffers) => {
         if (content.kind === "setup") {
@@ -41,7 +41,7 @@ export default () => {
       views.add(view);
       return () => { views.delete(view); view.stop(); };
     },
-  };
+  });
 };
 
 // The order is that of _send_cells and _cell_facts in _layer_map.py.

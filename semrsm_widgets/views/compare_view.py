@@ -12,7 +12,7 @@ from semrsm_widgets._check import check_number, message
 from semrsm_widgets.experiments.layer_pairs import check_same_images
 from semrsm_widgets.experiments.scores import check_analysis
 from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._base import View, check_trait, with_picture
+from semrsm_widgets.views._base import View, check_trait, close_with_layout, with_picture
 from semrsm_widgets.views._layer_map import SIMILARITIES, Cell, LayerMap, checked_cell
 from semrsm_widgets.views._shown import PATIENCE_SECONDS, checked_pair, moved_token
 from semrsm_widgets.views.pair_view import PairView
@@ -44,7 +44,7 @@ class CompareView(ipywidgets.VBox):
         cell: the layers (of A, of B) to open; None for none.
         pair: indices of the two images chosen.
         patience: matching that is estimated to take more seconds than this waits for Start.
-        save_images: whether the saved notebook may contain a picture.
+        save_images: whether the saved notebook may contain pictures and their names.
 
     Attributes:
         analysis_a: the first analysis.
@@ -68,7 +68,7 @@ class CompareView(ipywidgets.VBox):
         t.Unicode(), t.Unicode(), allow_none=True, default_value=None, help="The layers (of A, of B) opened, or None."
     )
     pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 1), help="Indices of the two images chosen.")
-    save_images = t.Bool(True, help="Whether the saved notebook may contain a picture of this view.")
+    save_images = t.Bool(True, help="Whether the saved notebook may contain pictures and their names.")
 
     def __init__(
         self,
@@ -89,13 +89,16 @@ class CompareView(ipywidgets.VBox):
         self.names = _checked_names(names, self._analyses)
         self._patience = check_number("patience", patience, above=0)
         self.pair_views: tuple[PairView, PairView] | None = None
+        self._titles: list[ipywidgets.Label] = []
+        self._boxes: list[ipywidgets.VBox] = []
         self._following = False  # whether a pin is being carried over to the other PairView
         state: dict[str, Any] = {"similarity": similarity, "kernel": kernel, "cell": cell, "pair": pair}
-        self._header = LayerMap(self._analyses, self.names, patience, **state)
+        self._header = LayerMap(self._analyses, self.names, patience, save_images=save_images, **state)
         self._place = ipywidgets.Box(layout=ipywidgets.Layout(width="100%", flex_flow="row wrap", overflow="visible"))
         super().__init__(children=[self._header, self._place], save_images=save_images, **state)
         for name in state:
             t.link((self, name), (self._header, name))
+        t.dlink((self, "save_images"), (self._header, "save_images"))
         self.observe(self._on_cell, names="cell")
         self._on_cell(None)
 
@@ -151,10 +154,16 @@ class CompareView(ipywidgets.VBox):
 
     def close(self) -> None:
         """Free the threads and the widgets."""
-        if hasattr(self, "_header"):  # ipywidgets also closes what never got through __init__
-            for view in self._parts():
-                view.close()
-        super().close()
+        if not hasattr(self, "_place"):  # ipywidgets also closes what never got through __init__
+            super().close()
+            return
+        for view in self._parts():
+            view.close()
+        for title in self._titles:
+            title.style.close()
+        for each in (*self._titles, *self._boxes, self._place):
+            close_with_layout(each, each.close)
+        close_with_layout(self, super().close)
 
     def picture(self) -> Image.Image | None:
         """Return a picture of the map and of what is open below it, or None while there is nothing to show."""
@@ -182,12 +191,20 @@ class CompareView(ipywidgets.VBox):
             return
         if self.pair_views is None:
             first, second = (
-                PairView(analysis, layer=layer, pair=self.pair, patience=self._patience, _slider=False)
+                PairView(
+                    analysis,
+                    layer=layer,
+                    pair=self.pair,
+                    patience=self._patience,
+                    save_images=self.save_images,
+                    _slider=False,
+                )
                 for analysis, layer in zip(self._analyses, self.cell, strict=True)
             )
             self.pair_views = first, second
             for view in self.pair_views:
                 t.link((self, "pair"), (view, "pair"))
+                t.dlink((self, "save_images"), (view, "save_images"))
                 view.observe(self._follow_pin, names="token")
             t.link((first, "top_k"), (second, "top_k"))
             self._titles = [_title() for _ in self.pair_views]

@@ -35,11 +35,14 @@ from semrsm_widgets.views._shown import (
     default_layer,
     image_rows,
     layer_rows,
+    thumbnail,
 )
 from semrsm_widgets.views._worker import DEBOUNCE_SECONDS, CancelledError, Job
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from semrsm_widgets.views._paper import Sheet
 
 KERNELS: dict[str, Kernel] = {"cosine": cosine, "inner product": inner_product, "RBF": rbf}
 """The kernels that a view offers, by the name on its button."""
@@ -215,7 +218,7 @@ class RSMView(BokehPane):
     def _send_value(self, content: dict[str, Any]) -> None:
         """Answer a hover for which the browser has rounded values and no thumbnails."""
         i, j = checked_pair(self.analysis, (content["i"], content["j"]))
-        thumbnails = [jpeg_bytes(self.analysis.images.thumbnail(k, _THUMBNAIL)) for k in (i, j)]
+        thumbnails = [jpeg_bytes(thumbnail(self.analysis.images, k, _THUMBNAIL)) for k in (i, j)]
         latest = self._latest  # what is not there yet is the worker's to compute
         values = None
         if latest is not None and (latest[0], latest[1].layer) == (self.kernel, self.layer):
@@ -290,7 +293,7 @@ class RSMView(BokehPane):
         self._thumbnails_due = False
         size = len(self.analysis)
         if is_exact(size):
-            pictures = [jpeg_bytes(self.analysis.images.thumbnail(k, _THUMBNAIL)) for k in range(size)]
+            pictures = [jpeg_bytes(thumbnail(self.analysis.images, k, _THUMBNAIL)) for k in range(size)]
             self.send({"kind": "thumbnails"}, buffers=pictures)
 
     def _send_partial(self, layer: str, kernel: str) -> None:
@@ -362,6 +365,21 @@ class RSMView(BokehPane):
         arranged = {name: (matrix[np.ix_(rows, rows)], palette) for name, (matrix, palette) in panels.items()}
         title = f"{self.layer} · {self.kernel} · {low:.2f} to {high:.2f}; difference {-reach:.2f} to {reach:.2f}"
         return _pictures.heatmaps(arranged, title)
+
+    def _draw_figure(self, sheet: Sheet) -> None:
+        from semrsm_widgets.views._plots_rsm import draw_rsms
+
+        draw_rsms(
+            sheet,
+            self.analysis,
+            self.analysis.similarities(self.layer, KERNELS[self.kernel]),
+            kernel=self.kernel,
+            baseline=self.baseline,
+            excess=self.excess,
+            limits=self.colour_range,
+            pair=self.pair,
+            order=self._sequence or None,
+        )
 
 
 def _finite(value: float) -> float | None:

@@ -6,7 +6,7 @@ export default () => {
   const views = new Set();
   const last = { pictures: null, matches: null };
 
-  return {
+  return withPrivate({
     initialize({ model }) {
       model.on("msg:custom", (content, buffers) => {
         if (content.kind === "pictures") {
@@ -27,7 +27,7 @@ export default () => {
       if (last.matches) view.matches(last.matches);
       return () => { views.delete(view); view.stop(); };
     },
-  };
+  });
 };
 
 function transformLab(model, el) {
@@ -54,7 +54,7 @@ function transformLab(model, el) {
   const root = h("div", { class: "srsm srsm-lab", "data-ready": "false" },
     h("div", { class: "srsm-head" }, name, status.root),
     h("div", { class: "srsm-controls" }, layerPlace,
-      h("span", { class: "srsm-field", hidden: model.get("_names").length < 2 }, h("span", { class: "srsm-label" }, "picture"), choose)),
+      h("span", { class: "srsm-field", hidden: model.get("_images").length < 2 }, h("span", { class: "srsm-label" }, "picture"), choose)),
     h("div", { class: "srsm-lab-body" },
       h("div", { class: "srsm-lab-pictures" }, before.root, after.root, back.root), numbers.root),
     line,
@@ -106,20 +106,21 @@ function transformLab(model, el) {
   });
 
   function offer() {
-    choose.replaceChildren(...model.get("_names").map((words, k) => h("option", { value: k }, words)));
+    choose.replaceChildren(...model.get("_images").map((row, k) => h("option", { value: k }, row.id)));
     name.replaceChildren("Transform lab", h("small", {}, model.get("_model_title") ? ` · ${model.get("_model_title")}` : ""));
   }
 
   for (const each of ["layer", "index", "shift", "flip", "zoom", "tiles", "seed", "border"]) events.on(`change:${each}`, showSetting);
   events.on("change:_layers", () => { showLayers(); showSetting(); });
   events.on("change:_model_title", offer);
+  events.on("change:_images", () => { offer(); showSetting(); });
   offer();
   showLayers();
   showSetting();
 
   return {
     async pictures({ urls, index }) {
-      const words = model.get("_names")[index];
+      const words = model.get("_images")[index].id;
       await Promise.all([before.show(urls[0], words), after.show(urls[1], `${words}, moved`)]);
       root.dataset.pictured = String(Number(root.dataset.pictured ?? 0) + 1);
       if (matches) back.draw(after.picture, matches);

@@ -85,7 +85,7 @@ class TransformLab(View):
         max_grid: token grids larger than this are pooled; None keeps them.
         device: where the model runs.
         patience: the level of unrelated tokens waits for Start where it is estimated to take more seconds than this.
-        save_images: whether the saved notebook may contain a picture.
+        save_images: whether the saved notebook may contain pictures and their names.
 
     Attributes:
         warp: the setting of all sliders as one value.
@@ -117,7 +117,7 @@ class TransformLab(View):
     border = t.Unicode("mirrored", help='"mirrored", "mean colour" or "wrapped around".').tag(sync=True)
 
     _layers: t.List[Any] = t.List().tag(sync=True)
-    _names: t.List[str] = t.List().tag(sync=True)
+    _images: t.List[Any] = t.List().tag(sync=True)
     _borders = t.List(list(BORDERS)).tag(sync=True)
     _limits = t.Dict({"shift": MOST_SHIFT, "least_zoom": LEAST_ZOOM, "most_zoom": MOST_ZOOM, "tiles": MOST_TILES}).tag(
         sync=True
@@ -177,7 +177,7 @@ class TransformLab(View):
             tiles=tiles,
             seed=seed,
             border=border,
-            _names=list(self.images.ids),
+            _images=[{"id": name, "labels": []} for name in self.images.ids],
             save_images=save_images,
         )
         self.observe(guarded_method(self, "_request"), names=["layer", "index", *WARP_TRAITS])
