@@ -68,6 +68,24 @@ class Warp:
         """Length of the shift, in parts of the box's side."""
         return float(np.hypot(*self.shift))
 
+    def words(self) -> str:
+        """Return the setting as a sentence says it.
+
+        Example:
+            >>> Warp(shift=(0.25, 0.0), tiles=2).words()
+            'shifted by 0.25 right, 2 x 2 tiles shuffled (seed 0), beyond the edge mirrored'
+        """
+        dx, dy = self.shift
+        parts = [
+            f"zoomed {self.zoom:g}x" if self.zoom != 1 else "",
+            "left and right mirrored" if self.flip else "",
+            f"shifted by {abs(dx):.3g} {'right' if dx > 0 else 'left'}" if dx else "",
+            f"shifted by {abs(dy):.3g} {'down' if dy > 0 else 'up'}" if dy else "",
+            f"{self.tiles} x {self.tiles} tiles shuffled (seed {self.seed})" if self.tiles > 1 else "",
+        ]
+        said = [part for part in parts if part]
+        return ", ".join([*said, f"beyond the edge {self.border}"]) if said else "not moved"
+
     def order(self) -> NDArray[np.int64]:
         """Return (tiles * tiles,) which tile comes to each place, in raster order."""
         count = self.tiles**2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -438,3 +439,19 @@ def test_the_picture_paints_the_cells_in_their_colours(view):
     assert cell_colour(-1.0, PALETTES["map"]) == NEGATIVE
     assert len({cell_colour(value, PALETTES["map"]) for value in (-0.5, -0.01, 0.0, 0.01)}) == 4
     assert cell_colour(1.0, PALETTES["map"]) == PALETTES["map"][-1]
+
+
+def test_a_figure_for_a_paper_says_what_it_shows(view, tmp_path):
+    text = lambda path: " ".join(ElementTree.parse(path).getroot().itertext())  # noqa: E731
+    words = text(view.save_figure(tmp_path / "map.svg", width_mm=120))
+    for value in view.comparison.table().ravel():
+        assert f"{value:.2f}".replace("-", "\N{MINUS SIGN}") in words
+    assert "95 % intervals leave out one at a time" in words.replace("\n", " ")
+    view.cell = ("a1", "b2")
+    assert view.wait(DEADLINE)
+    words = text(view.save_figure(tmp_path / "cell.svg"))
+    assert "A a1" in words
+    assert "half the mean squared difference" in words
+    assert view.save_figure(tmp_path / "cell.png").read_bytes().startswith(b"\x89PNG")
+    view.save_figure(tmp_path / "again.svg")
+    assert (tmp_path / "again.svg").read_bytes() == (tmp_path / "cell.svg").read_bytes()

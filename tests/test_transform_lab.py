@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -304,3 +305,16 @@ def test_closing_ends_the_thread(lab):
     lab.close()
     thread.join(DEADLINE)
     assert not thread.is_alive()
+
+
+def test_a_figure_for_a_paper_says_what_it_shows(lab, tmp_path):
+    lab.shift = (0.25, 0.0)
+    assert lab.wait(DEADLINE)
+    path = lab.save_figure(tmp_path / "lab.svg")
+    words = " ".join(ElementTree.parse(path).getroot().itertext())
+    matches = lab.analysis.matches(lab.layer, 0, 1)
+    for name in ("aligned", "semantic", "pooled"):
+        assert f"{getattr(matches, name):.2f}" in words
+    assert "shifted by 0.25 right" in words
+    assert "beyond the edge mirrored" in words
+    assert "Unrelated tokens" in words

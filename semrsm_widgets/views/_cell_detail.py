@@ -31,8 +31,7 @@ def detail_message(
     facts: dict[str, Any] = {"ranges": ranges}
     if difference is not None:
         a, b, change = standardised(difference)
-        span = _range_of(np.concatenate([a, b], axis=1), quantile=0.005)
-        limit = float(np.abs(change).max()) or 1.0
+        span, limit = detail_ranges(difference)
         colours += [_painted(each, *span) for each in (a, b)] + [_painted(change, -limit, limit)]
         exact += [a.astype(np.float32), b.astype(np.float32)]
         exact += [places.astype(np.int32) for places in (difference.rank_a, difference.rank_b)]
@@ -46,6 +45,12 @@ def detail_message(
         }
     arrays = colours + (exact if len(rsms[0]) <= EXACT_IMAGES else [])
     return facts, [np.ascontiguousarray(array).tobytes() for array in arrays]
+
+
+def detail_ranges(difference: RSMDifference) -> tuple[tuple[float, float], float]:
+    """Return the range of colours of both standardised RSMs, without 0.5 % at either end, and the limit of A - B."""
+    span = _range_of(np.concatenate([difference.a, difference.b], axis=1), quantile=0.005)
+    return span, float(np.abs(difference.difference).max()) or 1.0
 
 
 def standardised(difference: RSMDifference) -> tuple[NDArray[np.float64], ...]:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from math import floor, isfinite, isnan
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._bokeh_pane import colour_indices
+from semrsm_widgets.views._cell_detail import detail_ranges
 
 if TYPE_CHECKING:
     from semrsm_widgets.experiments.layer_pairs import Comparison
@@ -71,10 +71,7 @@ def layer_map(comparison: Comparison, similarity: str, names: Sequence[str], pal
 
 def detail(difference: RSMDifference, cell: tuple[str, str], palettes: Mapping[str, Sequence[str]]) -> Image.Image:
     """Return both standardised RSMs of a cell, and their difference."""
-    off = ~np.eye(len(difference.a), dtype=bool)
-    values = np.concatenate([difference.a[off], difference.b[off]])
-    low, high = (float(end) for end in np.quantile(values, [0.005, 0.995]))
-    limit = float(np.abs(difference.difference).max()) or 1.0
+    (low, high), limit = detail_ranges(difference)
     title = f"as CKA compares them, {low:.1f} to {high:.1f} standard deviations · CKA {difference.cka:.2f}"
     panels = {
         f"A {cell[0]}": (colour_indices(difference.a, low, high), palettes["values"]),
@@ -103,6 +100,12 @@ def cell_colour(value: float, palette: Sequence[str]) -> str:
     return "#" + "".join(f"{floor(k + part * (to - k) + 0.5):02x}" for k, to in ends)
 
 
+def ink_for(fill: str) -> str:
+    """Return black or white, whichever is read on a colour."""
+    red, green, blue = _channels(fill)
+    return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 128 else "#ffffff"
+
+
 def _channels(colour: str) -> tuple[int, int, int]:
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
@@ -110,8 +113,7 @@ def _channels(colour: str) -> tuple[int, int, int]:
 def _numbers(draw: ImageDraw.ImageDraw, at: tuple[float, float], value: float, row: object, fill: str) -> None:
     """Write a value and its interval into a cell."""
     x, y = at
-    red, green, blue = _channels(fill)
-    ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 128 else "white"
+    ink = ink_for(fill)
     draw.text((x, y + 10), "n/a" if isnan(value) else f"{value:.2f}", fill=ink, font=_font(12), anchor="mm")
     low, high = getattr(row, "low", float("nan")), getattr(row, "high", float("nan"))
     if isfinite(low):

@@ -11,7 +11,7 @@ from bokeh.palettes import Cividis256
 from semrsm_widgets._check import message
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.experiments.layer_pairs import Comparison, LayerPair, compare
-from semrsm_widgets.experiments.pair_changes import rsm_difference
+from semrsm_widgets.experiments.pair_changes import RSMDifference, rsm_difference
 from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import UndefinedKernelError
 from semrsm_widgets.statistic import UndefinedStatisticError
@@ -108,6 +108,15 @@ class LayerMap(View):
         return Comparison(
             layers_a=layers_a, layers_b=layers_b, rows=tuple(rows[key] for key in order if key in rows)
         )  # fmt: skip
+
+    @property
+    def difference(self) -> RSMDifference | None:
+        """What differs at the opened cell, or None where none is open, it is still to come, or it is undefined."""
+        detail = self._detail
+        if self.cell is None or detail is None or detail[0] != (self.cell, self.similarity, self.kernel):
+            return None
+        difference: RSMDifference | None = detail[2]
+        return difference
 
     # -- what the browser asks ----------------------------------------------------------------------------------
 
@@ -295,10 +304,9 @@ class LayerMap(View):
         if comparison is None:
             return None
         parts = [_compare_picture.layer_map(comparison, self.similarity, self.names, PALETTES["map"])]
-        detail = self._detail
-        shown = (self.cell, self.similarity, self.kernel)
-        if self.cell is not None and detail is not None and detail[0] == shown and detail[2] is not None:
-            parts.append(_compare_picture.detail(detail[2], self.cell, PALETTES))
+        difference = self.difference
+        if difference is not None:
+            parts.append(_compare_picture.detail(difference, self.cell, PALETTES))
         return _compare_picture.stacked(parts)
 
 

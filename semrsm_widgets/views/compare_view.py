@@ -13,7 +13,8 @@ from semrsm_widgets.experiments.layer_pairs import check_same_images
 from semrsm_widgets.experiments.scores import check_analysis
 from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._base import View, check_trait, close_with_layout, with_picture
-from semrsm_widgets.views._layer_map import SIMILARITIES, Cell, LayerMap, checked_cell
+from semrsm_widgets.views._figure_file import SavesFigure
+from semrsm_widgets.views._layer_map import PALETTES, SIMILARITIES, Cell, LayerMap, checked_cell
 from semrsm_widgets.views._shown import PATIENCE_SECONDS, checked_pair, moved_token
 from semrsm_widgets.views.pair_view import PairView
 from semrsm_widgets.views.rsm_view import KERNELS
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
 
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.experiments.layer_pairs import Comparison
+    from semrsm_widgets.views._paper import Sheet
 
 # Narrower than this a PairView's three pictures are too small: the two then stand one below the other.
 _PAIR_WIDTH = "580px"
 
 
-class CompareView(ipywidgets.VBox):
+class CompareView(SavesFigure, ipywidgets.VBox):
     """A map of layers against layers, each cell the CKA of their RSMs with its interval; a cell opens what differs.
 
     Below an opened cell stand both RSMs as CKA compares them, their difference, and the pairs of images that are most
@@ -169,6 +171,23 @@ class CompareView(ipywidgets.VBox):
         """Return a picture of the map and of what is open below it, or None while there is nothing to show."""
         pictures = [view.picture() for view in self._parts()] if self.cell is not None else [self._header.picture()]
         return _pictures.stack([picture for picture in pictures if picture is not None])
+
+    def _draw_figure(self, sheet: Sheet) -> None:
+        """Draw the map, and below it the opened cell and the pair."""
+        from semrsm_widgets.views._plots_compare import draw_comparison, draw_difference
+
+        comparison = self.comparison
+        if comparison is None:
+            raise ValueError(message("view", "ready to be drawn", "one that is comparing", "Call view.wait()."))
+        sides = list(zip(self.names, self._analyses, strict=True))
+        opened = self.cell is not None and self.pair_views is not None
+        if opened:
+            sheet.start_part()
+        draw_comparison(sheet, comparison, self.similarity, sides, PALETTES["map"])
+        difference = self._header.difference
+        if opened and difference is not None:
+            sheet.start_part()
+            draw_difference(sheet, difference, self.cell, sides, PALETTES)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return with_picture(self, super()._repr_mimebundle_(**kwargs))

@@ -23,6 +23,7 @@ from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._base import View, check_trait, esm, guarded_method, jpeg_bytes
 from semrsm_widgets.views._cost import describe_cost, long_cost, make_ready
 from semrsm_widgets.views._lab_images import chosen, joined, photographs, reduced, seen
+from semrsm_widgets.views._provenance import model_sentence
 from semrsm_widgets.views._recipe import Recipe
 from semrsm_widgets.views._shown import PATIENCE_SECONDS, default_layer, layer_rows
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.geometry import Box
     from semrsm_widgets.matches import Matches
     from semrsm_widgets.null import NullLevel
+    from semrsm_widgets.views._paper import Sheet
     from semrsm_widgets.views._worker import Job
 
 # Up to this many tokens SciPy solves a pair in milliseconds, exactly, and nothing need be compiled.
@@ -345,6 +347,30 @@ class TransformLab(View):
         along = [each for each in along if all(getattr(each.warp, key) == value for key, value in here.items())]
         return sorted(along, key=lambda each: each.warp.distance)
 
+    def _shown(self, index: int, warp: Warp, model: VisionModel) -> tuple[Image.Image, Image.Image]:
+        """Return the picture and the moved one, cut to what the model sees."""
+        box = self._box(index, model)
+        return seen(self.images.image(index), box), seen(self._moved(index, warp, model), box)
+
+    def _draw_figure(self, sheet: Sheet) -> None:
+        from semrsm_widgets.views._plots_lab import draw_lab
+
+        if self.model is None or self.analysis is None or self._warped is None:
+            raise ValueError(message("lab", "ready to be drawn", "one that is loading", "Call lab.wait()."))
+        index, warp = self._warped
+        null = self._null_if_there(self.layer)
+        if null is None:
+            raise ValueError(message("lab", "ready to be drawn", "one that is calibrating", "Call lab.wait()."))
+        draw_lab(
+            sheet,
+            self.analysis,
+            self.analysis.matches(self.layer, 0, 1),
+            self._shown(index, warp, self.model),
+            setting=warp.words(),
+            model=model_sentence(self.analysis),
+            null=null,
+        )
+
     def _send_pictures(self, index: int, moved: Image.Image, model: VisionModel) -> None:
         """Send both pictures, cut to what the model sees."""
         box = self._box(index, model)
@@ -382,12 +408,7 @@ class TransformLab(View):
             return None
         if not analysis.has_assignment(self.layer, 0, 1):
             return None
-        index, warp = warped
-        box = self._box(index, model)
-        sides = [
-            (seen(picture, box), (0.0, 0.0, 1.0, 1.0))
-            for picture in (self.images.image(index), self._moved(index, warp, model))
-        ]
+        sides = [(picture, (0.0, 0.0, 1.0, 1.0)) for picture in self._shown(*warped, model)]
         return _pictures.pair(analysis.matches(self.layer, 0, 1), sides, 0)
 
 
