@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     )
     from semrsm_widgets.splits import Split, contribution_difference
     from semrsm_widgets.statistic import Statistic, UndefinedStatisticError
-    from semrsm_widgets.views import Explorer, PairView, RSMView, explore
+    from semrsm_widgets.views import Explorer, PairView, RetrievalView, RSMView, explore
     from semrsm_widgets.views.figures import comparison_figure, matchers_figure, scores_figure
 
 __version__ = "0.1.0"
@@ -99,6 +99,7 @@ __all__ = [
     "PairView",
     "PermutationTest",
     "RSMView",
+    "RetrievalView",
     "Score",
     "Scores",
     "SearchResult",
@@ -224,7 +225,7 @@ _MODULES = {
         "translation_test",
     ),
     "views.figures": ("comparison_figure", "matchers_figure", "scores_figure"),
-    "views": ("Explorer", "PairView", "RSMView", "explore"),
+    "views": ("Explorer", "PairView", "RSMView", "RetrievalView", "explore"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -215,18 +215,18 @@ def cell_box(token: int, grid: tuple[int, int], box: Sequence[float]) -> tuple[f
     return left, top, left + width, top + height
 
 
-def rebuild(matches: Matches, panel: Image.Image, box: Sequence[float]) -> Image.Image:
-    """Return B's patches in A's layout."""
+def rebuild(matches: Matches, panel: Image.Image, box: Sequence[float], *, side: int = 0) -> Image.Image:
+    """Return B's patches in A's layout, `side` pixels each; fitted to a panel unless given."""
     assert matches.grid is not None
     assert matches.other_grid is not None
     rows, columns = matches.grid
-    side = max(4, _SIDE // max(rows, columns))
+    fitted, side = not side, side or max(4, _SIDE // max(rows, columns))
     picture = Image.new("RGB", (columns * side, rows * side), "white")
     for token, partner in enumerate(matches.permutation):
         if partner >= 0:
             patch = panel.resize((side, side), box=_inside(cell_box(int(partner), matches.other_grid, box), panel.size))
             picture.paste(patch, ((token % columns) * side, (token // columns) * side))
-    return picture.resize((_SIDE, max(1, round(_SIDE * rows / columns))))
+    return picture.resize((_SIDE, max(1, round(_SIDE * rows / columns)))) if fitted else picture
 
 
 def _inside(box: Sequence[float], size: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -6,7 +6,7 @@ export default () => {
   const last = {}; // kind of message -> what the newest one said
   const keep = (kind, said) => { last[kind] = said; views.forEach((view) => view[kind](said)); };
 
-  return {
+  return withPrivate({
     initialize({ model }) {
       model.on("msg:custom", (content, buffers) => {
         if (content.kind === "pictures") {
@@ -27,7 +27,7 @@ export default () => {
       for (const [kind, said] of Object.entries(last)) view[kind](said);
       return () => { views.delete(view); view.stop(); };
     },
-  };
+  });
 };
 
 function pairView(model, el) {

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.matching import Matcher
     from semrsm_widgets.null import NullLevel
+    from semrsm_widgets.views._paper import Sheet
 
 # More lines than this are a tangle.
 MOST_LINES = 40
@@ -308,6 +309,12 @@ class PairView(View):
             return _pictures.pair(matches, sides, self.top_k, similarity=similarity)
         expected = self.analysis.matches(self.layer, self.pair[0], self.expected)
         return _pictures.why(matches, expected, sides, self.top_k, similarity=similarity)
+
+    def _draw_figure(self, sheet: Sheet) -> None:
+        from semrsm_widgets.views._plots_pair import draw_pair
+
+        null = self.analysis.null(self.layer) if len(self.analysis) > 1 else None
+        draw_pair(sheet, self.analysis, self.analysis.matches(self.layer, *self.pair), top_k=self.top_k, null=null)
 
 
 def checked_top_k(top_k: int) -> int:
