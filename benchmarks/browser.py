@@ -4,13 +4,10 @@
   an earlier cell;
 - slider to repaint: from the key press to the frame after all heatmaps were painted, for layers that are in the
   browser already and for layers that are not;
+- query to answers: from the key press to the frame that shows every row of RetrievalView, for images that were never
+  looked up before;
 - hover to highlight: from the pointer event until its frame is painted (all work of the page's thread is done), in a
   pair of 14 x 14 and in one of 28 x 28 patches, also while a third image is compared.
-
-
-- hover to highlight: from the pointer event to the next frame;
-- query to answers: from the key press to the frame that shows every row of RetrievalView, for images that were never
-  looked up before.
 
 Run: python benchmarks/browser.py [RUNS]     (needs the extras lab and test, and a Chromium)
 """
@@ -167,21 +164,6 @@ def hovers(page: LabPage, runs: int) -> list[float]:
     return times
 
 
-def open_large_pair(page: LabPage) -> None:
-    """Show a pair of 28 x 28 patches, S = 784."""
-    cells = [
-        SETUP,
-        "images, model = srsm.demo_images(), srsm.load_model()\n"
-        "tokens = srsm.extract(model, images, ['blocks.2'], max_grid=28)\n"
-        "assert tokens['blocks.2'].grid == (28, 28)\n"
-        "view = srsm.PairView(srsm.Analysis(images, tokens, model=model), top_k=40)\nview",
-        "assert view.wait(300), view.last_error",
-    ]
-    page.open_and_run(page.lab.write_notebook("pair.ipynb", cells), timeout=400)
-    page.page.wait_for_selector(".srsm-pair[data-null^='0.']")
-    page.page.evaluate(PROBE)
-
-
 def queries(page: LabPage, runs: int, images: int) -> list[float]:
     cells = [
         SETUP,
@@ -200,6 +182,21 @@ def queries(page: LabPage, runs: int, images: int) -> list[float]:
         times.append(page.page.evaluate(ANSWERED, query))
         page.page.wait_for_timeout(150)
     return times
+
+
+def open_large_pair(page: LabPage) -> None:
+    """Show a pair of 28 x 28 patches, S = 784."""
+    cells = [
+        SETUP,
+        "images, model = srsm.demo_images(), srsm.load_model()\n"
+        "tokens = srsm.extract(model, images, ['blocks.2'], max_grid=28)\n"
+        "assert tokens['blocks.2'].grid == (28, 28)\n"
+        "view = srsm.PairView(srsm.Analysis(images, tokens, model=model), top_k=40)\nview",
+        "assert view.wait(300), view.last_error",
+    ]
+    page.open_and_run(page.lab.write_notebook("pair.ipynb", cells), timeout=400)
+    page.page.wait_for_selector(".srsm-pair[data-null^='0.']")
+    page.page.evaluate(PROBE)
 
 
 def main(runs: int = 15) -> None:

@@ -187,6 +187,11 @@ def _outline(
         draw.text(place, words, fill="white", font=_font(12), anchor="mm", stroke_width=2, stroke_fill="black")
 
 
+def lean(picture: Image.Image) -> Image.Image:
+    """Return a picture in 128 colours of its own: photographs take a third less of the notebook then."""
+    return picture.quantize(128, dither=Image.Dither.NONE).convert("RGB")
+
+
 def stack(pictures: Sequence[Image.Image]) -> Image.Image | None:
     """Return pictures one below the other on white; None for none."""
     if not pictures:
