@@ -128,7 +128,7 @@ def test_a_patch_shows_its_partner_by_mouse_and_by_keyboard(lab_page, analysis):
     expect(pair).to_have_attribute("data-token", str(token))
     partner = int(matches.permutation[token])
     expect(pair).to_have_attribute("data-partner", str(partner))
-    line = page.locator(".srsm-token-line")
+    line = page.locator(".srsm-pair .srsm-token-line")
     expect(line).to_contain_text(f"A 6,8 → B {partner // grid[1]},{partner % grid[1]}")
     expect(line).to_contain_text(f"cosine {matches.token_cosine[token]:.2f}".replace("-", "−"))
 
