@@ -8,7 +8,7 @@ export default () => {
   let store = null;
   const thumbnails = (model) => { store ??= thumbnailStore(model); return store; };
 
-  return {
+  return withPrivate({
     initialize({ model }) {
       thumbnails(model);
       model.on("msg:custom", (content, buffers) => {
@@ -32,7 +32,7 @@ export default () => {
       if (last.results) view.results(last.results);
       return () => { views.delete(view); view.stop(); };
     },
-  };
+  });
 };
 
 // The numbers come as buffers: F1 of every image's labels with the query's, then similarities and order of each row.
@@ -176,7 +176,7 @@ function retrievalView(model, el, store) {
     root.dataset.k = model.get("k");
     if (results) ranks.resize(model.get("k"));
   };
-  const showImages = () => { images = model.get("_images"); find.hidden = images.length <= 16; filter(); };
+  const showImages = () => { images = model.get("_images"); find.hidden = images.length <= 16; filter(); if (results) ranks.show(results, images, model.get("k")); };
   events.on("change:_images", showImages);
   events.on("change:query", showQuery);
   events.on("change:_outside_name", showOutside);
