@@ -28,8 +28,8 @@ def _hidden_notices(notices: list[str]) -> list[str]:
 
 
 def _hidden_name(name: str) -> str:
-    """Return that there is a picture from outside; its name may be that of a file."""
-    return "your picture" if name else ""
+    """Return that there is a picture from outside; its name is a file's."""
+    return "a picture" if name else ""
 
 
 HIDDEN: dict[str, Callable[[Any], Any]] = {

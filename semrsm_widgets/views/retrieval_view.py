@@ -161,7 +161,11 @@ class RetrievalView(View):
 
     @t.validate("query")
     def _check_query(self, proposal: Any) -> int:
-        value, last = int(proposal["value"]), len(self.analysis) - 1
+        return self.checked_query(proposal["value"])
+
+    def checked_query(self, value: int) -> int:
+        """Return an index that `query` may have, or raise TraitError."""
+        value, last = int(value), len(self.analysis) - 1
         if 0 <= value <= last or (value == OUTSIDE and self._outside is not None):
             return value
         todo = "A picture from outside the set is given to view.search(picture)."
@@ -277,7 +281,7 @@ class RetrievalView(View):
         layer, outside = wanted.layer, wanted.outside
         self._send_query(wanted)
         if outside is not None and outside.tokens is None:
-            job.step("The model looks at your picture")
+            job.step("The model looks at the picture")
             outside.tokens = seen(self.analysis, outside)
         query = wanted.as_query()
         if not self._lookup.has(layer, query):
