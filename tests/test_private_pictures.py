@@ -67,6 +67,10 @@ def cells(private):
         "explorer",  # again, now that there is a picture
         f"rsm_view = srsm.RSMView(explorer.analysis, {option})\nrsm_view.wait(60)\nrsm_view",
         f"pair_view = srsm.PairView(explorer.analysis, {option})\npair_view.wait(60)\npair_view",
+        f"retrieval_view = srsm.RetrievalView(explorer.analysis, {option})\nretrieval_view.wait(60)\nretrieval_view",
+        "import glob\n"
+        "retrieval_view.search(sorted(glob.glob(os.environ['PICTURES_OF_THE_TEST'] + '/*/*.png'))[0])\n"
+        "retrieval_view.wait(60)\nassert not retrieval_view.last_error, retrieval_view.last_error",
         "explorer.pair = (2, 3)\nexplorer.layer = explorer.analysis.layers[0]\nassert explorer.wait(60)",
         f"failed = srsm.explore(model, images=os.environ['PICTURES_OF_THE_TEST'], {option})\nfailed",
         "failed.wait(60)\nassert 'broken' in failed.last_error",
@@ -84,7 +88,7 @@ def test_private_pictures_leave_neither_bytes_nor_names_in_the_notebook(folder):
     assert [word for word in (*secrets(folder), *PICTURES) if word in content] == []
     widgets = json.loads(content)["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
     held = [widget["state"]["_images"] for widget in widgets.values() if "_images" in widget["state"]]
-    assert len(held) >= 4  # the views are there, with six images each
+    assert len(held) >= 5  # the views are there, with six images each
     assert all(rows == [{"id": f"image {k}", "labels": []} for k in range(1, 7)] for rows in held if len(rows) == 6)
     assert any(len(rows) == 6 for rows in held)
 
@@ -122,7 +126,7 @@ def make_analysis():
     return srsm.Analysis(images, {"a": tokens}, matcher=srsm.Exact())
 
 
-@pytest.mark.parametrize("make", [srsm.RSMView, srsm.PairView])
+@pytest.mark.parametrize("make", [srsm.RSMView, srsm.PairView, srsm.RetrievalView])
 def test_names_go_as_messages_and_come_back_when_they_may_be_saved(make):
     view = make(make_analysis(), save_images=False)
     assert view.wait(DEADLINE)
@@ -184,6 +188,6 @@ def test_every_view_that_knows_names_can_keep_them_out_of_the_notebook():
         for kind in kinds(_base.View)
         if isinstance(getattr(kind, "_esm", None), str) and "_images" in kind.class_trait_names()
     ]
-    assert len(views) >= 2
+    assert len(views) >= 3
     for kind in views:
         assert re.search(r"(return|=>) withPrivate\(", kind._esm), kind

@@ -8,7 +8,7 @@ export default () => {
   let store = null;
   const thumbnails = (model) => { store ??= thumbnailStore(model); return store; };
 
-  return {
+  return withPrivate({
     initialize({ model }) {
       thumbnails(model);
       model.on("msg:custom", (content, buffers) => {
@@ -32,7 +32,7 @@ export default () => {
       if (last.results) view.results(last.results);
       return () => { views.delete(view); view.stop(); };
     },
-  };
+  });
 };
 
 // The numbers come as buffers: F1 of every image's labels with the query's, then similarities and order of each row.

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.images import Images
+    from semrsm_widgets.views._paper import Sheet
     from semrsm_widgets.views._worker import Job
 
 OUTSIDE = -1
@@ -377,4 +378,32 @@ class RetrievalView(View):
             grid=self.analysis.tokens[wanted.layer].grid,
             title=f"{wanted.layer} · {wanted.kernel}",
             labels=self._labels(wanted),
+        )
+
+    def _draw_figure(self, sheet: Sheet) -> None:
+        from semrsm_widgets.views._plots_pair import seen_side
+        from semrsm_widgets.views._plots_retrieval import PIXELS_PER_MM, draw_rows
+
+        outside = self._outside if self.query == OUTSIDE else None
+        if outside is not None and outside.tokens is None:
+            outside.tokens = seen(self.analysis, outside)
+        wanted = Wanted(self.layer, self.kernel, self.query, self.box, outside)
+        query, (images, k) = wanted.as_query(), self._source(wanted)
+        _, _, rows = retrieved(self._lookup, wanted, query, without="")
+        kernel = width(self._lookup, wanted, query)
+        null = None
+        if len(self.analysis) > 1 and not isinstance(kernel, str):
+            null = self._lookup.null(wanted.layer, query, kernel.function)
+        draw_rows(
+            sheet,
+            self.analysis,
+            rows,
+            seen_side(images, k, self.analysis.model, round(sheet.width / 3 * PIXELS_PER_MM)),
+            name=images.ids[k] if outside is None else outside.name,
+            labels=self._labels(wanted),
+            layer=wanted.layer,
+            kernel=wanted.kernel,
+            k=self.k,
+            box=wanted.box,
+            null=null,
         )
