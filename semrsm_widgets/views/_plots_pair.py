@@ -28,7 +28,7 @@ from semrsm_widgets.views._paper import (
     text_width,
     wrapped,
 )
-from semrsm_widgets.views._place_colours import AGAINST, FOR, bounds_of, place_colour
+from semrsm_widgets.views._place_colours import AGAINST, FOR, place_colours
 from semrsm_widgets.views._provenance import (
     certificate_sentence,
     layer_sentence,
@@ -218,15 +218,15 @@ def _match_outlines(matches: Matches, similarity: str, top_k: int) -> list[Outli
     if similarity == "class token" or matches.grid is None:
         return []
     split = matches.split(similarity)
-    tokens = [int(token) for token in _pictures.strongest(split, top_k)]
-    bounds = bounds_of(tokens, matches.grid)
+    tokens = _pictures.strongest(split, top_k).tolist()
+    colours = place_colours(tokens, matches.grid)
     ambiguous = matches.ambiguous() if similarity == "best match" else np.zeros(len(split.partner), dtype=bool)
     outlines = []
     for rank, token in enumerate(tokens):
         partner = int(split.partner[token])
         colour: str | tuple[float, ...] = FOR
         if partner >= 0:
-            colour = tuple(channel / 255 for channel in place_colour(token, matches.grid, bounds))
+            colour = tuple(channel / 255 for channel in colours[rank])
         word = str(rank + 1) if rank < _pictures.NUMBERED else ""
         outlines.append(Outline((token, partner), word, colour, dashed=bool(ambiguous[token])))
     return outlines[::-1]

@@ -28,7 +28,7 @@ def _hidden_notices(notices: list[str]) -> list[str]:
 
 
 def _hidden_name(name: str) -> str:
-    """Return that there is a picture from outside the set."""
+    """Return that there is a picture from outside; its name is a file's."""
     return "a picture" if name else ""
 
 
