@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from semrsm_widgets.experiments import (
         Comparison,
         MatcherReport,
+        PairChange,
+        RSMDifference,
         Score,
         Scores,
         compare,
         matcher_report,
         output_agreement,
         retrieval_scores,
+        rsm_difference,
         translation_test,
     )
     from semrsm_widgets.features import LayerTable, Layout, Tokens, extract, layers, predict
@@ -73,7 +76,15 @@ if TYPE_CHECKING:
     )
     from semrsm_widgets.splits import Split, contribution_difference
     from semrsm_widgets.statistic import Statistic, UndefinedStatisticError
-    from semrsm_widgets.views import Explorer, PairView, RetrievalView, RSMView, explore
+    from semrsm_widgets.views import (
+        CompareView,
+        Explorer,
+        PairView,
+        RetrievalView,
+        RSMView,
+        TransformLab,
+        explore,
+    )
     from semrsm_widgets.views.figures import comparison_figure, matchers_figure, scores_figure
 
 __version__ = "0.1.0"
@@ -83,6 +94,7 @@ __all__ = [
     "Assignment",
     "Auction",
     "BatchOptimal",
+    "CompareView",
     "Comparison",
     "Estimate",
     "Exact",
@@ -96,8 +108,10 @@ __all__ = [
     "MatcherReport",
     "Matches",
     "NullLevel",
+    "PairChange",
     "PairView",
     "PermutationTest",
+    "RSMDifference",
     "RSMView",
     "RetrievalView",
     "Score",
@@ -108,6 +122,7 @@ __all__ = [
     "Statistic",
     "Tokens",
     "TopKGreedy",
+    "TransformLab",
     "UndefinedStatisticError",
     "VisionModel",
     "affinity",
@@ -146,6 +161,7 @@ __all__ = [
     "rbf_sigma",
     "retrieval_scores",
     "rsa",
+    "rsm_difference",
     "scores_figure",
     "search",
     "semantic_rsm",
@@ -216,16 +232,19 @@ _MODULES = {
     "experiments": (
         "Comparison",
         "MatcherReport",
+        "PairChange",
+        "RSMDifference",
         "Score",
         "Scores",
         "compare",
         "matcher_report",
         "output_agreement",
         "retrieval_scores",
+        "rsm_difference",
         "translation_test",
     ),
     "views.figures": ("comparison_figure", "matchers_figure", "scores_figure"),
-    "views": ("Explorer", "PairView", "RSMView", "RetrievalView", "explore"),
+    "views": ("CompareView", "Explorer", "PairView", "RSMView", "RetrievalView", "TransformLab", "explore"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
