@@ -70,7 +70,7 @@ def view(request, opened):
         "rsm": lambda: srsm.RSMView(analysis, layer="b", pair=(1, 4)),
         "pair": lambda: srsm.PairView(analysis, layer="b", pair=(1, 4), top_k=12),
         "why": lambda: srsm.PairView(analysis, layer="b", pair=(1, 4), expected=2),
-        "retrieval": lambda: srsm.RetrievalView(analysis, layer="b", query=2),
+        "retrieval": lambda: srsm.RetrievalView(analysis, layer="b", query=1, box=(0, 1, 2, 3)),
         "explorer": lambda: srsm.explore(analysis, layer="b", pair=(1, 4)),
     }
     return opened(make[request.param]())
@@ -128,8 +128,9 @@ def test_nothing_is_cut_and_no_text_covers_another(tmp_path, opened, width, grid
     for view in (
         srsm.RSMView(analysis, layer="a", pair=(1, 2)),
         srsm.PairView(analysis, layer="b", pair=(1, 2), top_k=5),
+        srsm.RetrievalView(analysis, layer="b", query=1, k=5, rankings={"m" * 40: np.eye(N)}),
+        srsm.RetrievalView(analysis, layer="a", query=2, box=None if grid is None else (0, 0, 1, 2), kernel="RBF"),
         srsm.PairView(analysis, layer="b", pair=(1, 2), expected=4, top_k=5),
-        srsm.RetrievalView(analysis, layer="b", query=1),
         srsm.explore(analysis, layer="a", pair=(3, 4), kernel="inner product"),
     ):
         sheet = drawn(opened(view), width)
