@@ -33,6 +33,8 @@ PART, TITLE, SMALL = 8.0, 7.0, 6.0
 """Points of a part's letter, of titles, and of everything else: journals ask for 5 to 8."""
 LINE = 2.7
 """Millimetres from one line of small text to the next."""
+CENTRE = 0.31 * LINE
+"""Millimetres from the top of a line of small text to the middle of its capitals."""
 INK, QUIET, RULE = "#000000", "#555555", "#8c8c8c"
 
 _MM = 25.4
@@ -124,6 +126,13 @@ class Sheet:
             0, 0, words, fontsize=size, fontweight=_weight(bold), color=color, ha=align, va="baseline", parse_math=False
         )
         self._texts.append((text, left, top + 0.76 * size * _POINT))
+
+    def upright(self, centre: float, top: float, words: str, *, color: str = INK) -> None:
+        """Write one line of small text turned by a quarter, its end at `top`."""
+        text = self.figure.text(
+            0, 0, words, fontsize=SMALL, color=color, rotation=90, ha="center", va="top", parse_math=False
+        )
+        self._texts.append((text, centre, top))
 
     def paragraph(self, left: float, top: float, words: str, width: float, **look: Any) -> float:
         """Write text in lines of at most `width` millimetres and return where it ends."""
