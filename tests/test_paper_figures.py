@@ -19,7 +19,6 @@ import semrsm_widgets as srsm
 from semrsm_widgets.rsm import UndefinedKernelError
 from semrsm_widgets.views import _plots_pair, _plots_rsm
 from semrsm_widgets.views._paper import Sheet, clipped, number, paper_style, text_width, wrapped
-from semrsm_widgets.views._plots_compare import draw_layer_map
 from semrsm_widgets.views._provenance import certificate_sentence
 from semrsm_widgets.views._rsm_frames import colour_range, label_order
 from semrsm_widgets.views.explorer import Explorer
@@ -479,29 +478,3 @@ def test_numbers_are_written_as_people_read_them(value, digits, words):
 )
 def test_certificates_are_rounded_up(gap, words):
     assert words in certificate_sentence("It", gap)
-
-
-def test_layers_against_layers_show_the_statistic(tmp_path):
-    first, second = make_analysis(layers=("a", "b", "c")), make_analysis(layers=("x", "y"), seed=3)
-    second.images = first.images
-    comparison = srsm.compare(first, second)
-    with paper_style():
-        sheet = Sheet(85)
-        draw_layer_map(
-            sheet, comparison, (first, second), similarity="semantic", names=("epoch 1", "epoch 90"), cell=("b", "y")
-        )
-        sheet.write(tmp_path / "f.svg")
-    words = texts_of(tmp_path / "f.svg")
-    table = comparison.table("semantic")
-    for value in table.ravel():
-        assert f"{value:.2f}".replace("-", "\N{MINUS SIGN}") in words
-    for part in ("CKA of semantic RSMs", "A, epoch 1:", "B, epoch 90:", "6 images", "jackknife"):
-        assert part in words, part
-    axes = sheet.figure.axes[0]
-    pixels = axes.images[0].get_array()
-    expected = np.rint(255 * np.array(colormaps["cividis"](np.clip(table[2, 0], 0, 1))[:3]))
-    if table[2, 0] < 0:
-        expected = np.array([0xC2, 0x57, 0x7F])
-    np.testing.assert_array_equal(pixels[2 * 24 + 12, 12], expected)
-    frame, side = axes.patches[0].get_xy(), axes.get_xlim()[1] / 2
-    assert (frame[:, 0].min(), frame[:, 1].min()) == (pytest.approx(side), pytest.approx(side))

@@ -127,13 +127,6 @@ class Sheet:
         )
         self._texts.append((text, left, top + 0.76 * size * _POINT))
 
-    def upright(self, centre: float, top: float, words: str, *, color: str = INK) -> None:
-        """Write one line of small text turned by a quarter, its end at `top`."""
-        text = self.figure.text(
-            0, 0, words, fontsize=SMALL, color=color, rotation=90, ha="center", va="top", parse_math=False
-        )
-        self._texts.append((text, centre, top))
-
     def paragraph(self, left: float, top: float, words: str, width: float, **look: Any) -> float:
         """Write text in lines of at most `width` millimetres and return where it ends."""
         for line in wrapped(words, width, look.get("size", SMALL)):
