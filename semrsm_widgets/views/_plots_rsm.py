@@ -10,6 +10,7 @@ from matplotlib import colormaps
 from matplotlib.ticker import MaxNLocator
 
 from semrsm_widgets.views._paper import (
+    CENTRE,
     GAP,
     INK,
     LINE,
@@ -176,17 +177,16 @@ def _names_width(sheet: Sheet, runs: Sequence[Run]) -> float:
 def _name_rows(sheet: Sheet, runs: Sequence[Run], count: int, right: float, top: float, side: float) -> None:
     """Write the labels beside their rows; where none are given, number the first and the last row."""
     cell = side / count
-    centre = 0.45 * LINE  # of a line of small text
     if runs:
         for run in runs:
             middle = top + (run.first + run.last) / 2 * cell
             name = clipped(run.name, right - MARGIN - 0.8)
-            sheet.text(right - 0.8, middle - centre, name, align="right")
+            sheet.text(right - 0.8, middle - CENTRE, name, align="right")
         return
     for words, row in (("1", 0), (f"{count}", count - 1)):
-        sheet.text(right - 0.8, top + (row + 0.5) * cell - centre, words, align="right")
+        sheet.text(right - 0.8, top + (row + 0.5) * cell - CENTRE, words, align="right")
     if side > 5 * LINE:
-        sheet.text(right - 0.8, top + side / 2 - centre, "image", align="right", color=QUIET)
+        sheet.text(right - 0.8, top + side / 2 - CENTRE, "image", align="right", color=QUIET)
 
 
 def _rule(axes: Axes, runs: Sequence[Run], count: int, side: float) -> None:
@@ -237,10 +237,13 @@ def _colour_bar(
     strip = np.rint(255 * colours(np.linspace(0, 1, 512))[None, :, :3]).astype(np.uint8).repeat(8, 0)
     axes.imshow(strip, extent=(low, high, 0, 1), aspect="auto", interpolation="none")
     axes.set_yticks([])
-    ticks = _ticks(low, high, width)
-    axes.set_xticks([value for value, _ in ticks], labels=[])
-    for value, words in ticks:
-        sheet.text(left + (value - low) / (high - low) * width, top + _BAR + 1.0, words, align="center")
+    if low == -high:  # zero and the ends
+        ticks = [(low, number(low), "left"), (0.0, "0", "center"), (high, number(high), "right")]
+    else:
+        ticks = [(value, words, "center") for value, words in _ticks(low, high, width)]
+    axes.set_xticks([value for value, *_ in ticks], labels=[])
+    for value, words, align in ticks:
+        sheet.text(left + (value - low) / (high - low) * width, top + _BAR + 1.0, words, align=align)
     axes.tick_params(color=RULE)
     for spine in axes.spines.values():
         spine.set_linewidth(0.4)

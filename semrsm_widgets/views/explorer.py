@@ -328,7 +328,7 @@ class Explorer(SavesFigure, ipywidgets.VBox):
         return _pictures.stack([_pictures.lean(picture) for picture in pictures if picture is not None])
 
     def _draw_figure(self, sheet: Sheet) -> None:
-        views = (self.rsm_view, self.pair_view)
+        views = (self.rsm_view, self.pair_view, self.retrieval_view)
         if self.rsm_view is None:
             raise ValueError(message("explorer", "ready to be drawn", "one that is loading", "Call explorer.wait()."))
         for view in views:
