@@ -61,7 +61,10 @@ function heatmapCanvas(name, size) {
       });
       surface.addEventListener("pointerleave", () => { last = ""; point(null); });
       surface.addEventListener("blur", () => point(null));
-      surface.addEventListener("click", (event) => choose(cellAt(event)));
+      // What was pressed is chosen: taking the focus may move the page before the button is released.
+      let pressed = null;
+      surface.addEventListener("pointerdown", (event) => { pressed = cellAt(event); });
+      surface.addEventListener("click", (event) => { choose(pressed ?? cellAt(event)); pressed = null; });
       surface.addEventListener("keydown", (event) => {
         const step = ARROWS[event.key];
         if (step) point(current().map((k, axis) => Math.min(size - 1, Math.max(0, k + step[axis]))));

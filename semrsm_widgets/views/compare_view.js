@@ -85,7 +85,7 @@ function compareView(model, el, state) {
   const bar = mapBar();
   const detail = cellDetail(model, state, { close: () => set("cell", null), pair: (pair) => set("pair", pair) });
   const title = h("p", { class: "srsm-compare-title" });
-  const root = h("div", { class: "srsm srsm-compare", "data-ready": "false" },
+  const root = h("div", { class: "srsm srsm-comparison", "data-ready": "false" },
     h("div", { class: "srsm-head" }, title, status.root),
     h("div", { class: "srsm-controls" }, h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "RSMs"), similarity.root),
       h("span", { class: "srsm-label srsm-kind" })),

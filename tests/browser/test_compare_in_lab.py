@@ -39,8 +39,8 @@ def test_a_cell_is_read_and_opens_what_differs(lab_page, analyses):
     a, b = analyses
     lab_page.open_and_run(lab_page.lab.write_notebook("compare.ipynb", CELLS))
     page = lab_page.page
-    view, detail = page.locator(".srsm-compare"), page.locator(".srsm-detail")
-    page.wait_for_selector(".srsm-compare[data-complete='true'][data-ready='true']")
+    view, detail = page.locator(".srsm-comparison"), page.locator(".srsm-detail")
+    page.wait_for_selector(".srsm-comparison[data-complete='true'][data-ready='true']")
     comparison = srsm.compare(a, b)
     rows = {(row.layer_a, row.layer_b): row for row in comparison.rows if row.similarity == "semantic"}
 
