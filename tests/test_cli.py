@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import semrsm_widgets
-from semrsm_widgets import cli
+from semrsm_widgets import _installation, cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -241,7 +241,15 @@ def test_check_reports_everything_and_exits_with_0() -> None:
     lines = dict(re.findall(r"^(\S+) +(.*)$", result.stdout, flags=re.MULTILINE))
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.endswith("All is well.\n")
-    assert set(lines) >= {"semrsm_widgets", "python", *cli.REQUIRED, "jupyterlab", "devices", "matching", "weights"}
+    assert set(lines) >= {
+        "semrsm_widgets",
+        "python",
+        *_installation.REQUIRED,
+        "jupyterlab",
+        "devices",
+        "matching",
+        "weights",
+    }
     assert lines["semrsm_widgets"].startswith(semrsm_widgets.__version__)
     assert lines["devices"].startswith("cpu")
     assert re.search(r"ready in \d+\.\d s; (cache |no cache)", lines["matching"])
@@ -289,11 +297,11 @@ def test_a_missing_package_is_named(
 ) -> None:
     if fault is not None:
         monkeypatch.syspath_prepend(broken(tmp_path, name, fault))
-    assert cli._import_line(name) == cli.Line(name, value, todo)
+    assert _installation._import_line(name) == _installation.Line(name, value, todo)
 
 
 def test_what_is_optional_is_no_problem() -> None:
-    line = cli._optional_line("weights", "absent_one", "only the bundled model needs them")
+    line = _installation._optional_line("weights", "absent_one", "only the bundled model needs them")
     assert line.problem == ""
     assert (
         line.value
@@ -302,10 +310,10 @@ def test_what_is_optional_is_no_problem() -> None:
 
 
 def test_a_broken_engine_is_reported_and_the_rest_goes_on() -> None:
-    def fail() -> cli.Line:
+    def fail() -> _installation.Line:
         raise RuntimeError("no such instruction")
 
-    line = cli._guarded_line("matching", fail)
+    line = _installation._guarded_line("matching", fail)
     assert line.value == "broken: RuntimeError: no such instruction"
     assert line.problem
 
