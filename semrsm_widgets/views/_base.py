@@ -129,6 +129,9 @@ class View(anywidget.AnyWidget):
 
     def _on_message(self, _widget: Any, content: Any, buffers: Any) -> None:
         kind = content.get("kind") if isinstance(content, dict) else None
+        if kind == "ping":  # answered at once, whatever the worker does: the page asks whether the kernel is there
+            self.send({"kind": "pong"})
+            return
         handler = self._handlers.get(kind) if isinstance(kind, str) else None
         if handler is not None:
             guarded(lambda view: getattr(view, handler)(content))(self)
