@@ -72,7 +72,7 @@ if TYPE_CHECKING:
         semantic_rsm,
     )
     from semrsm_widgets.statistic import Statistic, UndefinedStatisticError
-    from semrsm_widgets.views import Explorer, PairView, RSMView, explore
+    from semrsm_widgets.views import Explorer, PairView, RSMView, StaticReport, explore, to_html
     from semrsm_widgets.views.figures import comparison_figure, matchers_figure, scores_figure
 
 __version__ = "0.1.0"
@@ -102,6 +102,7 @@ __all__ = [
     "Scores",
     "SearchResult",
     "Similarities",
+    "StaticReport",
     "Statistic",
     "Tokens",
     "TopKGreedy",
@@ -146,6 +147,7 @@ __all__ = [
     "search",
     "semantic_rsm",
     "smallest_eigenvalue",
+    "to_html",
     "translation_test",
 ]
 
@@ -220,7 +222,7 @@ _MODULES = {
         "translation_test",
     ),
     "views.figures": ("comparison_figure", "matchers_figure", "scores_figure"),
-    "views": ("Explorer", "PairView", "RSMView", "explore"),
+    "views": ("Explorer", "PairView", "RSMView", "StaticReport", "explore", "to_html"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

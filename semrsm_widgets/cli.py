@@ -1,7 +1,7 @@
 """The command line.
 
-`semrsm lab` opens the tutorials in JupyterLab, `semrsm layers` shows what a model has to extract, and `semrsm check`
-says what is installed and works.
+`semrsm lab` opens the tutorials in JupyterLab, `semrsm report` writes what a model finds alike into one HTML file,
+`semrsm layers` shows what a model has to extract, and `semrsm check` says what is installed and works.
 
 Every command imports what it needs when it runs, so `semrsm --help` answers at once, and `semrsm check` can report
 a broken installation instead of failing on it.
@@ -118,7 +118,37 @@ def _parser() -> argparse.ArgumentParser:
     layers_command.add_argument("--image-size", metavar="PIXELS", type=int, help="side of the input; default: its own")
     layers_command.add_argument("--all", action="store_true", help="every submodule, not only stages and blocks")
     layers_command.set_defaults(run=lambda options: layers(options.name, options.image_size, every=options.all))
+    _add_report_command(commands)
     return parser
+
+
+def _add_report_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `semrsm report`."""
+    command = commands.add_parser(
+        "report",
+        help="write what a model finds alike among your images into one HTML file",
+        description="Compare the images of a folder, layer by layer, and write the result as one HTML file: heatmaps "
+        "and matched patches to click through, without Python and without a network.",
+        epilog="Example: semrsm report photos/ --model resnet50 -o report.html",
+        allow_abbrev=False,
+    )
+    command.add_argument("images", metavar="IMAGES", help="a folder of pictures, or a .csv or .tsv with a column path")
+    command.add_argument("--model", metavar="NAME", help="any name timm knows; default: the bundled EfficientNet-Lite0")
+    command.add_argument(
+        "-o", "--output", metavar="FILE", default="report.html", help="default: report.html; an older one is replaced"
+    )
+    command.add_argument(
+        "--layers", metavar="PATTERN", help='which layers, such as "blocks.*"; default: one for each stage or block'
+    )
+    command.add_argument(
+        "--max-images", metavar="N", type=int, default=64, help="at most so many, spread over labels; default: 64"
+    )
+    command.add_argument("--device", help='where the model runs, such as "cuda"; default: cpu')
+    command.add_argument(
+        "--no-images", action="store_true", help="write neither pictures nor file names nor labels into the file"
+    )
+    command.add_argument("--skip-unreadable", action="store_true", help="go on without files that cannot be decoded")
+    command.set_defaults(run=report)
 
 
 def _lab_command(options: argparse.Namespace) -> int:
@@ -256,6 +286,43 @@ def layers(name: str | None, image_size: int | None = None, *, every: bool = Fal
     except ValueError as error:
         raise CommandError(str(error), code=2) from None
     print(table.text(every=every))
+    return 0
+
+
+# --- semrsm report ----------------------------------------------------------------------------------------------
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write the report of a folder of images; what is being done goes to the standard error."""
+    from semrsm_widgets.views._recipe import Recipe
+    from semrsm_widgets.views.report import analysis_at_once, checked_path, to_html
+
+    said = ""
+
+    def say(text: str, fraction: float | None = None) -> None:
+        nonlocal said
+        if text != said:
+            said = text
+            print(f"{text.rstrip(':')} ...", file=sys.stderr, flush=True)
+
+    try:
+        path = checked_path(options.output)
+        recipe = Recipe(
+            model=options.model,
+            images=options.images,
+            skip_unreadable=options.skip_unreadable,
+            layers=options.layers,
+            max_images=options.max_images,
+            device=options.device,
+        )
+        analysis, notices = analysis_at_once(recipe, say)
+        say("Comparing the images")
+        to_html(analysis, path, images=not options.no_images, notices=notices)
+    except (ValueError, TypeError) as error:
+        raise CommandError(str(error), code=2) from None
+    except (OSError, ImportError) as error:
+        raise CommandError(str(error)) from None
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     return 0
 
 

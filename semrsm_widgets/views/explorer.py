@@ -23,6 +23,7 @@ from semrsm_widgets.views._recipe import Recipe
 from semrsm_widgets.views._shown import PATIENCE_SECONDS, checked_pair, default_layer
 from semrsm_widgets.views._worker import CancelledError
 from semrsm_widgets.views.pair_view import PairView, checked_top_k
+from semrsm_widgets.views.report import StaticReport, analysis_at_once, static
 from semrsm_widgets.views.rsm_view import KERNELS, RSMView
 
 if TYPE_CHECKING:
@@ -272,7 +273,8 @@ def explore(
     seed: int = 0,
     patience: float = PATIENCE_SECONDS,
     save_images: bool = True,
-) -> Explorer:
+    live: bool = True,
+) -> Explorer | StaticReport:
     """Return an explorer of what a model finds alike; it shows at once and works in the background.
 
     Args:
@@ -292,6 +294,8 @@ def explore(
         seed: of the choice of images.
         patience: a step estimated to take more seconds than this shows its cost and waits for Start.
         save_images: whether the saved notebook may contain a picture.
+        live: False shows the report of `to_html` in place of widgets, once everything is computed: for places where
+            widgets get no answer from the kernel. The saved notebook then contains the whole report.
 
     Raises:
         TypeError, ValueError: an argument that cannot be right. What fails later, in the background, is shown in the
@@ -314,6 +318,9 @@ def explore(
         seed=seed,
     )
     check_number("patience", patience, above=0)
+    if not live:
+        analysis, notices = analysis_at_once(recipe)
+        return static(analysis, layer=layer, pair=pair, kernel=kernel, images=save_images, notices=notices)
     return Explorer(
         recipe.make, patience=patience, layer=layer or "", pair=pair, kernel=kernel, save_images=save_images
     )
