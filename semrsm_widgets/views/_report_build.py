@@ -165,18 +165,22 @@ class ReportBuilder:
         self, near: NearPairs, order: Sequence[Pair], count: int, neighbours: int, pooled: Sequence[str], analysis: Any
     ) -> None:
         n = len(analysis)
-        pairs = f"{count:,} of {n * (n - 1) // 2:,} pairs"
-        rank = near.whole_rank(count - (self.pair not in near.pairs)) if count else 0
-        nearest = f"each image’s {rank} nearest" if rank > 1 else "each image’s nearest"
+        every = n * (n - 1) // 2
         where = "at every layer, by aligned, semantic or pooled cosine"
-        if count == len(order):
-            self.held_words = f"It holds {pairs}: {nearest} {where}."
+        # Among those held may be one that the user chose and that is not near.
+        rank = neighbours if count == len(order) else near.whole_rank(count - (self.pair not in near.pairs))
+        nearest = f"each image’s {rank} nearest" if rank > 1 else "each image’s nearest"
+        if count == every:
+            held = f"all {every:,} pairs"
+        elif count == len(order):
+            held = f"{count:,} of {every:,} pairs: {nearest} {where}"
         elif rank:
-            self.held_words = f"It holds {pairs}: {nearest} {where}, and some further ones of the {neighbours} nearest."
+            held = f"{count:,} of {every:,} pairs: {nearest} {where}, and some further ones of the {neighbours} nearest"
         else:
-            self.held_words = f"It holds {pairs}, the nearest ones {where}."
+            held = f"{count:,} of {every:,} pairs, the nearest ones {where}"
+        self.held_words = f"It holds {held}."
         less = "" if count == len(order) else " More would not fit: max_megabytes=... raises the limit."
-        self.facts.append(f"Patches: {self.held_words[9:]}{less}")
+        self.facts.append(f"Patches: {held}.{less}")
         if pooled:
             grids, new = ([each.tokens[name].grid for name in pooled] for each in (self.analysis, analysis))
             self.facts.append(
@@ -223,7 +227,7 @@ class ReportBuilder:
                     "effects": part.effects,
                 }
             )
-        data = {"parts": parts, "pairs": {"held": self._nearest_first(), "words": self.held_words}}
+        data = {"parts": parts, "pairs": {"held": [list(pair) for pair in self.held], "words": self.held_words}}
         size = f"{_count(len(analysis), 'image')} · {_count(len(analysis.layers), 'layer')}"
         words = Words(
             title=f"{name} · {size}",
@@ -238,9 +242,6 @@ class ReportBuilder:
         blobs = {f"srsm-blob-{k}": text for k, text in enumerate(self.blobs.texts)}
         modules = {part.name: str(part.view._esm) for part in self.parts}
         return page_html(words, [part.name for part in self.parts], modules, data, {**self.stored, **blobs})
-
-    def _nearest_first(self) -> list[list[int]]:
-        return [list(pair) for pair in self.held]
 
     def _embedded(self) -> str:
         """Return what of the images is in the file."""

@@ -31,9 +31,7 @@ class NearPairs:
     ranks: list[int]
 
     def whole_rank(self, count: int) -> int:
-        """Return up to which rank the first `count` pairs hold every pair."""
-        if count >= len(self.pairs):
-            return max(self.ranks, default=0)
+        """Return up to which rank the first `count` of these pairs, but not all of them, are without a gap."""
         return self.ranks[count] - 1
 
 
