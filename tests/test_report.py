@@ -20,8 +20,8 @@ from PIL import Image
 import semrsm_widgets as srsm
 from semrsm_widgets.views import report
 from semrsm_widgets.views._packing import Blobs, Rounding, pack
-from semrsm_widgets.views._recording import Message, Recording, plain, unplugged
 from semrsm_widgets.views._recipe import Recipe
+from semrsm_widgets.views._recording import Message, Recording, plain, unplugged
 from semrsm_widgets.views._report_pairs import near_pairs
 from semrsm_widgets.views.rsm_view import KERNELS
 
