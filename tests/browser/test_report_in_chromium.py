@@ -122,7 +122,7 @@ def test_slider_kernel_and_hover_show_what_the_core_computes(open_report, report
     expect(rsm).to_have_attribute("data-layer", "first")
     expect(page.locator(".srsm-pair")).to_have_attribute("data-layer", "first")
     assert page.locator(".srsm-surface").nth(1).screenshot() != before
-    page.get_by_text("RBF", exact=True).click()
+    page.get_by_role("radio", name="RBF").check(force=True)
     expect(rsm).to_have_attribute("data-kernel", "RBF")
     surface, position = cell(page, 2, 10)
     surface.hover(position=position)
@@ -226,8 +226,9 @@ def test_it_fits_900_pixels_in_both_themes(open_report, report, scheme):
     expect(page.locator(".srsm-pair")).to_have_attribute("data-ready", "true")
     assert page.evaluate("document.documentElement.scrollWidth") <= 900
     ground, ink = page.evaluate(
-        """() => [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector('.srsm')).color]
-          .map((text) => text.match(/\\d+/g).slice(0, 3).reduce((sum, value) => sum + Number(value), 0) / 3)"""
+        """() => [[document.body, 'backgroundColor'], [document.querySelector('.srsm'), 'color']]
+          .map(([node, name]) => getComputedStyle(node)[name].match(/\\d+/g).slice(0, 3).map(Number))
+          .map(([red, green, blue]) => (red + green + blue) / 3)"""
     )
     assert (ground > 200 > 100 > ink) if scheme == "light" else (ground < 100 < 200 < ink)
 
