@@ -2,7 +2,7 @@
 
 - first paint: from running the cell to the images, the matched patches and the aligned RSM on screen, imports done in
   an earlier cell;
-- slider to repaint: from the key press to the frame after both heatmaps were painted, for layers that are in the
+- slider to repaint: from the key press to the frame after all heatmaps were painted, for layers that are in the
   browser already and for layers that are not;
 - hover to highlight: from the pointer event to the next frame.
 
@@ -36,9 +36,9 @@ PROBE = """() => {
   window.probe = {
     keyed: 0,
     hover: 0,
-    paintedBoth(since) { // when the second of the two was, or 0 while one is still to come
+    paintedAll(since) { // when the last of the three was, or 0 while one is still to come
       const times = [...maps.values()];
-      return times.length === 2 && Math.min(...times) > since ? Math.max(...times) : 0;
+      return times.length === 3 && Math.min(...times) > since ? Math.max(...times) : 0;
     },
   };
   const heatmapOf = (node) => {
@@ -72,8 +72,8 @@ FIRST_PAINT = """async () => {
     const look = () => {
       if (!film && document.querySelector(".srsm-film img")) film = performance.now() - started;
       if (!pair && document.querySelector(".srsm-pair[data-ready='true']")) pair = performance.now() - started;
-      if (document.querySelector(".srsm-rsm[data-ready='true']") && window.probe.paintedBoth(started) && pair) {
-        resolve([film, pair, window.probe.paintedBoth(started) - started]);
+      if (document.querySelector(".srsm-rsm[data-ready='true']") && window.probe.paintedAll(started) && pair) {
+        resolve([film, pair, window.probe.paintedAll(started) - started]);
       } else requestAnimationFrame(look);
     };
     look();
@@ -82,8 +82,8 @@ FIRST_PAINT = """async () => {
 
 REPAINT = """(layer) => new Promise((resolve) => {
   const look = () => (document.querySelector(`.srsm-rsm[data-layer='${layer}'][data-complete='true']`)
-    && window.probe.paintedBoth(window.probe.keyed)
-    ? resolve(window.probe.paintedBoth(window.probe.keyed) - window.probe.keyed) : requestAnimationFrame(look));
+    && window.probe.paintedAll(window.probe.keyed)
+    ? resolve(window.probe.paintedAll(window.probe.keyed) - window.probe.keyed) : requestAnimationFrame(look));
   look();
 })"""
 

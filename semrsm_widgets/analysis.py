@@ -209,12 +209,13 @@ class Analysis:
 
         With `centred=True` it is the RSM of the mean-free tokens, which the same permutations reach.
         """
+        checked_kernel(kernel)
         gram = self.gram(layer, matcher=matcher)
         return kernel(gram.centred() if centred else gram)
 
     def query_rsm(self, layer: str, kernel: Kernel = cosine, *, matcher: Matcher | None = None) -> NDArray[np.float64]:
         """Return the (M, N) RSM of the M queries, in rows, with the N images."""
-        return kernel(self.query_gram(layer, matcher=matcher))
+        return checked_kernel(kernel)(self.query_gram(layer, matcher=matcher))
 
     def similarities(self, layer: str, kernel: Kernel = cosine) -> Similarities:
         """Return aligned, semantic and pooled RSM of a layer with the semantic one's certificate and its null.

@@ -142,8 +142,9 @@ def load_images(source: Any, labels: Any = None, *, skip_unreadable: bool = Fals
     if labels is not None:
         found = with_labels(found, labels)
     readable = _readable(found, skip_unreadable=skip_unreadable)
-    missing = len(found) - len(readable)
-    note = f"{missing} of {len(found)} left out: unreadable" if missing else ""
+    missing = [entry.id for entry in found if entry not in readable]
+    named = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+    note = f"{len(missing)} of {len(found)} left out, unreadable: {named}" if missing else ""
     return replace(_images_of(readable), note=note)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.stats import rankdata
 
 from semrsm_widgets._check import check_int, message
 from semrsm_widgets.statistic import UNIT, Statistic, checked_matrix, from_replicates, mean_of, undefined
@@ -75,6 +76,30 @@ def label_f1(labels: Labels, other: Labels | None = None) -> Matrix:
     total = np.add.outer(a.sum(1), b.sum(1))
     f1: Matrix = np.divide(2 * (a @ b.T), total, out=np.zeros(total.shape), where=total > 0)
     return f1
+
+
+def label_auc(K: Any, labels: Labels) -> float:
+    """Return how often a pair of images with a label in common is more similar than one without; ties count half.
+
+    Chance gives 0.5. Pairs with an unlabelled image do not count; NaN where either kind of pair is missing.
+
+    Args:
+        K: (N, N) symmetric similarities.
+        labels: N label sets, such as `images.labels`.
+
+    Example:
+        >>> label_auc([[1.0, 0.8, 0.1], [0.8, 1.0, 0.2], [0.1, 0.2, 1.0]], [{"cat"}, {"cat"}, {"dog"}])
+        1.0
+    """
+    matrix, sets = checked_matrix("K", K), _checked_labels("labels", labels)
+    labelled = np.array([bool(each) for each in sets])
+    i, j = np.triu_indices(len(matrix), 1)
+    counts = labelled[i] & labelled[j]
+    same, values = (label_f1(sets)[i, j] > 0)[counts], matrix[i, j][counts]
+    n = int(same.sum())
+    if n in (0, len(same)):
+        return float("nan")
+    return float((rankdata(values)[same].sum() - n * (n + 1) / 2) / (n * (len(same) - n)))
 
 
 def f1_at_k(ranking: Any, f1: Any, k: int) -> NDArray[np.float64]:

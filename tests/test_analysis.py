@@ -247,6 +247,8 @@ def test_wrong_tokens_are_refused(images, tokens, error, text):
 def test_a_kernel_by_name_is_refused_with_the_way_out(analysis):
     with pytest.raises(TypeError, match=r"`kernel` must be .*kernel=srsm.rbf"):
         analysis.similarities("a", "cosine")
+    with pytest.raises(TypeError, match=r"`kernel` must be .*kernel=srsm.rbf"):
+        analysis.rsm("a", "cosine")
 
 
 def test_a_wrong_layer_names_the_nearest(images):

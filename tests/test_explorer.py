@@ -320,7 +320,7 @@ def test_unreadable_files_are_named_or_left_out(opened, model, tmp_path):
         assert explorer.wait(DEADLINE)
     assert explorer.last_error == ""
     assert len(explorer.analysis) == 3
-    assert explorer._header._notices[0] == "1 of 4 left out: unreadable."
+    assert explorer._header._notices[0] == "1 of 4 left out, unreadable: broken.png."
 
 
 def test_closing_ends_every_thread(model):
@@ -336,3 +336,40 @@ def test_closing_ends_every_thread(model):
 @pytest.mark.parametrize(("seconds", "words"), [(12.4, "12 s"), (89, "89 s"), (600, "10 min"), (7200, "2.0 h")])
 def test_durations_are_said_as_a_person_would(seconds, words):
     assert describe_seconds(seconds) == words
+
+
+def test_the_code_of_an_explorer_shows_the_same_again(opened, model, tmp_path):
+    for k, (picture, _) in enumerate(pictures(7)):
+        Image.fromarray(picture).save(tmp_path / f"{k} 'quoted'.png")
+    explorer = opened(model, tmp_path, max_images=4, seed=3, layers=["1", "3"], matcher=srsm.Exact(), max_grid=5)
+    with pytest.raises(RuntimeError, match="wait"):
+        Explorer(lambda job, explorer: time.sleep(0.1)).to_code()
+    assert explorer.wait(DEADLINE)
+    explorer.pair, explorer.layer, explorer.top_k = (1, 3), "3", 5
+    explorer.rsm_view.baseline, explorer.rsm_view.order = "pooled", "cluster"
+    assert explorer.wait(DEADLINE)
+    code = explorer.to_code()
+    assert "seed=3" in code
+    names = {"model": model}
+    exec(code, names)  # as a reader would run it
+    again = names["explorer"]
+    assert again.wait(DEADLINE), again.last_error
+    assert again.analysis.images.ids == explorer.analysis.images.ids
+    assert again.analysis.layers == explorer.analysis.layers == ("1", "3")
+    assert repr(again.analysis.matcher) == "Exact()"
+    for name in ("layer", "kernel", "pair", "top_k"):
+        assert getattr(again, name) == getattr(explorer, name)
+    assert (again.rsm_view.baseline, again.rsm_view._sequence) == ("pooled", explorer.rsm_view._sequence)
+    names = {"model": model, "images": again.analysis.images}
+    exec(again.to_code(), names)  # of Images that were given
+    assert names["explorer"].wait(DEADLINE)
+    assert names["explorer"].pair == (1, 3)
+    names["explorer"].close()
+    again.close()
+    over = opened(explorer.analysis)
+    assert over.wait(DEADLINE)
+    names = {"analysis": explorer.analysis}
+    exec(over.to_code(), names)
+    assert names["explorer"].wait(DEADLINE)
+    assert names["explorer"].analysis is explorer.analysis
+    names["explorer"].close()

@@ -14,8 +14,16 @@ import semrsm_widgets as srsm
 from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._base import View, guarded_method
 from semrsm_widgets.views._bokeh_pane import MISSING, bokehjs, colour_indices, heatmap_item
+from semrsm_widgets.views._rsm_frames import (
+    DIVERGING,
+    PALETTE,
+    cluster_order,
+    colour_range,
+    full_frame,
+    label_order,
+    partial_frame,
+)
 from semrsm_widgets.views._shown import moved_token
-from semrsm_widgets.views.rsm_view import PALETTE, colour_range
 
 DEADLINE = 30.0
 N, GRID, D = 6, (3, 4), 8
@@ -85,36 +93,69 @@ def pair_view(analysis):
 # -- RSMView -----------------------------------------------------------------------------------------------------
 
 
-def test_a_page_gets_figures_thumbnails_and_every_frame(rsm_view, analysis):
+def unpacked(content, buffers, size=N):
+    """Return name -> (N, N) as the browser unpacks a frame."""
+    found = {}
+    for row, buffer in zip(content["matrices"], buffers, strict=True):
+        if content["exact"]:
+            values = np.frombuffer(buffer, np.float32)
+        else:
+            steps = np.frombuffer(buffer, "<u2")
+            values = np.where(steps == 65535, np.nan, row["low"] + steps * ((row["high"] - row["low"]) / 65534))
+        matrix = np.zeros((size, size))
+        matrix[np.triu_indices(size)] = values
+        found[row["name"]] = np.triu(matrix, 1).T + matrix
+    return found
+
+
+def test_a_page_gets_figures_then_the_shown_layer_then_thumbnails_then_the_rest(rsm_view, analysis):
     sent = Sent(rsm_view)
     ask(rsm_view, kind="ready")
     assert rsm_view.wait(DEADLINE)
-    ((setup, thumbnails),) = sent.of("setup")
-    assert len(setup["items"]) == 2
+    ((setup, _),) = sent.of("setup")
+    assert len(setup["items"]) == 3
+    ((_, thumbnails),) = sent.of("thumbnails")
     assert len(thumbnails) == N
     assert all(bytes(image).startswith(b"\xff\xd8") for image in thumbnails)
     frames = {(content["layer"], content["kernel"]): (content, buffers) for content, buffers in sent.of("frame")}
     assert set(frames) == {(layer, kernel) for layer in "abc" for kernel in ("cosine", "inner product", "RBF")}
-    assert sent.of("frame")[0][0]["layer"] == "b"  # what is on screen comes first
+    kinds = [content["kind"] for content, _ in sent]
+    assert kinds[:2] == ["setup", "frame"]
+    assert sent[1][0]["layer"] == "b"  # what is on screen comes first
+    others = [k for k, (content, _) in enumerate(sent) if content["kind"] == "frame" and content["layer"] != "b"]
+    assert kinds.index("thumbnails") < min(others)
 
 
-def test_a_frame_carries_colours_exact_values_certificate_and_null(rsm_view, analysis):
-    sent = Sent(rsm_view)
-    ask(rsm_view, kind="ready")
-    assert rsm_view.wait(DEADLINE)
-    content, buffers = next(f for f in sent.of("frame") if (f[0]["layer"], f[0]["kernel"]) == ("b", "cosine"))
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_frame_carries_every_similarity_its_certificate_null_and_label_separation(analysis, monkeypatch, exact):
+    from semrsm_widgets.views import _rsm_frames as module
+
+    monkeypatch.setattr(module, "EXACT_IMAGES", N if exact else N - 1)
     similarities = analysis.similarities("b")
-    aligned, semantic, upper, pooled = (np.frombuffer(b, np.float32).reshape(N, N) for b in buffers[2:])
-    np.testing.assert_allclose(aligned, similarities.aligned, atol=1e-6)
-    np.testing.assert_allclose(semantic, similarities.semantic, atol=1e-6)
-    np.testing.assert_allclose(upper, similarities.upper, atol=1e-6)
-    np.testing.assert_allclose(pooled, similarities.pooled, atol=1e-6)
-    low, high = content["low"], content["high"]
-    colours = np.frombuffer(buffers[1], np.uint8).reshape(N, N)
-    expected = np.rint(np.clip((similarities.semantic - low) / (high - low), 0, 1) * 254)
-    np.testing.assert_array_equal(colours, expected)
-    assert content["complete"] is True
-    assert content["null"]["mean"] == pytest.approx(analysis.null("b").mean)
+    frame = full_frame(similarities, "cosine", analysis.images)
+    found = unpacked(frame.content, frame.buffers)
+    assert set(found) == {"aligned", "semantic", "pooled"} | ({"upper"} if exact else set())
+    for name, matrix in found.items():
+        values = getattr(similarities, name)
+        np.testing.assert_allclose(matrix, values, atol=1e-6 if exact else np.ptp(values) / 65534)
+    off = similarities.semantic[np.triu_indices(N, 1)]
+    row = next(row for row in frame.content["matrices"] if row["name"] == "semantic")
+    assert row["off_diagonal"] == (off.min(), off.max())
+    assert frame.content["complete"] is True
+    assert frame.content["null"]["mean"] == pytest.approx(analysis.null("b").mean)
+    labels = [next(iter(each)) for each in analysis.images.labels]
+    same = [similarities.semantic[i, j] for i in range(N) for j in range(i) if labels[i] == labels[j]]
+    other = [similarities.semantic[i, j] for i in range(N) for j in range(i) if labels[i] != labels[j]]
+    assert frame.content["auc"]["semantic"] == pytest.approx(np.mean([a > b for a in same for b in other]))
+
+
+def test_a_16_bit_frame_marks_what_is_not_finite(monkeypatch):
+    from semrsm_widgets.views import _rsm_frames as module
+
+    monkeypatch.setattr(module, "EXACT_IMAGES", 1)
+    matrix = np.array([[1.0, np.nan], [np.nan, -3.0]])
+    frame = partial_frame("a", "cosine", matrix, np.zeros((2, 2)))
+    np.testing.assert_allclose(unpacked(frame.content, frame.buffers, 2)["aligned"], matrix)
 
 
 def test_aligned_is_on_its_way_before_semantic_is_computed(monkeypatch):
@@ -130,11 +171,10 @@ def test_aligned_is_on_its_way_before_semantic_is_computed(monkeypatch):
     view = srsm.RSMView(make_analysis(matcher=matcher, layers=("a",)))
     assert view.wait(DEADLINE)
     assert view.last_error == ""
-    ((first,), (_, buffers)) = when_matched[0], frames[0]
+    (first,) = [content for content in when_matched[0] if content["kind"] == "frame"]
     assert (first["kind"], first["layer"], first["complete"]) == ("frame", "a", False)
-    assert set(np.frombuffer(buffers[1], np.uint8)) == {MISSING}  # no semantic value yet
-    assert MISSING not in np.frombuffer(buffers[0], np.uint8)
-    assert [content["complete"] for content, _ in frames if content["kernel"] == "cosine"] == [False, True]
+    assert set(unpacked(*frames[0])) == {"aligned", "pooled"}  # no semantic value yet
+    assert [content["complete"] for content, _ in frames if content.get("kernel") == "cosine"] == [False, True]
     view.close()
 
 
@@ -148,11 +188,11 @@ def test_a_frame_is_not_sent_twice(rsm_view):
     assert len(sent.of("frame")) == before
 
 
-def test_many_images_send_colours_only_and_answer_hovers(monkeypatch):
-    from semrsm_widgets.views import rsm_view as module
+def test_many_images_send_rounded_values_and_answer_hovers(monkeypatch):
+    from semrsm_widgets.views import _rsm_frames, rsm_view
 
-    monkeypatch.setattr(module, "EXACT_IMAGES", 3)
-    monkeypatch.setattr(module, "AHEAD_BYTES", 10)
+    monkeypatch.setattr(_rsm_frames, "EXACT_IMAGES", 3)
+    monkeypatch.setattr(rsm_view, "AHEAD_BYTES", 10)
     analysis = make_analysis()
     view = srsm.RSMView(analysis, layer="a")
     assert view.wait(DEADLINE)  # what is sent before a page is there does not count
@@ -160,11 +200,11 @@ def test_many_images_send_colours_only_and_answer_hovers(monkeypatch):
     ask(view, kind="ready")
     assert view.wait(DEADLINE)
     ((content, buffers),) = [f for f in sent.of("frame") if f[0]["complete"]]  # the shown layer and kernel alone
-    assert (content["layer"], len(buffers)) == ("a", 2)
-    assert sent.of("setup")[0][1] == []
+    assert (content["layer"], content["exact"], len(buffers)) == ("a", False, 3)
+    assert sent.of("thumbnails") == []
     ask(view, kind="value", i=1, j=4)
     ((value, thumbnails),) = sent.of("value")
-    assert value["values"][1] == pytest.approx(analysis.rsm("a")[1, 4])
+    assert value["values"]["semantic"] == pytest.approx(analysis.rsm("a")[1, 4])
     assert len(thumbnails) == 2
     view.close()
 
@@ -201,7 +241,7 @@ def test_a_start_counts_for_what_is_shown_not_for_what_comes(monkeypatch):
 
 
 def test_a_hover_never_computes(monkeypatch):
-    from semrsm_widgets.views import rsm_view as module
+    from semrsm_widgets.views import _rsm_frames as module
 
     monkeypatch.setattr(module, "EXACT_IMAGES", 3)
     view = srsm.RSMView(make_analysis(), layer="a", patience=1e-9)
@@ -359,6 +399,7 @@ def test_images_that_are_all_alike_have_cosines_but_no_rbf():
     analysis = make_analysis(layers=("a",))
     analysis.tokens["a"].values[:] = analysis.tokens["a"].values[0].clone()
     view = srsm.RSMView(analysis)
+    assert view.wait(DEADLINE)
     sent = Sent(view)
     ask(view, kind="ready")
     assert view.wait(DEADLINE)
@@ -505,8 +546,62 @@ def test_the_colour_range_is_shared_and_leaves_the_diagonal_out():
     assert colour_range(constant, constant) == (0.0, 1.0)
 
 
+def test_images_are_ordered_by_label_and_by_cluster():
+    images = srsm.load_images([(np.zeros((8, 8, 3), np.uint8), label) for label in ("b", "a", "b", "a")])
+    assert label_order(images) == [1, 3, 0, 2]
+    block = np.array([0, 1, 0, 1, 0])
+    semantic = np.where(block[:, None] == block, 0.9, 0.1) + np.eye(5) * 0.1
+    groups = block[cluster_order(semantic)]
+    assert (np.diff(groups) != 0).sum() == 1
+    assert sorted(cluster_order(np.eye(2))) == [0, 1]
+
+
+def test_baseline_order_excess_and_colours_are_set_from_python_and_checked(rsm_view, analysis):
+    rsm_view.order = "label"
+    assert rsm_view._sequence == label_order(analysis.images)
+    rsm_view.order = "cluster"
+    assert rsm_view.wait(DEADLINE)
+    assert sorted(rsm_view._sequence) == list(range(N))
+    assert rsm_view._sequence_note == "clusters of b"
+    kept = list(rsm_view._sequence)
+    rsm_view.layer = "c"  # layers can be compared only in one order
+    assert rsm_view.wait(DEADLINE)
+    assert rsm_view._sequence == kept
+    rsm_view.order = "file"
+    assert rsm_view._sequence == []
+    plain = rsm_view.picture()
+    rsm_view.baseline, rsm_view.excess, rsm_view.colour_range = "pooled", True, (-1.0, 1.0)
+    assert rsm_view.picture().tobytes() != plain.tobytes()
+    for name, value in (("baseline", "semantic"), ("order", "size"), ("colour_range", (1.0, 0.0))):
+        before = getattr(rsm_view, name)
+        with pytest.raises(traitlets.TraitError, match=name):
+            setattr(rsm_view, name, value)
+        assert getattr(rsm_view, name) == before
+
+
+def test_an_order_by_label_wants_labels():
+    analysis = make_analysis()
+    images = srsm.load_images([analysis.images.image(k) for k in range(N)])
+    unlabelled = srsm.Analysis(images, analysis.tokens, matcher=srsm.Exact())
+    with pytest.raises(traitlets.TraitError, match="no labels"):
+        srsm.RSMView(unlabelled, order="label")
+    assert full_frame(unlabelled.similarities("a"), "cosine", images).content["auc"] is None
+
+
+def test_a_dropped_frame_is_sent_again(rsm_view):
+    sent = Sent(rsm_view)
+    ask(rsm_view, kind="ready")
+    assert rsm_view.wait(DEADLINE)
+    before = len(sent.of("frame"))
+    ask(rsm_view, kind="frame", layer="b", kernel="cosine")
+    assert rsm_view.wait(DEADLINE)
+    again = sent.of("frame")[before:]
+    assert [(content["layer"], content["kernel"]) for content, _ in again] == [("b", "cosine")]
+
+
 def test_the_palette_has_a_colour_for_every_index_but_the_missing():
-    assert len(PALETTE) == MISSING
+    assert len(PALETTE) == len(DIVERGING) == MISSING
+    assert DIVERGING[127].lower() in ("#f7f7f7", "#f6f6f6")  # no difference is white
 
 
 def test_a_heatmap_item_is_plain_json():
@@ -527,7 +622,7 @@ def test_a_view_without_a_browser_is_a_picture(rsm_view, pair_view):
 
 
 def test_the_heatmap_picture_paints_each_cell_in_its_colour():
-    picture = _pictures.heatmaps({"x": np.array([[0, 254], [MISSING, 0]], dtype=np.uint8)}, PALETTE, "title")
+    picture = _pictures.heatmaps({"x": (np.array([[0, 254], [MISSING, 0]], dtype=np.uint8), PALETTE)}, "title")
     colours = {picture.getpixel((x, y)) for x in range(24, 324) for y in range(60, 340)}
     assert tuple(int(PALETTE[0][k : k + 2], 16) for k in (1, 3, 5)) in colours
     assert tuple(int(PALETTE[254][k : k + 2], 16) for k in (1, 3, 5)) in colours

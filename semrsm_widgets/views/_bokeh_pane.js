@@ -61,7 +61,7 @@ function attached(element) {
   });
 }
 
-// Embeds one figure; `setImage` replaces the image of the named source by (rows x columns) uint8 colour indices.
+// Embeds one heatmap; `setImage` replaces the image of the named source by (rows x columns) uint8 colour indices.
 async function embedFigure(Bokeh, item, element) {
   await attached(element);
   const views = await Bokeh.embed.embed_item(item, element);
@@ -75,6 +75,11 @@ async function embedFigure(Bokeh, item, element) {
       // Bokeh accepts only its own n-dimensional arrays: make one by the constructor of the one that is there.
       const image = new (old(source).constructor)(bytes, [rows, columns]);
       source.data = { ...source.data, image: [image], dw: [columns], dh: [rows] };
+    },
+    // Shows a square of cells: `side` rows and columns from `row` and `column` on, of `size`.
+    setArea({ row, column, side }, size) {
+      view.model.x_range.setv({ start: column, end: column + side });
+      view.model.y_range.setv({ start: size - row - side, end: size - row });
     },
     remove() { for (const each of views) each.remove(); },
   };

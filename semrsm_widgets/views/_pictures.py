@@ -32,18 +32,17 @@ def _canvas(columns: int, height: int, title: str) -> tuple[Image.Image, ImageDr
     return picture, draw
 
 
-def heatmaps(indices: Mapping[str, NDArray[np.uint8]], palette: Sequence[str], title: str) -> Image.Image:
+def heatmaps(panels: Mapping[str, tuple[NDArray[np.uint8], Sequence[str]]], title: str) -> Image.Image:
     """Return heatmaps side by side under their names.
 
     Args:
-        indices: name -> (N, N) colour indices.
-        palette: colours as "#rrggbb"; an index past its end is drawn grey.
+        panels: name -> (N, N) colour indices and their colours as "#rrggbb"; an index past their end is drawn grey.
         title: one line above.
     """
-    colours = np.array([[int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in palette], dtype=np.uint8)
-    colours = np.vstack([colours, np.full((256 - len(colours), 3), 200, dtype=np.uint8)])
-    picture, draw = _canvas(len(indices), _SIDE, title)
-    for column, (name, matrix) in enumerate(indices.items()):
+    picture, draw = _canvas(len(panels), _SIDE, title)
+    for column, (name, (matrix, palette)) in enumerate(panels.items()):
+        colours = np.array([[int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in palette], dtype=np.uint8)
+        colours = np.vstack([colours, np.full((256 - len(colours), 3), 200, dtype=np.uint8)])
         left = _GAP + column * (_SIDE + _GAP)
         draw.text((left, _TEXT + 6), name, fill="black", font=_font(13))
         panel = Image.fromarray(colours[matrix]).resize((_SIDE, _SIDE), Image.Resampling.NEAREST)

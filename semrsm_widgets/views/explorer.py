@@ -17,6 +17,7 @@ from semrsm_widgets.images import Images
 from semrsm_widgets.models import VisionModel
 from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._base import View, check_trait, with_picture
+from semrsm_widgets.views._code import code_of
 from semrsm_widgets.views._cost import describe_seconds
 from semrsm_widgets.views._header import ExplorerHeader
 from semrsm_widgets.views._recipe import Recipe
@@ -59,7 +60,12 @@ class Explorer(ipywidgets.VBox):
     save_images = t.Bool(True, help="Whether the saved notebook may contain a picture of this explorer.")
 
     def __init__(
-        self, make: Callable[[Job, Explorer], Analysis], *, patience: float = PATIENCE_SECONDS, **kwargs: Any
+        self,
+        make: Callable[[Job, Explorer], Analysis],
+        *,
+        recipe: Recipe | None = None,
+        patience: float = PATIENCE_SECONDS,
+        **kwargs: Any,
     ) -> None:
         self._header = ExplorerHeader()
         self._patience = patience
@@ -71,7 +77,7 @@ class Explorer(ipywidgets.VBox):
         self._rsm_place, self._pair_place = (ipywidgets.VBox(layout=_full_width()) for _ in range(2))
         super().__init__(children=[self._header, self._rsm_place, self._pair_place], **kwargs)
         self._header.actions = {"cancel": self.cancel, "resume": self.resume, "start": self.start}
-        self._make = make
+        self._make, self._recipe = make, recipe
         self.resume()
 
     @t.validate("layer", "kernel", "pair", "top_k")
@@ -127,6 +133,17 @@ class Explorer(ipywidgets.VBox):
         for view in (self.rsm_view, self.pair_view):
             done = done and (view is None or view.wait(remaining()))
         return done
+
+    def to_code(self) -> str:
+        """Return a script that shows again what is on screen: model, seed, the images' ids, layers and settings.
+
+        Raises:
+            RuntimeError: the explorer has nothing to show yet: `wait()` first.
+
+        Example:
+            >>> print(explorer.to_code())
+        """
+        return code_of(self, self._recipe)
 
     def close(self) -> None:
         """Free the threads and the widgets, also while they are being made."""
@@ -322,7 +339,13 @@ def explore(
         analysis, notices = analysis_at_once(recipe)
         return static(analysis, layer=layer, pair=pair, kernel=kernel, images=save_images, notices=notices)
     return Explorer(
-        recipe.make, patience=patience, layer=layer or "", pair=pair, kernel=kernel, save_images=save_images
+        recipe.make,
+        recipe=recipe,
+        patience=patience,
+        layer=layer or "",
+        pair=pair,
+        kernel=kernel,
+        save_images=save_images,
     )
 
 

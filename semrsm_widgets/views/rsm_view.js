@@ -1,137 +1,203 @@
-// RSMView: layer slider and kernel over two Bokeh heatmaps on one colour range; a cell is read by hovering or by the
-// arrow keys and chosen by a click or Enter. Frames are kept, so that a layer seen before is drawn without the kernel.
+// RSMView: layer slider over three Bokeh heatmaps (baseline, semantic, difference) with one cursor, one zoom and one
+// order; a cell is read by hovering or by the arrow keys and chosen by a click or Enter. Frames are kept, so that a layer
+// seen before, another baseline, order or colour range is drawn without the kernel.
 
-const THUMBNAILS_ON_AXES = 40; // more would be specks
-
-const MAPS = [
-  ["aligned", "aligned", "same position"],
-  ["semantic", "semantic", "best match"],
-];
+const MAPS = ["baseline", "semantic", "difference"];
+const ORDER_WORDS = { file: "as loaded", label: "by label", cluster: "by cluster" };
 
 export default () => {
-  const frames = new Map(); // "layer\nkernel" -> frame
   const views = new Set();
+  let frames = null;
   let setup = null;
+  let thumbnails = [];
+  const each = (act) => views.forEach(act);
 
   return {
     initialize({ model }) {
+      frames = frameStore(model.get("_images").length);
       model.on("msg:custom", (content, buffers) => {
         if (content.kind === "setup") {
           frames.clear();
-          setup?.thumbnails.forEach((url) => URL.revokeObjectURL(url));
-          setup = { items: content.items, thumbnails: buffers.map(jpegUrl) };
-          views.forEach((view) => view.setup());
+          setup = content.items;
+          each((view) => view.setup());
+        } else if (content.kind === "thumbnails") {
+          thumbnails.forEach((url) => URL.revokeObjectURL(url));
+          thumbnails = buffers.map(jpegUrl);
+          each((view) => view.thumbnails());
         } else if (content.kind === "frame") {
-          frames.set(`${content.layer}\n${content.kernel}`, readFrame(content, buffers));
-          views.forEach((view) => view.draw());
+          frames.add(content, buffers);
+          each((view) => view.draw());
         } else if (content.kind === "undefined") {
-          frames.set(`${content.layer}\n${content.kernel}`, { ...content, exact: [], complete: true });
-          views.forEach((view) => view.draw());
+          frames.add({ ...content, complete: true }, []);
+          each((view) => view.draw());
         } else if (content.kind === "value") {
-          views.forEach((view) => view.value(content, buffers));
+          each((view) => view.value(content, buffers));
         }
       });
       model.send({ kind: "ready" });
     },
     render({ model, el }) {
-      const view = rsmView(model, el, frames, () => setup);
+      const view = rsmView(model, el, { frames, setup: () => setup, thumbnails: () => thumbnails });
       views.add(view);
       if (setup) view.setup();
+      if (thumbnails.length) view.thumbnails();
       return () => { views.delete(view); view.stop(); };
     },
   };
 };
 
-function readFrame(content, buffers) {
-  const bytes = buffers.slice(0, 2).map((buffer) => asArray(buffer, Uint8Array));
-  const exact = buffers.slice(2).map((buffer) => asArray(buffer, Float32Array));
-  return { ...content, colours: { aligned: bytes[0], semantic: bytes[1] }, exact };
-}
-
-function rsmView(model, el, frames, getSetup) {
+function rsmView(model, el, sent) {
   const images = model.get("_images");
-  const layers = model.get("_layers");
   const size = images.length;
+  const kinds = pairKinds(images);
+  const palettes = model.get("_palettes");
   const events = listeners(model);
   let cell = null; // the cell under the pointer or the arrow keys; null: the chosen pair is read out
   let maps = null;
+  let area = { row: 0, column: 0, side: size };
+  let order = null; // the images in the order of the rows; null: as they are
+  let arranged = {};
+  let range = null; // of the levels' colours, as last drawn
   let scheduled = false;
+  let asked = "";
 
   const status = statusLine(model);
   events.add(status.stop);
   status.root.hidden = !model.get("_own_status"); // the explorer's header shows it
 
   const set = (name, value) => { model.set(name, value); model.save_changes(); };
-  const slider = layerSlider(layers, (name) => set("layer", name));
-  const kernel = segmented("kernel", model.get("_kernels").map((k) => [k, k]), model.get("kernel"), (k) => set("kernel", k));
-  const panels = MAPS.map(([name, title, words]) => heatmapPanel(name, title, words, size));
-  const bar = colourBar(model.get("_palette"));
+  const controls = rsmControls(model, set, { labelled: kinds !== null, range: () => range });
+  const baseline = segmented("baseline", [["aligned", "aligned"], ["pooled", "pooled"]], model.get("baseline"), (name) => set("baseline", name));
+  const baselineWords = h("span");
+  const semanticWords = h("span");
+  const differenceName = h("strong");
+  const captions = {
+    baseline: [baseline.root, baselineWords], semantic: [h("strong", {}, "semantic"), semanticWords], difference: [differenceName],
+  };
+  const panels = MAPS.map((name) => heatmapPanel(name, captions[name], size));
+  const scales = MAPS.map((name) => distribution(palettes[name === "difference" ? 1 : 0]));
+  panels.forEach((panel, k) => panel.root.append(scales[k].root));
+  const legend = pairLegend(kinds !== null);
+  const reset = h("button", { class: "srsm-button srsm-reset", type: "button", hidden: true, onclick: () => zoom(null) }, "show all images");
   const card = readout(images);
 
   const root = h("div", { class: "srsm srsm-rsm", "data-ready": "false" },
-    h("div", { class: "srsm-controls" }, slider.root, h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "kernel"), kernel.root)),
+    controls.root,
     h("div", { class: "srsm-rsm-body" },
-      h("div", { class: "srsm-maps" }, ...panels.map((panel) => panel.root), bar.root),
+      h("div", { class: "srsm-maps" }, ...panels.map((panel) => panel.root), h("div", { class: "srsm-maps-foot" }, legend, reset)),
       card.root),
     status.root);
   el.append(root);
 
-  const nothing = new Uint8Array(size * size).fill(255);
-  const frame = () => frames.get(`${model.get("layer")}\n${model.get("kernel")}`);
+  const nothing = new Uint8Array(size * size).fill(MISSING_COLOUR);
+  const frame = () => sent.frames.get(model.get("layer"), model.get("kernel"));
 
-  function read() {
+  function read(shown = frame()) {
     const [i, j] = cell ?? model.get("pair");
-    const shown = frame();
     card.show(i, j, shown, cell === null);
-    for (const panel of panels) {
+    panels.forEach((panel, k) => {
       panel.cursor(cell);
       panel.chosen(model.get("pair"));
-      panel.describe(`${panel.title} RSM of ${model.get("layer")}, ${model.get("kernel")}. `
-        + card.sentence(i, j, shown) + " Arrow keys move, Enter opens the pair.");
-    }
+      panel.describe(`${title(MAPS[k])} RSM of ${model.get("layer")}, ${model.get("kernel")}. `
+        + card.sentence(i, j, shown) + " Arrow keys move, Enter opens the pair, plus and minus zoom.");
+    });
     root.dataset.cell = cell ? cell.join(",") : "";
     root.dataset.pair = model.get("pair").join(",");
   }
+  const title = (name) => (name === "difference" ? differenceName.textContent : name === "baseline" ? model.get("baseline") : name);
 
   function draw() {
     if (scheduled) return;
     scheduled = true;
     requestAnimationFrame(() => {
       scheduled = false;
-      slider.set(model.get("layer"));
-      kernel.set(model.get("kernel"));
+      caption();
+      arrange();
       const shown = frame();
       root.dataset.waiting = String(!shown);
-      bar.show(shown?.colours ? shown : null);
-      if (maps && shown) {
-        MAPS.forEach(([name], k) => maps[k].setImage(name, shown.colours?.[name] ?? nothing, size, size));
-        panels[0].missing(shown.reason ? "not defined" : "");
-        const coming = model.get("_status")?.state === "waiting" ? "not matched yet" : "matching …";
-        panels[1].missing(shown.reason ? "not defined" : shown.complete ? "" : coming);
-        root.dataset.undefined = String(Boolean(shown.reason));
-        root.dataset.layer = shown.layer;
-        root.dataset.kernel = shown.kernel;
-        root.dataset.complete = String(shown.complete);
-        root.dataset.ready = "true";
-      }
-      if (maps && !shown) { // never the old picture under a new name
-        MAPS.forEach(([name], k) => maps[k].setImage(name, nothing, size, size));
-        panels.forEach((panel) => panel.missing("computing …"));
-      }
-      read();
+      if (maps && shown?.full) paint(shown);
+      else if (maps) blank(shown);
+      read(shown);
+      if (!shown) askAgain();
     });
   }
 
+  function paint(shown) {
+    const excess = model.get("excess");
+    const view = shownMatrices(shown, { baseline: model.get("baseline"), excess, locked: model.get("colour_range") }, size);
+    range = view.range;
+    const coming = model.get("_status")?.state === "waiting" ? "not matched yet" : "matching …";
+    MAPS.forEach((name, k) => {
+      const matrix = view[name];
+      const scale = name === "difference" ? [-view.reach, view.reach] : view.range;
+      maps[k].setImage(name, matrix ? colourIndices(matrix, scale, order, size) : nothing, size, size);
+      panels[k].missing(matrix ? "" : coming);
+      if (!matrix) { scales[k].clear(); return; }
+      const level = name === "semantic" && shown.null ? (excess ? 0 : shown.null.mean) : null;
+      scales[k].show({
+        range: scale, shares: spread(matrix, kinds, scale, BINS, size), level,
+        auc: shown.auc?.[name === "baseline" ? model.get("baseline") : name] ?? null, labelled: kinds !== null,
+        title: name === "difference" ? "Purple: semantic is above the baseline; orange: below. White is no difference."
+          : "Both levels share this colour range. The diagonal is left out of it." + (shown.sigma ? ` RBF: σ = ${format(shown.sigma, 3)}, shared by all.` : ""),
+      });
+    });
+    note(shown);
+  }
+
+  function blank(shown) { // never the old picture under a new name
+    MAPS.forEach((name, k) => {
+      maps[k].setImage(name, nothing, size, size);
+      panels[k].missing(shown?.reason ? "not defined" : "computing …");
+      scales[k].clear();
+    });
+    if (shown) note(shown);
+  }
+
+  function note(shown) {
+    Object.assign(root.dataset, {
+      undefined: String(Boolean(shown.reason)), layer: shown.layer, kernel: shown.kernel, complete: String(shown.complete),
+      baseline: model.get("baseline"), order: model.get("order"), excess: String(model.get("excess")), range: (range ?? []).join(","), ready: "true",
+    });
+  }
+
+  function caption() {
+    controls.update();
+    baseline.set(model.get("baseline"));
+    baselineWords.textContent = model.get("baseline") === "aligned" ? "same position" : "mean token";
+    semanticWords.textContent = model.get("excess") ? " excess over unrelated tokens" : " best match";
+    differenceName.textContent = `semantic ${MINUS} ${model.get("baseline")}`;
+  }
+
+  function arrange() {
+    const sequence = model.get("_sequence");
+    if (sequence === arranged.sequence && model.get("order") === arranged.by) return;
+    arranged = { sequence, by: model.get("order") };
+    order = sequence.length === size ? sequence : null;
+    const rows = order ?? images.map((_, k) => k);
+    const inverse = new Array(size);
+    rows.forEach((image, place) => { inverse[image] = place; });
+    const label = (image) => [...images[image].labels].sort().join("\n");
+    const borders = model.get("order") === "label" && order ? rows.flatMap((image, k) => (k && label(image) !== label(rows[k - 1]) ? [k] : [])) : [];
+    panels.forEach((panel) => panel.arrange(rows, inverse, borders));
+  }
+
+  function zoom(next) {
+    area = next ?? { row: 0, column: 0, side: size };
+    reset.hidden = area.side === size;
+    root.dataset.zoom = area.side === size ? "" : [area.row, area.column, area.side].join(",");
+    panels.forEach((panel) => panel.zoom(area));
+    maps?.forEach((map) => map.setArea(area, size));
+  }
+
   async function setUp() {
-    const { items, thumbnails } = getSetup();
-    card.thumbnails(thumbnails);
-    if (size <= THUMBNAILS_ON_AXES && thumbnails.length) panels.forEach((panel) => panel.thumbnails(thumbnails, images));
     try {
       const Bokeh = await loadBokeh(model);
       if (maps) maps.forEach((map) => map.remove());
-      maps = await Promise.all(items.map((item, k) => embedFigure(Bokeh, item, panels[k].canvas)));
+      maps = await Promise.all(sent.setup().map((item, k) => embedFigure(Bokeh, item, panels[k].canvas)));
+      zoom(area);
       draw();
     } catch (error) {
+      status.root.hidden = false;
       status.root.dataset.state = "error";
       status.root.querySelector(".srsm-status-text").textContent = String(error.message ?? error);
     }
@@ -139,181 +205,86 @@ function rsmView(model, el, frames, getSetup) {
 
   const point = (where) => { cell = where; read(); if (where) ask(where); };
   const choose = (where) => set("pair", where);
-  // Where the browser has colours only, the kernel is asked for the cell once the pointer rests.
+  // Where the browser has rounded values and no thumbnails, the kernel is asked for the cell once the pointer rests.
   let timer = null;
   function ask([i, j]) {
-    const shown = frame();
-    if (shown?.exact.length && getSetup()?.thumbnails.length) return;
+    if (frame()?.exact && sent.thumbnails().length) return;
     clearTimeout(timer);
     timer = setTimeout(() => model.send({ kind: "value", i, j }), 120);
   }
-  for (const panel of panels) panel.listen({ point, choose, current: () => cell ?? model.get("pair") });
+  // A frame that was dropped to save memory is asked for once; one that is still to come, comes anyway.
+  function askAgain() {
+    const [layer, kernel] = [model.get("layer"), model.get("kernel")];
+    if (asked === `${layer}\n${kernel}` || !maps || model.get("_status")?.state !== "ready") return;
+    asked = `${layer}\n${kernel}`;
+    model.send({ kind: "frame", layer, kernel });
+  }
+  for (const panel of panels) panel.listen({ point, choose, zoom, current: () => cell ?? model.get("pair") });
 
-  for (const name of ["layer", "kernel", "pair"]) events.on(`change:${name}`, draw);
+  for (const name of ["layer", "kernel", "pair", "baseline", "order", "excess", "colour_range", "_sequence", "_sequence_note"]) {
+    events.on(`change:${name}`, () => { if (name === "layer" || name === "kernel") asked = ""; draw(); });
+  }
   events.on("change:_status", () => { if (!frame()?.complete) draw(); });
   draw();
 
   return {
     setup: setUp,
     draw,
+    thumbnails() {
+      card.thumbnails(sent.thumbnails());
+      panels.forEach((panel) => panel.thumbnails(sent.thumbnails(), images.map((image) => image.id)));
+      read();
+    },
     value(content, buffers) { card.late(content, buffers.map(jpegUrl)); read(); },
-    stop() { events.stop(); if (maps) maps.forEach((map) => map.remove()); },
+    stop() { clearTimeout(timer); events.stop(); if (maps) maps.forEach((map) => map.remove()); },
   };
 }
 
-// One heatmap with its title, thumbnails along both axes, and outlines for the cell that is read and the chosen pair.
-function heatmapPanel(name, title, words, size) {
-  const canvas = h("div", { class: "srsm-canvas" });
-  const veil = h("div", { class: "srsm-veil" });
-  const cursor = h("div", { class: "srsm-cell srsm-cursor", hidden: true });
-  const chosen = h("div", { class: "srsm-cell srsm-chosen", hidden: true });
-  const surface = h("div", { class: "srsm-surface", tabindex: 0, role: "img", ...OWN_KEYS }, canvas, veil, chosen, cursor);
-  const top = h("div", { class: "srsm-axis srsm-axis-top", "aria-hidden": "true" });
-  const left = h("div", { class: "srsm-axis srsm-axis-left", "aria-hidden": "true" });
-  const root = h("figure", { class: "srsm-map", "data-map": name },
-    h("figcaption", {}, h("strong", {}, title), ` (${words})`), top, left, surface);
-
-  const place = (node, where) => {
-    node.hidden = where === null;
-    if (where === null) return;
-    const [row, column] = where;
-    Object.assign(node.style, {
-      left: `${(100 * column) / size}%`, top: `${(100 * row) / size}%`, width: `${100 / size}%`, height: `${100 / size}%`,
-    });
-  };
-
-  return {
-    root, canvas, title,
-    cursor: (where) => place(cursor, where),
-    chosen: (where) => place(chosen, where),
-    missing(text) { veil.textContent = text; },
-    describe(text) { surface.setAttribute("aria-label", text); },
-    thumbnails(urls, images) {
-      const strip = (axis) => axis.replaceChildren(...urls.map((url, k) => h("img", { src: url, alt: "", title: images[k].id })));
-      strip(top);
-      strip(left);
-      root.dataset.thumbnails = "true";
-    },
-    listen({ point, choose, current }) {
-      const cellAt = (event) => {
-        const box = surface.getBoundingClientRect();
-        const along = (position, start, length) => Math.min(size - 1, Math.max(0, Math.floor(((position - start) / length) * size)));
-        return [along(event.clientY, box.top, box.height), along(event.clientX, box.left, box.width)];
-      };
-      let last = "";
-      surface.addEventListener("pointermove", (event) => {
-        const where = cellAt(event);
-        if (String(where) !== last) { last = String(where); point(where); }
-      });
-      surface.addEventListener("pointerleave", () => { last = ""; point(null); });
-      surface.addEventListener("click", (event) => choose(cellAt(event)));
-      surface.addEventListener("blur", () => point(null));
-      surface.addEventListener("keydown", (event) => {
-        const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-        if (step) point(current().map((k, axis) => Math.min(size - 1, Math.max(0, k + step[axis]))));
-        else if (event.key === "Enter" || event.key === " ") choose(current());
-        else if (event.key === "Escape") point(null);
-        else return;
-        event.preventDefault();
-        event.stopPropagation(); // the notebook would take them for its own
-      });
-    },
-  };
-}
-
-// One colour bar for both heatmaps, with a mark at the level that unrelated tokens reach.
-function colourBar(palette) {
-  const low = h("span", { class: "srsm-number" });
-  const high = h("span", { class: "srsm-number" });
-  const mark = h("span", { class: "srsm-mark" });
-  const words = h("span", { class: "srsm-mark-words" });
-  const diagonal = h("span", { class: "srsm-mark-words srsm-off-scale" }, "the diagonal is off the scale");
-  const strip = h("div", { class: "srsm-strip" }, mark, words, diagonal);
-  strip.style.backgroundImage = `linear-gradient(to right, ${palette.join(",")})`;
-  const root = h("div", { class: "srsm-colourbar" }, low, strip, high);
+// The line above the heatmaps; what is asked rarely stands under "More".
+function rsmControls(model, set, { labelled, range }) {
+  const slider = layerSlider(model.get("_layers"), (name) => set("layer", name));
+  const order = h("select", { class: "srsm-select", "aria-label": "order of the images", onchange: () => set("order", order.value) },
+    ...Object.entries(ORDER_WORDS).map(([key, words]) => h("option", { value: key, disabled: key === "label" && !labelled },
+      key === "label" && !labelled ? "by label (no labels)" : words)));
+  const orderNote = h("span", { class: "srsm-label" });
+  const excess = h("input", { type: "checkbox", onchange: () => set("excess", excess.checked) });
+  const kernel = segmented("kernel", model.get("_kernels").map((name) => [name, name]), model.get("kernel"), (name) => set("kernel", name));
+  const lock = h("input", { type: "checkbox", onchange: () => set("colour_range", lock.checked ? range() : null) });
+  const more = h("div", { class: "srsm-more", hidden: true },
+    h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "kernel"), kernel.root),
+    h("label", { class: "srsm-field" }, lock, "keep this colour range for all layers"),
+    h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "matcher"), h("code", {}, model.get("_matcher"))),
+    h("span", { class: "srsm-field srsm-dropped" }));
+  const button = h("button", { class: "srsm-button", type: "button", "aria-expanded": "false", onclick: () => {
+    more.hidden = !more.hidden;
+    button.setAttribute("aria-expanded", String(!more.hidden));
+  } });
+  const root = h("div", {},
+    h("div", { class: "srsm-controls" }, slider.root,
+      h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "order"), order, orderNote),
+      h("label", { class: "srsm-field", title: "Subtract from semantic what unrelated tokens reach when they are matched as well as they can be." }, excess, "excess over unrelated"),
+      button),
+    more);
   return {
     root,
-    show(frame) {
-      root.style.visibility = frame ? "visible" : "hidden";
-      if (!frame) return;
-      low.textContent = format(frame.low);
-      high.textContent = format(frame.high);
-      const at = frame.null ? (frame.null.mean - frame.low) / (frame.high - frame.low) : -1;
-      mark.hidden = words.hidden = !(at >= 0 && at <= 1);
-      mark.style.left = words.style.left = `${100 * at}%`;
-      words.dataset.side = at > 0.5 ? "left" : "right";
-      diagonal.hidden = at > 0.65 || frame.off_scale === false;
-      if (frame.null) words.textContent = `unrelated tokens reach ${format(frame.null.mean)}`;
-      root.title = `Both heatmaps share this colour range. The diagonal is left out of it.`
-        + (frame.sigma ? ` RBF: σ = ${format(frame.sigma, 3)}, shared by all.` : "");
+    update() {
+      slider.set(model.get("layer"));
+      kernel.set(model.get("kernel"));
+      order.value = model.get("order");
+      orderNote.textContent = model.get("_sequence_note");
+      excess.checked = model.get("excess");
+      lock.checked = model.get("colour_range") !== null;
+      const unusual = [model.get("kernel") === "cosine" ? "" : model.get("kernel"), lock.checked ? "colours kept" : ""].filter(Boolean);
+      button.textContent = ["More", ...unusual].join(" · ");
+      const row = model.get("_layers").find((each) => each.name === model.get("layer"));
+      more.lastChild.textContent = row?.prefix ? `${row.prefix} class or register token${row.prefix > 1 ? "s" : ""} of each image left out of the matching` : "";
     },
   };
 }
 
-// The two images of a cell, and every similarity of theirs on one scale.
-function readout(images) {
-  const names = ["aligned", "semantic", "pooled", "unrelated"];
-  const words = { aligned: "same position", semantic: "best match", pooled: "mean token", unrelated: "tokens, best match" };
-  const pictures = [h("img", { alt: "" }), h("img", { alt: "" })];
-  const captions = [h("figcaption"), h("figcaption")];
-  const rows = new Map(names.map((name) => [name, {
-    bar: h("span", { class: "srsm-bar", "aria-hidden": "true" }, h("span")), value: h("span", { class: "srsm-number" }),
-  }]));
-  const note = h("p", { class: "srsm-note" });
-  const hint = h("p", { class: "srsm-hint" });
-  const table = h("div", { class: "srsm-values" });
-  for (const [name, row] of rows) {
-    table.append(h("span", { class: "srsm-name", title: words[name] }, name, h("small", {}, words[name])), row.bar, row.value);
-  }
-  const root = h("aside", { class: "srsm-card" },
-    h("div", { class: "srsm-card-pair" }, ...pictures.map((picture, k) => h("figure", {}, picture, captions[k]))), table, note, hint);
-  let urls = [];
-  let late = null;
-
-  const values = (i, j, frame) => {
-    if (frame?.exact.length) return frame.exact.map((matrix) => matrix[i * images.length + j]);
-    const fits = late?.values && late.i === i && late.j === j && late.layer === frame?.layer && late.kernel === frame?.kernel;
-    return fits ? late.values.map((value) => value ?? Infinity) : null;
-  };
-  return {
-    root,
-    thumbnails(list) { urls = list; },
-    late(content, pair) {
-      late?.pair.forEach((url) => URL.revokeObjectURL(url));
-      late = { ...content, pair };
-    },
-    sentence(i, j, frame) {
-      const known = values(i, j, frame);
-      const pair = `${images[i].id} and ${images[j].id}`;
-      return known ? `${pair}: aligned ${format(known[0])}, semantic ${format(known[1])}, pooled ${format(known[3])}.` : `${pair}.`;
-    },
-    show(i, j, frame, chosen) {
-      [i, j].forEach((k, side) => {
-        const own = late && late.i === i && late.j === j ? late.pair[side] : null;
-        const url = urls[k] ?? own;
-        if (url) pictures[side].src = url;
-        pictures[side].style.visibility = url ? "visible" : "hidden";
-        captions[side].textContent = images[k].id;
-        captions[side].title = [images[k].id, ...images[k].labels].join(" · ");
-      });
-      const known = values(i, j, frame);
-      const [aligned, semantic, upper, pooled] = known ?? [NaN, NaN, NaN, NaN];
-      const unrelated = frame?.null?.mean ?? NaN;
-      const all = { aligned, semantic, pooled, unrelated };
-      const scale = Math.max(1e-12, ...Object.values(all).filter(Number.isFinite).map(Math.abs), Math.abs(frame?.high ?? 0));
-      for (const [name, row] of rows) {
-        row.value.textContent = format(all[name]);
-        row.bar.dataset.name = name;
-        row.bar.dataset.negative = all[name] < 0;
-        row.bar.firstChild.style.width = `${Number.isFinite(all[name]) ? (100 * Math.abs(all[name])) / scale : 0}%`;
-      }
-      const gap = upper - semantic;
-      note.textContent = frame?.reason ? `${frame.kernel} is not defined here: ${frame.reason}` : i === j ? "One image with itself: the diagonal."
-        : Number.isFinite(gap) ? `The best match is within ${atMost(gap)} of ${format(semantic, 4)}: certified.`
-        : Number.isFinite(semantic) ? "No certificate: the matcher is an approximation." : "";
-      hint.textContent = chosen ? "Point at a cell to read it; click it to see the two images." : "Click to see which patches match.";
-      root.dataset.semantic = Number.isFinite(semantic) ? String(semantic) : "";
-      root.dataset.aligned = Number.isFinite(aligned) ? String(aligned) : "";
-    },
-  };
+// What the curves under the heatmaps are.
+function pairLegend(labelled) {
+  const swatch = (kind, words) => h("span", { class: "srsm-field" }, h("span", { class: `srsm-swatch srsm-swatch-${kind}` }), words);
+  return h("span", { class: "srsm-legend" }, ...(labelled
+    ? [swatch("same", "pairs with a label in common"), swatch("other", "other pairs")] : [swatch("other", "all pairs (these images have no labels)")]));
 }

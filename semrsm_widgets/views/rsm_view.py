@@ -1,4 +1,4 @@
-"""The RSMs of a model by layer: aligned and semantic side by side, on one colour range."""
+"""The RSMs of a model by layer: a baseline, the semantic RSM and their difference, with one cursor and one zoom."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import traitlets as t
-from bokeh.palettes import Viridis256
 
+from semrsm_widgets._check import message
 from semrsm_widgets.analysis import Analysis, Similarities
 from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import Kernel, UndefinedKernelError, cosine, inner_product, rbf
@@ -16,6 +16,18 @@ from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._base import check_trait, esm, guarded_method, jpeg_bytes
 from semrsm_widgets.views._bokeh_pane import BokehPane, colour_indices, heatmap_item
 from semrsm_widgets.views._cost import describe_cost, long_cost, make_ready
+from semrsm_widgets.views._rsm_frames import (
+    DIVERGING,
+    PALETTE,
+    Frame,
+    cluster_order,
+    colour_range,
+    frame_bytes,
+    full_frame,
+    is_exact,
+    label_order,
+    partial_frame,
+)
 from semrsm_widgets.views._shown import (
     PATIENCE_SECONDS,
     check_analysis,
@@ -27,52 +39,65 @@ from semrsm_widgets.views._shown import (
 from semrsm_widgets.views._worker import DEBOUNCE_SECONDS, CancelledError, Job
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from PIL import Image
 
 KERNELS: dict[str, Kernel] = {"cosine": cosine, "inner product": inner_product, "RBF": rbf}
 """The kernels that a view offers, by the name on its button."""
+BASELINES = ("aligned", "pooled")
+ORDERS = ("file", "label", "cluster")
 
-# 255 colours; the 256th index is "not computed yet".
-PALETTE = tuple(Viridis256[round(k * 255 / 254)] for k in range(255))
-# Up to this many images every cell's exact values go to the browser with the colours (at most 1.4 MB a frame).
-EXACT_IMAGES = 300
-# Frames of all layers and kernels are sent ahead of the slider when they fit into this many bytes.
+# Frames are sent ahead of the slider when they fit into this many bytes: of all kernels, else of the shown one.
 AHEAD_BYTES = 8 * 2**20
 _THUMBNAIL = 72
-_FLOAT_MATRICES = 4
-_BYTE_MATRICES = 2
 
 
 class RSMView(BokehPane):
-    """Layer slider and kernel choice over the aligned and the semantic RSM.
+    """Layer slider over a baseline RSM, the semantic RSM and their difference.
 
-    Hovering a cell names both images and gives every similarity with the certificate of the semantic one; a click (or
-    Enter) sets `pair`. Layers are computed in the background, the one on screen first, and reach the browser ahead
-    of the slider when they are small.
+    All three share cursor, zoom and order; baseline and semantic share one colour range. Under each stands its
+    distribution: pairs with a label in common against the others. Hovering a cell names both images and gives every
+    similarity with the certificate of the semantic one; a click (or Enter) sets `pair`. Layers are computed in the
+    background, the one on screen first, and reach the browser ahead of the slider when they are small.
 
     Args:
         analysis: what to show.
-        layer: the layer on screen; the middle one unless given.
+        layer: the layer on screen; two thirds into the model unless given.
         kernel: "cosine", "inner product" or "RBF".
         pair: indices of the two images of the selected cell.
+        baseline: what stands beside the semantic RSM and is subtracted from it, "aligned" or "pooled".
+        order: of rows and columns: "file", "label", or "cluster" (of the semantic RSM on screen when it is chosen).
+        excess: subtract what unrelated tokens reach from the semantic RSM.
+        colour_range: (low, high) to keep for all layers; None takes each layer's own.
         patience: a computation estimated to take more seconds than this waits for Start.
 
     Example:
         >>> view = srsm.RSMView(analysis, layer="blocks.4")
-        >>> view.kernel = "RBF"
+        >>> view.baseline, view.order = "pooled", "label"
     """
 
-    _esm = esm("_shared.js", "_bokeh_pane.js", "rsm_view.js")
+    _esm = esm(
+        "_shared.js", "_bokeh_pane.js", "_matrices.js", "_distribution.js", "_heatmap.js", "_readout.js", "rsm_view.js"
+    )
 
     layer = t.Unicode(help="The layer on screen.").tag(sync=True)
     kernel = t.Unicode("cosine", help='"cosine", "inner product" or "RBF".').tag(sync=True)
     pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 0), help="Indices of the selected cell's images.").tag(sync=True)
+    baseline = t.Unicode("aligned", help='"aligned" or "pooled".').tag(sync=True)
+    order = t.Unicode("file", help='"file", "label" or "cluster".').tag(sync=True)
+    excess = t.Bool(False, help="Whether what unrelated tokens reach is subtracted from semantic.").tag(sync=True)
+    colour_range = t.Tuple(
+        t.Float(), t.Float(), default_value=None, allow_none=True, help="(low, high) of the colours, or None."
+    ).tag(sync=True)
 
     _layers: t.List[Any] = t.List().tag(sync=True)
     _images: t.List[Any] = t.List().tag(sync=True)
     _kernels = t.List(list(KERNELS)).tag(sync=True)
-    _palette = t.List(list(PALETTE)).tag(sync=True)
+    _palettes = t.List([list(PALETTE), list(DIVERGING)]).tag(sync=True)
+    _matcher = t.Unicode().tag(sync=True)
+    _sequence: t.List[int] = t.List(t.Int(), help="The images in the order of the rows; empty: as they are.").tag(
+        sync=True
+    )
+    _sequence_note = t.Unicode(help="Of what layer the clusters are.").tag(sync=True)
     _own_status = t.Bool(True).tag(sync=True)
 
     _handlers = {  # noqa: RUF012 (never mutated)
@@ -82,6 +107,7 @@ class RSMView(BokehPane):
         "resume": "resume",
         "start": "start",
         "value": "_send_value",
+        "frame": "_send_again",
     }
 
     def __init__(
@@ -97,20 +123,26 @@ class RSMView(BokehPane):
         self.analysis = check_analysis(analysis, at_least=2)
         if pair is None:
             pair = (0, min(1, len(analysis) - 1))
+        self.patience = patience
+        self._sent: set[tuple[str, str]] = set()
+        self._agreed: set[str] = set()  # the layers whose cost was shown and started
+        self._latest: tuple[str, Similarities] | None = None  # the last shown, with the name of its kernel
+        self._thumbnails_due = False
         super().__init__(
             layer=default_layer(analysis) if layer is None else layer,
             kernel=kernel,
             pair=pair,
             _layers=layer_rows(analysis),
             _images=image_rows(analysis),
+            _matcher=repr(analysis.matcher),
             **kwargs,
         )
-        self.patience = patience
-        self._sent: set[tuple[str, str]] = set()
-        self._agreed: set[str] = set()  # the layers whose cost was shown and started
-        self._latest: tuple[str, Similarities] | None = None  # the last shown, with the name of its kernel
         self.observe(guarded_method(self, "_request"), names=["layer", "kernel"])
-        self._request(None)
+        self.observe(guarded_method(self, "_arrange"), names="order")
+        if self.order == "file":
+            self._request(None)
+        else:
+            self._arrange(None)
 
     @t.validate("layer")
     def _check_layer(self, proposal: Any) -> str:
@@ -124,25 +156,49 @@ class RSMView(BokehPane):
     def _check_pair(self, proposal: Any) -> tuple[int, int]:
         return checked_pair(self.analysis, proposal["value"])
 
+    @t.validate("baseline")
+    def _check_baseline(self, proposal: Any) -> str:
+        return check_trait("baseline", proposal["value"], BASELINES)
+
+    @t.validate("order")
+    def _check_order(self, proposal: Any) -> str:
+        order = check_trait("order", proposal["value"], ORDERS)
+        if order == "label" and not any(self.analysis.images.labels or ()):
+            todo = "Give labels to load_images(..., labels=...)."
+            raise t.TraitError(message("order", '"file" or "cluster": these images have no labels', '"label"', todo))
+        return order
+
+    @t.validate("colour_range")
+    def _check_colour_range(self, proposal: Any) -> tuple[float, float] | None:
+        value = proposal["value"]
+        if value is None or (np.isfinite(value).all() and value[0] < value[1]):
+            return value
+        todo = "None takes each layer's own range."
+        raise t.TraitError(message("colour_range", "(low, high), finite, low < high", str(value), todo))
+
     def __repr__(self) -> str:
         return f"RSMView({self.layer!r}, {self.kernel!r}, {len(self.analysis)} images)"
 
     # -- what the browser asks ----------------------------------------------------------------------------------
 
     def _send_everything(self, _content: dict[str, Any]) -> None:
-        """Answer a page that shows this view anew: figures, thumbnails, and every frame that is known."""
+        """Answer a page that shows this view anew: figures, then every frame that is known, then thumbnails."""
         size = len(self.analysis)
-        thumbnails = []
-        if size <= EXACT_IMAGES:
-            thumbnails = [jpeg_bytes(self.analysis.images.thumbnail(k, _THUMBNAIL)) for k in range(size)]
-        items = [heatmap_item(name, PALETTE, size) for name in ("aligned", "semantic")]
-        self.send({"kind": "setup", "items": items}, buffers=thumbnails)
+        palettes = {"baseline": PALETTE, "semantic": PALETTE, "difference": DIVERGING}
+        self.send({"kind": "setup", "items": [heatmap_item(name, palette, size) for name, palette in palettes.items()]})
         # A new set, not an emptied one: a job that is still running goes on to note in the old one what it sent.
         self._sent = set()
+        self._thumbnails_due = True
         self._request(None)
 
     def _request(self, change: Any) -> None:
         self.run(self._work, debounce=0.0 if change is None else DEBOUNCE_SECONDS)
+
+    def _arrange(self, _change: Any) -> None:
+        """Put the images into the chosen order; clusters wait for the semantic RSM, which the worker computes."""
+        self._sequence_note = ""
+        self._sequence = label_order(self.analysis.images) if self.order == "label" else []
+        self._request(None)
 
     def _cancel(self, _content: dict[str, Any]) -> None:
         self.worker.cancel()
@@ -151,34 +207,44 @@ class RSMView(BokehPane):
         """Go on after a cancel."""
         self._request(None)
 
+    def _send_again(self, content: dict[str, Any]) -> None:
+        """Send a frame that a page has dropped to save its memory."""
+        self._sent.discard((content["layer"], content["kernel"]))
+        self._request(None)
+
     def _send_value(self, content: dict[str, Any]) -> None:
-        """Answer a hover for which the browser has colours only."""
+        """Answer a hover for which the browser has rounded values and no thumbnails."""
         i, j = checked_pair(self.analysis, (content["i"], content["j"]))
         thumbnails = [jpeg_bytes(self.analysis.images.thumbnail(k, _THUMBNAIL)) for k in (i, j)]
         latest = self._latest  # what is not there yet is the worker's to compute
         values = None
         if latest is not None and (latest[0], latest[1].layer) == (self.kernel, self.layer):
-            values = [float(matrix[i, j]) for matrix in _exact(latest[1])]
+            shown = latest[1]
+            named = {"aligned": shown.aligned, "semantic": shown.semantic, "upper": shown.upper, "pooled": shown.pooled}
+            values = {name: _finite(matrix[i, j]) for name, matrix in named.items()}
         where = {"layer": self.layer, "kernel": self.kernel, "i": i, "j": j}
-        self.send({"kind": "value", **where, "values": _finite(values)}, buffers=thumbnails)
+        self.send({"kind": "value", **where, "values": values}, buffers=thumbnails)
 
     # -- the worker ---------------------------------------------------------------------------------------------
 
     def _work(self, job: Job) -> None:
-        """Compute and send: the shown layer (aligned, then semantic), then the others, the nearest first.
+        """Compute and send: the shown layer (baseline, then semantic), then the others, the nearest first.
 
         A layer that fails does not keep the others from the slider; its error is shown once they are there.
         """
         layer, kernel, sent = self.layer, self.kernel, self._sent
         failure: Exception | None = None
-        for name in self._by_distance(layer) if self._fits_ahead() else [layer]:
+        for name in self._by_distance(layer) if self._kernels_ahead() else [layer]:
             try:
                 self._send_layer(job, name, kernel, sent)
+                if name == layer:
+                    self._cluster(layer)
             except CancelledError:
                 raise
             except Exception as error:  # raised below
                 error.add_note(f"Layer {name!r}")
                 failure = failure or error
+            self._send_thumbnails()
         if failure is not None:
             raise failure
 
@@ -189,38 +255,54 @@ class RSMView(BokehPane):
             if not analysis.has(layer):
                 if KERNELS[kernel] is not rbf:  # the RBF's σ is the semantic Gram's
                     self._send_partial(layer, kernel)
+                self._send_thumbnails()
                 self.prepare(job, layer)
                 analysis.gram(layer, progress=job.counter(f"Matching {layer}:"))
             analysis.null(layer, progress=job.counter(f"Calibrating {layer}:"))
         self._send_frame(layer, kernel, sent)
-        if self._fits_ahead():  # the other kernels cost nothing once a layer is matched
-            for name in KERNELS:
-                self._send_frame(layer, name, sent)
+        for name in self._kernels_ahead():  # the other kernels cost nothing once a layer is matched
+            self._send_frame(layer, name, sent)
 
     def prepare(self, job: Job, layer: str) -> None:
         """Compile the matcher if it must be, and wait for Start where matching would take long."""
         make_ready(self.analysis.matcher, self.analysis.tokens[layer].values.shape[1], job)
         if layer in self._agreed:
             return
-        waiting = self._by_distance(layer) if self._fits_ahead() else [layer]
+        waiting = self._by_distance(layer) if self._kernels_ahead() else [layer]
         waiting = [name for name in waiting if not self.analysis.has(name)]
         cost = long_cost(self.analysis, waiting, self.patience)
         if cost is not None:
             self.await_start(job, f"{describe_cost(cost)} Any pair can be opened before.")
             self._agreed.update(waiting)
 
+    def _cluster(self, layer: str) -> None:
+        """Order the images by the clusters of a layer, if that was asked for and not done yet."""
+        if self.order != "cluster" or self._sequence:
+            return
+        sequence = cluster_order(self.analysis.similarities(layer, KERNELS[self.kernel]).semantic)
+        self._sequence_note = f"clusters of {layer}"
+        self._sequence = sequence
+
+    def _send_thumbnails(self) -> None:
+        """Send all thumbnails, if the page waits for them and there are not too many."""
+        if not self._thumbnails_due:
+            return
+        self._thumbnails_due = False
+        size = len(self.analysis)
+        if is_exact(size):
+            pictures = [jpeg_bytes(self.analysis.images.thumbnail(k, _THUMBNAIL)) for k in range(size)]
+            self.send({"kind": "thumbnails"}, buffers=pictures)
+
     def _send_partial(self, layer: str, kernel: str) -> None:
-        """Send the aligned RSM, which costs one product, before the semantic one is there."""
+        """Send the baselines, which cost one product each, before the semantic RSM is there."""
         function = KERNELS[kernel]
         aligned = function(self.analysis.gram(layer, matcher=Identity()))
-        pooled = function(self.analysis.pooled_gram(layer))
-        unknown = np.full_like(aligned, np.nan)
-        self._post(layer, kernel, aligned, unknown, unknown, pooled, complete=False)
+        self._post(partial_frame(layer, kernel, aligned, function(self.analysis.pooled_gram(layer))))
 
     def _send_frame(self, layer: str, kernel: str, sent: set[tuple[str, str]]) -> None:
         """Send what is computed of a layer under a kernel; an undefined RBF is said in its place."""
-        exact = len(self.analysis) <= EXACT_IMAGES
-        shown = (layer, kernel) == (self.layer, self.kernel) and not exact  # a hover will ask for its values
+        rounded = not is_exact(len(self.analysis))
+        shown = (layer, kernel) == (self.layer, self.kernel) and rounded  # a hover will ask for its values
         if (layer, kernel) in sent and not shown:
             return
         try:
@@ -231,45 +313,24 @@ class RSMView(BokehPane):
             return
         if shown:
             self._latest = kernel, similarities
-        if (layer, kernel) in sent:
-            return
-        null = similarities.null
-        self._post(
-            layer,
-            kernel,
-            *_exact(similarities),
-            complete=True,
-            null={"mean": null.mean, "quantile95": null.quantile95, "n": null.n},
-            sigma=similarities.sigma,
-        )
-        sent.add((layer, kernel))
+        if (layer, kernel) not in sent:
+            self._post(full_frame(similarities, kernel, self.analysis.images))
+            sent.add((layer, kernel))
 
-    def _post(
-        self,
-        layer: str,
-        kernel: str,
-        aligned: NDArray[np.float64],
-        semantic: NDArray[np.float64],
-        upper: NDArray[np.float64],
-        pooled: NDArray[np.float64],
-        **facts: Any,
-    ) -> None:
-        low, high = colour_range(aligned, semantic)
-        buffers: list[bytes] = [colour_indices(matrix, low, high).tobytes() for matrix in (aligned, semantic)]
-        if len(self.analysis) <= EXACT_IMAGES:
-            buffers += [matrix.astype(np.float32).tobytes() for matrix in (aligned, semantic, upper, pooled)]
-        facts["off_scale"] = bool(aligned.diagonal().max() > high)
-        self.send({"kind": "frame", "layer": layer, "kernel": kernel, "low": low, "high": high, **facts}, buffers)
+    def _post(self, frame: Frame) -> None:
+        self.send(frame.content, frame.buffers)
 
     def _by_distance(self, layer: str) -> list[str]:
         names = self.analysis.layers
         here = names.index(layer)
         return sorted(names, key=lambda name: abs(names.index(name) - here))
 
-    def _fits_ahead(self) -> bool:
-        cells = len(self.analysis) ** 2
-        exact = 4 * _FLOAT_MATRICES if len(self.analysis) <= EXACT_IMAGES else 0
-        return len(self.analysis.layers) * len(KERNELS) * cells * (_BYTE_MATRICES + exact) <= AHEAD_BYTES
+    def _kernels_ahead(self) -> list[str]:
+        """Return the kernels under which all layers are sent ahead of the slider; none where that is too much."""
+        each = len(self.analysis.layers) * frame_bytes(len(self.analysis))
+        if each * len(KERNELS) <= AHEAD_BYTES:
+            return list(KERNELS)
+        return [self.kernel] if each <= AHEAD_BYTES else []
 
     def ready_text(self) -> str:
         """Return how long the shown layers took."""
@@ -277,38 +338,32 @@ class RSMView(BokehPane):
         return f"{super().ready_text()} · {count} of {len(self.analysis.layers)} layers compared"
 
     def picture(self) -> Image.Image | None:
-        """Return both heatmaps as one picture, or None before the semantic RSM is there."""
-        if not self.analysis.has(self.layer):
+        """Return the three heatmaps as one picture, or None before the semantic RSM is there."""
+        if not self.analysis.has(self.layer) or not self.analysis.has_null(self.layer):
             return None
         try:
-            kernel, _ = self.analysis.shared_kernel(self.layer, KERNELS[self.kernel])
+            shown = self.analysis.similarities(self.layer, KERNELS[self.kernel])
         except UndefinedKernelError:
             return None
-        aligned, semantic = (self.analysis.rsm(self.layer, kernel, matcher=m) for m in (Identity(), None))
-        low, high = colour_range(aligned, semantic)
+        baseline = shown.aligned if self.baseline == "aligned" else shown.pooled
+        semantic = shown.semantic - shown.null.mean if self.excess else shown.semantic
+        difference = semantic - baseline
+        low, high = self.colour_range or colour_range(baseline, semantic)
+        reach = max(-colour_range(difference)[0], colour_range(difference)[1])
         paint = partial(colour_indices, low=low, high=high)
-        title = f"{self.layer} · {self.kernel} · {low:.2f} to {high:.2f}"
-        maps = {"aligned (same position)": aligned, "semantic (best match)": semantic}
-        return _pictures.heatmaps({name: paint(matrix) for name, matrix in maps.items()}, PALETTE, title)
+        words = "aligned (same position)" if self.baseline == "aligned" else "pooled (mean token)"
+        best = "semantic, excess over unrelated" if self.excess else "semantic (best match)"
+        panels = {
+            words: (paint(baseline), PALETTE),
+            best: (paint(semantic), PALETTE),
+            f"semantic - {self.baseline}": (colour_indices(difference, -reach, reach), DIVERGING),
+        }
+        rows = self._sequence or list(range(len(self.analysis)))
+        arranged = {name: (matrix[np.ix_(rows, rows)], palette) for name, (matrix, palette) in panels.items()}
+        title = f"{self.layer} · {self.kernel} · {low:.2f} to {high:.2f}; difference {-reach:.2f} to {reach:.2f}"
+        return _pictures.heatmaps(arranged, title)
 
 
-def _exact(similarities: Similarities) -> tuple[NDArray[np.float64], ...]:
-    """Return the matrices whose exact values the browser shows, in the order that rsm_view.js reads."""
-    return similarities.aligned, similarities.semantic, similarities.upper, similarities.pooled
-
-
-def _finite(values: list[float] | None) -> list[float | None] | None:
-    """Return values as JSON can carry them: no NaN, no infinity."""
-    return None if values is None else [value if np.isfinite(value) else None for value in values]
-
-
-def colour_range(aligned: NDArray[np.float64], semantic: NDArray[np.float64]) -> tuple[float, float]:
-    """Return (low, high) of the one colour range that both RSMs share: from 0 or the least value to the largest.
-
-    The diagonal is left out: it is known (1 for cosine and RBF), and would take most of the range from the rest.
-    """
-    off_diagonal = ~np.eye(len(aligned), dtype=bool) if len(aligned) > 1 else np.ones_like(aligned, dtype=bool)
-    values = np.concatenate([aligned[off_diagonal], semantic[off_diagonal]])
-    values = values[np.isfinite(values)]
-    low, high = min(0.0, float(values.min())), float(values.max())
-    return low, high if high > low else low + 1.0
+def _finite(value: float) -> float | None:
+    """Return a value as JSON can carry it: no NaN, no infinity."""
+    return float(value) if np.isfinite(value) else None

@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 import semrsm_widgets as srsm
-from semrsm_widgets.views.rsm_view import PALETTE, colour_range
+from semrsm_widgets.views._rsm_frames import DIVERGING, PALETTE, colour_range, label_order
 
 QUICKSTART = Path(__file__).parents[2] / "notebooks" / "01_quickstart.ipynb"
 COMPLETE = ".srsm-rsm[data-complete='true']"
@@ -52,9 +52,9 @@ def painted(page, tmp_path, panel, size):
     )
 
 
-def colours(matrix, low, high):
+def colours(matrix, low, high, palette=PALETTE):
     """Return the palette's colours of a matrix, (N, N, 3)."""
-    table = np.array([[int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in PALETTE], dtype=float)
+    table = np.array([[int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in palette], dtype=float)
     return table[np.rint(np.clip((matrix - low) / (high - low), 0, 1) * 254).astype(int)]
 
 
@@ -101,7 +101,8 @@ def test_the_quickstart_shows_what_the_core_computes(lab_page, analysis, tmp_pat
     difference = np.abs(painted(page, tmp_path, 1, 16) - colours(similarities.semantic, low, high)).max(2)
     assert (difference < 8).mean() > 0.98
 
-    # the kernel
+    # the kernel, which is asked for rarely
+    page.get_by_role("button", name="More").first.click()
     page.get_by_role("radio", name="RBF").check()
     expect(rsm).to_have_attribute("data-kernel", "RBF")
     lab_page.screenshot("quickstart-light")
@@ -169,6 +170,67 @@ def test_a_patch_shows_its_partner_by_mouse_and_by_keyboard(lab_page, analysis):
     expect(pair).to_have_attribute("data-matched", "2,3")
 
 
+def test_baseline_excess_order_zoom_and_colours_as_a_person_sets_them(lab_page, analysis, tmp_path):
+    show(lab_page, "explorer = srsm.explore(layer='blocks.4', layers=['blocks.4', 'blocks.5'])\nexplorer")
+    page = lab_page.page
+    rsm = page.locator(".srsm-rsm")
+    similarities = analysis.similarities("blocks.4")
+    page.mouse.move(0, 0)
+
+    def differs(panel, expected, size=16):
+        return (np.abs(painted(page, tmp_path, panel, size) - expected).max(2) >= 8).mean()
+
+    # the difference: white is none, the range is symmetric
+    difference = similarities.semantic - similarities.aligned
+    reach = np.abs(difference[~np.eye(16, dtype=bool)]).max()
+    assert differs(2, colours(difference, -reach, reach, DIVERGING)) < 0.02
+
+    # another baseline, and what is left above the level of unrelated tokens
+    page.get_by_role("radio", name="pooled").check()
+    page.get_by_label("excess over unrelated").check()
+    expect(rsm).to_have_attribute("data-baseline", "pooled")
+    expect(rsm).to_have_attribute("data-excess", "true")
+    excess = similarities.semantic - similarities.null.mean
+    levels = colour_range(similarities.pooled, excess)
+    assert differs(0, colours(similarities.pooled, *levels)) < 0.02
+    assert differs(1, colours(excess, *levels)) < 0.02
+    expect(page.locator(".srsm-map[data-map='semantic']")).to_contain_text("same label above other")
+
+    # the order: every panel follows, and a click still opens the images that are there
+    page.get_by_label("order of the images").select_option("label")
+    expect(rsm).to_have_attribute("data-order", "label")
+    rows = label_order(analysis.images)
+    assert differs(1, colours(excess[np.ix_(rows, rows)], *levels)) < 0.02
+    surface, position = cell_position(page, 3, 12, 16)
+    surface.click(position=position)
+    expect(page.locator(".srsm-pair")).to_have_attribute("data-matched", f"{rows[3]},{rows[12]}")
+
+    # a drag zooms all three; thumbnails and arrow keys follow
+    box = surface.bounding_box()
+    at = lambda k, start, length: start + length * (k + 0.5) / 16  # noqa: E731
+    page.mouse.move(at(2, box["x"], box["width"]), at(2, box["y"], box["height"]))
+    page.mouse.down()
+    page.mouse.move(at(5, box["x"], box["width"]), at(5, box["y"], box["height"]), steps=4)
+    page.mouse.up()
+    expect(rsm).to_have_attribute("data-zoom", "2,2,4")
+    page.mouse.move(0, 0)
+    seen = rows[2:6]
+    assert differs(0, colours(similarities.pooled[np.ix_(seen, seen)], *levels), 4) < 0.2  # all but the outlined cell
+    expect(page.locator(".srsm-axis-top").first.locator("img")).to_have_count(4)
+    page.get_by_role("button", name="show all images").click()
+    expect(rsm).to_have_attribute("data-zoom", "")
+
+    # one colour range for all layers
+    page.get_by_role("button", name="More").first.click()
+    page.get_by_label("keep this colour range").check()
+    kept = rsm.get_attribute("data-range")
+    page.get_by_label("next layer").first.click()
+    expect(rsm).to_have_attribute("data-layer", "blocks.5")
+    assert rsm.get_attribute("data-range") == kept
+    page.get_by_label("keep this colour range").uncheck()
+    expect(rsm).not_to_have_attribute("data-range", kept)
+
+
 def test_python_and_the_page_agree_and_a_second_view_shows_the_same(lab_page):
     show(
         lab_page,
@@ -234,6 +296,7 @@ def test_what_is_not_defined_or_not_there_yet_is_said_in_its_place(lab_page):
     expect(page.locator(".srsm-card")).to_contain_text("RBF is not defined here")
     expect(page.locator(".srsm-veil").first).to_have_text("not defined")
     expect(page.locator(".srsm-explorer")).to_have_attribute("data-state", "ready")
+    page.get_by_role("button", name="More · RBF").first.click()
     page.get_by_role("radio", name="cosine").check()
     expect(rsm).to_have_attribute("data-undefined", "false")
 

@@ -1,0 +1,54 @@
+// Under each heatmap: its colours as a scale, and above them how the pairs are spread over it, those with a label in
+// common against the others, so that one sees what the similarity tells apart.
+
+const BINS = 48;
+
+function distribution(palette) {
+  const low = h("span", { class: "srsm-number" });
+  const high = h("span", { class: "srsm-number" });
+  const words = h("span", { class: "srsm-spread-words" });
+  const paths = ["other", "same"].map((kind) => svg("path", { class: `srsm-spread-${kind}` }));
+  const curves = svg("svg", { viewBox: `0 0 ${BINS} 1`, preserveAspectRatio: "none", class: "srsm-spread", role: "img" });
+  curves.append(...paths);
+  const mark = h("span", { class: "srsm-mark" });
+  const markWords = h("span", { class: "srsm-mark-words" });
+  const strip = h("div", { class: "srsm-strip" });
+  strip.style.backgroundImage = `linear-gradient(to right, ${palette.join(",")})`;
+  const root = h("div", { class: "srsm-scale" },
+    h("div", { class: "srsm-plot" }, curves, strip, mark, markWords),
+    h("div", { class: "srsm-ends" }, low, high), words);
+
+  return {
+    root,
+    // range: [low, high]; shares: [same, other] of `spread`; level: what unrelated tokens reach, or null
+    show({ range, shares, level = null, auc = null, title = "", labelled }) {
+      const [same, other] = shares;
+      [low.textContent, high.textContent] = range.map((end) => format(Math.abs(end) < 0.005 * (range[1] - range[0]) ? 0 : end));
+      const top = Math.max(1e-9, ...(same ?? []), ...(other ?? []));
+      paths[0].setAttribute("d", other ? steps(other, top) : "");
+      paths[1].setAttribute("d", same ? steps(same, top) : "");
+      const at = level === null ? -1 : (level - range[0]) / (range[1] - range[0]);
+      mark.hidden = markWords.hidden = !(at >= 0 && at <= 1);
+      mark.style.left = markWords.style.left = `${100 * at}%`;
+      markWords.dataset.side = at > 0.5 ? "left" : "right";
+      markWords.textContent = `unrelated ${format(level)}`;
+      markWords.title = `Unrelated tokens, matched as well as they can be, reach ${format(level)}.`;
+      words.textContent = auc === null ? "" : `same label above other: ${(100 * auc).toFixed(0)} %`;
+      words.title = auc === null ? "" : "How often a pair with a label in common is more similar than one without (chance: 50 %).";
+      root.title = title;
+      const spoken = labelled ? "Pairs with a label in common against others" : "All pairs";
+      curves.setAttribute("aria-label", `${spoken}, from ${format(range[0])} to ${format(range[1])}. ${words.textContent}`);
+    },
+    clear() {
+      for (const each of [low, high, words]) each.textContent = "";
+      for (const path of paths) path.setAttribute("d", "");
+      mark.hidden = markWords.hidden = true;
+    },
+  };
+}
+
+// A stepped curve, closed along the bottom.
+function steps(shares, top) {
+  const points = [...shares].map((share, bin) => `L${bin} ${1 - (0.96 * share) / top}L${bin + 1} ${1 - (0.96 * share) / top}`);
+  return `M0 1${points.join("")}L${BINS} 1Z`;
+}
