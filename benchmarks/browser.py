@@ -4,7 +4,9 @@
   an earlier cell;
 - slider to repaint: from the key press to the frame after all heatmaps were painted, for layers that are in the
   browser already and for layers that are not;
-- hover to highlight: from the pointer event to the next frame.
+- hover to highlight: from the pointer event to the next frame;
+- query to answers: from the key press to the frame that shows every row of RetrievalView, for images that were never
+  looked up before.
 
 Run: python benchmarks/browser.py [RUNS]     (needs the extras lab and test, and a Chromium)
 """
@@ -88,6 +90,13 @@ REPAINT = """(layer) => new Promise((resolve) => {
 })"""
 
 
+ANSWERED = """(query) => new Promise((resolve) => {
+  const look = () => (document.querySelector(`.srsm-retrieval[data-answered='${query}'][data-complete='true']`)
+    ? requestAnimationFrame(() => resolve(performance.now() - window.probe.keyed)) : requestAnimationFrame(look));
+  look();
+})"""
+
+
 def quote(name: str, milliseconds: Sequence[float]) -> None:
     values = sorted(milliseconds)
     ninetieth = values[int(0.9 * (len(values) - 1))]
@@ -152,6 +161,26 @@ def hovers(page: LabPage, runs: int) -> list[float]:
     return times
 
 
+def queries(page: LabPage, runs: int, images: int) -> list[float]:
+    cells = [
+        SETUP,
+        f"images = srsm.demo_images(crops={images // 8}, overlap=0.9)\n"
+        "model = srsm.load_model()\n"
+        "analysis = srsm.Analysis(images, srsm.extract(model, images, 'blocks.4'), model=model)\n"
+        "view = srsm.RetrievalView(analysis)\nview",
+    ]
+    page.open_and_run(page.lab.write_notebook("retrieval.ipynb", cells), timeout=400)
+    page.page.wait_for_selector(".srsm-retrieval[data-complete='true']")
+    page.page.evaluate(PROBE)
+    page.page.locator(".srsm-film-strip").focus()
+    times = []
+    for query in range(1, runs + 1):
+        page.page.keyboard.press("ArrowRight")
+        times.append(page.page.evaluate(ANSWERED, query))
+        page.page.wait_for_timeout(150)
+    return times
+
+
 def main(runs: int = 15) -> None:
     from playwright.sync_api import sync_playwright
 
@@ -168,6 +197,9 @@ def main(runs: int = 15) -> None:
             quote("hover to highlight", hovers(page, runs))
             lab.stop_kernels()
             quote("slider to repaint, N = 16, by the kernel", slider(page, runs, 16, False))
+            for images in (16, 304):
+                page.lab.stop_kernels()
+                quote(f"query to answers, N = {images}, S = 196", queries(page, runs, images))
             page.close()
         finally:
             browser.close()

@@ -72,7 +72,7 @@ if TYPE_CHECKING:
         semantic_rsm,
     )
     from semrsm_widgets.statistic import Statistic, UndefinedStatisticError
-    from semrsm_widgets.views import Explorer, PairView, RSMView, StaticReport, explore, to_html
+    from semrsm_widgets.views import Explorer, PairView, RetrievalView, RSMView, StaticReport, explore, to_html
     from semrsm_widgets.views.figures import comparison_figure, matchers_figure, scores_figure
 
 __version__ = "0.1.0"
@@ -98,6 +98,7 @@ __all__ = [
     "PairView",
     "PermutationTest",
     "RSMView",
+    "RetrievalView",
     "Score",
     "Scores",
     "SearchResult",
@@ -222,7 +223,7 @@ _MODULES = {
         "translation_test",
     ),
     "views.figures": ("comparison_figure", "matchers_figure", "scores_figure"),
-    "views": ("Explorer", "PairView", "RSMView", "StaticReport", "explore", "to_html"),
+    "views": ("Explorer", "PairView", "RSMView", "RetrievalView", "StaticReport", "explore", "to_html"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

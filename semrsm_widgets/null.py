@@ -42,7 +42,13 @@ class NullLevel:
 
 
 def null_grams(
-    values: torch.Tensor, matcher: Matcher, *, n: int, seed: int, progress: Callable[[int, int], None]
+    values: torch.Tensor,
+    matcher: Matcher,
+    *,
+    n: int,
+    seed: int,
+    progress: Callable[[int, int], None],
+    part: torch.Tensor | None = None,
 ) -> list[MatchedGram]:
     """Return one 1 x 1 Gram for each of n sampled pairs of different images, so that any kernel can be applied to it.
 
@@ -52,6 +58,8 @@ def null_grams(
         n: number of pairs.
         seed: of the sampled pairs and channel permutations.
         progress: called with (pairs done, pairs in all); may raise to cancel.
+        part: which tokens of the first image of each pair are matched; all unless given. It is the second that has its
+            channels permuted.
     """
     count, tokens_per_image, channels = values.shape
     rng = np.random.default_rng(seed)
@@ -63,10 +71,12 @@ def null_grams(
     grams: list[MatchedGram] = []
     for start in range(0, n, block):
         progress(start, n)
-        part = slice(start, min(start + block, n))
-        x = values[torch.from_numpy(i[part])].float()
-        channel = order[part].to(values.device)[:, None, :].expand(-1, tokens_per_image, -1)
-        y = values[torch.from_numpy(j[part])].float().gather(2, channel)
+        some = slice(start, min(start + block, n))
+        x = values[torch.from_numpy(i[some])].float()
+        if part is not None:
+            x = x[:, part.to(x.device)]
+        channel = order[some].to(values.device)[:, None, :].expand(-1, tokens_per_image, -1)
+        y = values[torch.from_numpy(j[some])].float().gather(2, channel)
         grams += _one_pair_grams(matcher(x, y), x.double(), y.double(), repr(matcher))
     return grams
 

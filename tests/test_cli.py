@@ -155,13 +155,17 @@ def test_lab_starts_this_environments_jupyterlab_on_the_quickstart(
 def test_the_environment_of_lab_puts_its_own_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTER_PATH", "mine")
     monkeypatch.delenv("JUPYTER_CONFIG_PATH", raising=False)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     environment = cli.lab_environment(tmp_path)
+    assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
     data, mine = environment["JUPYTER_PATH"].split(os.pathsep)
     assert mine == "mine"
     kernel = json.loads((Path(data) / "kernels" / "python3" / "kernel.json").read_text())
     assert kernel["argv"][:3] == [sys.executable, "-m", "ipykernel_launcher"]
     page_config = Path(environment["JUPYTER_CONFIG_PATH"]) / "labconfig" / "page_config.json"
     assert json.loads(page_config.read_text()) == {"disabledExtensions": {cli.ANNOUNCEMENTS: True}}
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")  # the user's own choice stays
+    assert cli.lab_environment(tmp_path / "again")["OMP_WAIT_POLICY"] == "ACTIVE"
 
 
 @pytest.mark.usefixtures("tutorials", "started")

@@ -57,6 +57,26 @@ def long_cost(analysis: Analysis, layers: Sequence[str], patience: float, *, nul
     return cost if cost.seconds > patience else None
 
 
+def search_seconds(
+    analysis: Analysis, layer: str, pairs: int, *, share: float = 1.0, patience: float = 0.0
+) -> float | None:
+    """Return the seconds that matching some pairs of a layer will take if they are more than `patience`, else None.
+
+    Args:
+        analysis: whose layer.
+        layer: which.
+        pairs: how many pairs of images.
+        share: of the tokens that are matched on one side.
+        patience: seconds.
+    """
+    entries = pairs * share * analysis.tokens[layer].values.shape[1] ** 2
+    if isinstance(analysis.matcher, Auction) and entries * _SECONDS_PER_ENTRY < patience:
+        return None
+    sample = analysis.estimate(layer)
+    seconds = share * sample.seconds * pairs / max(1, sample.pairs)
+    return seconds if seconds > patience else None
+
+
 def describe_cost(cost: Cost) -> str:
     """Return the cost in words."""
     memory = f"{cost.memory / 2**30:.1f} GB" if cost.memory >= 2**30 else f"{cost.memory / 2**20:.0f} MB"
