@@ -100,7 +100,7 @@ def page(analysis):
 def test_the_policy_names_exactly_the_scripts_that_run(page):
     running = [text for attributes, text in page.scripts if attributes.get("type", "module") == "module"]
     hashes = {base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in running}
-    assert len(running) == len(hashes) == 5  # the table of modules, BokehJS, two views, the report itself
+    assert len(running) == len(hashes) == 6  # the table of modules, BokehJS, three views, the report itself
     allowed = dict(part.strip().split(" ", 1) for part in page.policy.split(";"))
     assert set(re.findall(r"'sha256-([^']+)'", allowed["script-src"])) == hashes
     assert "unsafe" not in allowed["script-src"]
@@ -116,19 +116,22 @@ def test_the_page_names_no_other_host(page):
 
 def test_the_views_are_there_with_every_layer_and_kernel(page, analysis):
     data = json.loads(page.data("srsm-page"))
-    rsm, pair = data["parts"]
-    assert (rsm["module"], pair["module"]) == ("RSMView", "PairView")
-    assert rsm["traits"]["pair"] == pair["traits"]["pair"]
+    names = [part["module"] for part in data["parts"]]
+    assert names == ["RSMView", "PairView", "RetrievalView"]
+    assert len({str(part["traits"]["pair"]) for part in data["parts"]}) == 1
     assert not [name for part in data["parts"] for name in part["traits"] if name.startswith(("_esm", "_css", "_view"))]
-    frames, pairs = set(), set()
-    for part, found in ((rsm, frames), (pair, pairs)):
+    states = {}
+    for part in data["parts"]:
+        found = states[part["module"]] = set()
         for pack_ in part["packs"]:
             head, _ = unpacked(page.data(pack_["id"]))
             scopes = [message["scope"] for message in head["messages"]]
             assert {scope.get("layer") for scope in scopes} == {pack_["layer"]}
-            found |= {tuple(map(str, scope.values())) for scope in scopes if len(scope) == 2}
-    assert frames == {(layer, kernel) for layer in analysis.layers for kernel in KERNELS}
-    assert pairs == {(layer, str(held)) for layer in analysis.layers for held in data["pairs"]["held"]}
+            found |= {tuple(str(scope[key]) for key in part["keys"]) for scope in scopes if len(scope) == 2}
+    layers = analysis.layers
+    assert states["RSMView"] == {(layer, kernel) for layer in layers for kernel in KERNELS}
+    assert states["PairView"] == {(layer, str(held)) for layer in layers for held in data["pairs"]["held"]}
+    assert states["RetrievalView"] == {(layer, str(query)) for layer in layers for query in range(len(analysis))}
 
 
 def test_the_top_says_what_is_in_the_file(page):
@@ -210,17 +213,17 @@ def test_fewer_pairs_where_there_is_no_room(monkeypatch):
 def test_large_grids_are_pooled_for_the_patches_alone():
     analysis = make_analysis(n=4, grid=(6, 6))
     page = Elements(report.static(analysis, max_grid=3).html)
-    rsm, pair = json.loads(page.data("srsm-page"))["parts"]
+    rsm, pair, _ = json.loads(page.data("srsm-page"))["parts"]
     assert [row["grid"] for row in pair["traits"]["_layers"]] == [[3, 3], [3, 3]]
     assert [row["native"] for row in pair["traits"]["_layers"]] == [[6, 6], [6, 6]]
     assert [row["grid"] for row in rsm["traits"]["_layers"]] == [[6, 6], [6, 6]]
     assert "Patches at a and b are pooled from 6×6 to 3×3" in " ".join(page.text)
 
 
-def test_without_tokens_there_are_heatmaps_only(tmp_path):
+def test_without_tokens_there_are_no_patches(tmp_path):
     make_analysis(n=4).save(tmp_path / "saved.npz")
     page = Elements(report.static(srsm.Analysis.load(tmp_path / "saved.npz")).html)
-    assert [part["module"] for part in json.loads(page.data("srsm-page"))["parts"]] == ["RSMView"]
+    assert [part["module"] for part in json.loads(page.data("srsm-page"))["parts"]] == ["RSMView", "RetrievalView"]
     assert "No patches: this Analysis was saved without its tokens" in " ".join(page.text)
 
 
@@ -298,7 +301,7 @@ def _tags(text):
 def test_explore_without_a_kernel_shows_the_report(analysis):
     shown = srsm.explore(analysis, live=False, pair=(2, 5), layer="b", kernel="RBF")
     assert isinstance(shown, srsm.StaticReport)
-    rsm, pair = json.loads(Elements(shown.html).data("srsm-page"))["parts"]
+    rsm, pair, _ = json.loads(Elements(shown.html).data("srsm-page"))["parts"]
     assert (rsm["traits"]["layer"], rsm["traits"]["kernel"], rsm["traits"]["pair"]) == ("b", "RBF", [2, 5])
     assert pair["traits"]["layer"] == "b"
     assert b"\xff\xd8\xff" not in base64.b64decode(
@@ -317,7 +320,8 @@ def test_a_recipe_says_what_it_reduced():
 
 
 def test_a_view_without_a_browser_opens_no_comm_and_no_thread(analysis):
-    view, recording = unplugged(srsm.PairView, analysis, keys=("layer", "pair"), layer="a", pair=(0, 1))
+    recording = Recording(("layer", "pair"))
+    view = unplugged(srsm.PairView, recording, analysis, layer="a", pair=(0, 1))
     assert view.comm is None
     assert view.worker._thread is None
     assert recording.covers({"layer": "a", "pair": (0, 1)})
@@ -327,7 +331,7 @@ def test_a_view_without_a_browser_opens_no_comm_and_no_thread(analysis):
 
 
 def test_an_error_of_a_view_is_raised(analysis, monkeypatch):
-    view, _ = unplugged(srsm.PairView, analysis, keys=("layer", "pair"), layer="a", pair=(0, 1))
+    view = unplugged(srsm.PairView, Recording(("layer", "pair")), analysis, layer="a", pair=(0, 1))
 
     def fail(*arguments, **options):
         raise RuntimeError("no match")

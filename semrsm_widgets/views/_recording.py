@@ -32,17 +32,30 @@ class Recording:
     Args:
         keys: the traits on which the view's answers depend, such as ("layer", "pair").
         apart: further fields that tell messages of one kind and scope apart.
+        named: field of a message -> the trait that it means, where they have different names.
+        arrays: what names the buffers of a message, as [name, type], where the view does not; see `pack`.
     """
 
-    def __init__(self, keys: tuple[str, ...], apart: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        keys: tuple[str, ...],
+        *,
+        apart: tuple[str, ...] = (),
+        named: Mapping[str, str] | None = None,
+        arrays: Callable[[dict[str, Any]], list[list[str]] | None] = lambda content: None,
+    ) -> None:
         self.keys = keys
         self._apart = apart
+        self._fields = {**{key: key for key in keys}, **(named or {})}
+        self._arrays = arrays
         self._messages: dict[str, Message] = {}
 
     def add(self, content: Any, buffers: Iterable[Any]) -> None:
         """Keep a message; it replaces an earlier one of its kind about the same."""
         content = plain(dict(content))
-        scope = {key: content[key] for key in self.keys if key in content}
+        scope = {key: content[field] for field, key in self._fields.items() if field in content}
+        if (arrays := self._arrays(content)) is not None:
+            content["arrays"] = arrays
         name = repr((content["kind"], scope, [content.get(key) for key in self._apart]))
         self._messages.pop(name, None)  # the order is that in which they were last sent
         self._messages[name] = Message(content=content, scope=scope, buffers=[bytes(each) for each in buffers])
@@ -82,22 +95,18 @@ class _Unplugged:
         """Show nothing."""
 
 
-def unplugged(
-    view_class: Any, *arguments: Any, keys: tuple[str, ...], apart: tuple[str, ...] = (), **options: Any
-) -> tuple[Any, Recording]:
-    """Return a view without a browser, and the recording of what it sends.
+def unplugged(view_class: Any, recording: Recording, *arguments: Any, **options: Any) -> Any:
+    """Return a view without a browser; what it sends is recorded.
 
     Args:
         view_class: which view, a subclass of `View`.
+        recording: where its messages go.
         *arguments: of the view.
-        keys: the traits on which its answers depend.
-        apart: further fields that tell its messages apart.
         **options: of the view.
     """
-    recording = Recording(keys, apart)
     members: dict[str, Any] = {"recording": recording, "__doc__": view_class.__doc__}
     unplugged_class: Any = type(view_class)(f"Recorded{view_class.__name__}", (_Unplugged, view_class), members)
-    return unplugged_class(*arguments, patience=math.inf, **options), recording
+    return unplugged_class(*arguments, patience=math.inf, **options)
 
 
 def ask(view: View, **content: Any) -> None:
@@ -105,21 +114,19 @@ def ask(view: View, **content: Any) -> None:
     view._on_message(view, content, [])
 
 
-def record(view: View, recording: Recording, states: Iterable[Mapping[str, Any]]) -> None:
+def record(view: Any, states: Iterable[Mapping[str, Any]]) -> None:
     """Have a view send what a page needs to show it in each of the given states.
 
     Args:
         view: an unplugged view.
-        recording: where its messages go.
         states: values of the recording's keys. Neighbours should differ in one trait: each change is worked on.
     """
-    ask(view, kind="ready")
     for state in states:
-        if recording.covers(state):
+        if view.recording.covers(state):
             continue
         for name, value in state.items():
             setattr(view, name, value)
-        if not recording.covers(state):
+        if not view.recording.covers(state):
             ask(view, kind="ready")
 
 

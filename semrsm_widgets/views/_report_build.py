@@ -14,21 +14,26 @@ from typing import TYPE_CHECKING, Any
 from semrsm_widgets import __version__
 from semrsm_widgets.views._cost import make_ready
 from semrsm_widgets.views._packing import Blobs, Rounding, pack
-from semrsm_widgets.views._recording import Message, Recording, page_traits, record, unplugged
+from semrsm_widgets.views._recording import Message, Recording, ask, page_traits, record, unplugged
 from semrsm_widgets.views._report_images import as_png, private_images, small_images
 from semrsm_widgets.views._report_page import Words, page_html
 from semrsm_widgets.views._report_pairs import NearPairs, Pair, near_pairs, pooled_analysis, pooled_layers
 from semrsm_widgets.views._worker import Job
 from semrsm_widgets.views.pair_view import PairView
-from semrsm_widgets.views.rsm_view import KERNELS, RSMView
+from semrsm_widgets.views.retrieval_view import RetrievalView
+from semrsm_widgets.views.rsm_view import KERNELS, ORDERS, RSMView
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
 
 Progress = Callable[[int, int], None]
 
-# What the eye cannot see: cosines are shown to 0.01, contributions beside the largest one.
-ROUNDINGS = {"cosine": Rounding(step=0.005), "contribution": Rounding(share=1 / 500)}
+# What the eye cannot see: similarities are shown to 0.01, contributions beside the largest one.
+ROUNDINGS = {
+    "cosine": Rounding(step=0.005),
+    "contribution": Rounding(share=1 / 500),
+    "similarity": Rounding(step=0.0001),
+}
 # A file keeps at least this much for the pairs, however large the rest is.
 _LEAST_PAIR_BYTES = 1_000_000
 # After so many pairs it is known how many bytes one takes.
@@ -36,6 +41,7 @@ _SAMPLE_PAIRS = 8
 # Pairs that are matched at once.
 _BLOCK_PAIRS = 32
 # Images -> pixels a side of their pictures; more images leave less room for each.
+_THUMBNAILS = 64  # that RetrievalView sends at once
 _PIXELS = ((64, 340), (128, 240), (300, 160))
 
 
@@ -46,21 +52,18 @@ class Part:
     Attributes:
         name: the name of its class.
         view: the view, without a browser.
-        recording: what it sent.
         packs: what of that was packed: (layer or None, id).
         guarded: whether it shows only the pairs that the file holds.
         effects: what the view's Python sets when a trait is set; see `trait_effects`.
+        alone: traits that are not linked with those of the other views.
     """
 
     name: str
     view: Any
-    recording: Recording
     packs: list[tuple[str | None, str]] = field(default_factory=list)
     guarded: bool = False
     effects: list[dict[str, Any]] = field(default_factory=list)
-
-
-ORDERS: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
 
 
 class ReportBuilder:
@@ -86,6 +89,8 @@ class ReportBuilder:
         self.parts: list[Part] = []
         self.facts: list[str] = []
         self.pair: Pair = (0, 1)
+        self.near = NearPairs(pairs=[], ranks=[])
+        self.neighbours = 0
         self.held: list[Pair] = []
         self.held_words = ""
         self._progress = progress
@@ -105,51 +110,58 @@ class ReportBuilder:
             part = lambda done, total, k=k: self.report((k + done / max(1, total)) / count / 2)  # noqa: E731
             analysis.gram(name, progress=part)
             analysis.null(name)
-        view, recording = unplugged(
-            RSMView, analysis, keys=("layer", "kernel"), layer=layer, kernel=kernel, _own_status=False
+        view = unplugged(
+            RSMView, Recording(("layer", "kernel")), analysis, layer=layer, kernel=kernel, _own_status=False
         )
+        ask(view, kind="ready")
         states = [{"kernel": each, "layer": name} for each in KERNELS for name in _starting_at(layer, analysis.layers)]
-        record(view, recording, states)
+        record(view, states)
         effects = trait_effects(view, "order", ORDERS, ("layer", "kernel"), ("_sequence", "_sequence_note"), states)
         view.kernel, view.layer = kernel, layer
-        self.add(Part(name="RSMView", view=view, recording=recording, effects=effects), recording.messages)
+        self.add(Part(name="RSMView", view=view, effects=effects))
         n = len(analysis)
         self.facts.append(
             f"Heatmaps: all {n * (n - 1) // 2:,} pairs of images at {_count(count, 'layer')} under "
             f"{len(KERNELS)} kernels, unrounded."
         )
 
-    def add_pairs(
-        self, layer: str, pair: Pair | None, neighbours: int, max_grid: int | None, max_megabytes: float
-    ) -> None:
+    def choose_pair(self, pair: Pair | None, neighbours: int) -> None:
+        """Show a pair first, the nearest one unless given, and remember which ones are near."""
+        self.neighbours = neighbours
+        self.near = near_pairs(self.analysis, neighbours)
+        self.pair = (min(pair), max(pair)) if pair is not None else self.near.pairs[0]
+
+    def add_pairs(self, layer: str, max_grid: int | None, max_megabytes: float) -> None:
         """Add PairView with as many pairs, the nearest first, as there is room for."""
-        near = near_pairs(self.analysis, neighbours)
-        self.pair = (min(pair), max(pair)) if pair is not None else near.pairs[0]
         if any(tokens.values.is_meta for tokens in self.analysis.tokens.values()):
             self.facts.append("No patches: this Analysis was saved without its tokens, so it matches nothing anew.")
             return
         pooled = pooled_layers(self.analysis, max_grid)
         analysis = pooled_analysis(self.analysis, pooled, max_grid) if pooled else self.analysis
-        view, recording = unplugged(
-            PairView, analysis, keys=("layer", "pair"), layer=layer, pair=self.pair, _slider=False, **_ONLY_RECORDED
+        view = unplugged(
+            PairView,
+            Recording(("layer", "pair")),
+            analysis,
+            layer=layer,
+            pair=self.pair,
+            _slider=False,
+            **_ONLY_RECORDED,
         )
-        part = Part(name="PairView", view=view, recording=recording, guarded=True)
-        order = [self.pair, *(each for each in near.pairs if each != self.pair)]
-        self._record_pairs(view, recording, order[:_SAMPLE_PAIRS])
+        ask(view, kind="ready")
+        order = [self.pair, *(each for each in self.near.pairs if each != self.pair)]
+        self._record_pairs(view, order[:_SAMPLE_PAIRS])
         trial = Blobs()
-        taken = sum(len(text) for text in self._packed(recording.messages, trial).values())
+        taken = sum(len(text) for text in self._packed(view.recording.messages, trial).values())
         pictures = sum(map(len, trial.texts)) / max(1, len(trial.texts)) * len(analysis)
         room = max(_LEAST_PAIR_BYTES, 1e6 * max_megabytes - len(self.html(())) - pictures)
         count = max(1, min(len(order), int(room / taken * min(_SAMPLE_PAIRS, len(order)))))
         self.held = order[:count]
-        self._record_pairs(view, recording, self.held)
+        self._record_pairs(view, self.held)
         view.layer, view.pair = layer, self.pair
-        held = set(self.held)
-        messages = [each for each in recording.messages if tuple(each.scope.get("pair", self.pair)) in held]
-        self.add(part, messages)
-        self._describe_pairs(near, order, count, neighbours, pooled, analysis)
+        self.add(Part(name="PairView", view=view, guarded=True), place=1)
+        self._describe_pairs(order, count, pooled, analysis)
 
-    def _record_pairs(self, view: Any, recording: Recording, pairs: Sequence[Pair]) -> None:
+    def _record_pairs(self, view: Any, pairs: Sequence[Pair]) -> None:
         """Record some pairs at all layers."""
         layers = list(view.analysis.layers)
         for start in range(0, len(pairs), _BLOCK_PAIRS):
@@ -157,13 +169,12 @@ class ReportBuilder:
             for name in layers:
                 view.analysis.match_pairs(name, block)
             for pair in block:
-                record(view, recording, [{"pair": pair, "layer": name} for name in layers])
+                record(view, [{"pair": pair, "layer": name} for name in layers])
                 layers.reverse()  # the next pair starts where this one ends: one change at a time
             self.report(0.5 + 0.5 * min(len(pairs), start + _BLOCK_PAIRS) / len(pairs))
 
-    def _describe_pairs(
-        self, near: NearPairs, order: Sequence[Pair], count: int, neighbours: int, pooled: Sequence[str], analysis: Any
-    ) -> None:
+    def _describe_pairs(self, order: Sequence[Pair], count: int, pooled: Sequence[str], analysis: Analysis) -> None:
+        near, neighbours = self.near, self.neighbours
         n = len(analysis)
         every = n * (n - 1) // 2
         where = "at every layer, by aligned, semantic or pooled cosine"
@@ -188,17 +199,35 @@ class ReportBuilder:
                 "the pooled tokens and differ from those of the heatmaps. max_grid=None keeps the grids."
             )
         self.facts.append(
-            "Rounded: cosines of single patches to 0.005, contributions to 1/500 of a pair’s largest; "
+            "Rounded: cosines of single patches to 0.005, contributions to 1/500 of a pair’s largest, similarities "
+            "of retrieved images to 0.0001; "
             + (f"pictures to {self.pixels} pixels a side." if self.has_images else "nothing else.")
         )
 
-    def add(self, part: Part, messages: Sequence[Message]) -> None:
-        """Add a view whose answers were recorded."""
-        for layer, text in self._packed(messages, self.blobs).items():
+    def add_retrieval(self, layer: str) -> None:
+        """Add RetrievalView with every image as the query, at every layer, under the cosine."""
+        analysis, count = self.analysis, len(self.analysis)
+        recording = Recording(("layer", "query"), apart=("indices",), named={"index": "query"}, arrays=retrieved_arrays)
+        view = unplugged(RetrievalView, recording, analysis, layer=layer, _controls=False, _takes_boxes=False)
+        view._takes_files = False
+        ask(view, kind="ready")
+        for start in range(0, count, _THUMBNAILS):
+            ask(view, kind="thumbnails", indices=list(range(start, min(count, start + _THUMBNAILS))))
+        layers = list(analysis.layers)
+        for query in range(count):
+            record(view, [{"query": query, "layer": name} for name in layers])
+            layers.reverse()  # one change at a time
+        view.layer, view.query = layer, self.pair[0]
+        self.add(Part(name="RetrievalView", view=view, alone=("kernel",)))
+        self.facts.append(f"Retrieval: each of the {count} images as the query, by cosine.")
+
+    def add(self, part: Part, place: int | None = None) -> None:
+        """Add a view whose answers were recorded, at the end or at a place among the others."""
+        for layer, text in self._packed(part.view.recording.messages, self.blobs).items():
             name = f"srsm-pack-{len(self.stored)}"
             self.stored[name] = text
             part.packs.append((layer, name))
-        self.parts.append(part)
+        self.parts.insert(len(self.parts) if place is None else place, part)
 
     def _packed(self, messages: Sequence[Message], blobs: Blobs) -> dict[str | None, str]:
         """Return messages packed by layer."""
@@ -221,7 +250,8 @@ class ReportBuilder:
                 {
                     "module": part.name,
                     "traits": traits,
-                    "keys": list(part.recording.keys),
+                    "keys": list(part.view.recording.keys),
+                    "alone": list(part.alone),
                     "packs": packs,
                     "guarded": part.guarded,
                     "effects": part.effects,
@@ -251,6 +281,15 @@ class ReportBuilder:
         if self.has_labels:
             return f"This file holds labels, but neither pictures nor file names {of}."
         return f"This file holds neither pictures nor file names nor labels {of}."
+
+
+def retrieved_arrays(content: dict[str, Any]) -> list[list[str]] | None:
+    """Return the names and types of what RetrievalView sends of a query, in its order."""
+    if content["kind"] != "results":
+        return None
+    right = [["right", "Float32Array"]] if content["answers"] else []
+    rows = [row for row in content["rows"] if row["state"] == "ready"]
+    return right + [["similarity", "Float32Array"], ["order", "Int32Array"]] * len(rows)
 
 
 _ONLY_RECORDED: dict[str, Any] = {"_comparable": False} if "_comparable" in PairView.class_trait_names() else {}

@@ -154,7 +154,7 @@ function keepPin(model) {
 
 function link(models) {
   for (const name of LINKED) {
-    const those = models.filter((model) => name in model.traits);
+    const those = models.filter((model, k) => name in model.traits && !page.parts[k].alone.includes(name));
     for (const model of those) {
       model.on(`change:${name}`, () => those.forEach((other) => other.set(name, model.get(name))));
     }

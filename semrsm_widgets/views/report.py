@@ -153,7 +153,9 @@ def static(
         pair = check_pair(pair, len(analysis))
     builder = ReportBuilder(analysis, images=images, labels=images if labels is None else labels, progress=progress)
     builder.add_rsms(layer, kernel)
-    builder.add_pairs(layer, pair, neighbours, max_grid, max_megabytes)
+    builder.choose_pair(pair, neighbours)
+    builder.add_retrieval(layer)
+    builder.add_pairs(layer, max_grid, max_megabytes)
     return StaticReport(builder.html(notices))
 
 

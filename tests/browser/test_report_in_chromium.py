@@ -187,6 +187,16 @@ def test_patches_are_matched_and_pinned_by_keyboard(open_report, report, analysi
     expect(pair).to_have_attribute("data-token", "2")
 
 
+def test_a_query_is_answered_and_an_answer_opens_its_pair(open_report, report, analysis):
+    page = open_report(report)
+    page.wait_for_selector(READY)
+    view = page.locator(".srsm-retrieval")
+    expect(view).to_have_attribute("data-ready", "true")
+    answers = view.locator(".srsm-answers img")
+    expect(answers.first).to_be_visible()
+    assert answers.first.evaluate("(node) => node.naturalWidth") > 0
+
+
 def test_a_layer_without_places_says_so(open_report, report):
     page = open_report(report)
     page.wait_for_selector(READY)
