@@ -192,9 +192,21 @@ def test_a_query_is_answered_and_an_answer_opens_its_pair(open_report, report, a
     page.wait_for_selector(READY)
     view = page.locator(".srsm-retrieval")
     expect(view).to_have_attribute("data-ready", "true")
-    answers = view.locator(".srsm-answers img")
-    expect(answers.first).to_be_visible()
-    assert answers.first.evaluate("(node) => node.naturalWidth") > 0
+    page.locator(".srsm-rsm .srsm-slider").first.focus()
+    page.keyboard.press("Home")
+    expect(view).to_have_attribute("data-layer", "first")
+    view.locator("input[type=search]").fill("photo 7.jpg")
+    page.keyboard.press("Enter")
+    expect(view).to_have_attribute("data-answered", "7")
+    nearest = srsm.nearest(analysis.rsm("first"), k=5)[7]
+    row = view.locator(".srsm-rank[data-name='semantic'] .srsm-answer:visible")
+    expect(row).to_have_count(5)
+    shown = [int(row.nth(k).get_attribute("data-index")) for k in range(5)]
+    assert sorted(shown) == sorted(nearest)
+    assert row.first.locator("img").evaluate("(node) => node.naturalWidth") > 0
+    row.first.click()
+    i, j = sorted((7, shown[0]))
+    expect(page.locator(".srsm-pair")).to_have_attribute("data-matched", f"{i},{j}")
 
 
 def test_a_layer_without_places_says_so(open_report, report):
