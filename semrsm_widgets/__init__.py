@@ -71,6 +71,7 @@ if TYPE_CHECKING:
         rbf_sigma,
         semantic_rsm,
     )
+    from semrsm_widgets.splits import Split, contribution_difference
     from semrsm_widgets.statistic import Statistic, UndefinedStatisticError
     from semrsm_widgets.views import Explorer, PairView, RetrievalView, RSMView, StaticReport, explore, to_html
     from semrsm_widgets.views.figures import comparison_figure, matchers_figure, scores_figure
@@ -103,6 +104,7 @@ __all__ = [
     "Scores",
     "SearchResult",
     "Similarities",
+    "Split",
     "StaticReport",
     "Statistic",
     "Tokens",
@@ -116,6 +118,7 @@ __all__ = [
     "cka",
     "compare",
     "comparison_figure",
+    "contribution_difference",
     "cosine",
     "demo_images",
     "doubly_centred",
@@ -203,6 +206,7 @@ _MODULES = {
         "label_f1",
         "nearest",
     ),
+    "splits": ("Split", "contribution_difference"),
     "statistic": (
         "Statistic",
         "UndefinedStatisticError",

@@ -1,4 +1,4 @@
-"""Results as data frames. pandas and its like are imported only when they are asked for."""
+"""Optional packages, imported only when they are asked for, and results as data frames."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import Any
 
 
-def optional(package: str) -> Any:
-    """Return an optional package.
+def optional(package: str, extra: str = "interop") -> Any:
+    """Return an optional package, which the named extra of this one installs.
 
     Raises:
         ImportError: it is not installed; the text says what to install.
@@ -18,7 +18,7 @@ def optional(package: str) -> Any:
         return import_module(package)
     except ImportError as error:
         root = package.partition(".")[0]
-        raise ImportError(f'{root} is not installed. Install it with: pip install "semrsm-widgets[interop]"') from error
+        raise ImportError(f'{root} is not installed. Install it with: pip install "semrsm-widgets[{extra}]"') from error
 
 
 def frame(columns: Mapping[str, Any]) -> Any:

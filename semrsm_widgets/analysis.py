@@ -277,9 +277,16 @@ class Analysis:
         assignment = self.assignment(layer, i, j, matcher=matcher)
         tokens = self._tokens(layer)
         x, y = (tokens.values[k].double().cpu().numpy() for k in (i, j))
-        boxes = (self._boxes(i, tokens.grid), self._boxes(j, tokens.grid))
         return matches_of(
-            assignment, x, y, layer=layer, pair=(i, j), grid=tokens.grid, other_grid=tokens.grid, boxes=boxes
+            assignment,
+            x,
+            y,
+            layer=layer,
+            pair=(i, j),
+            grid=tokens.grid,
+            other_grid=tokens.grid,
+            class_token=_class_token_cosine(tokens, i, j),
+            boxes=(self._boxes(i, tokens.grid), self._boxes(j, tokens.grid)),
         )
 
     def null(
@@ -425,3 +432,12 @@ class Analysis:
 def _class_tokens(tokens: Tokens) -> Tensor | None:
     """Return (N, 1, D), or None where the model has no class token."""
     return tokens.cls().values if tokens.has_class_token and tokens.prefix is not None else None
+
+
+def _class_token_cosine(tokens: Tokens, i: int, j: int) -> float:
+    """Return the cosine of two images' class tokens, 0 where one is all zero; NaN where the model has none."""
+    own = _class_tokens(tokens)
+    if own is None:
+        return float("nan")
+    x, y = (own[k, 0].double().cpu().numpy() for k in (i, j))
+    return float(x @ y / (np.linalg.norm(x) * np.linalg.norm(y) or 1.0))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -24,6 +23,7 @@ from semrsm_widgets import __version__
 from semrsm_widgets._cache import Progress
 from semrsm_widgets._check import message
 from semrsm_widgets._decode import MemorySource
+from semrsm_widgets._files import written_whole
 from semrsm_widgets.features import Tokens
 from semrsm_widgets.images import Images
 from semrsm_widgets.matching import Assignment, Auction, BatchOptimal, Exact, Fallbacks, Greedy, Identity, TopKGreedy
@@ -295,14 +295,6 @@ def _plain(values: torch.Tensor) -> NDArray[Any]:
 
 
 def _write_whole(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write a file that appears whole or not at all, whatever happens meanwhile."""
-    path = path if path.suffix else path.with_suffix(".npz")
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
-        with open(unfinished, "wb") as file:
-            np.savez(file, allow_pickle=False, **dict(arrays))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    """Write a file that appears whole or not at all."""
+    with written_whole(path if path.suffix else path.with_suffix(".npz")) as file:
+        np.savez(file, allow_pickle=False, **dict(arrays))

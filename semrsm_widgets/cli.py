@@ -248,8 +248,8 @@ def lab_environment(scratch: Path) -> dict[str, str]:
       `ipykernel install --user` in another environment, may otherwise hide this environment's own.
     - JupyterLab's announcements are off. Otherwise the first thing to see is a question about Jupyter news, and after a
       yes it asks the network for news and for newer versions. (LabApp.news_url=None is not enough: it still asks.)
-    - Torch's threads sleep when they have nothing to do. They would spin on, on cores that the matching, the browser and
-      the server want: on a busy machine an RSM then takes several times as long.
+    - Torch's threads sleep when they have nothing to do. They would spin on, on cores that the matching, the browser
+      and the server want: on a busy machine an RSM then takes several times as long.
     """
     from ipykernel.kernelspec import write_kernel_spec
 

@@ -131,6 +131,16 @@ def load_images(source: Any, labels: Any = None, *, skip_unreadable: bool = Fals
         >>> images
         Images(2 images; 2 labels: '0', '1')
     """
+    images, failures = open_images(source, labels, skip_unreadable=skip_unreadable)
+    if failures:
+        shown = " ".join(str(error) for error in failures[:3]) + (" ..." if len(failures) > 3 else "")
+        total = len(images) + len(failures)
+        warnings.warn(f"{len(failures)} of {total} images left out. {shown}", stacklevel=2)
+    return images
+
+
+def open_images(source: Any, labels: Any = None, *, skip_unreadable: bool = False) -> tuple[Images, list[OSError]]:
+    """Return what `load_images` does, with the errors of what was left out in place of a warning."""
     if isinstance(source, Images):
         found = [Entry(i, s, None) for i, s in zip(source.ids, source.sources, strict=True)]
         if source.labels is not None:
@@ -141,11 +151,11 @@ def load_images(source: Any, labels: Any = None, *, skip_unreadable: bool = Fals
         raise ValueError(message("source", "a folder, list or table with at least one picture", "none"))
     if labels is not None:
         found = with_labels(found, labels)
-    readable = _readable(found, skip_unreadable=skip_unreadable)
+    readable, failures = _readable(found, skip_unreadable=skip_unreadable)
     missing = [entry.id for entry in found if entry not in readable]
     named = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
     note = f"{len(missing)} of {len(found)} left out, unreadable: {named}" if missing else ""
-    return replace(_images_of(readable), note=note)
+    return replace(_images_of(readable), note=note), failures
 
 
 def _images_of(entries: Sequence[Entry]) -> Images:
@@ -168,8 +178,11 @@ def _unique(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(result)
 
 
-def _readable(entries: list[Entry], *, skip_unreadable: bool) -> list[Entry]:
-    """Return the entries whose files can be read; look at headers only, unless the others are to be skipped."""
+def _readable(entries: list[Entry], *, skip_unreadable: bool) -> tuple[list[Entry], list[OSError]]:
+    """Return the entries whose files can be read, and what was wrong with the others.
+
+    Only headers are looked at, unless the others are to be skipped.
+    """
     good: list[Entry] = []
     failures: list[OSError] = []
     for entry in entries:
@@ -184,10 +197,7 @@ def _readable(entries: list[Entry], *, skip_unreadable: bool) -> list[Entry]:
             failures.append(error)
     if not good:
         raise failures[0]
-    if failures:
-        shown = " ".join(str(error) for error in failures[:3]) + (" ..." if len(failures) > 3 else "")
-        warnings.warn(f"{len(failures)} of {len(entries)} images left out. {shown}", stacklevel=3)
-    return good
+    return good, failures
 
 
 def subset(images: Images, n: int, seed: int = 0) -> Images:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from semrsm_widgets._check import check_choice, message
 from semrsm_widgets._frames import frame
+from semrsm_widgets.splits import SIMILARITIES, Split, mean_token_split, paired_split
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 
 # Entries of an affinity that are held at a time to find the second best.
 _BLOCK_ENTRIES = 2**21
+# A match is ambiguous where another partner would be as good up to this share of its value.
+AMBIGUOUS = 0.05
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,6 +49,9 @@ class Matches:
             the token gave its first choice up to another one; NaN where unmatched or where j has one token.
         aligned_contribution: (S,) float64, <x_s, y_s> / (‖X‖‖Y‖); they add up to `aligned`. NaN where S and T differ.
         pooled_contribution: (S,) float64, <x_s, ȳ> / (S ‖x̄‖‖ȳ‖); they add up to `pooled`.
+        nearest: each token of i with the token of j of largest inner product, whether others take it too or not. Its
+            value is no less than `semantic` and no similarity in use here: it differs from i to j and from j to i.
+        class_token: cosine of the two class tokens; NaN where the model has none.
         boxes: (S, 4) float64, left, top, right, bottom of each token of i in pixels of the image; None if unknown.
         other_boxes: (T, 4) float64, the same for j.
     """
@@ -66,6 +74,9 @@ class Matches:
     margin: NDArray[np.float64]
     aligned_contribution: NDArray[np.float64]
     pooled_contribution: NDArray[np.float64]
+    nearest: Split
+    splits: Mapping[str, Split] = field(repr=False)
+    class_token: float = float("nan")
     boxes: NDArray[np.float64] | None = None
     other_boxes: NDArray[np.float64] | None = None
 
@@ -73,6 +84,29 @@ class Matches:
         """Return the k tokens of i whose matches contribute most, strongest first."""
         matched = np.flatnonzero(self.permutation >= 0)
         return matched[np.argsort(-self.contribution[matched], kind="stable")][:k]
+
+    def split(self, similarity: str = "best match") -> Split:
+        """Return a similarity of the two images as a sum over patches.
+
+        Args:
+            similarity: "best match" (semantic), "same position" (aligned) or "mean token" (pooled).
+
+        Raises:
+            ValueError: the class token does not split over patches; for "same position", S and T differ.
+        """
+        check_choice("similarity", similarity, SIMILARITIES)
+        if similarity not in self.splits:
+            expected = f"one that splits exactly over these patches: {', '.join(self.splits)}"
+            raise ValueError(message("similarity", expected, repr(similarity)))
+        return self.splits[similarity]
+
+    def ambiguous(self, tolerance: float = AMBIGUOUS) -> NDArray[np.bool_]:
+        """Return (S,) whether another token of j would be nearly as good a partner, or a better one.
+
+        That is where `margin` is below `tolerance` times the size of `value`.
+        """
+        with np.errstate(invalid="ignore"):
+            return self.margin < tolerance * np.abs(self.value)
 
     def to_frame(self) -> Any:
         """Return the matches as a `pandas.DataFrame`, one row a pair, the strongest first.
@@ -108,26 +142,25 @@ def matches_of(
     pair: tuple[int, int],
     grid: tuple[int, int] | None,
     other_grid: tuple[int, int] | None,
+    class_token: float = float("nan"),
     boxes: tuple[NDArray[np.float64] | None, NDArray[np.float64] | None] = (None, None),
 ) -> Matches:
     """Return the matches of two images' tokens (S, D) and (T, D) under a one-pair assignment."""
     permutation = assignment.permutation[0]
     matched = permutation >= 0
-    partner = y[permutation[matched]]
     norm = float(np.linalg.norm(x) * np.linalg.norm(y)) or 1.0  # an all-zero image: every value is 0
-    products = np.einsum("sd,sd->s", x[matched], partner)
-    token_norms = np.linalg.norm(x[matched], axis=1) * np.linalg.norm(partner, axis=1)
-    contribution = np.zeros(len(x))
-    contribution[matched] = products / norm
-    token_cosine = np.full(len(x), np.nan)
-    token_cosine[matched] = np.divide(products, token_norms, out=np.zeros_like(products), where=token_norms > 0)
+    best = paired_split(x, y, permutation)
+    mean = mean_token_split(x, y)
+    splits = {"best match": best, "mean token": mean}
+    same_size = len(x) == len(y)
+    aligned = paired_split(x, y, np.arange(len(x))) if same_size else None
+    if aligned is not None:
+        splits["same position"] = aligned
     value = np.full(len(x), np.nan)
-    value[matched] = products
+    value[matched] = best.contribution[matched] * norm
     inverse = np.full(len(y), -1, dtype=np.int64)
     inverse[permutation[matched]] = np.flatnonzero(matched)
-    mean_x, mean_y = x.mean(0), y.mean(0)
-    mean_norm = float(np.linalg.norm(mean_x) * np.linalg.norm(mean_y)) or 1.0
-    same_size = len(x) == len(y)
+    nearest, best_other = _rivals(x, y, permutation)
     return Matches(
         layer=layer,
         pair=pair,
@@ -135,33 +168,39 @@ def matches_of(
         other_grid=other_grid,
         permutation=permutation,
         inverse=inverse,
-        token_cosine=token_cosine,
-        contribution=contribution,
-        aligned=float(np.vdot(x, y) / norm) if same_size else float("nan"),
+        token_cosine=best.token_cosine,
+        contribution=best.contribution,
+        aligned=float("nan") if aligned is None else aligned.value,
         semantic=float(assignment.value[0] / norm),
         upper=float(assignment.upper_bound[0] / norm),
-        pooled=float(mean_x @ mean_y / mean_norm),
-        pooled_part=float(min(len(x), len(y)) * (mean_x @ mean_y) / norm),
+        pooled=mean.value,
+        pooled_part=float(min(len(x), len(y)) * (x.mean(0) @ y.mean(0)) / norm),
         same_position=float((permutation == np.arange(len(x))).mean()) if same_size else float("nan"),
         value=value,
-        margin=value - _best_other(x, y, permutation),
-        aligned_contribution=np.einsum("sd,sd->s", x, y) / norm if same_size else np.full(len(x), np.nan),
-        pooled_contribution=x @ mean_y / (len(x) * mean_norm),
+        margin=value - best_other,
+        aligned_contribution=np.full(len(x), np.nan) if aligned is None else aligned.contribution,
+        pooled_contribution=mean.contribution,
+        nearest=paired_split(x, y, nearest),
+        splits=splits,
+        class_token=class_token,
         boxes=boxes[0],
         other_boxes=boxes[1],
     )
 
 
-def _best_other(x: NDArray[np.float64], y: NDArray[np.float64], permutation: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return (S,) the largest inner product of each matched token with a token of y that is not its partner."""
-    best = np.full(len(x), np.nan)
-    if len(y) < 2:
-        return best
+def _rivals(
+    x: NDArray[np.float64], y: NDArray[np.float64], permutation: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return (S,) each token's nearest token of y, and (S,) its largest inner product with any but its partner."""
+    nearest = np.empty(len(x), dtype=np.int64)
+    best_other = np.full(len(x), np.nan)
     step = max(1, _BLOCK_ENTRIES // len(y))
-    rows = np.flatnonzero(permutation >= 0)
-    for first in range(0, len(rows), step):
-        here = rows[first : first + step]
-        affinity = x[here] @ y.T
-        affinity[np.arange(len(here)), permutation[here]] = -np.inf
-        best[here] = affinity.max(1)
-    return best
+    for first in range(0, len(x), step):
+        affinity = x[first : first + step] @ y.T
+        nearest[first : first + step] = affinity.argmax(1)
+        if len(y) < 2:
+            continue
+        here = np.flatnonzero(permutation[first : first + step] >= 0)
+        affinity[here, permutation[first + here]] = -np.inf
+        best_other[first + here] = affinity[here].max(1)
+    return nearest, best_other

@@ -27,11 +27,11 @@ PACKAGE = Path(semrsm_widgets.__file__).resolve().parent
 LEVELS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "_check _cache _frames statistic _centred",
+        "_check _cache _files _frames statistic _centred",
         "models images geometry _checkpoint _decode _hub _load _ramps _vision",
         "features _defaults _hooks _layouts _listing _probe _truth _calibrate _collect _stream _token_cache _predict",
         "matching",
-        "rsm gram _estimate kernels retrieval comparison divergence exact_search matches null query _inputs",
+        "rsm gram _estimate kernels retrieval comparison divergence exact_search matches splits null query _inputs",
         "analysis archive interop lookup",
         "experiments",
         "views report",
@@ -45,6 +45,7 @@ ONLY_IN: dict[tuple[str, ...], tuple[str, ...]] = {
     # _engine tries numba and says why it cannot be used.
     ("numba", "llvmlite"): ("matching._auction_cpu*", "matching._simd", "matching._engine"),
     ("timm",): ("models",),
+    ("matplotlib",): ("views._paper", "views._plots_*"),
 }
 """Packages that only the given modules may import, inside functions too."""
 
@@ -170,7 +171,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", script], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
     ).stdout.split()
-    heavy = {"ipywidgets", "anywidget", "traitlets", "bokeh", "numba", "llvmlite", "timm", "torchvision"}
+    heavy = {"ipywidgets", "anywidget", "traitlets", "bokeh", "matplotlib", "numba", "llvmlite", "timm", "torchvision"}
     assert "semrsm_widgets" in loaded
     assert heavy.isdisjoint(loaded)
 

@@ -358,22 +358,6 @@ def test_closing_ends_the_thread(analysis):
 # -- PairView ----------------------------------------------------------------------------------------------------
 
 
-def test_a_pair_sends_pictures_then_matches_then_the_null(pair_view, analysis):
-    sent = Sent(pair_view)
-    ask(pair_view, kind="ready")
-    assert pair_view.wait(DEADLINE)
-    assert [content["kind"] for content, _ in sent] == ["pictures", "matches", "matches"]
-    content, buffers = sent.of("matches")[-1]
-    matches = analysis.matches("b", 0, 3)
-    np.testing.assert_array_equal(np.frombuffer(buffers[0], np.int32), matches.permutation)
-    np.testing.assert_array_equal(np.frombuffer(buffers[1], np.int32), matches.inverse)
-    np.testing.assert_allclose(np.frombuffer(buffers[3], np.float32), matches.contribution, atol=1e-7)
-    assert sent.of("matches")[0][0]["null"] is None
-    assert content["null"]["mean"] == pytest.approx(analysis.null("b").mean)
-    assert content["semantic"] == pytest.approx(matches.semantic)
-    assert content["grid"] == GRID
-
-
 def test_a_new_pair_and_a_new_layer_are_sent(pair_view):
     sent = Sent(pair_view)
     pair_view.pair = (2, 5)

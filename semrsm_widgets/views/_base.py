@@ -16,6 +16,8 @@ import anywidget
 import traitlets as t
 
 from semrsm_widgets._check import check_choice
+from semrsm_widgets.views._figure_file import SavesFigure
+from semrsm_widgets.views._private import HIDDEN
 from semrsm_widgets.views._worker import Job, Worker
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-class View(anywidget.AnyWidget):
+class View(SavesFigure, anywidget.AnyWidget):
     """Base of all views.
 
     The browser asks with messages and the view answers with messages, so nothing heavy is saved in the notebook.
@@ -61,17 +63,44 @@ class View(anywidget.AnyWidget):
 
     last_error = t.Unicode("", help="Traceback of the last error that was shown in the status line.")
 
-    save_images = t.Bool(True, help="Whether the saved notebook may contain a picture of this view.")
+    save_images = t.Bool(True, help="Whether the saved notebook may contain pictures of this view and their names.")
+    _private = t.Bool(False, help="Whether names come as messages: not save_images.").tag(sync=True)
 
     _handlers: ClassVar[dict[str, str]] = {}
     """Message kind -> name of the method that answers it."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *, save_images: bool = True, **kwargs: Any) -> None:
+        super().__init__(save_images=save_images, _private=not save_images, **kwargs)
         self._started = time.monotonic()
         self._go = threading.Event()
         self.worker = Worker(report=self._show_progress, done=self._show_done, failed=self.show_error)
         self.on_msg(self._on_message)
+        self.observe(self._on_privacy, names="save_images")
+        self.observe(lambda change: self._send_private(change["name"]), names=[*self._hidden_traits()])
+
+    # -- what the notebook may keep -----------------------------------------------------------------------------
+
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        """Return the state that the notebook may keep: without names where pictures are private."""
+        state: dict[str, Any] = super().get_state(key, drop_defaults)
+        if not self.save_images:
+            state.update({name: HIDDEN[name](state[name]) for name in HIDDEN.keys() & state.keys()})
+        return state
+
+    def _hidden_traits(self) -> list[str]:
+        return [name for name in HIDDEN if self.has_trait(name)]
+
+    def _on_privacy(self, _change: Any) -> None:
+        self._private = not self.save_images
+        self.send_state(self._hidden_traits())
+        if self.save_images:
+            self.send({"kind": "public"})
+        self._send_private(*self._hidden_traits())
+
+    def _send_private(self, *names: str) -> None:
+        """Send what the state leaves out, as a message: no notebook keeps one."""
+        if not self.save_images:
+            self.send({"kind": "private", "state": {name: getattr(self, name) for name in names}})
 
     # -- status -------------------------------------------------------------------------------------------------
 
@@ -123,7 +152,7 @@ class View(anywidget.AnyWidget):
         """Free the thread and the widget."""
         if hasattr(self, "worker"):  # ipywidgets also closes what never got through __init__
             self.worker.close()
-        super().close()
+        close_with_layout(self, super().close)
 
     # -- messages -----------------------------------------------------------------------------------------------
 
@@ -132,6 +161,8 @@ class View(anywidget.AnyWidget):
         if kind == "ping":  # answered at once, whatever the worker does: the page asks whether the kernel is there
             self.send({"kind": "pong"})
             return
+        if kind == "ready":
+            self._send_private(*self._hidden_traits())
         handler = self._handlers.get(kind) if isinstance(kind, str) else None
         if handler is not None:
             guarded(lambda view: getattr(view, handler)(content))(self)
@@ -146,6 +177,14 @@ class View(anywidget.AnyWidget):
         return with_picture(self, super()._repr_mimebundle_(**kwargs))
 
 
+def close_with_layout(widget: Any, close: Callable[[], None]) -> None:
+    """Close a widget, and the layout that ipywidgets made for it and would keep for as long as the kernel lives."""
+    layout = widget.layout if widget.comm is not None else None
+    close()
+    if layout is not None:
+        layout.close()
+
+
 def with_picture(view: Any, bundle: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Return a widget's display bundle with a stable text and, where there is one, a picture of the view.
 
@@ -155,7 +194,7 @@ def with_picture(view: Any, bundle: Any) -> tuple[dict[str, Any], dict[str, Any]
     if bundle is None:
         return None
     data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-    data = {**data, "text/plain": repr(view)}
+    data = {**data, "text/plain": repr(view) if view.save_images else f"{type(view).__name__}()"}
     try:
         picture = view.picture() if view.save_images else None
     except Exception as error:  # the widget must come up: its status line is where errors are read

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import colorsys
-import math
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from semrsm_widgets.splits import contribution_difference
+from semrsm_widgets.views._place_colours import AGAINST, FOR, bounds_of, place_colour
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from semrsm_widgets.matches import Matches
+    from semrsm_widgets.splits import Split
+
+    Side = tuple[Image.Image, tuple[float, float, float, float]]
 
 _SIDE = 300
 _GAP = 24
 _TEXT = 22
+NUMBERED = 9  # the strongest carry their rank as a digit: colours alone are too few
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
@@ -50,42 +56,122 @@ def heatmaps(panels: Mapping[str, tuple[NDArray[np.uint8], Sequence[str]]], titl
     return picture
 
 
-def pair(
-    matches: Matches,
-    sides: Sequence[tuple[Image.Image, tuple[float, float, float, float]]],
-    top_k: int,
-) -> Image.Image:
-    """Return A, B and B's patches moved to their partners in A, with the strongest matches outlined.
+def pair(matches: Matches, sides: Sequence[Side], top_k: int, *, similarity: str = "best match") -> Image.Image:
+    """Return A, B and, for the best match, B's patches moved to their partners in A; the strongest are outlined.
+
+    Colour is the place in A, dashes are ambiguous matches, digits the nine strongest.
 
     Args:
         matches: of the two images; must have a grid.
         sides: (picture, box) of A and B, the box in fractions of width and height.
-        top_k: how many matches are outlined.
+        top_k: how many are outlined.
+        similarity: the one that is explained; the class token outlines nothing.
     """
     assert matches.grid is not None
     assert matches.other_grid is not None
     panels = [_fit(picture, box) for picture, box in sides]
-    height = max(panel.height for panel, _ in panels)
+    captioned = {"A": panels[0][0], "B": panels[1][0]}
     title = (
         f"{matches.layer} · aligned {matches.aligned:.2f}, semantic {matches.semantic:.2f} "
         f"= pooled part {matches.pooled_part:.2f} + matched part {matches.semantic - matches.pooled_part:.2f}"
     )
-    rebuilt = rebuild(matches, *panels[1])
-    picture, draw = _canvas(3, max(height, rebuilt.height), title)
-    names = ("A", "B", "B's patches moved to their partners in A")
-    for column, (name, panel) in enumerate(zip(names, (panels[0][0], panels[1][0], rebuilt), strict=True)):
-        left = _GAP + column * (_SIDE + _GAP)
-        draw.text((left, _TEXT + 6), name, fill="black", font=_font(13))
-        picture.paste(panel, (left, 2 * _TEXT + 8))
-    for token in matches.top(top_k)[::-1]:
-        colour = place_colour(int(token), matches.grid)
-        grids = (matches.grid, matches.other_grid)
-        for column, (place, grid) in enumerate(zip((token, matches.permutation[token]), grids, strict=True)):
-            x0, y0, x1, y1 = _cell(int(place), grid, panels[column][1])
-            left, top = _GAP + column * (_SIDE + _GAP), 2 * _TEXT + 8
-            draw.rectangle((left + x0, top + y0, left + x1, top + y1), outline="black", width=4)
-            draw.rectangle((left + x0 + 1, top + y0 + 1, left + x1 - 1, top + y1 - 1), outline=colour, width=2)
+    if similarity == "best match":
+        captioned["B's patches moved to their partners in A"] = rebuild(matches, *panels[1])
+    else:
+        value = matches.class_token if similarity == "class token" else matches.split(similarity).value
+        title += f" · explained: {similarity} {value:.2f}"
+    picture, draw = _in_a_row(captioned, title)
+    if similarity == "class token":
+        return picture
+    split = matches.split(similarity)
+    tokens = [int(token) for token in strongest(split, top_k)]
+    ambiguous = matches.ambiguous() if similarity == "best match" else np.zeros(len(split.contribution), dtype=bool)
+    bounds = bounds_of(tokens, matches.grid)
+    for rank, token in reversed(list(enumerate(tokens))):
+        colour = place_colour(token, matches.grid, bounds) if split.partner[token] >= 0 else FOR
+        for column, (place, grid) in enumerate(
+            ((token, matches.grid), (int(split.partner[token]), matches.other_grid))
+        ):
+            if place >= 0:
+                box = cell_box(place, grid, panels[column][1])
+                words = str(rank + 1) if rank < NUMBERED else ""
+                _outline(draw, column, box, colour, words, dashed=bool(ambiguous[token]))
     return picture
+
+
+def why(
+    hit: Matches, expected: Matches, sides: Sequence[Side], top_k: int, *, similarity: str = "best match"
+) -> Image.Image:
+    """Return hit, query and expected image side by side, the query's patches outlined by what they speak for.
+
+    Args:
+        hit: matches of the query with the hit; must have a grid.
+        expected: matches of the query with the expected image.
+        sides: (picture, box) of query, hit and expected image.
+        top_k: how many patches are outlined, those that speak most for either.
+        similarity: the one that is explained.
+    """
+    assert hit.grid is not None
+    query, found, wanted = (_fit(picture, box) for picture, box in sides)
+    if similarity == "class token":
+        values, difference = (hit.class_token, expected.class_token), None
+    else:
+        values = (hit.split(similarity).value, expected.split(similarity).value)
+        difference = contribution_difference(hit, expected, similarity)
+    title = f"{hit.layer} · {similarity}: A and B {values[0]:.2f}, A and C {values[1]:.2f}"
+    panels = {"B: the hit": found[0], "A: the query": query[0], "C: the expected image": wanted[0]}
+    picture, draw = _in_a_row(panels, f"{title} · difference {values[0] - values[1]:+.2f}")
+    if difference is None:
+        return picture
+    largest = np.argsort(-np.abs(difference), kind="stable")[:top_k]
+    for rank, token in reversed(list(enumerate(largest))):
+        for_hit = difference[token] >= 0
+        box = cell_box(int(token), hit.grid, query[1])
+        _outline(draw, 1, box, FOR if for_hit else AGAINST, ("+" if for_hit else "−") if rank < NUMBERED else "")
+    return picture
+
+
+def strongest(split: Split, k: int) -> NDArray[np.int64]:
+    """Return the k tokens of i that contribute most, strongest first; only those that are compared with something."""
+    compared = np.flatnonzero(~np.isnan(split.token_cosine))
+    return compared[np.argsort(-split.contribution[compared], kind="stable")][:k]
+
+
+def _in_a_row(panels: Mapping[str, Image.Image], title: str) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    """Return panels side by side under their captions."""
+    picture, draw = _canvas(len(panels), max(panel.height for panel in panels.values()), title)
+    for column, (caption, panel) in enumerate(panels.items()):
+        left = _GAP + column * (_SIDE + _GAP)
+        draw.text((left, _TEXT + 6), caption, fill="black", font=_font(13))
+        picture.paste(panel, (left, 2 * _TEXT + 8))
+    return picture, draw
+
+
+def _outline(
+    draw: ImageDraw.ImageDraw,
+    column: int,
+    box: Sequence[float],
+    colour: tuple[int, int, int] | str,
+    words: str,
+    *,
+    dashed: bool = False,
+) -> None:
+    """Outline a patch of a panel, with a word in it."""
+    left, top = _GAP + column * (_SIDE + _GAP), 2 * _TEXT + 8
+    x0, y0, x1, y1 = (left + box[0], top + box[1], left + box[2], top + box[3])
+    if dashed:
+        corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]
+        for (ax, ay), (bx, by) in itertools.pairwise(corners):
+            for a, b in ((0.0, 0.2), (0.4, 0.6), (0.8, 1.0)):
+                ends = (ax + a * (bx - ax), ay + a * (by - ay), ax + b * (bx - ax), ay + b * (by - ay))
+                draw.line(ends, fill="black", width=3)
+                draw.line(ends, fill=colour, width=1)
+    else:
+        draw.rectangle((x0, y0, x1, y1), outline="black", width=4)
+        draw.rectangle((x0 + 1, y0 + 1, x1 - 1, y1 - 1), outline=colour, width=2)
+    if words:
+        place = ((x0 + x1) / 2, (y0 + y1) / 2)
+        draw.text(place, words, fill="white", font=_font(12), anchor="mm", stroke_width=2, stroke_fill="black")
 
 
 def stack(pictures: Sequence[Image.Image]) -> Image.Image | None:
@@ -108,7 +194,7 @@ def _fit(picture: Image.Image, box: Sequence[float]) -> tuple[Image.Image, tuple
     return panel, (left * panel.width, top * panel.height, right * panel.width, bottom * panel.height)
 
 
-def _cell(token: int, grid: tuple[int, int], box: Sequence[float]) -> tuple[float, float, float, float]:
+def cell_box(token: int, grid: tuple[int, int], box: Sequence[float]) -> tuple[float, float, float, float]:
     """Return the pixel box of one token of a grid that fills `box`."""
     row, column = divmod(token, grid[1])
     width, height = (box[2] - box[0]) / grid[1], (box[3] - box[1]) / grid[0]
@@ -116,18 +202,18 @@ def _cell(token: int, grid: tuple[int, int], box: Sequence[float]) -> tuple[floa
     return left, top, left + width, top + height
 
 
-def rebuild(matches: Matches, panel: Image.Image, box: Sequence[float]) -> Image.Image:
-    """Return B's patches in A's layout."""
+def rebuild(matches: Matches, panel: Image.Image, box: Sequence[float], *, side: int = 0) -> Image.Image:
+    """Return B's patches in A's layout, `side` pixels each; fitted to a panel unless given."""
     assert matches.grid is not None
     assert matches.other_grid is not None
     rows, columns = matches.grid
-    side = max(4, _SIDE // max(rows, columns))
+    fitted, side = not side, side or max(4, _SIDE // max(rows, columns))
     picture = Image.new("RGB", (columns * side, rows * side), "white")
     for token, partner in enumerate(matches.permutation):
         if partner >= 0:
-            patch = panel.resize((side, side), box=_inside(_cell(int(partner), matches.other_grid, box), panel.size))
+            patch = panel.resize((side, side), box=_inside(cell_box(int(partner), matches.other_grid, box), panel.size))
             picture.paste(patch, ((token % columns) * side, (token // columns) * side))
-    return picture.resize((_SIDE, max(1, round(_SIDE * rows / columns))))
+    return picture.resize((_SIDE, max(1, round(_SIDE * rows / columns)))) if fitted else picture
 
 
 def _inside(box: Sequence[float], size: tuple[int, int]) -> tuple[float, float, float, float]:
@@ -135,12 +221,3 @@ def _inside(box: Sequence[float], size: tuple[int, int]) -> tuple[float, float, 
     width, height = size
     left, top = min(max(0.0, box[0]), width - 1), min(max(0.0, box[1]), height - 1)
     return left, top, min(max(left + 1, box[2]), width), min(max(top + 1, box[3]), height)
-
-
-def place_colour(token: int, grid: tuple[int, int]) -> tuple[int, int, int]:
-    """Return a colour for each place of a grid: hue by direction from the centre, lighter towards it."""
-    row, column = divmod(token, grid[1])
-    y, x = (row + 0.5) / grid[0] - 0.5, (column + 0.5) / grid[1] - 0.5
-    hue = (math.degrees(math.atan2(y, x)) + 200) % 360 / 360
-    red, green, blue = colorsys.hls_to_rgb(hue, 0.74 - 0.32 * min(1.0, 2 * math.hypot(x, y)), 0.95)
-    return round(255 * red), round(255 * green), round(255 * blue)

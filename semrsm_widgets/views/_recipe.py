@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from semrsm_widgets._check import check_int, message
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.features import extract
-from semrsm_widgets.images import Images, demo_images, load_images, subset
+from semrsm_widgets.images import Images, demo_images, load_images, open_images, subset
 from semrsm_widgets.models import VisionModel, load_model
 from semrsm_widgets.views._shown import check_analysis
 
@@ -101,7 +101,12 @@ class Recipe:
     def _chosen_images(self, explorer: Explorer) -> Images:
         """Return the images, no more than wanted; say what was left out."""
         given = demo_images() if self.images is None else self.images
-        images = given if isinstance(given, Images) else load_images(given, skip_unreadable=self.skip_unreadable)
+        if isinstance(given, Images):
+            images = given
+        elif explorer.save_images:
+            images = load_images(given, skip_unreadable=self.skip_unreadable)
+        else:  # load_images warns by name, and the notebook keeps a warning
+            images, _ = open_images(given, skip_unreadable=self.skip_unreadable)
         if len(images) < 2:
             raise ValueError(message("images", "at least two images: an RSM compares them", f"{len(images)}"))
         if self.skip_unreadable and images.note:

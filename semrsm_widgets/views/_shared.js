@@ -187,3 +187,54 @@ function layerShape(row) {
   const pooled = row.native && row.grid && row.native[0] !== row.grid[0] ? ` (pooled from ${row.native[0]}×${row.native[1]})` : "";
   return `${place}${pooled} · ${row.channels} channels`;
 }
+
+// How long a view waits for the names of private pictures; a kernel that sends none is gone.
+const NAMES_PATIENCE_MS = 3000;
+
+// A view of pictures that must not be saved. What a model holds, the notebook may keep; so its names come as a message
+// and lie over the model: the view reads them there as if they were part of it.
+function withPrivate(view) {
+  const over = new Map(); // trait -> what stands in its place
+  const watchers = new Map(); // "change:<trait>" -> callbacks
+  let arrived;
+  const names = new Promise((resolve) => { arrived = resolve; });
+  const wrap = (model) => {
+    const own = {
+      get: (name) => (over.has(name) ? over.get(name) : model.get(name)),
+      on(event, callback) {
+        model.on(event, callback);
+        if (!watchers.has(event)) watchers.set(event, new Set());
+        watchers.get(event).add(callback);
+      },
+      off(event, callback) {
+        model.off(event, callback);
+        watchers.get(event)?.delete(callback);
+      },
+    };
+    return new Proxy(model, {
+      get(target, key) {
+        if (Object.hasOwn(own, key)) return own[key];
+        const value = target[key];
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+  };
+  return {
+    ...view,
+    initialize({ model, ...rest }) {
+      model.on("msg:custom", (content) => {
+        if (content.kind !== "private" && content.kind !== "public") return;
+        const changed = content.kind === "public" ? [...over.keys()] : Object.keys(content.state);
+        if (content.kind === "public") over.clear();
+        else for (const name of changed) over.set(name, content.state[name]);
+        arrived();
+        for (const name of changed) watchers.get(`change:${name}`)?.forEach((callback) => callback());
+      });
+      return view.initialize?.({ model: wrap(model), ...rest });
+    },
+    async render({ model, ...rest }) {
+      if (model.get("_private")) await Promise.race([names, new Promise((go) => { setTimeout(go, NAMES_PATIENCE_MS); })]);
+      return view.render({ model: wrap(model), ...rest });
+    },
+  };
+}

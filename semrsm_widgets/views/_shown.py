@@ -59,7 +59,9 @@ def layer_rows(analysis: Analysis) -> list[dict[str, Any]]:
     for name, tokens in analysis.tokens.items():
         _, count, channels = tokens.values.shape
         row = {"name": name, "tokens": count, "channels": channels, "grid": tokens.grid, "native": tokens.native_grid}
-        rows.append({**row, "prefix": 0 if tokens.prefix is None else tokens.prefix.shape[1], "note": tokens.note})
+        prefix = 0 if tokens.prefix is None else tokens.prefix.shape[1]
+        class_token = prefix > 0 and tokens.has_class_token
+        rows.append({**row, "prefix": prefix, "class_token": class_token, "note": tokens.note})
     return rows
 
 

@@ -8,7 +8,7 @@ export default () => {
     film.forEach((url) => URL.revokeObjectURL(url));
     film = urls;
   };
-  return {
+  return withPrivate({
     initialize({ model }) {
       model.on("msg:custom", (content, buffers) => {
         if (content.kind === "film" && model.get("_loading")) show(buffers.map(jpegUrl));
@@ -42,5 +42,5 @@ export default () => {
       update();
       return () => { views.delete(project); events.stop(); status.stop(); };
     },
-  };
+  });
 };

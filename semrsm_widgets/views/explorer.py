@@ -16,9 +16,10 @@ from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.images import Images
 from semrsm_widgets.models import VisionModel
 from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._base import View, check_trait, with_picture
+from semrsm_widgets.views._base import View, check_trait, close_with_layout, with_picture
 from semrsm_widgets.views._code import code_of
 from semrsm_widgets.views._cost import describe_seconds
+from semrsm_widgets.views._figure_file import SavesFigure
 from semrsm_widgets.views._header import ExplorerHeader
 from semrsm_widgets.views._recipe import Recipe
 from semrsm_widgets.views._shown import PATIENCE_SECONDS, checked_pair, default_layer
@@ -31,13 +32,14 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from semrsm_widgets.matching import Matcher
+    from semrsm_widgets.views._paper import Sheet
     from semrsm_widgets.views._worker import Job
 
 # About the height of the heatmaps: what stands below them must not jump when they come.
 _RESERVED = "430px"
 
 
-class Explorer(ipywidgets.VBox):
+class Explorer(SavesFigure, ipywidgets.VBox):
     """RSMView and PairView over one analysis, linked: a click in a heatmap opens its two images below.
 
     It appears at once; images, model and layers come in the background, what is on screen first. Made by `explore`.
@@ -57,7 +59,7 @@ class Explorer(ipywidgets.VBox):
     kernel = t.Unicode("cosine", help='"cosine", "inner product" or "RBF".')
     pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 1), help="Indices of the two images shown.")
     top_k = t.Int(20, help="How many of the strongest matches are drawn.")
-    save_images = t.Bool(True, help="Whether the saved notebook may contain a picture of this explorer.")
+    save_images = t.Bool(True, help="Whether the saved notebook may contain pictures and their names.")
 
     def __init__(
         self,
@@ -65,9 +67,10 @@ class Explorer(ipywidgets.VBox):
         *,
         recipe: Recipe | None = None,
         patience: float = PATIENCE_SECONDS,
+        save_images: bool = True,
         **kwargs: Any,
     ) -> None:
-        self._header = ExplorerHeader()
+        self._header = ExplorerHeader(save_images=save_images)
         self._patience = patience
         self._lifetime = threading.Lock()  # a view that opens while the explorer closes must be closed, too
         self._closed = False
@@ -75,7 +78,9 @@ class Explorer(ipywidgets.VBox):
         self.pair_view: PairView | None = None
         # Fixed places: a view that is there already is not drawn again when another one comes.
         self._rsm_place, self._pair_place = (ipywidgets.VBox(layout=_full_width()) for _ in range(2))
-        super().__init__(children=[self._header, self._rsm_place, self._pair_place], **kwargs)
+        places = [self._header, self._rsm_place, self._pair_place]
+        super().__init__(children=places, save_images=save_images, **kwargs)
+        t.dlink((self, "save_images"), (self._header, "save_images"))
         self._header.actions = {"cancel": self.cancel, "resume": self.resume, "start": self.start}
         self._make, self._recipe = make, recipe
         self.resume()
@@ -152,7 +157,9 @@ class Explorer(ipywidgets.VBox):
         for view in (self._header, self.rsm_view, self.pair_view):
             if view is not None:
                 view.close()
-        super().close()
+        for place in (self._rsm_place, self._pair_place):
+            close_with_layout(place, place.close)
+        close_with_layout(self, super().close)
 
     def __repr__(self) -> str:
         return f"Explorer({'loading' if self.analysis is None else repr(self.analysis)})"
@@ -183,7 +190,9 @@ class Explorer(ipywidgets.VBox):
                 patience=self._patience,
                 _slider=False,
                 _preview=preview,
+                save_images=self.save_images,
             )
+        t.dlink((self, "save_images"), (self.pair_view, "save_images"))
         self.layer = layer
         for name in ("layer", "top_k"):
             t.link((self, name), (self.pair_view, name))
@@ -202,7 +211,9 @@ class Explorer(ipywidgets.VBox):
                 kernel=self.kernel,
                 patience=self._patience,
                 _own_status=False,
+                save_images=self.save_images,
             )
+        t.dlink((self, "save_images"), (self.rsm_view, "save_images"))
         for name in ("layer", "kernel", "pair"):
             t.link((self.rsm_view, name), (self, name))
         t.link((self, "pair"), (self.pair_view, "pair"))  # not before: a preview has the first images only
@@ -269,6 +280,15 @@ class Explorer(ipywidgets.VBox):
         pictures = [view.picture() for view in views if view is not None]
         return _pictures.stack([picture for picture in pictures if picture is not None])
 
+    def _draw_figure(self, sheet: Sheet) -> None:
+        views = (self.rsm_view, self.pair_view)
+        if self.rsm_view is None:
+            raise ValueError(message("explorer", "ready to be drawn", "one that is loading", "Call explorer.wait()."))
+        for view in views:
+            if view is not None:
+                sheet.start_part()
+                view._draw_figure(sheet)
+
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return with_picture(self, super()._repr_mimebundle_(**kwargs))
 
@@ -310,7 +330,8 @@ def explore(
         device: where the model runs, such as "cuda"; where it is unless given.
         seed: of the choice of images.
         patience: a step estimated to take more seconds than this shows its cost and waits for Start.
-        save_images: whether the saved notebook may contain a picture.
+        save_images: whether the saved notebook may contain pictures and their names; what you print stays yours to
+            watch.
         live: False shows the report of `to_html` in place of widgets, once everything is computed: for places where
             widgets get no answer from the kernel. The saved notebook then contains the whole report.
 

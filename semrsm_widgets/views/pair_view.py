@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import traitlets as t
+from PIL import Image
 
 from semrsm_widgets._check import message
 from semrsm_widgets.geometry import visible_box
 from semrsm_widgets.matching import Exact
 from semrsm_widgets.models import model_view
+from semrsm_widgets.splits import SIMILARITIES
 from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._base import View, check_trait, esm, guarded_method, jpeg_bytes
 from semrsm_widgets.views._cost import describe_seconds, is_ready, long_cost, make_ready
+from semrsm_widgets.views._pair_messages import matches_message
+from semrsm_widgets.views._place_colours import AGAINST, CORNERS, FOR
 from semrsm_widgets.views._shown import (
     PATIENCE_SECONDS,
     check_analysis,
@@ -26,11 +29,10 @@ from semrsm_widgets.views._shown import (
 from semrsm_widgets.views._worker import Job
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from semrsm_widgets.analysis import Analysis
-    from semrsm_widgets.matches import Matches
+    from semrsm_widgets.matching import Matcher
     from semrsm_widgets.null import NullLevel
+    from semrsm_widgets.views._paper import Sheet
 
 # More lines than this are a tangle.
 MOST_LINES = 40
@@ -40,37 +42,69 @@ _PICTURE = 360
 _DEBOUNCE_SECONDS = 0.03
 
 
+class _Panel(NamedTuple):
+    """A picture, where the token grid lies on it as fractions of its size, and why it is grey ("" if it is not)."""
+
+    picture: Image.Image
+    box: tuple[float, float, float, float]
+    problem: str
+
+
 class PairView(View):
     """Two images with their token grids, their matched patches, and B's patches moved to their partners in A.
 
     Hovering a patch (or moving to it with the arrow keys) shows its partner, the cosine of the two and what the match
-    contributes; a click pins it. The strongest matches are outlined and joined by lines, coloured by their place in A.
-    Beside the semantic value stands the level that unrelated tokens reach, and its split into the part that any
-    matching gives (pooled part) and the part that the best one adds (matched part).
+    contributes; a click pins it. The strongest matches are outlined and joined by lines, coloured by their place in A,
+    the first nine with digits; a match is dashed where another partner would be nearly as good. Beside the semantic
+    value stands the level that unrelated tokens reach, and its split into the part that any matching gives (pooled
+    part) and the part that the best one adds (matched part).
+
+    What is explained is a choice: the best match (semantic), the same position (aligned) and the mean token (pooled)
+    each split exactly over patches; of the class token only the value is shown. With an `expected` image the view asks
+    why B is nearer to A than that one is: each patch of A is outlined by what it contributes to the difference.
 
     Args:
         analysis: what to show.
         layer: the layer on screen; two thirds into the model unless given.
-        pair: indices (i, j) of images A and B.
+        pair: indices (i, j) of images A and B; with `expected`, of the query and of what was found.
+        expected: index of an image to compare B with: why B and not this one; -1 for none.
+        similarity: "best match", "same position", "mean token" or "class token".
+        one_to_one: False takes each patch's nearest neighbour instead of the best match, to see what differs.
         token: the pinned token of A, in raster order; -1 for none.
         top_k: how many of the strongest matches are drawn, 0 to 40.
         patience: where the level of unrelated tokens is estimated to take more seconds than this, it waits for Start.
 
     Example:
         >>> srsm.PairView(analysis, layer="blocks.4", pair=(0, 1))
+        >>> srsm.PairView(analysis, pair=(0, 1), expected=5)  # why is 1 nearer to 0 than 5 is?
     """
 
-    _esm = esm("_shared.js", "pair_view.js")
+    _esm = esm(
+        "_shared.js",
+        "_pair_reading.js",
+        "_pair_panels.js",
+        "_pair_marks.js",
+        "_pair_words.js",
+        "_pair_more.js",
+        "pair_view.js",
+    )
 
     layer = t.Unicode(help="The layer on screen.").tag(sync=True)
     pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 0), help="Indices of images A and B.").tag(sync=True)
     token = t.Int(-1, help="The pinned token of A, in raster order; -1: none.").tag(sync=True)
+    expected = t.Int(-1, help="An image to compare B with: why B and not this one; -1: none.").tag(sync=True)
+    similarity = t.Unicode("best match", help=f"What is explained: one of {SIMILARITIES}.").tag(sync=True)
+    one_to_one = t.Bool(True, help="False: each patch's nearest neighbour instead of the best match.").tag(sync=True)
     top_k = t.Int(20, help=f"How many of the strongest matches are drawn, 0 to {MOST_LINES}.").tag(sync=True)
 
     _layers: t.List[Any] = t.List().tag(sync=True)
     _images: t.List[Any] = t.List().tag(sync=True)
     _most_lines = t.Int(MOST_LINES).tag(sync=True)
     _slider = t.Bool(True).tag(sync=True)
+    _colours = t.Dict({"corners": CORNERS, "for": FOR, "against": AGAINST}).tag(sync=True)
+    _comparable = t.Bool(True, help="Whether any image can be compared with: not where answers are recorded.").tag(
+        sync=True
+    )
     _preview = t.Bool(False, help="Whether more images are to come: the null is left until they are there.")
 
     _handlers = {  # noqa: RUF012 (never mutated)
@@ -86,6 +120,9 @@ class PairView(View):
         *,
         layer: str | None = None,
         pair: tuple[int, int] | None = None,
+        expected: int = -1,
+        similarity: str = "best match",
+        one_to_one: bool = True,
         token: int = -1,
         top_k: int = 20,
         patience: float = PATIENCE_SECONDS,
@@ -95,6 +132,9 @@ class PairView(View):
         super().__init__(
             layer=default_layer(analysis) if layer is None else layer,
             pair=(0, min(1, len(analysis) - 1)) if pair is None else pair,
+            expected=expected,
+            similarity=similarity,
+            one_to_one=one_to_one,
             token=token,
             top_k=top_k,
             _layers=layer_rows(analysis),
@@ -103,8 +143,9 @@ class PairView(View):
         )
         self.patience = patience
         self._pictured: tuple[int, int] | None = None  # the pair whose pictures the browser has
+        self._expected_pictured = -1
         self.observe(guarded_method(self, "_move_pin"), names="layer")
-        self.observe(guarded_method(self, "_request"), names=["layer", "pair"])
+        self.observe(guarded_method(self, "_request"), names=["layer", "pair", "expected"])
         self._request(None)
 
     @t.validate("layer")
@@ -114,6 +155,18 @@ class PairView(View):
     @t.validate("pair")
     def _check_pair(self, proposal: Any) -> tuple[int, int]:
         return checked_pair(self.analysis, proposal["value"])
+
+    @t.validate("expected")
+    def _check_expected(self, proposal: Any) -> int:
+        last = len(self.analysis) - 1
+        if -1 <= proposal["value"] <= last:
+            return int(proposal["value"])
+        expected = f"an image index from 0 to {last}, or -1 for none"
+        raise t.TraitError(message("expected", expected, str(proposal["value"])))
+
+    @t.validate("similarity")
+    def _check_similarity(self, proposal: Any) -> str:
+        return check_trait("similarity", proposal["value"], SIMILARITIES)
 
     @t.validate("token")
     def _check_token(self, proposal: Any) -> int:
@@ -129,7 +182,8 @@ class PairView(View):
 
     def __repr__(self) -> str:
         a, b = (self.analysis.images.ids[k] for k in self.pair)
-        return f"PairView({self.layer!r}, {a!r}, {b!r})"
+        other = "" if self.expected < 0 else f", expected={self.analysis.images.ids[self.expected]!r}"
+        return f"PairView({self.layer!r}, {a!r}, {b!r}{other})"
 
     def show(self, analysis: Analysis) -> None:
         """Show another analysis, of the same layers, in which the images of this one come first."""
@@ -143,6 +197,7 @@ class PairView(View):
 
     def _send_everything(self, _content: dict[str, Any]) -> None:
         self._pictured = None
+        self._expected_pictured = -1
         self._request(None)
 
     def _move_pin(self, change: Any) -> None:
@@ -163,21 +218,23 @@ class PairView(View):
 
     def _work(self, job: Job) -> None:
         """Send the pair's pictures, its matches, and then the null, which takes many pairs."""
-        layer, (i, j) = self.layer, self.pair
+        layer, (i, j), k = self.layer, self.pair, self.expected
         if self._pictured != (i, j):
             self._send_pictures(i, j)
             self._pictured = (i, j)
+        if k not in (-1, self._expected_pictured):
+            self._send_expected_picture(k)
+            self._expected_pictured = k
         count = self.analysis.tokens[layer].values.shape[1]
         quick = not is_ready(self.analysis.matcher, count) and count <= EXACT_TOKENS
-        matches = self.analysis.matches(layer, i, j, matcher=Exact() if quick else None)
-        self._send_matches(matches, None)
-        if len(self.analysis) > 1 and not self._preview:
+        known = self.analysis.null(layer) if self.analysis.has_null(layer) and not quick else None
+        self._send_matches(layer, (i, j, k), Exact() if quick else None, known)
+        if len(self.analysis) > 1 and not self._preview and known is None:
             make_ready(self.analysis.matcher, count, job)
-            if quick:  # one pair has one certificate on screen: that of the matcher that the RSM uses
-                matches = self.analysis.matches(layer, i, j)
             self._await_null(job, layer)
             null = self.analysis.null(layer, progress=job.counter(f"Calibrating {layer}:"))
-            self._send_matches(matches, null)
+            # One pair has one certificate on screen: that of the matcher that the RSM uses.
+            self._send_matches(layer, (i, j, k), None, null)
 
     def _await_null(self, job: Job, layer: str) -> None:
         """Wait for Start where the null would take long, unless it is there or the RSM's Start covered it."""
@@ -189,9 +246,17 @@ class PairView(View):
             self.await_start(job, text)
 
     def _send_pictures(self, i: int, j: int) -> None:
-        pictures, boxes = zip(*(self._picture_and_box(k) for k in (i, j)), strict=True)
-        buffers = [jpeg_bytes(picture) for picture in pictures]
-        self.send({"kind": "pictures", "pair": [i, j], "boxes": boxes}, buffers)
+        panels = [self._panel(k) for k in (i, j)]
+        boxes, problems = [panel.box for panel in panels], [panel.problem for panel in panels]
+        content = {"kind": "pictures", "pair": [i, j], "boxes": boxes, "problems": problems}
+        self.send(content, [jpeg_bytes(panel.picture) for panel in panels])
+
+    def _panel(self, k: int) -> _Panel:
+        """Return image k as it is shown, grey where it cannot be read: its tokens are there all the same."""
+        try:
+            return _Panel(*self._picture_and_box(k), problem="")
+        except (OSError, ValueError) as error:
+            return _Panel(Image.new("RGB", (_PICTURE, _PICTURE), "#808080"), (0.0, 0.0, 1.0, 1.0), str(error))
 
     def _picture_and_box(self, k: int) -> tuple[Image.Image, tuple[float, float, float, float]]:
         """Return image k and where the token grid lies on it, as fractions of its width and height."""
@@ -206,21 +271,19 @@ class PairView(View):
             return images.thumbnail(k, _PICTURE), (left / width, top / height, right / width, bottom / height)
         return images.thumbnail(k, _PICTURE), (0.0, 0.0, 1.0, 1.0)
 
-    def _send_matches(self, matches: Matches, null: NullLevel | None) -> None:
-        facts = {
-            name: None if not np.isfinite(value := getattr(matches, name)) else value
-            for name in ("aligned", "semantic", "upper", "pooled", "pooled_part", "same_position")
-        }
-        level = None if null is None else {"mean": null.mean, "quantile95": null.quantile95, "n": null.n}
-        content = {"kind": "matches", "layer": matches.layer, "pair": list(matches.pair), "null": level, **facts}
-        arrays = (
-            matches.permutation.astype(np.int32),
-            matches.inverse.astype(np.int32),
-            matches.token_cosine.astype(np.float32),
-            matches.contribution.astype(np.float32),
-        )
-        grids = {"grid": matches.grid, "otherGrid": matches.other_grid}
-        self.send({**content, **grids}, buffers=[array.tobytes() for array in arrays])
+    def _send_expected_picture(self, k: int) -> None:
+        panel = self._panel(k)
+        content = {"kind": "expected picture", "image": k, "box": panel.box, "problem": panel.problem}
+        self.send(content, [jpeg_bytes(panel.picture)])
+
+    def _send_matches(
+        self, layer: str, images: tuple[int, int, int], matcher: Matcher | None, null: NullLevel | None
+    ) -> None:
+        """Send the matches of A and B, and of A and the expected image."""
+        i, j, k = images
+        if k >= 0:  # first, so that the difference is there when the pair comes
+            self.send(*matches_message("expected", self.analysis.matches(layer, i, k, matcher=matcher)))
+        self.send(*matches_message("matches", self.analysis.matches(layer, i, j, matcher=matcher), null))
 
     def ready_text(self) -> str:
         """Return nothing: what there is to say stands beside the images."""
@@ -234,11 +297,24 @@ class PairView(View):
         tokens = self.analysis.tokens[self.layer]
         count = tokens.values.shape[1]
         quick = count <= EXACT_TOKENS and is_ready(self.analysis.matcher, count)
-        if tokens.grid is None or not (quick or self.analysis.has_assignment(self.layer, *self.pair)):
+        others = [k for k in (self.pair[1], self.expected) if k >= 0]
+        there = all(self.analysis.has_assignment(self.layer, self.pair[0], k) for k in others)
+        if tokens.grid is None or not (quick or there):
             return None
         matches = self.analysis.matches(self.layer, *self.pair)
-        sides = [self._picture_and_box(k) for k in self.pair]
-        return _pictures.pair(matches, sides, self.top_k)
+        similarity = self.similarity if self.similarity in matches.splits else "class token"
+        panels = [self._panel(k) for k in (*self.pair, self.expected) if k >= 0]
+        sides = [(panel.picture, panel.box) for panel in panels]
+        if self.expected < 0:
+            return _pictures.pair(matches, sides, self.top_k, similarity=similarity)
+        expected = self.analysis.matches(self.layer, self.pair[0], self.expected)
+        return _pictures.why(matches, expected, sides, self.top_k, similarity=similarity)
+
+    def _draw_figure(self, sheet: Sheet) -> None:
+        from semrsm_widgets.views._plots_pair import draw_pair
+
+        null = self.analysis.null(self.layer) if len(self.analysis) > 1 else None
+        draw_pair(sheet, self.analysis, self.analysis.matches(self.layer, *self.pair), top_k=self.top_k, null=null)
 
 
 def checked_top_k(top_k: int) -> int:

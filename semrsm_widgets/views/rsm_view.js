@@ -12,7 +12,7 @@ export default () => {
   let thumbnails = [];
   const each = (act) => views.forEach(act);
 
-  return {
+  return withPrivate({
     initialize({ model }) {
       frames = frameStore(model.get("_images").length);
       model.on("msg:custom", (content, buffers) => {
@@ -43,7 +43,7 @@ export default () => {
       if (thumbnails.length) view.thumbnails();
       return () => { views.delete(view); view.stop(); };
     },
-  };
+  });
 };
 
 function rsmView(model, el, sent) {

@@ -41,6 +41,8 @@ from semrsm_widgets.views._worker import DEBOUNCE_SECONDS, CancelledError, Job
 if TYPE_CHECKING:
     from PIL import Image
 
+    from semrsm_widgets.views._paper import Sheet
+
 KERNELS: dict[str, Kernel] = {"cosine": cosine, "inner product": inner_product, "RBF": rbf}
 """The kernels that a view offers, by the name on its button."""
 BASELINES = ("aligned", "pooled")
@@ -362,6 +364,21 @@ class RSMView(BokehPane):
         arranged = {name: (matrix[np.ix_(rows, rows)], palette) for name, (matrix, palette) in panels.items()}
         title = f"{self.layer} · {self.kernel} · {low:.2f} to {high:.2f}; difference {-reach:.2f} to {reach:.2f}"
         return _pictures.heatmaps(arranged, title)
+
+    def _draw_figure(self, sheet: Sheet) -> None:
+        from semrsm_widgets.views._plots_rsm import draw_rsms
+
+        draw_rsms(
+            sheet,
+            self.analysis,
+            self.analysis.similarities(self.layer, KERNELS[self.kernel]),
+            kernel=self.kernel,
+            baseline=self.baseline,
+            excess=self.excess,
+            limits=self.colour_range,
+            pair=self.pair,
+            order=self._sequence or None,
+        )
 
 
 def _finite(value: float) -> float | None:

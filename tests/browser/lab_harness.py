@@ -1,4 +1,4 @@
-"""A real JupyterLab and a page in it, for the browser tests. The fixtures are in conftest.py.
+"""A real JupyterLab or Notebook 7 and a page in it, for the browser tests. The fixtures are in conftest.py.
 
 Three habits that the tests rely on:
 
@@ -22,7 +22,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import semrsm_widgets
@@ -66,21 +66,41 @@ def find_chromium() -> str | None:
     return path if Path(path).is_file() else None
 
 
+class Application(NamedTuple):
+    """How an application is started, and where it opens a notebook."""
+
+    module: str
+    arguments: tuple[str, ...]
+    page: str
+
+
+APPLICATIONS = {
+    "jupyterlab": Application("jupyterlab", ("--LabApp.expose_app_in_browser=True",), "/lab/tree/{}?reset"),
+    "notebook": Application("notebook", ("--JupyterNotebookApp.expose_app_in_browser=True",), "/notebooks/{}"),
+}
+
+
 @dataclass
 class Lab:
-    """A running JupyterLab that serves `folder`.
+    """A running JupyterLab, or Notebook 7, that serves `folder`.
 
     Attributes:
         url: its address, without a slash at the end.
         folder: the folder it serves; notebooks are written there.
         log: the file its output goes to.
         process: the server.
+        application: which of the two it is, a key of `APPLICATIONS`.
     """
 
     url: str
     folder: Path
     log: Path
     process: subprocess.Popen[bytes]
+    application: str = "jupyterlab"
+
+    def address_of(self, notebook: str) -> str:
+        """Return where a notebook of the served folder opens, in a fresh layout."""
+        return f"{self.url}{APPLICATIONS[self.application].page.format(quote(notebook))}"
 
     def write_notebook(self, name: str, cells: Sequence[str]) -> str:
         """Write a notebook of code cells into the served folder and return its path there."""
@@ -147,8 +167,8 @@ class Lab:
         return json.loads(body) if body else None
 
 
-def start_lab(folder: Path) -> Lab:
-    """Start a JupyterLab of its own in `folder`, which must be empty, and return it once it answers.
+def start_lab(folder: Path, application: str = "jupyterlab") -> Lab:
+    """Start a JupyterLab, or a Notebook 7, of its own in `folder`, which must be empty; return it once it answers.
 
     Everything it reads or writes is in `folder`: the user's own settings, layouts and kernels play no part.
     """
@@ -170,18 +190,20 @@ def start_lab(folder: Path) -> Lab:
     }
     port = free_port()
     command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
-        *server_arguments(port),
+        *(sys.executable, "-m", APPLICATIONS[application].module, "--no-browser", "--allow-root"),
+        *server_arguments(port, application),
         f"--ServerApp.root_dir={served}",
     ]
-    return serve(command, environment, served, port, folder / "jupyterlab.log")
+    lab = serve(command, environment, served, port, folder / "server.log")
+    lab.application = application
+    return lab
 
 
-def server_arguments(port: int) -> list[str]:
-    """Return the arguments with which a test can reach a JupyterLab and its application object."""
+def server_arguments(port: int, application: str = "jupyterlab") -> list[str]:
+    """Return the arguments with which a test can reach a server and its application object."""
     return [
         *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
-        *("--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True"),
+        *("--IdentityProvider.token=", *APPLICATIONS[application].arguments),
     ]
 
 
@@ -229,6 +251,18 @@ _RUN_ALL = """async () => {
     await panel.sessionContext.ready;
     await panel.sessionContext.session.kernel.info;
     return app.commands.execute('notebook:run-all-cells');
+}"""
+
+_RUN_CODE = """async (code) => {
+    const panel = window.jupyterapp.shell.currentWidget;
+    let printed = '', error = '';
+    const future = panel.sessionContext.session.kernel.requestExecute({code, store_history: false});
+    future.onIOPub = message => {
+        printed += message.content.text ?? '';
+        if (message.header.msg_type === 'error') error = message.content.traceback.join('\\n');
+    };
+    await future.done;
+    return {printed, error};
 }"""
 
 _CELL_ERRORS = """() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.cells
@@ -282,8 +316,15 @@ class LabPage:
 
     def open_notebook(self, notebook: str) -> None:
         """Open a notebook in a fresh layout without running it."""
-        self.page.goto(f"{self.lab.url}/lab/tree/{quote(notebook)}?reset")
+        self.page.goto(self.lab.address_of(notebook))
         self.page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell")
+
+    def run_code(self, code: str, *, timeout: float = 120) -> str:
+        """Run code in the open notebook's kernel, without a cell, and return what it printed; raise if it raised."""
+        answer = self.page.evaluate(f"([code]) => Promise.race([({_RUN_CODE})(code), {_rejection(timeout)}])", [code])
+        if answer["error"]:
+            raise AssertionError(re.sub(r"\x1b\[[0-9;]*m", "", answer["error"]))
+        return str(answer["printed"])
 
     def outputs(self) -> Locator:
         """Return the cells' outputs: search text here, for a cell's source contains it too."""

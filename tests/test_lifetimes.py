@@ -1,0 +1,96 @@
+"""Views that are shown, used and closed leave nothing behind: in a real kernel, 200 times after 20 to warm up.
+
+What may stay is said by the issue of the views: less than 50 MB, and no thread.
+"""
+
+from __future__ import annotations
+
+import json
+
+import nbclient
+import nbformat
+import pytest
+
+SCRIPT = """
+import gc, json, sys, threading, time
+import numpy as np, torch
+import semrsm_widgets as srsm
+from IPython.display import clear_output, display
+from ipywidgets.widgets.widget import _instances
+from semrsm_widgets.views import pair_view, rsm_view
+
+torch.set_num_threads(1)
+rsm_view.DEBOUNCE_SECONDS = pair_view._DEBOUNCE_SECONDS = 0.0  # nobody drags
+rng = np.random.default_rng(0)
+images = srsm.load_images([rng.integers(0, 255, (48, 48, 3), dtype=np.uint8) for _ in range(12)])
+tokens = {
+    name: srsm.Tokens(
+        values=torch.from_numpy(rng.normal(size=(12, 9, 8)).astype(np.float32)),
+        grid=(3, 3),
+        native_grid=(3, 3),
+        layer=name,
+    )
+    for name in "abc"
+}
+analysis = srsm.Analysis(images, tokens, matcher=srsm.Exact())
+make = {make}
+
+def memory():
+    try:
+        import resource
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:  # no Linux
+        import psutil
+        return psutil.Process().memory_info().rss
+
+def threads():
+    end = time.monotonic() + 60
+    while (names := [t.name for t in threading.enumerate() if t.name.startswith("semrsm")]) and time.monotonic() < end:
+        time.sleep(0.01)  # a closed worker ends once its job does
+    return names
+
+def round_trip(k):
+    view = make()
+    assert view.wait(60)
+    display(view)
+    parts = [view] if hasattr(view, "worker") else [view._header, view.rsm_view, view.pair_view]
+    for part in parts:
+        part._handle_custom_msg(dict(kind="ready"), [])  # as a page does
+    for name in "cab":
+        view.layer = name
+    view.pair = (k % 12, (k + 5) % 12)
+    assert view.wait(60)
+    assert not view.last_error, view.last_error
+    view.close()
+    clear_output()
+
+def state():
+    gc.collect()
+    comms = sys.modules["comm"].get_comm_manager().comms
+    counts = dict(widgets=len(_instances), comms=len(comms), objects=len(gc.get_objects()))
+    return dict(bytes=memory(), threads=threads(), **counts)
+
+for k in range(20):
+    round_trip(k)
+before = state()
+for k in range(200):
+    round_trip(k)
+print("RESULT", json.dumps([before, state()]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", ["srsm.RSMView(analysis)", "srsm.PairView(analysis)", "srsm.explore(analysis)"])
+def test_two_hundred_views_leave_nothing_behind(make):
+    cell = nbformat.v4.new_code_cell(SCRIPT.replace("{make}", f"lambda: {make}"))
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    nbclient.NotebookClient(notebook, timeout=900, kernel_name="python3").execute()
+    printed = "".join(output.get("text", "") for output in notebook.cells[0].outputs)
+    before, after = json.loads(printed.split("RESULT", 1)[1].strip())
+    assert after["threads"] == before["threads"] == []
+    assert after["widgets"] == before["widgets"]
+    assert after["comms"] == before["comms"]
+    assert after["bytes"] - before["bytes"] < 50 * 2**20
+    # 200 views that stay would be 40,000 objects and more
+    assert after["objects"] - before["objects"] < 10_000, (before, after)
