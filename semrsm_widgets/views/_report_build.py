@@ -145,7 +145,7 @@ class ReportBuilder:
             layer=layer,
             pair=self.pair,
             _slider=False,
-            **_ONLY_RECORDED,
+            _comparable=False,
         )
         ask(view, kind="ready")
         order = [self.pair, *(each for each in self.near.pairs if each != self.pair)]
@@ -290,9 +290,6 @@ def retrieved_arrays(content: dict[str, Any]) -> list[list[str]] | None:
     right = [["right", "Float32Array"]] if content["answers"] else []
     rows = [row for row in content["rows"] if row["state"] == "ready"]
     return right + [["similarity", "Float32Array"], ["order", "Int32Array"]] * len(rows)
-
-
-_ONLY_RECORDED: dict[str, Any] = {"_comparable": False} if "_comparable" in PairView.class_trait_names() else {}
 
 
 def trait_effects(

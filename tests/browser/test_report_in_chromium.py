@@ -122,7 +122,8 @@ def test_slider_kernel_and_hover_show_what_the_core_computes(open_report, report
     expect(rsm).to_have_attribute("data-layer", "first")
     expect(page.locator(".srsm-pair")).to_have_attribute("data-layer", "first")
     assert page.locator(".srsm-surface").nth(1).screenshot() != before
-    page.get_by_role("radio", name="RBF").check(force=True)
+    rsm.get_by_role("button", name="More").click()
+    rsm.get_by_role("radio", name="RBF").check(force=True)
     expect(rsm).to_have_attribute("data-kernel", "RBF")
     surface, position = cell(page, 2, 10)
     surface.hover(position=position)
