@@ -20,6 +20,7 @@ from PIL import Image
 import semrsm_widgets as srsm
 from semrsm_widgets.views import report
 from semrsm_widgets.views._packing import Blobs, Rounding, pack
+from semrsm_widgets.views._products import PRODUCTS, token_shares
 from semrsm_widgets.views._recipe import Recipe
 from semrsm_widgets.views._recording import Message, Recording, plain, unplugged
 from semrsm_widgets.views._report_pairs import near_pairs
@@ -373,6 +374,7 @@ def test_packs_keep_exact_numbers_round_the_named_ones_and_drop_the_inverse():
     (row,) = head["messages"]
     assert row["buffers"][1] == {"inverse": 300}
     assert [column["width"] for column in head["columns"]] == [2, 2, 4]
+    assert [column["numbers"] for column in head["columns"]] == ["Int32Array", "steps", "Float32Array"]
 
     def column(k):
         start = sum(each["width"] * each["count"] for each in head["columns"][:k])
@@ -387,6 +389,34 @@ def test_packs_keep_exact_numbers_round_the_named_ones_and_drop_the_inverse():
     known = np.isfinite(cosine)
     assert np.abs(steps[known] * row["buffers"][2]["step"] - cosine[known]).max() <= 0.0025 + 1e-6
     np.testing.assert_array_equal(np.frombuffer(column(2), np.float32), exact)
+
+
+def test_small_steps_take_one_byte():
+    cosine = np.array([0.5, -1, np.nan, 1], np.float32)
+    message = Message(
+        content={"kind": "k", "arrays": [["cosine", "Float32Array"]]}, scope={}, buffers=[cosine.tobytes()]
+    )
+    head, planes = unpacked(pack([message], {"cosine": Rounding(step=0.01)}, Blobs()))
+    assert head["columns"][0]["width"] == 1
+    np.testing.assert_array_equal(np.frombuffer(planes, np.int8), [50, -100, -128, 100])
+
+
+def test_contributions_follow_from_cosines_and_shares(analysis):
+    recording = Recording(("layer", "pair"))
+    unplugged(srsm.PairView, recording, analysis, layer="a", pair=(1, 4))
+    (message,) = (each for each in recording.messages if each.content["kind"] == "matches")
+    shares = {image: token_shares(analysis.tokens["a"], image) for image in (1, 4)}
+    names = [name for name, _ in message.content["arrays"]]
+    (row,) = unpacked(pack([message], {}, Blobs(), shares))[0]["messages"]
+    left_out = {name for name, place in zip(names, row["buffers"], strict=True) if "product" in place}
+    assert left_out == set(PRODUCTS) & set(names)
+    assert len(left_out) == 5
+
+    # another image's shares give other products: then the array is kept
+    wrong = {1: shares[1], 4: token_shares(analysis.tokens["b"], 4)}
+    (row,) = unpacked(pack([message], {}, Blobs(), wrong))[0]["messages"]
+    kept = {name for name, place in zip(names, row["buffers"], strict=True) if "column" in place}
+    assert {"contribution", "aligned_contribution", "other_pooled_contribution"} <= kept
 
 
 def test_an_inverse_that_is_none_is_kept():

@@ -12,10 +12,12 @@ import struct
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from semrsm_widgets.views._products import PRODUCTS, Shares, is_product
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,6 +86,8 @@ class _Column:
         """Return what is to be known of the column, and its planes of bytes, the highest first."""
         values = np.concatenate(self.parts)
         offset = 0
+        if self.numbers == "steps" and np.abs(values[values != _NAN]).max(initial=0) < 2**7:
+            values = np.where(values == _NAN, -(2**7), values).astype(np.int8)
         if self.numbers == "Int32Array" and values.size and values.min() >= -1:  # -1 is "none"
             offset = 1 if values.min() < 0 else 0
             top = values.max() + offset
@@ -94,40 +98,74 @@ class _Column:
         return head, planes.tobytes()
 
 
-def pack(messages: Iterable[Message], roundings: Mapping[str, Rounding], blobs: Blobs) -> str:
+def pack(
+    messages: Iterable[Message],
+    roundings: Mapping[str, Rounding],
+    blobs: Blobs,
+    shares: Mapping[int, Shares] | None = None,
+) -> str:
     """Return messages as base64 of deflated bytes.
 
     A message may name its buffers: `arrays` in its content holds [name, type] of each, in their order, where types
     are JavaScript's. Of those, float32 numbers may be rounded, and an array "inverse" that is the inverse of the first
-    array, a permutation, is left out. All others are kept exactly.
+    array, a permutation, is left out, as is one of `PRODUCTS`. All others are kept exactly.
 
     Args:
         messages: what to pack.
         roundings: name of an array, or its end -> how its numbers are rounded.
         blobs: where pictures go.
+        shares: of the images of this layer, so that contributions can be left out.
     """
     columns: dict[tuple[str, str, str], _Column] = {}
     order: dict[tuple[str, str, str], int] = {}
+
+    def keep(kind: str, name: str, numbers: str, buffer: bytes) -> dict[str, Any]:
+        values, step = _numbers(name, numbers, buffer, roundings)
+        key = (kind, name, values.dtype.str)
+        column = columns.setdefault(key, _Column("steps" if step else numbers))
+        place = {"column": order.setdefault(key, len(order)), "start": column.add(values), "count": len(values)}
+        return {**place, "step": step}
+
     rows = []
     for message in messages:
-        named = message.content.get("arrays") or [["", ""]] * len(message.buffers)
+        kind = message.content["kind"]
+        named = message.content.get("arrays") or [[str(k), ""] for k in range(len(message.buffers))]
+        products = _products(message, shares or {})
         places: list[dict[str, Any]] = []
-        for k, ((name, numbers), buffer) in enumerate(zip(named, message.buffers, strict=True)):
+        for (name, numbers), buffer in zip(named, message.buffers, strict=True):
             if buffer.startswith((JPEG, PNG)):
                 places.append({"blob": blobs.place(buffer)})
             elif name == "inverse" and _inverse(message.buffers[0], len(buffer) // 4) == buffer:
                 places.append({"inverse": len(buffer) // 4})
+            elif name in products:
+                places.append({"product": asdict(PRODUCTS[name])})
             else:
-                values, step = _numbers(name, numbers, buffer, roundings)
-                key = (message.content["kind"], name or str(k), values.dtype.str)
-                start = columns.setdefault(key, _Column(numbers)).add(values)
-                column = order.setdefault(key, len(order))
-                places.append({"column": column, "start": start, "count": len(values), "step": step})
+                places.append(keep(kind, name, numbers, buffer))
         rows.append({"content": message.content, "scope": message.scope, "buffers": places})
+    kept = {
+        image: [keep("shares", "share", "Float32Array", values.tobytes()) for values in (each.whole, each.mean)]
+        for image, each in (shares or {}).items()
+    }
     heads, planes = zip(*(column.packed() for column in columns.values()), strict=True) if columns else ((), ())
-    head = json.dumps({"messages": rows, "columns": heads}, ensure_ascii=False, allow_nan=False).encode()
+    head = json.dumps(
+        {"messages": rows, "columns": heads, "shares": kept}, ensure_ascii=False, allow_nan=False
+    ).encode()
     packed = zlib.compress(struct.pack("<I", len(head)) + head + b"".join(planes), 9)
     return b64encode(packed).decode("ascii")
+
+
+def _products(message: Message, shares: Mapping[int, Shares]) -> list[str]:
+    """Return the arrays of a pair's message that follow from others."""
+    pair = message.content.get("pair", ())
+    if len(pair) != 2 or not all(image in shares for image in pair) or "arrays" not in message.content:
+        return []
+    sides = shares[pair[0]], shares[pair[1]]
+    types = {"Int32Array": np.int32, "Float32Array": np.float32, "Uint8Array": np.uint8}
+    arrays: dict[str, Any] = {
+        name: np.frombuffer(buffer, types[numbers])
+        for (name, numbers), buffer in zip(message.content["arrays"], message.buffers, strict=True)
+    }
+    return [name for name in arrays if name in PRODUCTS and is_product(name, arrays, sides)]
 
 
 def _numbers(

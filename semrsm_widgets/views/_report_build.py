@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from semrsm_widgets import __version__
 from semrsm_widgets.views._cost import make_ready
 from semrsm_widgets.views._packing import Blobs, Rounding, pack
+from semrsm_widgets.views._products import Shares, token_shares
 from semrsm_widgets.views._recording import Message, Recording, ask, page_traits, record, unplugged
 from semrsm_widgets.views._report_images import as_png, private_images, small_images
 from semrsm_widgets.views._report_page import Words, page_html
@@ -30,9 +31,10 @@ Progress = Callable[[int, int], None]
 
 # What the eye cannot see: similarities are shown to 0.01, contributions beside the largest one.
 ROUNDINGS = {
-    "cosine": Rounding(step=0.005),
-    "contribution": Rounding(share=1 / 500),
+    "cosine": Rounding(step=0.01),
+    "contribution": Rounding(share=1 / 500),  # where it does not follow from a cosine
     "similarity": Rounding(step=0.0001),
+    "share": Rounding(share=1 / 2000),
 }
 # A file keeps at least this much for the pairs, however large the rest is.
 _LEAST_PAIR_BYTES = 1_000_000
@@ -151,7 +153,7 @@ class ReportBuilder:
         order = [self.pair, *(each for each in self.near.pairs if each != self.pair)]
         self._record_pairs(view, order[:_SAMPLE_PAIRS])
         trial = Blobs()
-        taken = sum(len(text) for text in self._packed(view.recording.messages, trial).values())
+        taken = sum(len(text) for text in self._packed(view, trial).values())
         pictures = sum(map(len, trial.texts)) / max(1, len(trial.texts)) * len(analysis)
         room = max(_LEAST_PAIR_BYTES, 1e6 * max_megabytes - len(self.html(())) - pictures)
         count = max(1, min(len(order), int(room / taken * min(_SAMPLE_PAIRS, len(order)))))
@@ -199,7 +201,7 @@ class ReportBuilder:
                 "the pooled tokens and differ from those of the heatmaps. max_grid=None keeps the grids."
             )
         self.facts.append(
-            "Rounded: cosines of single patches to 0.005, contributions to 1/500 of a pair’s largest, similarities "
+            "Rounded: cosines of single patches to 0.01, contributions accordingly, similarities "
             "of retrieved images to 0.0001; "
             + (f"pictures to {self.pixels} pixels a side." if self.has_images else "nothing else.")
         )
@@ -223,18 +225,28 @@ class ReportBuilder:
 
     def add(self, part: Part, place: int | None = None) -> None:
         """Add a view whose answers were recorded, at the end or at a place among the others."""
-        for layer, text in self._packed(part.view.recording.messages, self.blobs).items():
+        for layer, text in self._packed(part.view, self.blobs).items():
             name = f"srsm-pack-{len(self.stored)}"
             self.stored[name] = text
             part.packs.append((layer, name))
         self.parts.insert(len(self.parts) if place is None else place, part)
 
-    def _packed(self, messages: Sequence[Message], blobs: Blobs) -> dict[str | None, str]:
-        """Return messages packed by layer."""
+    def _packed(self, view: Any, blobs: Blobs) -> dict[str | None, str]:
+        """Return what a view sent, packed by layer."""
         groups: dict[str | None, list[Message]] = {}
-        for message in messages:
+        for message in view.recording.messages:
             groups.setdefault(message.scope.get("layer"), []).append(message)
-        return {layer: pack(group, ROUNDINGS, blobs) for layer, group in groups.items()}
+        return {
+            layer: pack(group, ROUNDINGS, blobs, self._shares(view, layer, group)) for layer, group in groups.items()
+        }
+
+    def _shares(self, view: Any, layer: str | None, messages: Sequence[Message]) -> dict[int, Shares]:
+        """Return what contributions of patches are made from, of the images of the pairs in some messages."""
+        if layer is None or "pair" not in view.recording.keys:
+            return {}
+        tokens = view.analysis.tokens[layer]
+        images = {image for message in messages for image in message.content["pair"]}
+        return {image: token_shares(tokens, image) for image in sorted(images)}
 
     # -- the page -------------------------------------------------------------------------------------------------
 

@@ -51,22 +51,29 @@ async function unpack(id) {
   const bytes = new Uint8Array(await new Response(deflated).arrayBuffer());
   document.getElementById(id).remove(); // the inflated bytes stay: the text is not needed again
   const length = new DataView(bytes.buffer).getUint32(0, true);
-  const { messages, columns } = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
+  const { messages, columns, shares } = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
   let at = 4 + length;
   for (const column of columns) {
     column.planes = [];
     for (let k = 0; k < column.width; k += 1, at += column.count) column.planes.push(bytes.subarray(at, at + column.count));
   }
-  return messages.map(({ content, scope, buffers }) => ({
-    content, scope, buffers: () => buffers.reduce((all, place) => [...all, buffer(place, columns, all[0])], []),
-  }));
+  const sharesOf = (image) => shares[image].map((place) => new Float32Array(buffer(place, columns).buffer));
+  const readAll = (content, places) => {
+    const read = [];
+    const named = (name) => read[content.arrays.findIndex(([each]) => each === name)];
+    for (const place of places) {
+      if ("blob" in place) read.push(blob(place.blob));
+      else if ("inverse" in place) read.push(inverse(new Int32Array(read[0].buffer), place.inverse));
+      else if ("product" in place) read.push(product(place.product, named, content.pair.map(sharesOf)));
+      else read.push(buffer(place, columns));
+    }
+    return read;
+  };
+  return messages.map(({ content, scope, buffers }) => ({ content, scope, buffers: () => readAll(content, buffers) }));
 }
 
-function buffer(place, columns, first) {
-  if ("blob" in place) return blob(place.blob);
-  if ("inverse" in place) return inverse(new Int32Array(first.buffer), place.inverse);
-  const { numbers, width, offset, planes } = columns[place.column];
-  const { start, count, step } = place;
+function buffer({ column, start, count, step }, columns) {
+  const { numbers, width, offset, planes } = columns[column];
   const bytes = new Uint8Array(width * count);
   planes.forEach((plane, k) => { // the highest bytes come first, numbers are little-endian
     for (let n = 0; n < count; n += 1) bytes[n * width + width - 1 - k] = plane[start + n];
@@ -75,10 +82,23 @@ function buffer(place, columns, first) {
     const Type = { 1: Uint8Array, 2: Uint16Array, 4: Int32Array }[width];
     return new DataView(Int32Array.from(new Type(bytes.buffer), (value) => value - offset).buffer);
   }
-  if (step !== null) {
-    return new DataView(Float32Array.from(new Int16Array(bytes.buffer), (value) => (value === -32768 ? NaN : value * step)).buffer);
+  if (numbers === "steps") {
+    const [Type, none] = width === 1 ? [Int8Array, -128] : [Int16Array, -32768];
+    return new DataView(Float32Array.from(new Type(bytes.buffer), (value) => (value === none ? NaN : value * step)).buffer);
   }
   return new DataView(bytes.buffer);
+}
+
+// Contributions from cosines and from the shares of tokens in the norms of their images: [of the whole, of the mean].
+function product({ cosine, partner, side }, named, shares) {
+  const own = shares[side];
+  const other = shares[1 - side];
+  const partners = partner === "mean" || partner === "same" ? null : new Int32Array(named(partner).buffer);
+  return new DataView(new Float32Array(named(cosine).buffer).map((value, token) => {
+    if (Number.isNaN(value)) return 0; // no partner
+    if (partner === "mean") return value * own[1][token];
+    return value * own[0][token] * other[0][partners ? partners[token] : token];
+  }).buffer);
 }
 
 function inverse(permutation, size) {

@@ -196,8 +196,7 @@ def test_a_query_is_answered_and_an_answer_opens_its_pair(open_report, report, a
     page.locator(".srsm-rsm .srsm-slider").first.focus()
     page.keyboard.press("Home")
     expect(view).to_have_attribute("data-layer", "first")
-    view.locator("input[type=search]").fill("photo 7.jpg")
-    page.keyboard.press("Enter")
+    view.locator(".srsm-tile[data-index='7']").click()
     expect(view).to_have_attribute("data-answered", "7")
     nearest = srsm.nearest(analysis.rsm("first"), k=5)[7]
     row = view.locator(".srsm-rank[data-name='semantic'] .srsm-answer:visible")
