@@ -4,9 +4,10 @@
   an earlier cell;
 - slider to repaint: from the key press to the frame after all heatmaps were painted, for layers that are in the
   browser already and for layers that are not;
-- hover to highlight: from the pointer event to the next frame;
 - query to answers: from the key press to the frame that shows every row of RetrievalView, for images that were never
-  looked up before.
+  looked up before;
+- hover to highlight: from the pointer event until its frame is painted (all work of the page's thread is done), in a
+  pair of 14 x 14 and in one of 28 x 28 patches, also while a third image is compared.
 
 Run: python benchmarks/browser.py [RUNS]     (needs the extras lab and test, and a Chromium)
 """
@@ -58,8 +59,10 @@ PROBE = """() => {
   document.addEventListener('keydown', () => { window.probe.keyed = performance.now(); }, true);
   document.addEventListener('pointermove', () => {
     const started = performance.now();
-    // the frame after the next one is certainly on screen
-    requestAnimationFrame(() => requestAnimationFrame(() => { window.probe.hover = performance.now() - started; }));
+    // A message sent in a frame's callback arrives after that frame was painted.
+    const painted = new MessageChannel();
+    painted.port1.onmessage = () => { window.probe.hover = performance.now() - started; };
+    requestAnimationFrame(() => painted.port2.postMessage(null));
   }, true);
 }"""
 
@@ -150,7 +153,7 @@ def slider(page: LabPage, runs: int, images: int, ahead: bool) -> list[float]:
 
 
 def hovers(page: LabPage, runs: int) -> list[float]:
-    box = page.page.locator(".srsm-picture").first.bounding_box()
+    box = page.page.locator("[data-side='A'] .srsm-picture").first.bounding_box()
     times = []
     for k in range(runs):
         x = box["x"] + box["width"] * (0.1 + 0.8 * ((7 * k) % runs) / runs)
@@ -181,6 +184,21 @@ def queries(page: LabPage, runs: int, images: int) -> list[float]:
     return times
 
 
+def open_large_pair(page: LabPage) -> None:
+    """Show a pair of 28 x 28 patches, S = 784."""
+    cells = [
+        SETUP,
+        "images, model = srsm.demo_images(), srsm.load_model()\n"
+        "tokens = srsm.extract(model, images, ['blocks.2'], max_grid=28)\n"
+        "assert tokens['blocks.2'].grid == (28, 28)\n"
+        "view = srsm.PairView(srsm.Analysis(images, tokens, model=model), top_k=40)\nview",
+        "assert view.wait(300), view.last_error",
+    ]
+    page.open_and_run(page.lab.write_notebook("pair.ipynb", cells), timeout=400)
+    page.page.wait_for_selector(".srsm-pair[data-null^='0.']")
+    page.page.evaluate(PROBE)
+
+
 def main(runs: int = 15) -> None:
     from playwright.sync_api import sync_playwright
 
@@ -194,7 +212,13 @@ def main(runs: int = 15) -> None:
             quote("first paint: the matched patches", pair)
             quote("first paint: the aligned RSM", heatmaps)
             quote("slider to repaint, N = 16, in the browser", slider(page, runs, 16, True))
-            quote("hover to highlight", hovers(page, runs))
+            quote("hover to highlight, S = 196", hovers(page, runs))
+            lab.stop_kernels()
+            open_large_pair(page)
+            quote("hover to highlight, S = 784", hovers(page, runs))
+            page.page.get_by_label("compare with another image").select_option("8")
+            page.page.wait_for_selector(".srsm-pair[data-why='true'][data-stale='false']")
+            quote("hover to highlight, S = 784, comparing", hovers(page, runs))
             lab.stop_kernels()
             quote("slider to repaint, N = 16, by the kernel", slider(page, runs, 16, False))
             for images in (16, 304):

@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.features import Tokens
+    from semrsm_widgets.matching import Matcher
 
 LARGEST_K = 20
 """Up to this many answers F1@k and certainty are given."""
 # Rows are small: as many as one looks at in a while.
-_KEPT = 64
+_KEPT = 128
 
 
 class NotDefinedError(ValueError):
@@ -95,7 +96,7 @@ class Lookup:
     def __init__(self, analysis: Analysis, rankings: Mapping[str, Any] | None = None) -> None:
         self.analysis = analysis
         self.rankings = checked_rankings(rankings, len(analysis))
-        self._semantic: OrderedDict[Any, MatchedGram] = OrderedDict()
+        self._rows: OrderedDict[Any, MatchedGram] = OrderedDict()
         self._nulls: OrderedDict[Any, list[MatchedGram]] = OrderedDict()
 
     def names(self, layer: str) -> tuple[str, ...]:
@@ -114,7 +115,8 @@ class Lookup:
 
     def has(self, layer: str, query: Query) -> bool:
         """Return whether the semantic similarities of a query are there already."""
-        return self._in_rsm(layer, query) or self._key(layer, query) in self._semantic
+        matcher = self.analysis.matcher
+        return self._in_rsm(layer, query, matcher) or self._key(layer, query, matcher) in self._rows
 
     def has_null(self, layer: str, query: Query) -> bool:
         """Return whether the level of unrelated tokens is there already."""
@@ -128,16 +130,7 @@ class Lookup:
             query: what is looked up.
             progress: called with (pairs done, pairs in all) while it is computed; may raise to cancel.
         """
-        if self._in_rsm(layer, query):
-            return self._without_query(self.analysis.gram(layer), query)
-        key = self._key(layer, query)
-        if key not in self._semantic:
-            database = present(self.analysis.tokens[layer])
-            gram = matched_gram(
-                self._looked_up(layer, query), database, matcher=self.analysis.matcher, progress=progress
-            )
-            _keep(self._semantic, key, self._without_query(gram, query))
-        return self._semantic[key]
+        return self._row(layer, query, self.analysis.matcher, progress)
 
     def kernel(self, layer: str, query: Query, kernel: Kernel) -> tuple[Kernel, float | None, bool]:
         """Return the kernel with the RBF's σ filled in, that σ, and whether it is the query's own.
@@ -236,13 +229,9 @@ class Lookup:
             gram = self.match(layer, query)
             return gram.pooled().scaled(min(gram.sizes))
         if name == "aligned" and query.box is not None:
-            raise NotDefinedError("Some patches have no counterpart at the same position for every patch of an image.")
-        if query.index is not None and self.analysis.has(layer, matcher=Identity()):
-            gram = self._without_query(self.analysis.gram(layer, matcher=Identity()), query)
-        else:
-            database = present(self.analysis.tokens[layer])
-            gram = matched_gram(self._looked_up(layer, query), database, matcher=Identity())
-            gram = self._without_query(gram, query)
+            why = "Not defined for a part of an image: aligned compares every patch with the one at the same position."
+            raise NotDefinedError(why)
+        gram = self._row(layer, query, Identity(), None)
         return gram if name == "aligned" else gram.pooled().scaled(gram.sizes[0])
 
     def _class_token_gram(self, layer: str, query: Query) -> MatchedGram:
@@ -255,9 +244,20 @@ class Lookup:
         assert gram is not None  # it is a name of this layer
         return self._without_query(gram, query)
 
-    def _in_rsm(self, layer: str, query: Query) -> bool:
+    def _row(self, layer: str, query: Query, matcher: Matcher, progress: Progress | None) -> MatchedGram:
+        """Return the (1, R) Gram of a query under a matcher: from the RSM, from what is remembered, or computed."""
+        if self._in_rsm(layer, query, matcher):
+            return self._without_query(self.analysis.gram(layer, matcher=matcher), query)
+        key = self._key(layer, query, matcher)
+        if key not in self._rows:
+            database = present(self.analysis.tokens[layer])
+            gram = matched_gram(self._looked_up(layer, query), database, matcher=matcher, progress=progress)
+            _keep(self._rows, key, self._without_query(gram, query))
+        return self._rows[key]
+
+    def _in_rsm(self, layer: str, query: Query, matcher: Matcher) -> bool:
         """Return whether the query is a row of an RSM that is there."""
-        return query.index is not None and query.box is None and self.analysis.has(layer)
+        return query.index is not None and query.box is None and self.analysis.has(layer, matcher=matcher)
 
     def _without_query(self, gram: MatchedGram, query: Query) -> MatchedGram:
         """Return the (1, R) row of a query in a Gram of all images, or of the query alone, without itself."""
@@ -269,7 +269,7 @@ class Lookup:
             **{name: getattr(gram, name)[rows] for name in ("x_sq_norms", "x_pooled_sq_norms")},
             **{name: getattr(gram, name)[others] for name in ("y_sq_norms", "y_pooled_sq_norms")},
             symmetric=False,
-            width_from=None,
+            width_from=gram if gram.symmetric else None,
         )
 
     def _tokens(self, layer: str, query: Query) -> Tokens:
@@ -334,8 +334,8 @@ class Lookup:
         at = np.array([f1_at_k(order[None], f1[None], k)[0] for k in range(1, most + 1)])
         return at, float(average_precision(order[None], f1[None] > 0)[0])
 
-    def _key(self, layer: str, query: Query) -> Any:
-        return layer, query.key, query.box
+    def _key(self, layer: str, query: Query, matcher: Matcher) -> Any:
+        return layer, query.key, query.box, matcher
 
 
 def _certain(values: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ import traitlets
 import semrsm_widgets as srsm
 from semrsm_widgets.splits import SIMILARITIES
 from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._place_colours import AGAINST, CORNERS, FOR, bounds_of, place_colour
+from semrsm_widgets.views._place_colours import AGAINST, CORNERS, FOR, place_colour, place_colours
 
 DEADLINE = 30.0
 N, GRID, D = 5, (3, 4), 8
@@ -333,7 +333,7 @@ def test_the_simulations_confuse_what_is_known_to_be_confused():
 
 @pytest.mark.parametrize("vision", VISIONS)
 def test_nine_places_have_nine_colours_for_every_kind_of_vision(vision):
-    colours = [place_colour(token, (3, 3), bounds_of(range(9), (3, 3))) for token in range(9)]
+    colours = place_colours(range(9), (3, 3))
     assert [colours[k] for k in (0, 2, 6, 8)] == [from_hex(corner) for corner in CORNERS]
     assert least_distance(colours, vision) > 20  # 2.3 is just noticeable
     assert lab(colours, vision)[:, 0].min() > (51 if vision == "all colours" else 44)  # drawn with a dark rim
@@ -348,12 +348,18 @@ def test_the_two_signs_are_told_apart_by_every_kind_of_vision(vision):
 
 def test_colours_are_told_apart_among_the_shown():
     grid = (14, 14)
-    shown = [5 * 14 + 6, 5 * 14 + 8, 8 * 14 + 6, 8 * 14 + 8]  # a face in the middle
-    colours = [place_colour(token, grid, bounds_of(shown, grid)) for token in shown]
-    assert colours == [from_hex(corner) for corner in CORNERS]
-    assert least_distance([place_colour(token, grid) for token in shown], "all colours") < 30
-    alone = place_colour(7, grid, bounds_of([7], grid))
-    assert alone == place_colour(4, (3, 3))  # the middle
+    face = [5 * 14 + 6, 5 * 14 + 8, 8 * 14 + 6, 8 * 14 + 8]  # in the middle
+    assert place_colours(face, grid) == [from_hex(corner) for corner in CORNERS]
+    assert least_distance([place_colour(token, grid) for token in face], "all colours") < 30
+    far = place_colours([*face, 13 * 14 + 13], grid)  # one outlier does not make the others alike
+    assert least_distance(far[:4], "all colours") > 30
+    assert place_colours([7], grid) == [place_colour(4, (3, 3))]  # the middle
+    assert place_colours([], grid) == []
+
+
+@pytest.mark.parametrize("vision", VISIONS)
+def test_places_in_one_row_are_told_apart_too(vision):
+    assert least_distance(place_colours(range(4), (14, 14)), vision) > 9
 
 
 # -- the picture where no widget runs ------------------------------------------------------------------------------
@@ -370,6 +376,7 @@ def test_the_picture_explains_what_is_chosen(opened):
         view.similarity = similarity
         pictures[similarity] = view.picture()
     assert count(pictures["mean token"], FOR) > 100
+    assert count(pictures["mean token"].crop((340, 0, 672, 400)), FOR) > 100  # on B too
     assert count(pictures["best match"], CORNERS[0]) > 100
     assert count(pictures["best match"], FOR) == count(pictures["class token"], FOR) == 0
     assert pictures["best match"].width > pictures["same position"].width  # B's patches are moved in the first alone

@@ -195,7 +195,7 @@ def test_a_figure_shows_what_is_on_screen(opened, tmp_path):
         off = ~np.eye(N, dtype=bool)
         np.testing.assert_array_equal(pixels[cell // 2 :: cell, cell // 2 :: cell][off], expected[off])
     words = texts_of(view.save_figure(tmp_path / "f.svg"))
-    for part in ("pooled", "mean token", "excess", "sem. − pooled", "is subtracted from semantic"):
+    for part in ("pooled", "mean token", "excess", "semantic − pooled", "is subtracted from semantic"):
         assert part in words, part
 
 

@@ -122,7 +122,7 @@ def make_analysis():
     return srsm.Analysis(images, {"a": tokens}, matcher=srsm.Exact())
 
 
-@pytest.mark.parametrize("make", [srsm.RSMView, srsm.PairView])
+@pytest.mark.parametrize("make", [srsm.RSMView, srsm.PairView, srsm.RetrievalView])
 def test_names_go_as_messages_and_come_back_when_they_may_be_saved(make):
     view = make(make_analysis(), save_images=False)
     assert view.wait(DEADLINE)

@@ -76,7 +76,7 @@ class View(SavesFigure, anywidget.AnyWidget):
         self.worker = Worker(report=self._show_progress, done=self._show_done, failed=self.show_error)
         self.on_msg(self._on_message)
         self.observe(self._on_privacy, names="save_images")
-        self.observe(lambda change: self._send_private(change["name"]), names=[*self._hidden_traits()])
+        self.observe(lambda change: self._send_private([change["name"]]), names=self._hidden_traits())
 
     # -- what the notebook may keep -----------------------------------------------------------------------------
 
@@ -95,12 +95,13 @@ class View(SavesFigure, anywidget.AnyWidget):
         self.send_state(self._hidden_traits())
         if self.save_images:
             self.send({"kind": "public"})
-        self._send_private(*self._hidden_traits())
+        self._send_private()
 
-    def _send_private(self, *names: str) -> None:
-        """Send what the state leaves out, as a message: no notebook keeps one."""
+    def _send_private(self, names: list[str] | None = None) -> None:
+        """Send what the state leaves out (all of it unless named), as a message: no notebook keeps one."""
         if not self.save_images:
-            self.send({"kind": "private", "state": {name: getattr(self, name) for name in names}})
+            state = {name: getattr(self, name) for name in names or self._hidden_traits()}
+            self.send({"kind": "private", "state": state, "all": names is None})
 
     # -- status -------------------------------------------------------------------------------------------------
 
@@ -162,7 +163,7 @@ class View(SavesFigure, anywidget.AnyWidget):
             self.send({"kind": "pong"})
             return
         if kind == "ready":
-            self._send_private(*self._hidden_traits())
+            self._send_private()
         handler = self._handlers.get(kind) if isinstance(kind, str) else None
         if handler is not None:
             guarded(lambda view: getattr(view, handler)(content))(self)

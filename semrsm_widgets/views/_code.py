@@ -77,18 +77,18 @@ def _images(recipe: Recipe, ids: tuple[str, ...]) -> list[str]:
 
 
 def _on_screen(explorer: Explorer) -> dict[str, Any]:
-    return {"layer": explorer.layer, "kernel": explorer.kernel, "pair": explorer.pair}
+    return {"layer": explorer.layer, "kernel": explorer.kernel, "pair": explorer.pair, "query": max(0, explorer.query)}
 
 
 def _settings(explorer: Explorer) -> list[str]:
     """Return the lines for what was set on the views."""
-    rsm, pair = explorer.rsm_view, explorer.pair_view
-    views = {
-        "rsm_view": (rsm, ("baseline", "order", "excess", "colour_range")),
-        "pair_view": (pair, ("token", "top_k")),
+    shown = {
+        "rsm_view": (explorer.rsm_view, ("baseline", "order", "excess", "colour_range")),
+        "pair_view": (explorer.pair_view, ("token", "top_k", "similarity", "one_to_one", "expected")),
+        "retrieval_view": (explorer.retrieval_view, ("k", "box")),
     }
     found = []
-    for place, (view, names) in views.items():
+    for place, (view, names) in shown.items():
         for name in names:
             if view is not None and getattr(view, name) != view.trait_defaults(name):
                 found.append(f"explorer.{place}.{name} = {getattr(view, name)!r}")

@@ -51,7 +51,7 @@ function pairOverlay(stage, sides, gridOf) {
         let path = "";
         for (let c = 0; c <= columns; c += 1) path += `M${area.left + (c * area.width) / columns} ${area.top}v${area.height}`;
         for (let r = 0; r <= rows; r += 1) path += `M${area.left} ${area.top + (r * area.height) / rows}h${area.width}`;
-        return svg("path", { d: path, class: rows > 32 ? "srsm-grid srsm-fine" : "srsm-grid" });
+        return svg("path", { d: path, class: rows > 20 ? "srsm-grid srsm-fine" : "srsm-grid" });
       }));
     },
     // Marks, the most important first, which is drawn last, on top: { places, colour, strength (0 to 1), words, dashed }.
@@ -114,11 +114,11 @@ function marksOf(said, k, colours) {
 
 function pairedMarks({ matches, reading, order }, k, colours) {
   const shown = order.slice(0, k);
-  const bounds = boundsOf(shown, matches.grid);
+  const colour = placeColours(shown, matches.grid, colours.corners);
   const most = Math.abs(reading.contribution[shown[0]]) || 1;
   return shown.map((token, rank) => ({
     places: [{ side: 0, token }, { side: 1, token: reading.partner[token] }],
-    colour: placeColour(token, matches.grid, bounds, colours.corners),
+    colour: colour[rank],
     strength: Math.max(0, reading.contribution[token] / most),
     words: rank < NUMBERED ? String(rank + 1) : "", dashed: Boolean(reading.ambiguous?.[token]),
   }));
@@ -140,12 +140,17 @@ function meanMarks({ reading }, k, colours) {
 // Outlines thinner than this share of the strongest say nothing.
 const FAINTEST = 0.08;
 
+// Of each sign so many are shown with their partners, however few are among the strongest.
+const LEAST_SHOWN = 3;
+
 // Each patch of A by what it speaks for; the partners of the strongest on the image that they speak for.
 function whyMarks({ reading, other, difference, order }, k, colours) {
   const most = Math.abs(difference[order[0]]) || 1;
+  const counts = { true: 0, false: 0 };
   return order.filter((token) => Math.abs(difference[token]) >= FAINTEST * most).map((token, rank) => {
     const positive = difference[token] >= 0;
-    const partner = rank < k ? (positive ? reading : other).partner?.[token] ?? -1 : -1;
+    counts[positive] += 1;
+    const partner = rank < k || counts[positive] <= LEAST_SHOWN ? (positive ? reading : other).partner?.[token] ?? -1 : -1;
     return {
       places: [{ side: 0, token }, ...(partner >= 0 ? [{ side: positive ? 1 : 2, token: partner }] : [])],
       colour: positive ? colours.for : colours.against, strength: Math.abs(difference[token]) / most,
@@ -154,24 +159,19 @@ function whyMarks({ reading, other, difference, order }, k, colours) {
   });
 }
 
-function centreOf(token, [rows, columns]) {
-  return [((token % columns) + 0.5) / columns, (Math.floor(token / columns) + 0.5) / rows];
-}
-
-// The bounds of some patches' centres: colours are told apart among those that are shown.
-function boundsOf(tokens, grid) {
-  const centres = tokens.length ? tokens.map((token) => centreOf(token, grid)) : [[0, 0], [1, 1]];
-  const [xs, ys] = [0, 1].map((axis) => centres.map((centre) => centre[axis]));
-  return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
-}
-
-// The colour of a place in A, mixed from those of the four corners. A match is found by its colour.
-function placeColour(token, grid, [left, top, right, bottom], corners) {
-  const [x, y] = centreOf(token, grid);
-  const across = right > left ? (x - left) / (right - left) : 0.5;
-  const down = bottom > top ? (y - top) / (bottom - top) : 0.5;
-  const weights = [(1 - across) * (1 - down), across * (1 - down), (1 - across) * down, across * down];
-  const mixed = [1, 3, 5].map((at) => corners.reduce(
-    (sum, corner, k) => sum + weights[k] * Number.parseInt(corner.slice(at, at + 2), 16), 0));
-  return `rgb(${mixed.map((value) => Math.floor(value + 0.5)).join(", ")})`;
+// The colours of some places in A, mixed from those of the four corners. The rows and columns in which any of them
+// stands are spread evenly: places that crowd together are told apart. A match is found by its colour.
+function placeColours(tokens, [, columns], corners) {
+  const [xs, ys] = [(token) => token % columns, (token) => Math.floor(token / columns)];
+  const [across, down] = [xs, ys].map((axis) => {
+    const values = [...new Set(tokens.map(axis))].sort((a, b) => a - b);
+    return (token) => (values.length > 1 ? values.indexOf(axis(token)) / (values.length - 1) : 0.5);
+  });
+  return tokens.map((token) => {
+    const [x, y] = [across(token), down(token)];
+    const weights = [(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y];
+    const mixed = [1, 3, 5].map((at) => corners.reduce(
+      (sum, corner, k) => sum + weights[k] * Number.parseInt(corner.slice(at, at + 2), 16), 0));
+    return `rgb(${mixed.map((value) => Math.floor(value + 0.5)).join(", ")})`;
+  });
 }

@@ -48,27 +48,28 @@ function explanation(matches, similarity, oneToOne) {
     return matches.class_token === null ? "this layer has no class token"
       : `class token ${format(matches.class_token)}: no exact split over patches exists`;
   }
-  if (similarity === "mean token") return `pooled ${format(matches.pooled)}: each patch with the other image’s mean token`;
+  if (similarity === "mean token") return `pooled ${format(matches.pooled)}: patches with the mean token`;
   if (similarity === "same position") {
     return matches.aligned === null ? "the two images have different numbers of patches"
-      : `aligned ${format(matches.aligned)}: each patch with the one at its own position`;
+      : `aligned ${format(matches.aligned)}: patches at equal positions`;
   }
-  if (!oneToOne) return `nearest neighbours ${format(matches.nearest_value)}, not one-to-one (see More)`;
+  if (!oneToOne) return `nearest neighbours ${format(matches.nearest_value)}, not one-to-one`;
   const share = matches.same_position;
   return share === null ? "" : `${Math.round(100 * share)} % of ${matches.grid ? "patches" : "tokens"} match the same position`;
 }
 
-// Why B and not C: the two values, their difference, and how it adds up.
-function whySentence({ matches, expected, similarity, oneToOne, difference }) {
+// Why B and not C: the two values with their difference, and how it adds up.
+function whySentences({ matches, expected, similarity, oneToOne, difference }) {
   const [hit, wanted] = [matches, expected].map((each) => valueOf(each, similarity, oneToOne));
   const name = similarity === "best match" && !oneToOne ? "nearest neighbours" : similarity;
-  const head = `Why B and not C, by ${name}: A–B ${format(hit)} ${MINUS} A–C ${format(wanted)} = ${signed(hit === null || wanted === null ? null : hit - wanted)}.`;
-  if (!difference) return `${head} ${similarity === "class token" ? "The class token has no exact split over patches." : ""}`;
+  const total = hit === null || wanted === null ? null : hit - wanted;
+  const head = `Why B and not C, by ${name}: A–B ${format(hit, 3)} ${MINUS} A–C ${format(wanted, 3)} = ${signed(total, 3)}`;
+  if (!difference) return [head, similarity === "class token" ? "The class token has no exact split over patches." : ""];
   const side = (keep, letter) => {
     const values = difference.filter(keep);
-    return `${values.length} speak for ${letter} (${signed(sumOf(values))})`;
+    return `${values.length} speak for ${letter} (${signed(sumOf(values), 3)})`;
   };
-  return `${head} Of A’s patches ${side((value) => value > 0, "B")}, ${side((value) => value < 0, "C")}.`;
+  return [head, `Of A’s patches ${side((value) => value > 0, "B")}, ${side((value) => value < 0, "C")}.`];
 }
 
 function signed(value, digits = 2) {
@@ -80,7 +81,7 @@ function shareWords({ reading, difference, comparing, order }, k) {
   if (!reading || (comparing && !difference)) return "";
   const shown = order.slice(0, k); // a small grid has fewer matches than the slider offers
   const total = (of, tokens) => tokens.reduce((sum, token) => sum + of[token], 0);
-  if (difference) return `${shown.length} carry ${signed(total(difference, shown))} of ${signed(sumOf(difference))}`;
+  if (difference) return `${shown.length} carry ${signed(total(difference, shown), 3)} of ${signed(sumOf(difference), 3)}`;
   const sum = total(reading.contribution, shown);
   return reading.contribution.every((value) => value >= 0) && reading.value > 0
     ? `${shown.length} carry ${Math.round((100 * sum) / reading.value)} %`
@@ -98,7 +99,7 @@ function focusSentence({ matches, expected, reading, other, difference }, [a, b,
   }
   const from = name("A", a, matches.grid);
   if (difference) {
-    const part = (letter, one, token, grid) => `${token >= 0 ? name(letter, token, grid) : letter} ${format(one.contribution[a], 4)}`;
+    const part = (letter, one, token, grid) => `${token >= 0 ? name(letter, token, grid) : letter}: ${format(one.contribution[a], 4)}`;
     const verdict = difference[a] > 0 ? " · speaks for B" : difference[a] < 0 ? " · speaks for C" : "";
     return `${from} · with ${part("B", reading, b, matches.otherGrid)} · with ${part("C", other, c, expected.otherGrid)}`
       + ` · difference ${signed(difference[a], 4)}${verdict}`;

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from semrsm_widgets.splits import contribution_difference
-from semrsm_widgets.views._place_colours import AGAINST, FOR, bounds_of, place_colour
+from semrsm_widgets.views._place_colours import AGAINST, FOR, place_colour, place_colours
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from semrsm_widgets.splits import Split
 
     Side = tuple[Image.Image, tuple[float, float, float, float]]
+
+__all__ = ["NUMBERED", "cell_box", "heatmaps", "pair", "place_colour", "rebuild", "stack", "strongest", "why"]
 
 _SIDE = 300
 _GAP = 24
@@ -71,31 +73,37 @@ def pair(matches: Matches, sides: Sequence[Side], top_k: int, *, similarity: str
     assert matches.other_grid is not None
     panels = [_fit(picture, box) for picture, box in sides]
     captioned = {"A": panels[0][0], "B": panels[1][0]}
-    title = (
-        f"{matches.layer} · aligned {matches.aligned:.2f}, semantic {matches.semantic:.2f} "
-        f"= pooled part {matches.pooled_part:.2f} + matched part {matches.semantic - matches.pooled_part:.2f}"
-    )
+    title = f"{matches.layer} · "
     if similarity == "best match":
+        matched_part = matches.semantic - matches.pooled_part
+        title += f"aligned {matches.aligned:.2f}, semantic {matches.semantic:.2f} "
+        title += f"= pooled part {matches.pooled_part:.2f} + matched part {matched_part:.2f}"
         captioned["B's patches moved to their partners in A"] = rebuild(matches, *panels[1])
     else:
         value = matches.class_token if similarity == "class token" else matches.split(similarity).value
-        title += f" · explained: {similarity} {value:.2f}"
+        title += f"{similarity} {value:.2f} (semantic {matches.semantic:.2f})"
     picture, draw = _in_a_row(captioned, title)
     if similarity == "class token":
         return picture
     split = matches.split(similarity)
-    tokens = [int(token) for token in strongest(split, top_k)]
-    ambiguous = matches.ambiguous() if similarity == "best match" else np.zeros(len(split.contribution), dtype=bool)
-    bounds = bounds_of(tokens, matches.grid)
-    for rank, token in reversed(list(enumerate(tokens))):
-        colour = place_colour(token, matches.grid, bounds) if split.partner[token] >= 0 else FOR
-        for column, (place, grid) in enumerate(
-            ((token, matches.grid), (int(split.partner[token]), matches.other_grid))
+    if similarity == "mean token":  # no partners: each image's patches stand for themselves
+        for column, (contribution, grid) in enumerate(
+            ((split.contribution, matches.grid), (split.other_contribution, matches.other_grid))
         ):
-            if place >= 0:
-                box = cell_box(place, grid, panels[column][1])
-                words = str(rank + 1) if rank < NUMBERED else ""
-                _outline(draw, column, box, colour, words, dashed=bool(ambiguous[token]))
+            for rank, token in _weakest_first(np.argsort(-contribution, kind="stable")[:top_k]):
+                box = cell_box(token, grid, panels[column][1])
+                colour = FOR if contribution[token] >= 0 else AGAINST
+                _outline(draw, column, box, colour, str(rank + 1) if rank < NUMBERED else "")
+        return picture
+    tokens = strongest(split, top_k)
+    colours = place_colours(tokens.tolist(), matches.grid)
+    ambiguous = matches.ambiguous() if similarity == "best match" else np.zeros(len(split.contribution), dtype=bool)
+    for rank, token in _weakest_first(tokens):
+        places = ((token, matches.grid), (int(split.partner[token]), matches.other_grid))
+        for column, (place, grid) in enumerate(places):
+            words = str(rank + 1) if rank < NUMBERED else ""
+            box = cell_box(place, grid, panels[column][1])
+            _outline(draw, column, box, colours[rank], words, dashed=bool(ambiguous[token]))
     return picture
 
 
@@ -124,9 +132,9 @@ def why(
     if difference is None:
         return picture
     largest = np.argsort(-np.abs(difference), kind="stable")[:top_k]
-    for rank, token in reversed(list(enumerate(largest))):
+    for rank, token in _weakest_first(largest):
         for_hit = difference[token] >= 0
-        box = cell_box(int(token), hit.grid, query[1])
+        box = cell_box(token, hit.grid, query[1])
         _outline(draw, 1, box, FOR if for_hit else AGAINST, ("+" if for_hit else "−") if rank < NUMBERED else "")
     return picture
 
@@ -135,6 +143,11 @@ def strongest(split: Split, k: int) -> NDArray[np.int64]:
     """Return the k tokens of i that contribute most, strongest first; only those that are compared with something."""
     compared = np.flatnonzero(~np.isnan(split.token_cosine))
     return compared[np.argsort(-split.contribution[compared], kind="stable")][:k]
+
+
+def _weakest_first(tokens: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Return (rank, token), the last first, so that the strongest are drawn on top."""
+    return [(rank, int(token)) for rank, token in enumerate(tokens)][::-1]
 
 
 def _in_a_row(panels: Mapping[str, Image.Image], title: str) -> tuple[Image.Image, ImageDraw.ImageDraw]:
@@ -172,6 +185,11 @@ def _outline(
     if words:
         place = ((x0 + x1) / 2, (y0 + y1) / 2)
         draw.text(place, words, fill="white", font=_font(12), anchor="mm", stroke_width=2, stroke_fill="black")
+
+
+def lean(picture: Image.Image) -> Image.Image:
+    """Return a picture in 128 colours of its own: photographs take a third less of the notebook then."""
+    return picture.quantize(128, dither=Image.Dither.NONE).convert("RGB")
 
 
 def stack(pictures: Sequence[Image.Image]) -> Image.Image | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 CORNERS = ("#ffffff", "#ffff2e", "#c584fd", "#d0553a")
 """Top left, top right, bottom left, bottom right; what lies between is mixed from them.
@@ -15,36 +15,39 @@ with a dark rim) and none near the cyan of what is pointed at. The digits of the
 FOR, AGAINST = "#b8a4ff", "#ffb14e"
 """Above zero and below it: purple and orange as in the RSMs' differences (PuOr), light enough for photographs."""
 
-Bounds = tuple[float, float, float, float]
+Colour = tuple[int, int, int]
 
 
-def place_colour(token: int, grid: tuple[int, int], bounds: Bounds = (0.0, 0.0, 1.0, 1.0)) -> tuple[int, int, int]:
-    """Return the colour of a token's place.
+def place_colour(token: int, grid: tuple[int, int]) -> Colour:
+    """Return the colour of a token's place among all places of its grid, (h, w)."""
+    row, column = divmod(token, grid[1])
+    return _mixed((column + 0.5) / grid[1], (row + 0.5) / grid[0])
 
-    Args:
-        token: index in raster order.
-        grid: (h, w) of the tokens.
-        bounds: left, top, right, bottom of the places among which colours are told apart, as shares of the grid.
+
+def place_colours(tokens: Sequence[int], grid: tuple[int, int]) -> list[Colour]:
+    """Return the colours of the places of some tokens, as far apart as their rows and columns allow.
+
+    The rows and the columns in which any of them stands are spread evenly over the colours: places that crowd together
+    are told apart, and left, right, up and down keep their meaning.
     """
-    x, y = _centre(token, grid)
-    left, top, right, bottom = bounds
-    across = (x - left) / (right - left) if right > left else 0.5
-    down = (y - top) / (bottom - top) if bottom > top else 0.5
+    places = [divmod(int(token), grid[1]) for token in tokens]
+    rows, columns = (_ranks(place[axis] for place in places) for axis in (0, 1))
+    return [_mixed(_share(columns, column), _share(rows, row)) for row, column in places]
+
+
+def _ranks(values: Iterable[int]) -> dict[int, int]:
+    return {value: rank for rank, value in enumerate(sorted(set(values)))}
+
+
+def _share(ranks: dict[int, int], k: int) -> float:
+    return ranks[k] / (len(ranks) - 1) if len(ranks) > 1 else 0.5
+
+
+def _mixed(across: float, down: float) -> Colour:
+    """Return the corners' colours mixed, 0 to 1 from left to right and from top to bottom."""
     corners = [tuple(int(colour[k : k + 2], 16) for k in (1, 3, 5)) for colour in CORNERS]
     weights = ((1 - across) * (1 - down), across * (1 - down), (1 - across) * down, across * down)
     red, green, blue = (
         int(sum(w * corner[k] for w, corner in zip(weights, corners, strict=True)) + 0.5) for k in range(3)
     )
     return red, green, blue
-
-
-def bounds_of(tokens: Sequence[int], grid: tuple[int, int]) -> Bounds:
-    """Return the bounds of the centres of some tokens, to tell colours apart among those that are shown."""
-    centres = [_centre(int(token), grid) for token in tokens] or [(0.0, 0.0), (1.0, 1.0)]
-    xs, ys = zip(*centres, strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
-
-
-def _centre(token: int, grid: tuple[int, int]) -> tuple[float, float]:
-    row, column = divmod(token, grid[1])
-    return (column + 0.5) / grid[1], (row + 0.5) / grid[0]

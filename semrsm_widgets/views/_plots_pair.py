@@ -26,7 +26,7 @@ from semrsm_widgets.views._paper import (
     text_width,
     wrapped,
 )
-from semrsm_widgets.views._place_colours import bounds_of, place_colour
+from semrsm_widgets.views._place_colours import place_colours
 from semrsm_widgets.views._provenance import (
     certificate_sentence,
     layer_sentence,
@@ -115,9 +115,8 @@ def draw_pair(sheet: Sheet, analysis: Analysis, matches: Matches, *, top_k: int,
         sheet.say("The tokens of this layer have no places in the image.")
     elif top_k:
         digits = f", the first {min(top_k, NUMBERED)} with digits" if top_k > 1 else ""
-        sheet.say(
-            f"Outlined: the {top_k} matches that contribute most{digits}; colour by place in A; dashed: another partner is nearly as good."
-        )
+        sheet.say(f"Outlined: the {top_k} matches that contribute most{digits}; colour by place in A.")
+        sheet.say("Dashed: another partner is nearly as good.")
     if null is not None:
         sheet.cite(null_sentence(null, number(null.mean), "cosine"))
     sheet.cite(matcher_sentence(analysis))
@@ -156,10 +155,10 @@ def _outline(matches: Matches, sides: list[Side], panels: list[tuple[Axes, float
     assert matches.grid is not None
     assert matches.other_grid is not None
     strongest = matches.top(top_k)
-    bounds, ambiguous = bounds_of([int(token) for token in strongest], matches.grid), matches.ambiguous()
+    colours, ambiguous = place_colours(strongest.tolist(), matches.grid), matches.ambiguous()
     for rank in reversed(range(len(strongest))):
         token = int(strongest[rank])
-        colour = [channel / 255 for channel in place_colour(token, matches.grid, bounds)]
+        colour = [channel / 255 for channel in colours[rank]]
         places = ((token, matches.grid), (int(matches.permutation[token]), matches.other_grid))
         for (place, grid), side, (axes, height) in zip(places, sides, panels, strict=True):
             x0, y0, x1, y1 = _pictures.cell_box(place, grid, _grid_box(side, width, height))

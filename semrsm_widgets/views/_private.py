@@ -27,9 +27,15 @@ def _hidden_notices(notices: list[str]) -> list[str]:
     return ["What was reduced or left out is not saved."] if notices else []
 
 
+def _hidden_name(name: str) -> str:
+    """Return that there is a picture from outside; its name is a file's."""
+    return "a picture" if name else ""
+
+
 HIDDEN: dict[str, Callable[[Any], Any]] = {
     "_images": _hidden_images,
     "_status": _hidden_status,
     "_notices": _hidden_notices,
+    "_outside_name": _hidden_name,
 }
 """Trait -> its value without names."""

@@ -90,7 +90,7 @@ function rankRows(store, { onChoose, onPoint }) {
         row.cells.replaceChildren(...nodes);
       } else {
         row.answers.clear();
-        row.cells.replaceChildren(h("span", { class: "srsm-empty" }, result.state === "pending" ? "matching …" : result.reason));
+        row.cells.replaceChildren(h("span", { class: "srsm-empty" }, result.state === "pending" ? "not matched yet" : result.reason));
       }
     }
     list.replaceChildren(...names.map((name) => rows.get(name).node));
@@ -128,7 +128,7 @@ function rankRows(store, { onChoose, onPoint }) {
       const row = rows.get(result.name);
       for (const [index, { node }] of row.answers) node.classList.toggle("srsm-pointed", index === pointed);
       const outside = pointed >= 0 && result.state === "ready" && result.ranks[pointed] >= k;
-      row.aside.textContent = outside ? `there rank ${result.ranks[pointed] + 1} · ${format(result.values[pointed])}` : "";
+      row.aside.textContent = outside ? `▢ rank ${result.ranks[pointed] + 1} · ${format(result.values[pointed])}` : "";
     }
     onPoint(pointed);
   }

@@ -35,6 +35,7 @@ def rows(
     grid: tuple[int, int] | None,
     title: str,
     labels: Collection[str],
+    null: float | None = None,
 ) -> Image.Image:
     """Return the query beside its rows of answers, with lines between an image's places.
 
@@ -47,6 +48,7 @@ def rows(
         grid: the layer's grid.
         title: one line above.
         labels: what the query shows; empty if that is not known.
+        null: what unrelated tokens reach, to stand beside the semantic row; None before it is there.
     """
     pitch = _SIDE + _CAPTION + _LINES
     left = _QUERY + 3 * _GAP
@@ -69,16 +71,17 @@ def rows(
             (x0, y0), (x1, y1) = above[index], below[index]
             ends = (x0 + _SIDE // 2, y0 + _SIDE + _CAPTION), (x1 + _SIDE // 2, y1 - 1)
             draw.line(ends, fill="#aaaaaa", width=1)
-    for row, at in zip(ranked, places, strict=True):
-        top = 40 + ranked.index(row) * pitch
+    for r, (row, at) in enumerate(zip(ranked, places, strict=True)):
+        top = 40 + r * pitch
         draw.text((left, top), row.name, fill="black", font=_font(14))
+        words = []
+        if len(row.f1):
+            words.append(f"F1@{k} {row.f1[min(k, len(row.f1)) - 1]:.2f}   AP {row.average_precision:.2f}")
+        if row.name == "semantic" and null is not None:
+            words.append(f"unrelated tokens reach {null:.2f}")
+        draw.multiline_text((left, top + 20), "\n".join(words), fill=_QUIET, font=_font(12))
         if row.reason:
             draw.text((left + _HEAD, top + 4), row.reason, fill=_QUIET, font=_font(12))
-        elif len(row.f1):
-            score = row.f1[min(k, len(row.f1)) - 1]
-            draw.text(
-                (left, top + 20), f"F1@{k} {score:.2f}   AP {row.average_precision:.2f}", fill=_QUIET, font=_font(12)
-            )
         for index, place in at.items():
             _answer(picture, draw, images, index, place)
             draw.text((place[0], place[1] + _SIDE + 2), f"{row.values[index]:.2f}", fill="black", font=_font(12))

@@ -188,16 +188,18 @@ function layerShape(row) {
   return `${place}${pooled} · ${row.channels} channels`;
 }
 
-// How long a view waits for the names of private pictures; a kernel that sends none is gone.
-const NAMES_PATIENCE_MS = 3000;
+// How long a view waits for the names of private pictures before it is drawn without them: a kernel that runs a cell
+// sends none until the cell has ended.
+const NAMES_PATIENCE_MS = 1000;
 
 // A view of pictures that must not be saved. What a model holds, the notebook may keep; so its names come as a message
 // and lie over the model: the view reads them there as if they were part of it.
 function withPrivate(view) {
   const over = new Map(); // trait -> what stands in its place
   const watchers = new Map(); // "change:<trait>" -> callbacks
+  let known = false;
   let arrived;
-  const names = new Promise((resolve) => { arrived = resolve; });
+  const names = new Promise((resolve) => { arrived = () => { known = true; resolve(); }; });
   const wrap = (model) => {
     const own = {
       get: (name) => (over.has(name) ? over.get(name) : model.get(name)),
@@ -227,14 +229,25 @@ function withPrivate(view) {
         const changed = content.kind === "public" ? [...over.keys()] : Object.keys(content.state);
         if (content.kind === "public") over.clear();
         else for (const name of changed) over.set(name, content.state[name]);
-        arrived();
+        if (content.all) arrived();
         for (const name of changed) watchers.get(`change:${name}`)?.forEach((callback) => callback());
       });
       return view.initialize?.({ model: wrap(model), ...rest });
     },
-    async render({ model, ...rest }) {
-      if (model.get("_private")) await Promise.race([names, new Promise((go) => { setTimeout(go, NAMES_PATIENCE_MS); })]);
-      return view.render({ model: wrap(model), ...rest });
+    async render({ model, el, ...rest }) {
+      const draw = () => view.render({ model: wrap(model), el, ...rest });
+      if (!model.get("_private")) return draw();
+      await Promise.race([names, new Promise((go) => { setTimeout(go, NAMES_PATIENCE_MS); })]);
+      let drawn = Promise.resolve(draw());
+      let ended = false;
+      if (!known) {
+        names.then(async () => { // late, but still better than "image 1"
+          (await drawn)?.();
+          el.replaceChildren();
+          if (!ended) drawn = Promise.resolve(draw());
+        });
+      }
+      return async () => { ended = true; (await drawn)?.(); };
     },
   };
 }

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import traitlets as t
+from PIL import Image, ImageDraw
 
 from semrsm_widgets._check import message
 from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.images import Images
 
 # Longer jobs show what they will cost and wait for Start.
 PATIENCE_SECONDS = 30.0
@@ -45,6 +47,26 @@ def moved_token(token: int, grid: tuple[int, int] | None, other: tuple[int, int]
     row, column = divmod(token, grid[1])
     row, column = (int((k + 0.5) * to / of) for k, of, to in zip((row, column), grid, other, strict=True))
     return row * other[1] + column
+
+
+def thumbnail(images: Images, k: int, size: int) -> Image.Image:
+    """Return picture k at no more than `size` pixels a side; a crossed-out tile where it cannot be read any more.
+
+    A file may be gone since its tokens were extracted: what was computed is still there to be seen.
+    """
+    try:
+        return images.thumbnail(k, size)
+    except (OSError, TypeError, ValueError):
+        return missing_picture(size)
+
+
+def missing_picture(size: int) -> Image.Image:
+    """Return a grey tile with a cross."""
+    tile = Image.new("RGB", (size, size), (208, 208, 208))
+    draw = ImageDraw.Draw(tile)
+    for start, end in (((0, 0), (size, size)), ((0, size), (size, 0))):
+        draw.line((*start, *end), fill=(150, 150, 150), width=max(1, size // 48))
+    return tile
 
 
 def default_layer(analysis: Analysis) -> str:

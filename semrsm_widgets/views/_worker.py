@@ -48,6 +48,11 @@ class Job:
         """Return a progress callback (done, total) for the compute core that reports under `text`."""
         return lambda done, total: self.step(text, done / total if total else None)
 
+    def pause(self, seconds: float) -> None:
+        """Sleep, unless the job is or gets cancelled."""
+        if self._cancelled.wait(seconds):
+            raise CancelledError
+
     def wait(self, event: threading.Event) -> None:
         """Wait for an event (a button, say) or for the job to be cancelled, whichever comes first."""
         while not event.wait(0.05):

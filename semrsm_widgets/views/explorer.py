@@ -26,6 +26,7 @@ from semrsm_widgets.views._shown import PATIENCE_SECONDS, checked_pair, default_
 from semrsm_widgets.views._worker import CancelledError
 from semrsm_widgets.views.pair_view import PairView, checked_top_k
 from semrsm_widgets.views.report import StaticReport, analysis_at_once, static
+from semrsm_widgets.views.retrieval_view import RetrievalView
 from semrsm_widgets.views.rsm_view import KERNELS, RSMView
 
 if TYPE_CHECKING:
@@ -37,10 +38,13 @@ if TYPE_CHECKING:
 
 # About the height of the heatmaps: what stands below them must not jump when they come.
 _RESERVED = "430px"
+_GLANCE_SECONDS = 0.02
 
 
 class Explorer(SavesFigure, ipywidgets.VBox):
-    """RSMView and PairView over one analysis, linked: a click in a heatmap opens its two images below.
+    """RSMView, PairView and RetrievalView over one analysis, linked.
+
+    A click in a heatmap, or on an answer of the retrieval, opens the two images between them.
 
     It appears at once; images, model and layers come in the background, what is on screen first. Made by `explore`.
 
@@ -49,15 +53,18 @@ class Explorer(SavesFigure, ipywidgets.VBox):
         layer: the layer on screen.
         kernel: "cosine", "inner product" or "RBF".
         pair: indices of the two images shown.
+        query: index of the image whose nearest are shown; -1 for one from outside.
         top_k: how many of the strongest matches are drawn.
         rsm_view: the RSMView, or None until there is an analysis.
         pair_view: the PairView, or None until there is an analysis.
+        retrieval_view: the RetrievalView, or None until there is an analysis.
     """
 
     analysis = t.Instance(Analysis, allow_none=True)
     layer = t.Unicode("", help="The layer on screen.")
     kernel = t.Unicode("cosine", help='"cosine", "inner product" or "RBF".')
     pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 1), help="Indices of the two images shown.")
+    query = t.Int(0, help="Index of the image whose nearest are shown; -1: a picture from outside.")
     top_k = t.Int(20, help="How many of the strongest matches are drawn.")
     save_images = t.Bool(True, help="Whether the saved notebook may contain pictures and their names.")
 
@@ -76,16 +83,17 @@ class Explorer(SavesFigure, ipywidgets.VBox):
         self._closed = False
         self.rsm_view: RSMView | None = None
         self.pair_view: PairView | None = None
+        self.retrieval_view: RetrievalView | None = None
         # Fixed places: a view that is there already is not drawn again when another one comes.
-        self._rsm_place, self._pair_place = (ipywidgets.VBox(layout=_full_width()) for _ in range(2))
-        places = [self._header, self._rsm_place, self._pair_place]
-        super().__init__(children=places, save_images=save_images, **kwargs)
+        self._places = [ipywidgets.VBox(layout=_full_width()) for _ in range(3)]
+        self._rsm_place, self._pair_place, self._retrieval_place = self._places
+        super().__init__(children=[self._header, *self._places], save_images=save_images, **kwargs)
         t.dlink((self, "save_images"), (self._header, "save_images"))
         self._header.actions = {"cancel": self.cancel, "resume": self.resume, "start": self.start}
         self._make, self._recipe = make, recipe
         self.resume()
 
-    @t.validate("layer", "kernel", "pair", "top_k")
+    @t.validate("layer", "kernel", "pair", "query", "top_k")
     def _check(self, proposal: Any) -> Any:
         """Refuse what the views would refuse, before anything changes; before there are views, take it as a wish."""
         name, value = proposal["trait"].name, proposal["value"]
@@ -96,19 +104,33 @@ class Explorer(SavesFigure, ipywidgets.VBox):
         if name == "layer":
             known = None if self.pair_view is None else self.pair_view.analysis.layers
             return value if known is None else check_trait(name, value, known)
+        if name == "query":
+            return self._checked_query(value)
         if self.analysis is not None:
             return checked_pair(self.analysis, value)
         if min(value) < 0:
             raise t.TraitError(message("pair", "two image indices, 0 or more", str(value)))
         return value
 
+    def _checked_query(self, value: int) -> int:
+        if self.retrieval_view is not None:
+            return self.retrieval_view.checked_query(value)
+        if value < 0:
+            raise t.TraitError(message("query", "an image's index, 0 or more", str(value)))
+        return value
+
     # -- what the user may do from Python ------------------------------------------------------------------------
+
+    @property
+    def views(self) -> list[View]:
+        """The header and the views that are there."""
+        views = (self._header, self.rsm_view, self.pair_view, self.retrieval_view)
+        return [view for view in views if view is not None]
 
     @property
     def last_error(self) -> str:
         """Traceback of the last error that any part showed; empty if there was none."""
-        views: list[View | None] = [self._header, self.rsm_view, self.pair_view]
-        return next((view.last_error for view in views if view is not None and view.last_error), "")
+        return next((view.last_error for view in self.views if view.last_error), "")
 
     def cancel(self) -> None:
         """Stop what is being computed; what is there already stays."""
@@ -123,9 +145,8 @@ class Explorer(SavesFigure, ipywidgets.VBox):
 
     def start(self) -> None:
         """Go on with a computation that waits because it will take long."""
-        for view in (self._header, self.rsm_view, self.pair_view):
-            if view is not None:
-                view.start()
+        for view in self.views:
+            view.start()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until everything is computed; return whether that came within `timeout` seconds.
@@ -135,8 +156,8 @@ class Explorer(SavesFigure, ipywidgets.VBox):
         end = None if timeout is None else time.monotonic() + timeout
         remaining = lambda: None if end is None else max(0.0, end - time.monotonic())  # noqa: E731
         done = self._header.wait(remaining())
-        for view in (self.rsm_view, self.pair_view):
-            done = done and (view is None or view.wait(remaining()))
+        for view in self.views:
+            done = done and view.wait(remaining())
         return done
 
     def to_code(self) -> str:
@@ -154,10 +175,9 @@ class Explorer(SavesFigure, ipywidgets.VBox):
         """Free the threads and the widgets, also while they are being made."""
         with self._lifetime:
             self._closed = True
-        for view in (self._header, self.rsm_view, self.pair_view):
-            if view is not None:
-                view.close()
-        for place in (self._rsm_place, self._pair_place):
+        for view in self.views:
+            view.close()
+        for place in self._places:
             close_with_layout(place, place.close)
         close_with_layout(self, super().close)
 
@@ -170,6 +190,7 @@ class Explorer(SavesFigure, ipywidgets.VBox):
         analysis = self._make(job, self)
         job.step("Opening the views")
         self._show(analysis)
+        self._show_retrieval(job, analysis)
 
     def preview(self, analysis: Analysis, pair: tuple[int, int]) -> None:
         """Show a pair from an analysis of the first images, before the others were seen."""
@@ -224,6 +245,27 @@ class Explorer(SavesFigure, ipywidgets.VBox):
         self._rsm_place.layout.min_height = None
         self.analysis = analysis
 
+    def _show_retrieval(self, job: Job, analysis: Analysis) -> None:
+        """Show what the query retrieves, once the RSM on screen is there or waits for somebody: it comes first."""
+        assert self.rsm_view is not None
+        while self.rsm_view._status["state"] == "working" and not analysis.has(self.layer):
+            job.pause(_GLANCE_SECONDS)
+        with self._opening():
+            self.retrieval_view = RetrievalView(
+                analysis,
+                layer=self.layer,
+                kernel=self.kernel,
+                query=self._wished_query(analysis),
+                pair=self.pair,
+                patience=self._patience,
+                _controls=False,
+                save_images=self.save_images,
+            )
+        t.dlink((self, "save_images"), (self.retrieval_view, "save_images"))
+        for name in ("layer", "kernel", "query", "pair"):
+            t.link((self.retrieval_view, name), (self, name))
+        self._retrieval_place.children = (self.retrieval_view,)
+
     @contextlib.contextmanager
     def _opening(self) -> Iterator[None]:
         """Make a view that will be closed with the explorer; where that is closed already, none is made."""
@@ -246,6 +288,13 @@ class Explorer(SavesFigure, ipywidgets.VBox):
             return self.pair
         self.notice(f"There is no pair {self.pair} among {len(analysis)} images: showing (0, 1).")
         return 0, 1
+
+    def _wished_query(self, analysis: Analysis) -> int:
+        """Return the query asked for before there were images; where there are fewer, say so."""
+        if self.query < len(analysis):
+            return self.query
+        self.notice(f"There is no query {self.query} among {len(analysis)} images: showing 0.")
+        return 0
 
     def _title(self, analysis: Analysis, size: str) -> None:
         self._header._title = ["Tokens" if analysis.model is None else analysis.model.name, size]
@@ -275,10 +324,9 @@ class Explorer(SavesFigure, ipywidgets.VBox):
         return progress
 
     def picture(self) -> Image.Image | None:
-        """Return a picture of both views, or None while there is nothing to show."""
-        views = (self.rsm_view, self.pair_view)
-        pictures = [view.picture() for view in views if view is not None]
-        return _pictures.stack([picture for picture in pictures if picture is not None])
+        """Return a picture of the views, or None while there is nothing to show."""
+        pictures = [view.picture() for view in self.views]
+        return _pictures.stack([_pictures.lean(picture) for picture in pictures if picture is not None])
 
     def _draw_figure(self, sheet: Sheet) -> None:
         views = (self.rsm_view, self.pair_view)
@@ -301,6 +349,7 @@ def explore(
     layers: Any = None,
     layer: str | None = None,
     pair: tuple[int, int] = (0, 1),
+    query: int = 0,
     kernel: str = "cosine",
     matcher: Matcher | None = None,
     max_images: int | None = Recipe.max_images,
@@ -322,6 +371,7 @@ def explore(
         layers: which layers, as in `extract`; the default ones unless given.
         layer: the layer on screen first.
         pair: indices of the two images shown first.
+        query: index of the image whose nearest are shown first.
         kernel: "cosine", "inner product" or "RBF".
         matcher: how tokens are paired; `Auction()` unless given.
         max_images: take at most this many images, spread over their labels; None takes all.

@@ -65,6 +65,7 @@ function pairView(model, el) {
   const why = h("p", { class: "srsm-why", hidden: true, "aria-live": "polite" });
   const topK = h("input", { type: "range", class: "srsm-slider", min: 0, max: model.get("_most_lines"), step: 1, "aria-label": "strongest matches shown", ...OWN_KEYS });
   const topWords = h("output", { class: "srsm-layer" });
+  const strongest = h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "strongest"), topK, topWords);
   topK.addEventListener("input", () => set("top_k", Number(topK.value)));
   const line = h("p", { class: "srsm-token-line", "aria-live": "polite" });
   const legend = pairLegend(colours);
@@ -80,7 +81,7 @@ function pairView(model, el) {
     h("div", { class: "srsm-pair-body" }, stage, rebuilt.root), empty, legend.root,
     h("div", { class: "srsm-controls srsm-pair-foot" },
       line,
-      h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "strongest"), topK, topWords)),
+      strongest),
     more.root, status.root);
   el.append(root);
 
@@ -92,7 +93,10 @@ function pairView(model, el) {
     const [similarity, oneToOne] = [model.get("similarity"), model.get("one_to_one")];
     said = readPair(matches, expected, { similarity, oneToOne, image: model.get("expected") });
     why.hidden = !said.comparing;
-    why.textContent = said.whole ? whySentence(said) : "Comparing …";
+    if (said.comparing) {
+      const [head, rest] = said.whole ? whySentences(said) : ["Comparing …", ""];
+      why.replaceChildren(h("strong", {}, head), ` ${rest}`);
+    }
     root.dataset.similarity = similarity;
     root.dataset.why = String(said.comparing);
     root.dataset.difference = said.difference ? String(sumOf(said.difference)) : "";
@@ -138,6 +142,7 @@ function pairView(model, el) {
     root.dataset.topK = k;
     overlay.drawMarks(placed() ? marksOf(said, k, colours) : [], !said.comparing);
     topWords.textContent = shareWords(said, k);
+    strongest.hidden = Boolean(matches) && !said.reading; // the class token has no patches to count
   }
 
   const lookedAt = () => placesOf(said, cursor ?? { side: 0, token: model.get("token") });
@@ -155,7 +160,8 @@ function pairView(model, el) {
 
   function idleSentence() {
     if (!placed()) return "";
-    return said.reading ? "Point at a patch to see its partner; click to pin it." : "";
+    if (!said.reading) return "";
+    return `Point at a patch to see ${said.reading.partner ? "its partner" : "what it contributes"}; click to pin it.`;
   }
 
   function drawRebuilt() {
@@ -163,8 +169,9 @@ function pairView(model, el) {
     if (said.comparing || !placed()) return;
     const words = !said.reading ? "The class token stands at no place: there are no partners to move."
       : !said.reading.partner ? "The mean token forgets where its patches stood: there are no partners to move."
-        : model.get("similarity") === "same position" ? "B’s patches, each at its own position"
-          : "B’s patches moved to their partners in A";
+        : said.similarity === "same position" ? "B’s patches, each at its own position"
+          : !said.oneToOne ? "Each patch of A replaced by its nearest in B"
+            : "B’s patches moved to their partners in A";
     rebuilt.draw(sides, matches, said.reading?.partner ?? null, words);
   }
 

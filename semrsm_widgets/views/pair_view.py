@@ -24,7 +24,9 @@ from semrsm_widgets.views._shown import (
     default_layer,
     image_rows,
     layer_rows,
+    missing_picture,
     moved_token,
+    thumbnail,
 )
 from semrsm_widgets.views._worker import Job
 
@@ -261,15 +263,19 @@ class PairView(View):
     def _picture_and_box(self, k: int) -> tuple[Image.Image, tuple[float, float, float, float]]:
         """Return image k and where the token grid lies on it, as fractions of its width and height."""
         images, model = self.analysis.images, self.analysis.model
+        whole = (0.0, 0.0, 1.0, 1.0)
         if model is not None:
-            width, height = images.size(k)
-            box = visible_box(model.transform, (width, height))
-            if box is None:
-                # A transform that is not understood: draw on what the model saw rather than at a wrong place.
-                return model_view(model.transform, images.image(k)), (0.0, 0.0, 1.0, 1.0)
+            try:
+                width, height = images.size(k)
+                box = visible_box(model.transform, (width, height))
+                if box is None:
+                    # A transform that is not understood: draw on what the model saw rather than at a wrong place.
+                    return model_view(model.transform, images.image(k)), whole
+            except (OSError, TypeError, ValueError):  # the file is gone; its tokens are not
+                return missing_picture(_PICTURE), whole
             left, top, right, bottom = box
-            return images.thumbnail(k, _PICTURE), (left / width, top / height, right / width, bottom / height)
-        return images.thumbnail(k, _PICTURE), (0.0, 0.0, 1.0, 1.0)
+            return thumbnail(images, k, _PICTURE), (left / width, top / height, right / width, bottom / height)
+        return thumbnail(images, k, _PICTURE), whole
 
     def _send_expected_picture(self, k: int) -> None:
         panel = self._panel(k)

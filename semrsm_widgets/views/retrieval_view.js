@@ -8,7 +8,7 @@ export default () => {
   let store = null;
   const thumbnails = (model) => { store ??= thumbnailStore(model); return store; };
 
-  return {
+  return withPrivate({
     initialize({ model }) {
       thumbnails(model);
       model.on("msg:custom", (content, buffers) => {
@@ -32,7 +32,7 @@ export default () => {
       if (last.results) view.results(last.results);
       return () => { views.delete(view); view.stop(); };
     },
-  };
+  });
 };
 
 // The numbers come as buffers: F1 of every image's labels with the query's, then similarities and order of each row.
@@ -94,12 +94,13 @@ function retrievalView(model, el, store) {
   const line = h("p", { class: "srsm-token-line srsm-rank-line", "aria-live": "polite" });
   const notes = h("p", { class: "srsm-hint" });
   const root = h("div", { class: "srsm srsm-retrieval", "data-ready": "false" },
-    h("div", { class: "srsm-controls" },
-      model.get("_controls") ? layer.root : null,
-      model.get("_controls") ? h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "kernel"), kernel.root) : null,
-      h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "answers"), answers, answersWords)),
-    h("div", { class: "srsm-chooser" }, find, strip.root, found, outside, model.get("_takes_files") ? fileButton : null, file),
-    h("div", { class: "srsm-retrieval-body" }, panel.root, h("div", { class: "srsm-answers" }, ranks.root, line, notes)),
+    model.get("_controls") ? h("div", { class: "srsm-controls" }, layer.root,
+      h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "kernel"), kernel.root)) : null,
+    h("div", { class: "srsm-chooser" }, find, strip.root, found, outside, ...(model.get("_takes_files") ? [fileButton, file] : [])),
+    h("div", { class: "srsm-retrieval-body" },
+      h("div", { class: "srsm-query-column" }, panel.root,
+        h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "answers"), answers, answersWords)),
+      h("div", { class: "srsm-answers" }, ranks.root, line, notes)),
     status.root);
   el.append(root);
   events.add(store.attach(root));

@@ -142,7 +142,7 @@ class RetrievalView(View):
         self._sent: set[int] = set()  # the thumbnails that the browser has
         self._pictured: Any = None  # the query whose picture the browser has
         self._parts: list[bytes] = []  # of the file that is coming
-        self._latest: tuple[Wanted, list[Ranked]] | None = None  # what was shown last
+        self._latest: tuple[Wanted, list[Ranked], NullLevel | None] | None = None  # what was shown last
         self.observe(guarded_method(self, "_move_box"), names="layer")
         self.observe(guarded_method(self, "_drop_box"), names="query")
         self.observe(guarded_method(self, "_request"), names=["layer", "kernel", "query", "box"])
@@ -160,7 +160,11 @@ class RetrievalView(View):
 
     @t.validate("query")
     def _check_query(self, proposal: Any) -> int:
-        value, last = int(proposal["value"]), len(self.analysis) - 1
+        return self.checked_query(proposal["value"])
+
+    def checked_query(self, value: int) -> int:
+        """Return an index that `query` may have, or raise TraitError."""
+        value, last = int(value), len(self.analysis) - 1
         if 0 <= value <= last or (value == OUTSIDE and self._outside is not None):
             return value
         todo = "A picture from outside the set is given to view.search(picture)."
@@ -274,7 +278,7 @@ class RetrievalView(View):
         layer, outside = wanted.layer, wanted.outside
         self._send_query(wanted)
         if outside is not None and outside.tokens is None:
-            job.step(f"The model looks at {outside.name}")
+            job.step("The model looks at the picture")
             outside.tokens = seen(self.analysis, outside)
         query = wanted.as_query()
         if not self._lookup.has(layer, query):
@@ -354,7 +358,7 @@ class RetrievalView(View):
         new = {int(index) for row in ranked for index in row.order[: self.k]} - self._sent
         if new:
             self._send_thumbnails(sorted(new))
-        self._latest = wanted, ranked
+        self._latest = wanted, ranked, null
         level = None if null is None else {"mean": null.mean, "quantile95": null.quantile95, "n": null.n}
         self.send({**content, "null": level, "complete": complete}, buffers)
 
@@ -367,7 +371,7 @@ class RetrievalView(View):
         latest = self._latest
         if latest is None or not any(len(row.order) for row in latest[1]):
             return None
-        wanted, rows = latest
+        wanted, rows, null = latest
         return _retrieval_picture.rows(
             self._placed(wanted, _PICTURE),
             rows,
@@ -377,4 +381,5 @@ class RetrievalView(View):
             grid=self.analysis.tokens[wanted.layer].grid,
             title=f"{wanted.layer} · {wanted.kernel}",
             labels=self._labels(wanted),
+            null=None if null is None else null.mean,
         )

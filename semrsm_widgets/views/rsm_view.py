@@ -35,6 +35,7 @@ from semrsm_widgets.views._shown import (
     default_layer,
     image_rows,
     layer_rows,
+    thumbnail,
 )
 from semrsm_widgets.views._worker import DEBOUNCE_SECONDS, CancelledError, Job
 
@@ -217,7 +218,7 @@ class RSMView(BokehPane):
     def _send_value(self, content: dict[str, Any]) -> None:
         """Answer a hover for which the browser has rounded values and no thumbnails."""
         i, j = checked_pair(self.analysis, (content["i"], content["j"]))
-        thumbnails = [jpeg_bytes(self.analysis.images.thumbnail(k, _THUMBNAIL)) for k in (i, j)]
+        thumbnails = [jpeg_bytes(thumbnail(self.analysis.images, k, _THUMBNAIL)) for k in (i, j)]
         latest = self._latest  # what is not there yet is the worker's to compute
         values = None
         if latest is not None and (latest[0], latest[1].layer) == (self.kernel, self.layer):
@@ -292,7 +293,7 @@ class RSMView(BokehPane):
         self._thumbnails_due = False
         size = len(self.analysis)
         if is_exact(size):
-            pictures = [jpeg_bytes(self.analysis.images.thumbnail(k, _THUMBNAIL)) for k in range(size)]
+            pictures = [jpeg_bytes(thumbnail(self.analysis.images, k, _THUMBNAIL)) for k in range(size)]
             self.send({"kind": "thumbnails"}, buffers=pictures)
 
     def _send_partial(self, layer: str, kernel: str) -> None:

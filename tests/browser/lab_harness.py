@@ -50,8 +50,13 @@ CHROMIUM_ARGUMENTS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
 
-NOISE: tuple[tuple[str, str], ...] = ()
-"""JupyterLab's own console errors, as (pattern, why it is no fault of a view). Keep it short."""
+NOISE: tuple[tuple[str, str], ...] = (
+    (
+        r"Cannot read properties of undefined \(reading 'schema'\)\s+at \S+/static/notebook/notebook_core",
+        "Notebook 7.6 while it loads its own settings, in any notebook, also in one without widgets",
+    ),
+)
+"""The applications' own console errors, as (pattern, why it is no fault of a view). Keep it short."""
 
 
 def find_chromium() -> str | None:

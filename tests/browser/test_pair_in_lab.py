@@ -10,7 +10,7 @@ from lab_harness import LabPage
 from playwright.sync_api import expect
 
 import semrsm_widgets as srsm
-from semrsm_widgets.views._place_colours import AGAINST, FOR, bounds_of, place_colour
+from semrsm_widgets.views._place_colours import AGAINST, FOR, place_colours
 
 expect.set_options(timeout=60_000)  # the kernel imports torch, the machine may be slow
 
@@ -96,12 +96,11 @@ def test_what_is_explained_is_a_choice(lab_page, analysis):
 
     # the best match: colours of places, digits on both sides, dashes where another partner is nearly as good
     top = [int(token) for token in matches.top(12)]
-    bounds = bounds_of(top, (4, 6))
-    expected = [css(place_colour(token, (4, 6), bounds)) for token in reversed(top) for _ in "AB"]
+    expected = [css(colour) for colour in reversed(place_colours(top, (4, 6))) for _ in "AB"]
     assert strokes(page) == expected
     digits = page.locator(".srsm-digit")
     assert sorted(digits.all_text_contents()) == sorted("123456789" * 2)
-    ambiguous = matches.ambiguous()[top].sum()
+    ambiguous = int(matches.ambiguous()[top].sum())
     expect(page.locator(".srsm-tops rect.srsm-colour.srsm-ambiguous")).to_have_count(2 * ambiguous)
     expect(page.locator(".srsm-legend")).to_contain_text("dashed: another partner")
 
@@ -171,9 +170,11 @@ def test_why_this_and_not_that(lab_page, analysis):
 
     difference = srsm.contribution_difference(hit, expected)
     total = hit.semantic - expected.semantic
-    expect(why).to_contain_text(f"A–B {number(hit.semantic)} − A–C {number(expected.semantic)} = ")
-    expect(why).to_contain_text(f"{(difference > 0).sum()} speak for B (+{number(difference[difference > 0].sum())})")
-    expect(why).to_contain_text(f"{(difference < 0).sum()} speak for C ({number(difference[difference < 0].sum())})")
+    expect(why).to_contain_text(f"A–B {number(hit.semantic, 3)} − A–C {number(expected.semantic, 3)} = ")
+    expect(why).to_contain_text(
+        f"{(difference > 0).sum()} speak for B (+{number(difference[difference > 0].sum(), 3)})"
+    )
+    expect(why).to_contain_text(f"{(difference < 0).sum()} speak for C ({number(difference[difference < 0].sum(), 3)})")
     assert float(pair.get_attribute("data-difference")) == pytest.approx(total, abs=1e-5)
 
     # hit, query, expected from left to right; the query's patches in the two colours, the nine strongest with signs
@@ -185,6 +186,7 @@ def test_why_this_and_not_that(lab_page, analysis):
     strongest = np.argsort(-np.abs(difference))[:9]
     assert signs.count("+") == 2 * (difference[strongest] > 0).sum()  # on the query and on the image it speaks for
     assert signs.count("−") == 2 * (difference[strongest] < 0).sum()
+    assert min(signs.count("+"), signs.count("−")) > 0
 
     # one patch: its partners in both, and what it adds
     token = int(strongest[0])
@@ -201,7 +203,7 @@ def test_why_this_and_not_that(lab_page, analysis):
 
     # under another similarity
     page.get_by_role("radio", name="mean token").check()
-    expect(why).to_contain_text(f"A–B {number(hit.pooled)} − A–C {number(expected.pooled)} = ")
+    expect(why).to_contain_text(f"A–B {number(hit.pooled, 3)} − A–C {number(expected.pooled, 3)} = ")
     page.get_by_role("radio", name="class token").check()
     expect(why).to_contain_text("no exact split")
 

@@ -121,7 +121,7 @@ def test_the_rows_are_what_the_core_retrieves_and_a_click_opens_a_pair(lab_page,
     page.get_by_label("answers shown").focus()
     page.keyboard.press("ArrowLeft")
     expect(page.locator(".srsm-rank[data-name='semantic'] .srsm-answer")).to_have_count(4)
-    page.get_by_label("layer", exact=True).focus()
+    view.get_by_label("layer", exact=True).focus()
     page.keyboard.press("ArrowRight")
     expect(view).to_have_attribute("data-layer", "blocks.5")
     view.get_by_role("radio", name="RBF").check()
