@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 READY = "html[data-ready='true'] .srsm-rsm[data-ready='true'][data-complete='true']"
 NASTY = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>"
 
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=30_000)
 
 
 def make_analysis(n=12, grids=((4, 4), (7, 7), None), ids=None, seed=0):
@@ -66,7 +66,7 @@ def open_report(browser: Browser, tmp_path: Path) -> Iterator:
             viewport={"width": width, "height": 1100}, offline=True, reduced_motion="reduce", color_scheme=scheme
         )
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(30_000)
         shown = OpenReport(page)
         opened.append(shown)
         page.on("pageerror", lambda error: shown.errors.append(str(error)))
