@@ -251,6 +251,7 @@ def test_the_file_appears_whole_or_not_at_all(tmp_path, analysis, monkeypatch):
         ({"path": "r.html", "kernel": "linear"}, "`kernel` must be one of"),
         ({"path": "r.html", "pair": (1, 1)}, "`pair` must be indices of two different images"),
         ({"path": "r.html", "pair": (0, 8)}, "`pair` must be indices of two different images"),
+        ({"path": "r.html", "query": 8}, "`query` must be an integer from 0 to 7"),
         ({"path": "r.html", "neighbours": 0}, "`neighbours` must be"),
         ({"path": "r.html", "max_megabytes": 0}, "`max_megabytes` must be"),
     ],
@@ -300,11 +301,12 @@ def _tags(text):
 
 
 def test_explore_without_a_kernel_shows_the_report(analysis):
-    shown = srsm.explore(analysis, live=False, pair=(2, 5), layer="b", kernel="RBF")
+    shown = srsm.explore(analysis, live=False, pair=(2, 5), query=3, layer="b", kernel="RBF")
     assert isinstance(shown, srsm.StaticReport)
-    rsm, pair, _ = json.loads(Elements(shown.html).data("srsm-page"))["parts"]
+    rsm, pair, retrieval = json.loads(Elements(shown.html).data("srsm-page"))["parts"]
     assert (rsm["traits"]["layer"], rsm["traits"]["kernel"], rsm["traits"]["pair"]) == ("b", "RBF", [2, 5])
     assert pair["traits"]["layer"] == "b"
+    assert retrieval["traits"]["query"] == 3
     assert b"\xff\xd8\xff" not in base64.b64decode(
         Elements(srsm.explore(analysis, live=False, save_images=False).html).data("srsm-blob-0")
     )

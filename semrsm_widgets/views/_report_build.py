@@ -151,20 +151,26 @@ class ReportBuilder:
         )
         ask(view, kind="ready")
         order = [self.pair, *(each for each in self.near.pairs if each != self.pair)]
-        self._record_pairs(view, order[:_SAMPLE_PAIRS])
-        trial = Blobs()
-        taken = sum(len(text) for text in self._packed(view, trial).values())
-        pictures = sum(map(len, trial.texts)) / max(1, len(trial.texts)) * len(analysis)
-        room = max(_LEAST_PAIR_BYTES, 1e6 * max_megabytes - len(self.html(())) - pictures)
-        count = max(1, min(len(order), int(room / taken * min(_SAMPLE_PAIRS, len(order)))))
+        rest = len(self.html(()))
+        count = min(len(order), _SAMPLE_PAIRS)
+        while True:
+            self._record_pairs(view, order[:count], of=len(order))
+            found = Blobs()
+            taken = sum(len(text) for text in self._packed(view, found).values())
+            pictures = sum(map(len, found.texts)) / max(1, len(found.texts)) * len(analysis)
+            room = max(_LEAST_PAIR_BYTES, 1e6 * max_megabytes - rest - pictures)
+            # The more pairs, the less each takes: this falls a little short, and the next time less.
+            more = min(len(order), int(count * room / taken))
+            if more < 1.05 * count:
+                break
+            count = more
         self.held = order[:count]
-        self._record_pairs(view, self.held)
         view.layer, view.pair = layer, self.pair
         self.add(Part(name="PairView", view=view, guarded=True), place=1)
         self._describe_pairs(order, count, pooled, analysis)
 
-    def _record_pairs(self, view: Any, pairs: Sequence[Pair]) -> None:
-        """Record some pairs at all layers."""
+    def _record_pairs(self, view: Any, pairs: Sequence[Pair], *, of: int) -> None:
+        """Record some pairs at all layers; there are no more than `of`."""
         layers = list(view.analysis.layers)
         for start in range(0, len(pairs), _BLOCK_PAIRS):
             block = pairs[start : start + _BLOCK_PAIRS]
@@ -173,7 +179,7 @@ class ReportBuilder:
             for pair in block:
                 record(view, [{"pair": pair, "layer": name} for name in layers])
                 layers.reverse()  # the next pair starts where this one ends: one change at a time
-            self.report(0.5 + 0.5 * min(len(pairs), start + _BLOCK_PAIRS) / len(pairs))
+            self.report(0.5 + 0.5 * min(len(pairs), start + _BLOCK_PAIRS) / of)
 
     def _describe_pairs(self, order: Sequence[Pair], count: int, pooled: Sequence[str], analysis: Analysis) -> None:
         near, neighbours = self.near, self.neighbours
@@ -206,7 +212,7 @@ class ReportBuilder:
             + (f"pictures to {self.pixels} pixels a side." if self.has_images else "nothing else.")
         )
 
-    def add_retrieval(self, layer: str) -> None:
+    def add_retrieval(self, layer: str, query: int) -> None:
         """Add RetrievalView with every image as the query, at every layer, under the cosine."""
         analysis, count = self.analysis, len(self.analysis)
         recording = Recording(("layer", "query"), apart=("indices",), named={"index": "query"}, arrays=retrieved_arrays)
@@ -219,7 +225,7 @@ class ReportBuilder:
         for query in range(count):
             record(view, [{"query": query, "layer": name} for name in layers])
             layers.reverse()  # one change at a time
-        view.layer, view.query = layer, self.pair[0]
+        view.layer, view.query = layer, query
         self.add(Part(name="RetrievalView", view=view, alone=("kernel",)))
         self.facts.append(f"Retrieval: each of the {count} images as the query, by cosine.")
 

@@ -65,6 +65,7 @@ def to_html(
     *,
     layer: str | None = None,
     pair: tuple[int, int] | None = None,
+    query: int | None = None,
     kernel: str = "cosine",
     images: bool = True,
     labels: bool | None = None,
@@ -85,6 +86,7 @@ def to_html(
         path: where to; ".html" is added if there is no suffix.
         layer: the layer shown first; two thirds into the model unless given.
         pair: the pair shown first; the nearest one unless given.
+        query: the image whose nearest are shown first; the first of the pair unless given.
         kernel: the kernel shown first: "cosine", "inner product" or "RBF".
         images: whether pictures and names of the images may be in the file. Without, they are "image 1", "image 2" ...
         labels: whether labels may be; as `images` unless given.
@@ -109,6 +111,7 @@ def to_html(
         analysis,
         layer=layer,
         pair=pair,
+        query=query,
         kernel=kernel,
         images=images,
         labels=labels,
@@ -126,6 +129,7 @@ def static(
     *,
     layer: str | None = None,
     pair: tuple[int, int] | None = None,
+    query: int | None = None,
     kernel: str = "cosine",
     images: bool = True,
     labels: bool | None = None,
@@ -151,10 +155,12 @@ def static(
         check_int("max_grid", max_grid, minimum=1)
     if pair is not None:
         pair = check_pair(pair, len(analysis))
+    if query is not None:
+        check_int("query", query, minimum=0, maximum=len(analysis) - 1)
     builder = ReportBuilder(analysis, images=images, labels=images if labels is None else labels, progress=progress)
     builder.add_rsms(layer, kernel)
     builder.choose_pair(pair, neighbours)
-    builder.add_retrieval(layer)
+    builder.add_retrieval(layer, builder.pair[0] if query is None else query)
     builder.add_pairs(layer, max_grid, max_megabytes)
     return StaticReport(builder.html(notices))
 
