@@ -222,8 +222,8 @@ class ReportBuilder:
         for start in range(0, count, _THUMBNAILS):
             ask(view, kind="thumbnails", indices=list(range(start, min(count, start + _THUMBNAILS))))
         layers = list(analysis.layers)
-        for query in range(count):
-            record(view, [{"query": query, "layer": name} for name in layers])
+        for image in range(count):
+            record(view, [{"query": image, "layer": name} for name in layers])
             layers.reverse()  # one change at a time
         view.layer, view.query = layer, query
         self.add(Part(name="RetrievalView", view=view, alone=("kernel",)))
