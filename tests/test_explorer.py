@@ -75,7 +75,7 @@ def start_each(explorer):
 
 
 def views(explorer):
-    return explorer._header, explorer.rsm_view, explorer.pair_view
+    return explorer.views
 
 
 def test_it_shows_what_the_core_computes(opened, model):

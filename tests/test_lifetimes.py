@@ -81,7 +81,15 @@ print("RESULT", json.dumps([before, state()]))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", ["srsm.RSMView(analysis)", "srsm.PairView(analysis)", "srsm.explore(analysis)"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        "srsm.RSMView(analysis)",
+        "srsm.PairView(analysis)",
+        "srsm.RetrievalView(analysis)",
+        "srsm.explore(analysis)",
+    ],
+)
 def test_two_hundred_views_leave_nothing_behind(make):
     cell = nbformat.v4.new_code_cell(SCRIPT.replace("{make}", f"lambda: {make}"))
     notebook = nbformat.v4.new_notebook(cells=[cell])

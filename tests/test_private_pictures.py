@@ -67,6 +67,9 @@ def cells(private):
         "explorer",  # again, now that there is a picture
         f"rsm_view = srsm.RSMView(explorer.analysis, {option})\nrsm_view.wait(60)\nrsm_view",
         f"pair_view = srsm.PairView(explorer.analysis, {option})\npair_view.wait(60)\npair_view",
+        f"retrieval_view = srsm.RetrievalView(explorer.analysis, {option})\nretrieval_view.wait(60)\nretrieval_view",
+        "retrieval_view.search(sorted(__import__('pathlib').Path(os.environ['PICTURES_OF_THE_TEST']).rglob('visit*'))[0])\n"
+        "assert retrieval_view.wait(60)\nassert not retrieval_view.last_error",
         "explorer.pair = (2, 3)\nexplorer.layer = explorer.analysis.layers[0]\nassert explorer.wait(60)",
         f"failed = srsm.explore(model, images=os.environ['PICTURES_OF_THE_TEST'], {option})\nfailed",
         "failed.wait(60)\nassert 'broken' in failed.last_error",

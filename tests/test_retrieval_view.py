@@ -276,6 +276,13 @@ def test_a_picture_that_is_gone_leaves_the_others(tmp_path):
     ((_, buffers),) = sent.of("thumbnails")
     assert [len(buffer) > 0 for buffer in buffers] == [True, False]
     assert view.picture() is not None
+    view.query = 3  # its tokens are there all the same
+    settled(view)
+    ((query, pictures),) = sent.of("query")
+    assert "'3.png'" in query["problem"]
+    assert bytes(pictures[0]).startswith(b"\xff\xd8")
+    assert sent.results()[0]["query"] == 3
+    assert view.save_figure(tmp_path / "f.png").exists()
     view.close()
 
 
@@ -522,6 +529,46 @@ def test_a_view_without_a_browser_is_a_picture(view):
     settled(view)
     assert np.asarray(view.picture()).std() > 0
     assert repr(view) == "RetrievalView('b', 'cosine', '2', box=(0, 0, 1, 2))"
+
+
+def test_a_figure_says_what_is_on_screen(view, analysis, tmp_path):
+    words = view.save_figure(tmp_path / "whole.svg").read_text(encoding="utf-8")
+    f1 = srsm.label_f1(analysis.images.labels)
+    order = srsm.nearest(analysis.rsm("b"))
+    relevant = (f1 > 0) & ~np.eye(N, dtype=bool)
+    scores = srsm.f1_at_k(order, f1, 5)[2], srsm.average_precision(order, relevant)[2]
+    assert f"F1@5 {scores[0]:.2f}, AP {scores[1]:.2f}" in words
+    assert f"unrelated {analysis.null('b').mean:.2f}" in words
+    assert "as 3 of 7 do" in words
+    view.box = (0, 0, 1, 2)
+    words = view.save_figure(tmp_path / "part.svg").read_text(encoding="utf-8")
+    assert "2 of 12 patches" in words
+    assert "same position" in words
+
+
+def test_an_answer_without_a_right_one_has_a_dash(tmp_path):
+    analysis = make_analysis(layers=("a",))
+    images = srsm.load_images(analysis.images, labels=["alone", *["other"] * (N - 1)])
+    view = settled(srsm.RetrievalView(srsm.Analysis(images, analysis.tokens, matcher=srsm.Exact())))
+    sent = Sent(view)
+    ask(view, kind="ready")
+    settled(view)
+    assert rows_of(*sent.results())[0]["semantic"][0]["ap"] is None
+    assert view.picture() is not None
+    assert "AP –" in view.save_figure(tmp_path / "f.svg").read_text(encoding="utf-8")
+    view.close()
+
+
+def test_names_of_private_pictures_stay_out_of_the_notebook(seen, tmp_path):
+    seen.images.image(1).save(tmp_path / "Jane Doe.png")
+    view = settled(srsm.RetrievalView(seen, save_images=False))
+    sent = Sent(view)
+    view.search(tmp_path / "Jane Doe.png")
+    settled(view)
+    assert "Jane" not in str(view.get_state(drop_defaults=True) | {"_esm": "", "_css": ""})
+    assert {"_outside_name": "Jane Doe.png"} in [content["state"] for content, _ in sent.of("private")]
+    assert view._repr_mimebundle_()[0]["text/plain"] == "RetrievalView()"
+    view.close()
 
 
 def test_the_picture_marks_right_and_wrong_answers(view):

@@ -54,8 +54,8 @@ function pairOverlay(stage, sides, gridOf) {
         return svg("path", { d: path, class: rows > 20 ? "srsm-grid srsm-fine" : "srsm-grid" });
       }));
     },
-    // Marks, the most important first, which is drawn last, on top: { places, colour, strength (0 to 1), words, dashed }.
-    // With `lines`, the places of a mark are joined.
+    // Marks, the most important first, which is drawn last, on top: { places, colour, strength (0 to 1), words, dashed,
+    // fades }. With `lines`, the places of a mark are joined.
     drawMarks(marks, lines) {
       const [under, over, words] = [[], [], []];
       for (const mark of [...marks].reverse()) {
@@ -77,6 +77,7 @@ function pairOverlay(stage, sides, gridOf) {
           for (const name of ["srsm-shadow", "srsm-colour"]) {
             const rect = node("rect", name);
             rect.style.strokeWidth = name === "srsm-shadow" ? width + 1.6 : width;
+            if (mark.fades) rect.style.opacity = 0.5 + 0.5 * mark.strength;
             put(rect, box, 0.5 + width / 2);
             over.push(rect);
           }
@@ -132,7 +133,7 @@ function meanMarks({ reading }, k, colours) {
     const most = Math.abs(contribution[shown[0]]) || 1;
     return shown.map((token, rank) => ({
       places: [{ side, token }], colour: contribution[token] < 0 ? colours.against : colours.for,
-      strength: Math.max(0, contribution[token] / most), words: rank < NUMBERED ? String(rank + 1) : "",
+      strength: Math.max(0, contribution[token] / most), fades: true, words: rank < NUMBERED ? String(rank + 1) : "",
     }));
   });
 }
@@ -153,7 +154,7 @@ function whyMarks({ reading, other, difference, order }, k, colours) {
     const partner = rank < k || counts[positive] <= LEAST_SHOWN ? (positive ? reading : other).partner?.[token] ?? -1 : -1;
     return {
       places: [{ side: 0, token }, ...(partner >= 0 ? [{ side: positive ? 1 : 2, token: partner }] : [])],
-      colour: positive ? colours.for : colours.against, strength: Math.abs(difference[token]) / most,
+      colour: positive ? colours.for : colours.against, strength: Math.abs(difference[token]) / most, fades: true,
       words: rank < NUMBERED ? (positive ? "+" : MINUS) : "",
     };
   });

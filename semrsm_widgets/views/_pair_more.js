@@ -33,7 +33,7 @@ function pairLegend(colours) {
         matched: () => [item(place, "colour: place in A"), digits(), item(line("", "srsm-dashed"), "dashed: another partner is at least 95 % as good")],
         mean: () => [item(line(colours.for), "outlined: what contributes most, on either side"), digits()],
         why: () => [item(line(colours.for), "purple: speaks for B, the hit"), item(line(colours.against), "orange: speaks for C, the expected one"),
-          item("thicker: more"), item("+ and ", MINUS, " mark the nine strongest")],
+          item("bright and thick: more"), item("+ and ", MINUS, " mark the nine strongest")],
       }[kind];
       root.replaceChildren(...(kind === "none" ? [] : items()));
     },

@@ -28,7 +28,7 @@ function imagePanel(letter, onChoose, ...more) {
     async show(url, where, image, problem) {
       box = where;
       missing.hidden = !problem;
-      missing.textContent = problem ? `This picture cannot be shown. ${problem}` : "";
+      missing.textContent = problem ? `This picture is gone or cannot be read (${problem}).` : "";
       picture.src = url;
       picture.alt = image.id;
       await picture.decode().catch(() => {});

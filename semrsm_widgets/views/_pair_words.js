@@ -63,7 +63,7 @@ function whySentences({ matches, expected, similarity, oneToOne, difference }) {
   const [hit, wanted] = [matches, expected].map((each) => valueOf(each, similarity, oneToOne));
   const name = similarity === "best match" && !oneToOne ? "nearest neighbours" : similarity;
   const total = hit === null || wanted === null ? null : hit - wanted;
-  const head = `Why B and not C, by ${name}: A–B ${format(hit, 3)} ${MINUS} A–C ${format(wanted, 3)} = ${signed(total, 3)}`;
+  const head = `Why B and not C, by ${name}: A–B ${format(hit, 3)} ${MINUS} A–C ${format(wanted, 3)} = ${signed(total, 3)}.`;
   if (!difference) return [head, similarity === "class token" ? "The class token has no exact split over patches." : ""];
   const side = (keep, letter) => {
     const values = difference.filter(keep);

@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from PIL import Image
 
 from semrsm_widgets.geometry import visible_box
 from semrsm_widgets.models import model_view
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from semrsm_widgets.images import Images
     from semrsm_widgets.models import VisionModel
 
-WHOLE = (0.0, 0.0, 1.0, 1.0)
+_WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 
-def placed_picture(
+class PlacedPicture(NamedTuple):
+    """A picture, where the token grid lies on it as fractions of its sides, and why it is grey ("" if it is not)."""
+
+    picture: Image.Image
+    box: tuple[float, float, float, float]
+    problem: str
+
+
+def placed_picture(images: Images, k: int, model: VisionModel | None, side: int) -> PlacedPicture:
+    """Return picture k at no more than `side` pixels a side with its token grid's place.
+
+    Where the transform is not understood it is what the model saw, rather than the grid at a wrong place; where the
+    file cannot be read it is grey: its tokens are there all the same.
+    """
+    try:
+        return PlacedPicture(*_placed(images, k, model, side), problem="")
+    except (OSError, ValueError) as error:
+        return PlacedPicture(Image.new("RGB", (side, side), "#808080"), _WHOLE, str(error))
+
+
+def _placed(
     images: Images, k: int, model: VisionModel | None, side: int
 ) -> tuple[Image.Image, tuple[float, float, float, float]]:
-    """Return picture k at no more than `side` pixels a side, and the token grid's box as fractions of its sides.
-
-    Where the transform is not understood it is what the model saw, rather than the grid at a wrong place.
-    """
     if model is None:
-        return images.thumbnail(k, side), WHOLE
+        return images.thumbnail(k, side), _WHOLE
     width, height = images.size(k)
     box = visible_box(model.transform, (width, height))
     if box is None:
-        return model_view(model.transform, images.image(k)), WHOLE
+        return model_view(model.transform, images.image(k)), _WHOLE
     left, top, right, bottom = box
     return images.thumbnail(k, side), (left / width, top / height, right / width, bottom / height)

@@ -9,7 +9,9 @@ from matplotlib import patheffects
 
 from semrsm_widgets.geometry import visible_box
 from semrsm_widgets.models import model_view
+from semrsm_widgets.splits import contribution_difference
 from semrsm_widgets.views import _pictures
+from semrsm_widgets.views._figure_style import COLOURS
 from semrsm_widgets.views._paper import (
     GAP,
     INK,
@@ -26,7 +28,7 @@ from semrsm_widgets.views._paper import (
     text_width,
     wrapped,
 )
-from semrsm_widgets.views._place_colours import place_colours
+from semrsm_widgets.views._place_colours import AGAINST, FOR, place_colours
 from semrsm_widgets.views._provenance import (
     certificate_sentence,
     layer_sentence,
@@ -36,19 +38,23 @@ from semrsm_widgets.views._provenance import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
     from PIL import Image
 
     from semrsm_widgets.analysis import Analysis
+    from semrsm_widgets.images import Images
     from semrsm_widgets.matches import Matches
+    from semrsm_widgets.models import VisionModel
     from semrsm_widgets.null import NullLevel
 
-NUMBERED = 9
-"""Matches that carry a digit, so that they are found without colour too."""
 REBUILT = "B's patches moved to their partners in A"
-_PIXELS_PER_MM = 14  # about 350 to the inch
+PIXELS_PER_MM = 14  # about 350 to the inch
 _ROW = 3.1  # millimetres of a bar with its space
-_COLOURS = {"aligned": "#8d99ae", "semantic": "#2a9d8f", "pooled": "#e9a23b"}  # as in style.css
+_BOLD_FROM = 2.3  # millimetres of a patch from which its digit is bold
+NAMES = {"same position": "aligned", "best match": "semantic", "mean token": "pooled", "class token": "class token"}
 _UNRELATED = "#c4c4c4"
 
 
@@ -59,9 +65,8 @@ class Side(NamedTuple):
     box: tuple[float, float, float, float]
 
 
-def seen_side(analysis: Analysis, k: int, pixels: int) -> Side:
+def seen_side(images: Images, k: int, model: VisionModel | None, pixels: int) -> Side:
     """Return image k at no more than `pixels` a side; as the model saw it where the transform is not understood."""
-    images, model = analysis.images, analysis.model
     picture, box = images.image(k), (0.0, 0.0, 1.0, 1.0)
     if model is not None:
         width, height = picture.size
@@ -74,111 +79,227 @@ def seen_side(analysis: Analysis, k: int, pixels: int) -> Side:
     return Side(picture, box)
 
 
-def draw_pair(sheet: Sheet, analysis: Analysis, matches: Matches, *, top_k: int, null: NullLevel | None) -> None:
-    """Draw A, B, and B's patches moved to A's layout, with the strongest matches outlined and the pair's numbers.
+def draw_pair(
+    sheet: Sheet,
+    analysis: Analysis,
+    matches: Matches,
+    *,
+    top_k: int,
+    null: NullLevel | None,
+    similarity: str = "best match",
+) -> None:
+    """Draw A, B and, for the best match, B's patches moved to A's layout; the strongest patches are outlined.
 
     Args:
         sheet: where; its caption gets the provenance.
         analysis: whose images they are.
         matches: of the two images.
-        top_k: how many matches are outlined; the first nine get digits.
+        top_k: how many patches are outlined; the first nine get digits.
         null: what unrelated tokens reach; None for a set of one image.
+        similarity: the one that is explained; the class token outlines nothing.
     """
     placed = matches.grid is not None and matches.other_grid is not None
-    count = 3 if placed else 2
+    rearranged = placed and similarity == "best match"
+    panels = _draw_panels(sheet, analysis, {"A": matches.pair[0], "B": matches.pair[1]}, empty=REBUILT * rearranged)
+    if rearranged:
+        _draw_rebuilt(sheet, matches, panels)
+    outlines = _match_outlines(matches, similarity, top_k) if placed else []
+    for outline in outlines:
+        for panel, token, grid in zip(panels, outline.tokens, (matches.grid, matches.other_grid), strict=False):
+            if token >= 0 and grid is not None:
+                _draw_outline(panel, token, grid, outline)
+    _draw_bars(sheet, number_bars(matches, null), None if null is None else null.mean)
+    _say_position(sheet, matches)
+    sheet.say(layer_sentence(analysis, matches.layer))
+    _say_outlines(sheet, outlines, placed, similarity)
+    _cite(sheet, analysis, null, {"A and B": matches})
+
+
+def draw_why(
+    sheet: Sheet,
+    analysis: Analysis,
+    hit: Matches,
+    expected: Matches,
+    *,
+    top_k: int,
+    null: NullLevel | None,
+    similarity: str = "best match",
+) -> None:
+    """Draw hit, query and expected image, the query's patches outlined by what they say for the one or the other.
+
+    Args:
+        sheet: where; its caption gets the provenance.
+        analysis: whose images they are.
+        hit: matches of the query with the hit.
+        expected: matches of the query with the expected image.
+        top_k: how many patches are outlined, those that speak most for either.
+        null: what unrelated tokens reach; None for a set of one image.
+        similarity: the one that is explained; the class token outlines nothing.
+    """
+    shown = {"B: the hit": hit.pair[1], "A: the query": hit.pair[0], "C: expected": expected.pair[1]}
+    panels = _draw_panels(sheet, analysis, shown)
+    outlines: list[Outline] = []
+    if similarity == "class token":
+        values = hit.class_token, expected.class_token
+    else:
+        values = hit.split(similarity).value, expected.split(similarity).value
+        if hit.grid is not None:
+            outlines = _difference_outlines(contribution_difference(hit, expected, similarity), top_k)
+            for outline in outlines:
+                _draw_outline(panels[1], outline.tokens[0], hit.grid, outline)
+    difference = values[0] - values[1]
+    colour = COLOURS[NAMES[similarity]]
+    _draw_bars(
+        sheet,
+        [
+            Bar(f"{similarity}: A and B", 0.0, values[0], values[0], colour),
+            Bar(f"{similarity}: A and C", 0.0, values[1], values[1], colour),
+            Bar("difference", values[1], values[0], difference, FOR if difference >= 0 else AGAINST),
+        ],
+    )
+    sheet.say(layer_sentence(analysis, hit.layer))
+    if outlines:
+        count = f"the {len(outlines)} patches of A" if len(outlines) > 1 else "the patch of A"
+        sheet.say(f"Outlined: {count} that speak most for one image: purple, + for B; orange, − for C.")
+    _cite(sheet, analysis, null if similarity == "best match" else None, {"A and B": hit, "A and C": expected})
+
+
+class Panel(NamedTuple):
+    """An image on the sheet: its axes, its place and size in millimetres, and its token grid's box in them."""
+
+    axes: Axes
+    left: float
+    top: float
+    width: float
+    height: float
+    side: Side
+
+    @property
+    def grid_box(self) -> tuple[float, float, float, float]:
+        """Where the token grid lies, in millimetres from the panel's corner."""
+        left, top, right, bottom = self.side.box
+        return left * self.width, top * self.height, right * self.width, bottom * self.height
+
+
+class Outline(NamedTuple):
+    """The outline of a patch: its token in each panel (-1: none), a word in it, its colour, whether it is dashed."""
+
+    tokens: tuple[int, ...]
+    word: str
+    colour: str | tuple[float, ...]
+    dashed: bool = False
+
+
+def _draw_panels(sheet: Sheet, analysis: Analysis, images: Mapping[str, int], *, empty: str = "") -> list[Panel]:
+    """Draw images side by side under their titles and ids; leave a place for one more, under the words `empty`."""
+    count = len(images) + bool(empty)
     width = (sheet.room - (count - 1) * GAP) / count
-    sides = [seen_side(analysis, k, round(width * _PIXELS_PER_MM)) for k in matches.pair]
-    lefts = [MARGIN + k * (width + GAP) for k in range(count)]
-    ids = [analysis.images.ids[k] for k in matches.pair]
-    titles = [("A", [clipped(ids[0], width)]), ("B", [clipped(ids[1], width)])]
-    if placed:
-        titles.append(("B rearranged", wrapped(REBUILT, width)))
-    for left, (title, lines) in zip(lefts, titles, strict=True):
+    titles = [(title, [clipped(analysis.images.ids[k], width)]) for title, k in images.items()]
+    titles += [("B rearranged", wrapped(empty, width))] if empty else []
+    for column, (title, lines) in enumerate(titles):
+        left = MARGIN + column * (width + GAP)
         sheet.text(left, sheet.bottom, clipped(title, width, TITLE, bold=True), size=TITLE, bold=True)
         for row, line in enumerate(lines):
             sheet.text(left, sheet.bottom + (1.25 + row) * LINE, line, color=QUIET)
     top = sheet.bottom + (1.25 + max(len(lines) for _, lines in titles)) * LINE + 0.4
     panels = []
-    for left, side in zip(lefts, sides, strict=False):
-        height = width * side.picture.height / side.picture.width
+    for column, k in enumerate(images.values()):
+        side = seen_side(analysis.images, k, analysis.model, round(width * PIXELS_PER_MM))
+        left, height = MARGIN + column * (width + GAP), width * side.picture.height / side.picture.width
         axes = sheet.picture(left, top, width, height)
         raster(axes, np.asarray(side.picture.convert("RGB")), (0, 0, width, height))
-        panels.append((axes, height))
-    heights = [height for _, height in panels]
-    if placed:
-        _draw_rebuilt(sheet, matches, sides, (lefts[2], top, width, heights[0]))
-        _outline(matches, sides, panels, width, top_k)
-    sheet.bottom = top + max(heights) + 1.6
-    _draw_numbers(sheet, matches, null)
-    sheet.say(layer_sentence(analysis, matches.layer))
+        panels.append(Panel(axes, left, top, width, height, side))
+    sheet.bottom = top + max(panel.height for panel in panels) + 1.6
+    return panels
+
+
+def _match_outlines(matches: Matches, similarity: str, top_k: int) -> list[Outline]:
+    """Return the outlines of the strongest patches, the weakest first, so that the strongest are never hidden."""
+    if similarity == "class token" or matches.grid is None:
+        return []
+    split = matches.split(similarity)
+    tokens = _pictures.strongest(split, top_k).tolist()
+    colours = place_colours(tokens, matches.grid)
+    ambiguous = matches.ambiguous() if similarity == "best match" else np.zeros(len(split.partner), dtype=bool)
+    outlines = []
+    for rank, token in enumerate(tokens):
+        partner = int(split.partner[token])
+        colour: str | tuple[float, ...] = FOR
+        if partner >= 0:
+            colour = tuple(channel / 255 for channel in colours[rank])
+        word = str(rank + 1) if rank < _pictures.NUMBERED else ""
+        outlines.append(Outline((token, partner), word, colour, dashed=bool(ambiguous[token])))
+    return outlines[::-1]
+
+
+def _difference_outlines(difference: NDArray[np.float64], top_k: int) -> list[Outline]:
+    """Return the outlines of the patches that say most for either image, the weakest first."""
+    outlines = []
+    for rank, token in enumerate(np.argsort(-np.abs(difference), kind="stable")[:top_k]):
+        for_hit = difference[token] >= 0
+        word = ("+" if for_hit else "−") if rank < _pictures.NUMBERED else ""
+        outlines.append(Outline((int(token),), word, FOR if for_hit else AGAINST))
+    return outlines[::-1]
+
+
+def _draw_outline(panel: Panel, token: int, grid: tuple[int, int], outline: Outline) -> None:
+    """Outline a patch, dark under its colour, with its word in the middle."""
+    x0, y0, x1, y1 = _pictures.cell_box(token, grid, panel.grid_box)
+    corners = ([x0, x1, x1, x0], [y0, y0, y1, y1])
+    style = "--" if outline.dashed else "-"
+    panel.axes.fill(*corners, fill=False, edgecolor=INK, linewidth=1.5, joinstyle="miter")
+    panel.axes.fill(*corners, fill=False, edgecolor=outline.colour, linewidth=0.8, linestyle=style, joinstyle="miter")
+    if outline.word:
+        small = min(x1 - x0, y1 - y0) < _BOLD_FROM  # neighbours must not cover each other's digits
+        panel.axes.text(
+            (x0 + x1) / 2,
+            (y0 + y1) / 2,
+            outline.word,
+            fontsize=SMALL,
+            fontweight="normal" if small else "bold",
+            color="white",
+            ha="center",
+            va="center_baseline",
+            path_effects=[patheffects.withStroke(linewidth=0.9 if small else 1.4, foreground=INK)],
+            zorder=5,
+        )
+
+
+def _say_outlines(sheet: Sheet, outlines: list[Outline], placed: bool, similarity: str) -> None:
     if not placed:
         sheet.say("The tokens of this layer have no places in the image.")
-    elif top_k:
-        digits = f", the first {min(top_k, NUMBERED)} with digits" if top_k > 1 else ""
-        sheet.say(f"Outlined: the {top_k} matches that contribute most{digits}; colour by place in A.")
-        sheet.say("Dashed: another partner is nearly as good.")
+    elif similarity == "class token":
+        sheet.say("The class token does not split over patches.")
+    elif outlines:
+        count = len(outlines)
+        digits = f", the first {min(count, _pictures.NUMBERED)} with digits" if count > 1 else ""
+        colour = "" if similarity == "mean token" else "; colour by place in A"
+        dashed = "; dashed: another partner is nearly as good" if any(outline.dashed for outline in outlines) else ""
+        sheet.say(f"Outlined: the {count} patches that contribute most ({similarity}){digits}{colour}{dashed}.")
+
+
+def _cite(sheet: Sheet, analysis: Analysis, null: NullLevel | None, pairs: Mapping[str, Matches]) -> None:
+    """Cite where the numbers of some pairs come from."""
     if null is not None:
         sheet.cite(null_sentence(null, number(null.mean), "cosine"))
     sheet.cite(matcher_sentence(analysis))
-    sheet.cite(certificate_sentence("The semantic value of A and B", matches.upper - matches.semantic))
+    for name, matches in pairs.items():
+        sheet.cite(certificate_sentence(f"The semantic value of {name}", matches.upper - matches.semantic))
     sheet.cite(model_sentence(analysis))
 
 
-def _grid_box(side: Side, width: float, height: float) -> tuple[float, float, float, float]:
-    """Return where the token grid lies on a panel of this size."""
-    left, top, right, bottom = side.box
-    return left * width, top * height, right * width, bottom * height
-
-
-def _draw_rebuilt(sheet: Sheet, matches: Matches, sides: list[Side], place: tuple[float, float, float, float]) -> None:
-    """Draw B's patches where their partners in A stand, at A's own place and size."""
+def _draw_rebuilt(sheet: Sheet, matches: Matches, panels: list[Panel]) -> None:
+    """Draw B's patches where their partners in A stand, at A's own place and size, beside the panels."""
     assert matches.grid is not None
-    left, top, width, height = place
-    picture = sides[1].picture.convert("RGB")
-    box = _grid_box(sides[1], *picture.size)
-    pixels = max(4, round(width * _PIXELS_PER_MM) // max(matches.grid))
-    rebuilt = _pictures.rebuild(matches, picture, box, side=pixels)
-    axes = sheet.picture(left, top, width, height)
-    raster(axes, np.asarray(rebuilt), _grid_box(sides[0], width, height))
-    frame = _grid_box(sides[0], width, height)
-    axes.fill(
-        [frame[0], frame[2], frame[2], frame[0]],
-        [frame[1], frame[1], frame[3], frame[3]],
-        fill=False,
-        edgecolor=RULE,
-        linewidth=0.4,
-    )
-
-
-def _outline(matches: Matches, sides: list[Side], panels: list[tuple[Axes, float]], width: float, top_k: int) -> None:
-    """Outline the strongest matches in A and B, the weakest first, so that the strongest are never hidden."""
-    assert matches.grid is not None
-    assert matches.other_grid is not None
-    strongest = matches.top(top_k)
-    colours, ambiguous = place_colours(strongest.tolist(), matches.grid), matches.ambiguous()
-    for rank in reversed(range(len(strongest))):
-        token = int(strongest[rank])
-        colour = [channel / 255 for channel in colours[rank]]
-        places = ((token, matches.grid), (int(matches.permutation[token]), matches.other_grid))
-        for (place, grid), side, (axes, height) in zip(places, sides, panels, strict=True):
-            x0, y0, x1, y1 = _pictures.cell_box(place, grid, _grid_box(side, width, height))
-            corners = ([x0, x1, x1, x0], [y0, y0, y1, y1])
-            axes.fill(*corners, fill=False, edgecolor=INK, linewidth=1.5, joinstyle="miter")
-            style = "--" if ambiguous[token] else "-"
-            axes.fill(*corners, fill=False, edgecolor=colour, linewidth=0.8, linestyle=style, joinstyle="miter")
-            if rank < NUMBERED:
-                axes.text(
-                    (x0 + x1) / 2,
-                    (y0 + y1) / 2,
-                    str(rank + 1),
-                    fontsize=SMALL,
-                    fontweight="bold",
-                    color="white",
-                    ha="center",
-                    va="center_baseline",
-                    path_effects=[patheffects.withStroke(linewidth=1.4, foreground=INK)],
-                    zorder=5,
-                )
+    first, last = panels[0], panels[-1]
+    picture = last.side.picture.convert("RGB")
+    left, top, right, bottom = last.side.box
+    box = left * picture.width, top * picture.height, right * picture.width, bottom * picture.height
+    pixels = max(4, round(first.width * PIXELS_PER_MM) // max(matches.grid))
+    axes = sheet.picture(last.left + last.width + GAP, first.top, first.width, first.height)
+    raster(axes, np.asarray(_pictures.rebuild(matches, picture, box, side=pixels)), first.grid_box)
+    x0, y0, x1, y1 = first.grid_box
+    axes.fill([x0, x1, x1, x0], [y0, y0, y1, y1], fill=False, edgecolor=RULE, linewidth=0.4)
 
 
 class Bar(NamedTuple):
@@ -194,22 +315,22 @@ class Bar(NamedTuple):
 
 def number_bars(matches: Matches, null: NullLevel | None) -> list[Bar]:
     """Return the pair's similarities, semantic with what unrelated tokens reach and the two parts it splits into."""
-    semantic, part = _COLOURS["semantic"], matches.pooled_part
+    semantic, part = COLOURS["semantic"], matches.pooled_part
     unrelated = [] if null is None else [Bar("unrelated tokens", 0.0, null.mean, null.mean, _UNRELATED)]
     bars = [
-        Bar("aligned (same position)", 0.0, matches.aligned, matches.aligned, _COLOURS["aligned"]),
+        Bar("aligned (same position)", 0.0, matches.aligned, matches.aligned, COLOURS["aligned"]),
         *unrelated,
         Bar("semantic (best match)", 0.0, matches.semantic, matches.semantic, semantic),
         Bar("= pooled part", 0.0, part, part, semantic, part=True),
         Bar("+ matched part", part, matches.semantic, matches.semantic - part, semantic, part=True),
-        Bar("pooled (mean token)", 0.0, matches.pooled, matches.pooled, _COLOURS["pooled"]),
+        Bar("pooled (mean token)", 0.0, matches.pooled, matches.pooled, COLOURS["pooled"]),
+        Bar("class token", 0.0, matches.class_token, matches.class_token, COLOURS["class token"]),
     ]
     return [bar for bar in bars if np.isfinite(bar.value)]
 
 
-def _draw_numbers(sheet: Sheet, matches: Matches, null: NullLevel | None) -> None:
-    """Draw the pair's numbers as bars, and the level of unrelated tokens across the semantic one."""
-    bars = number_bars(matches, null)
+def _draw_bars(sheet: Sheet, bars: list[Bar], unrelated: float | None = None) -> None:
+    """Draw numbers as bars, and the level of unrelated tokens across the semantic one."""
     names = max(text_width(bar.name) for bar in bars) + 1.5
     width = min(sheet.room, 140.0) - names - text_width(number(-0.01)) - 1.5
     ends = [end for bar in bars for end in (bar.start, bar.stop)]
@@ -227,10 +348,14 @@ def _draw_numbers(sheet: Sheet, matches: Matches, null: NullLevel | None) -> Non
         at = left + (max(bar.start, bar.stop, 0.0) - low) / (high - low) * width
         sheet.text(at + 0.8, middle, number(bar.value), color=ink)
     axes.plot([0, 0], [0, len(bars)], color=RULE, linewidth=0.5)
-    if null is not None:
+    if unrelated is not None:
         row = next(k for k, bar in enumerate(bars) if bar.name.startswith("semantic"))
-        axes.plot([null.mean] * 2, [row, row + 0.84], color="white", linewidth=0.8, dashes=(2, 1))
+        axes.plot([unrelated] * 2, [row, row + 0.84], color="white", linewidth=0.8, dashes=(2, 1))
     sheet.bottom = top + _ROW * len(bars) + 0.6
+
+
+def _say_position(sheet: Sheet, matches: Matches) -> None:
+    """Write how many patches match the same position, where that is known."""
     if np.isfinite(matches.same_position):
         share = number(100 * matches.same_position, 0)
         sheet.text(MARGIN, sheet.bottom, f"{share} % of patches match the same position", color=QUIET)

@@ -237,10 +237,13 @@ def _colour_bar(
     strip = np.rint(255 * colours(np.linspace(0, 1, 512))[None, :, :3]).astype(np.uint8).repeat(8, 0)
     axes.imshow(strip, extent=(low, high, 0, 1), aspect="auto", interpolation="none")
     axes.set_yticks([])
-    ticks = _ticks(low, high, width)
-    axes.set_xticks([value for value, _ in ticks], labels=[])
-    for value, words in ticks:
-        sheet.text(left + (value - low) / (high - low) * width, top + _BAR + 1.0, words, align="center")
+    if low == -high:  # zero and the ends
+        ticks = [(low, number(low), "left"), (0.0, "0", "center"), (high, number(high), "right")]
+    else:
+        ticks = [(value, words, "center") for value, words in _ticks(low, high, width)]
+    axes.set_xticks([value for value, *_ in ticks], labels=[])
+    for value, words, align in ticks:
+        sheet.text(left + (value - low) / (high - low) * width, top + _BAR + 1.0, words, align=align)
     axes.tick_params(color=RULE)
     for spine in axes.spines.values():
         spine.set_linewidth(0.4)

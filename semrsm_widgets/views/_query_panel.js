@@ -124,13 +124,14 @@ function queryPanel({ onBox }) {
 
   return {
     root,
-    async show({ url, id, labels, box: place }) {
+    show({ url, id, labels, box: place, problem }) {
       where = place;
       picture.src = url;
       picture.alt = id;
       name.textContent = id;
       name.title = id;
-      kinds.textContent = labels.length ? ` · ${labels.join(", ")}` : "";
+      frame.title = problem;
+      kinds.textContent = problem ? " · this picture cannot be read" : labels.length ? ` · ${labels.join(", ")}` : "";
       frame.setAttribute("aria-label", `Query: ${id}. Arrow keys move a cursor over the patches, with Shift they draw a box, Enter searches with it, Escape searches with the whole image.`);
       const [left, top, right, bottom] = place.map((value) => Math.min(1, Math.max(0, value)));
       const at = (node, x1, y1, x2, y2) => Object.assign(node.style, {

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def rows(
         draw.text((left, top), row.name, fill="black", font=_font(14))
         words = []
         if len(row.f1):
-            words.append(f"F1@{k} {row.f1[min(k, len(row.f1)) - 1]:.2f}   AP {row.average_precision:.2f}")
+            precision = "–" if np.isnan(row.average_precision) else f"{row.average_precision:.2f}"
+            words.append(f"F1@{k} {row.f1[min(k, len(row.f1)) - 1]:.2f}   AP {precision}")
         if row.name == "semantic" and null is not None:
             words.append(f"unrelated tokens reach {null:.2f}")
         draw.multiline_text((left, top + 20), "\n".join(words), fill=_QUIET, font=_font(12))

@@ -72,7 +72,7 @@ def retrieved(
         if without and (name == without or (name == "pooled" and query.box is not None)):
             rows.append({"name": name, "state": "pending"})
             continue
-        row = _ranked(lookup, name, wanted.layer, query, kernel)
+        row = ranked_by(lookup, name, wanted.layer, query, kernel)
         ranked.append(row)
         rows.append(_facts(row))
         if not row.reason:
@@ -93,7 +93,7 @@ def retrieved(
     return content, buffers, ranked
 
 
-def _ranked(lookup: Lookup, name: str, layer: str, query: Query, kernel: Width | str) -> Ranked:
+def ranked_by(lookup: Lookup, name: str, layer: str, query: Query, kernel: Width | str) -> Ranked:
     """Return one ranking; under a kernel that has no value only those of one's own."""
     if not isinstance(kernel, str):
         return lookup.rank(name, layer, query, kernel.function)

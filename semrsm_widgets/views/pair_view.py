@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import traitlets as t
-from PIL import Image
 
 from semrsm_widgets._check import message
 from semrsm_widgets.geometry import visible_box
@@ -26,11 +25,12 @@ from semrsm_widgets.views._shown import (
     layer_rows,
     missing_picture,
     moved_token,
-    thumbnail,
 )
 from semrsm_widgets.views._worker import Job
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.matching import Matcher
     from semrsm_widgets.null import NullLevel
@@ -45,11 +45,11 @@ _DEBOUNCE_SECONDS = 0.03
 
 
 class _Panel(NamedTuple):
-    """A picture, where the token grid lies on it as fractions of its size, and why it is grey ("" if it is not)."""
+    """A picture, where the token grid lies on it as fractions of its size, and what kept it from being read, or ""."""
 
     picture: Image.Image
     box: tuple[float, float, float, float]
-    problem: str
+    problem: str = ""
 
 
 class PairView(View):
@@ -254,28 +254,22 @@ class PairView(View):
         self.send(content, [jpeg_bytes(panel.picture) for panel in panels])
 
     def _panel(self, k: int) -> _Panel:
-        """Return image k as it is shown, grey where it cannot be read: its tokens are there all the same."""
-        try:
-            return _Panel(*self._picture_and_box(k), problem="")
-        except (OSError, ValueError) as error:
-            return _Panel(Image.new("RGB", (_PICTURE, _PICTURE), "#808080"), (0.0, 0.0, 1.0, 1.0), str(error))
-
-    def _picture_and_box(self, k: int) -> tuple[Image.Image, tuple[float, float, float, float]]:
-        """Return image k and where the token grid lies on it, as fractions of its width and height."""
+        """Return image k as it is shown; a tile where its file is gone or damaged, but its tokens are not."""
         images, model = self.analysis.images, self.analysis.model
         whole = (0.0, 0.0, 1.0, 1.0)
-        if model is not None:
-            try:
-                width, height = images.size(k)
-                box = visible_box(model.transform, (width, height))
-                if box is None:
-                    # A transform that is not understood: draw on what the model saw rather than at a wrong place.
-                    return model_view(model.transform, images.image(k)), whole
-            except (OSError, TypeError, ValueError):  # the file is gone; its tokens are not
-                return missing_picture(_PICTURE), whole
+        try:
+            if model is None:
+                return _Panel(images.thumbnail(k, _PICTURE), whole)
+            width, height = images.size(k)
+            box = visible_box(model.transform, (width, height))
+            if box is None:
+                # A transform that is not understood: draw on what the model saw rather than at a wrong place.
+                return _Panel(model_view(model.transform, images.image(k)), whole)
             left, top, right, bottom = box
-            return thumbnail(images, k, _PICTURE), (left / width, top / height, right / width, bottom / height)
-        return thumbnail(images, k, _PICTURE), whole
+            shares = (left / width, top / height, right / width, bottom / height)
+            return _Panel(images.thumbnail(k, _PICTURE), shares)
+        except (OSError, TypeError, ValueError) as error:  # by its kind alone: a message would name the file
+            return _Panel(missing_picture(_PICTURE), whole, type(error).__name__)
 
     def _send_expected_picture(self, k: int) -> None:
         panel = self._panel(k)

@@ -176,7 +176,7 @@ function retrievalView(model, el, store) {
     root.dataset.k = model.get("k");
     if (results) ranks.resize(model.get("k"));
   };
-  const showImages = () => { images = model.get("_images"); find.hidden = images.length <= 16; filter(); };
+  const showImages = () => { images = model.get("_images"); find.hidden = images.length <= 16; filter(); if (results) ranks.show(results, images, model.get("k")); };
   events.on("change:_images", showImages);
   events.on("change:query", showQuery);
   events.on("change:_outside_name", showOutside);

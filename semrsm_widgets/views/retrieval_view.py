@@ -17,8 +17,8 @@ from semrsm_widgets.views import _retrieval_picture
 from semrsm_widgets.views._base import View, check_trait, esm, guarded_method, jpeg_bytes
 from semrsm_widgets.views._cost import describe_seconds, make_ready, search_seconds
 from semrsm_widgets.views._outside import OutsidePicture, needed_model, opened, opened_file, seen
-from semrsm_widgets.views._placed import placed_picture
-from semrsm_widgets.views._retrieved import Wanted, retrieved, width
+from semrsm_widgets.views._placed import PlacedPicture, placed_picture
+from semrsm_widgets.views._retrieved import Wanted, ranked_by, retrieved, width
 from semrsm_widgets.views._shown import (
     PATIENCE_SECONDS,
     check_analysis,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.images import Images
+    from semrsm_widgets.views._paper import Sheet
     from semrsm_widgets.views._worker import Job
 
 OUTSIDE = -1
@@ -267,9 +268,11 @@ class RetrievalView(View):
         self.box = None  # it was drawn on another image
 
     def _request(self, change: Any) -> None:
+        self.run(partial(self._work, self._wanted()), debounce=0.0 if change is None else _DEBOUNCE_SECONDS)
+
+    def _wanted(self) -> Wanted:
         outside = self._outside if self.query == OUTSIDE else None
-        wanted = Wanted(self.layer, self.kernel, self.query, self.box, outside)
-        self.run(partial(self._work, wanted), debounce=0.0 if change is None else _DEBOUNCE_SECONDS)
+        return Wanted(self.layer, self.kernel, self.query, self.box, outside)
 
     # -- the worker -------------------------------------------------------------------------------------------------
 
@@ -315,7 +318,7 @@ class RetrievalView(View):
         key = wanted.query if wanted.outside is None else wanted.outside
         if self._pictured == key:
             return
-        picture, box = self._placed(wanted, _PICTURE)
+        picture, box, problem = self._placed(wanted, _PICTURE)
         self.send(
             {
                 "kind": "query",
@@ -323,12 +326,13 @@ class RetrievalView(View):
                 "id": wanted.outside.name if wanted.outside else self.analysis.images.ids[wanted.query],
                 "labels": sorted(self._labels(wanted)),
                 "box": box,
+                "problem": problem,
             },
             [jpeg_bytes(picture)],
         )
         self._pictured = key
 
-    def _placed(self, wanted: Wanted, side: int) -> tuple[Image.Image, tuple[float, float, float, float]]:
+    def _placed(self, wanted: Wanted, side: int) -> PlacedPicture:
         images, k = self._source(wanted)
         return placed_picture(images, k, self.analysis.model, side)
 
@@ -373,7 +377,7 @@ class RetrievalView(View):
             return None
         wanted, rows, null = latest
         return _retrieval_picture.rows(
-            self._placed(wanted, _PICTURE),
+            self._placed(wanted, _PICTURE)[:2],
             rows,
             self.analysis.images,
             k=self.k,
@@ -383,3 +387,31 @@ class RetrievalView(View):
             labels=self._labels(wanted),
             null=None if null is None else null.mean,
         )
+
+    def _draw_figure(self, sheet: Sheet) -> None:
+        from semrsm_widgets.views._plots_retrieval import Drawn, draw_retrieval
+
+        wanted, layer = self._wanted(), self.layer
+        if wanted.outside is not None and wanted.outside.tokens is None:
+            wanted.outside.tokens = seen(self.analysis, wanted.outside)
+        query = wanted.as_query()
+        gram = self._lookup.match(layer, query)
+        kernel = width(self._lookup, wanted, query)
+        null = None
+        if len(self.analysis) > 1 and not isinstance(kernel, str):
+            null = self._lookup.null(layer, query, kernel.function)
+        drawn = Drawn(
+            name=self._source(wanted)[0].ids[self._source(wanted)[1]],
+            labels=sorted(self._labels(wanted)),
+            picture=self._placed(wanted, _PICTURE)[:2],
+            box=wanted.box,
+            patches=self._lookup.patches(layer, query),
+            layer=layer,
+            kernel=wanted.kernel,
+            rows=[ranked_by(self._lookup, name, layer, query, kernel) for name in self._lookup.names(layer)],
+            k=self.k,
+            answers=self._lookup.answers(query),
+            null=null,
+            gap=float(gram.gap.max(initial=0.0)),
+        )
+        draw_retrieval(sheet, self.analysis, drawn)

@@ -88,7 +88,7 @@ def test_the_quickstart_shows_what_the_core_computes(lab_page, analysis, tmp_pat
     surface.click(position=position)
     expect(pair).to_have_attribute("data-matched", "2,10")
     assert float(pair.get_attribute("data-semantic")) == pytest.approx(similarities.semantic[2, 10], abs=2e-4)
-    expect(page.locator(".srsm-choose").first).to_have_value("2")
+    expect(page.get_by_label("image A")).to_have_value("2")
 
     # the slider, by keyboard: the layer changes in the heatmaps and in the pair
     page.locator(".srsm-slider").first.focus()
@@ -128,7 +128,7 @@ def test_a_patch_shows_its_partner_by_mouse_and_by_keyboard(lab_page, analysis):
     expect(pair).to_have_attribute("data-token", str(token))
     partner = int(matches.permutation[token])
     expect(pair).to_have_attribute("data-partner", str(partner))
-    line = page.locator(".srsm-token-line")
+    line = page.locator(".srsm-pair .srsm-token-line")
     expect(line).to_contain_text(f"A 6,8 → B {partner // grid[1]},{partner % grid[1]}")
     expect(line).to_contain_text(f"cosine {matches.token_cosine[token]:.2f}".replace("-", "−"))
 

@@ -44,7 +44,7 @@ def test_explore_works_in_notebook_7(notebook_page):
     for view in (rsm, pair):
         expect(view).to_have_attribute("data-layer", "blocks.5")
     page.locator(".srsm-picture").first.hover()
-    expect(page.locator(".srsm-token-line")).to_contain_text("→ B")
+    expect(page.locator(".srsm-pair .srsm-token-line")).to_contain_text("→ B")
 
     notebook_page.screenshot("notebook-7-light")
     notebook_page.set_theme("dark")
