@@ -127,11 +127,16 @@ class ReportBuilder:
             f"{len(KERNELS)} kernels, unrounded."
         )
 
-    def choose_pair(self, pair: Pair | None, neighbours: int) -> None:
-        """Show a pair first, the nearest one unless given, and remember which ones are near."""
+    def choose_pair(self, layer: str, pair: Pair | None, neighbours: int) -> None:
+        """Find the near pairs, and show a pair first: unless given, one that matching brings together."""
         self.neighbours = neighbours
         self.near = near_pairs(self.analysis, neighbours)
-        self.pair = (min(pair), max(pair)) if pair is not None else self.near.pairs[0]
+        if pair is None:
+            found = self.analysis.similarities(layer)
+            gain = found.semantic - found.aligned
+            nearest = [each for each, rank in zip(self.near.pairs, self.near.ranks, strict=True) if rank == 1]
+            pair = max(nearest, key=lambda each: float(gain[each]))
+        self.pair = min(pair), max(pair)
 
     def add_pairs(self, layer: str, max_grid: int | None, max_megabytes: float) -> None:
         """Add PairView with as many pairs, the nearest first, as there is room for."""

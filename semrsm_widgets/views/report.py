@@ -85,7 +85,7 @@ def to_html(
         analysis: of 2 to 300 images.
         path: where to; ".html" is added if there is no suffix.
         layer: the layer shown first; two thirds into the model unless given.
-        pair: the pair shown first; the nearest one unless given.
+        pair: the pair shown first; unless given, of the nearest ones that to which matching adds most.
         query: the image whose nearest are shown first; the first of the pair unless given.
         kernel: the kernel shown first: "cosine", "inner product" or "RBF".
         images: whether pictures and names of the images may be in the file. Without, they are "image 1", "image 2" ...
@@ -159,7 +159,7 @@ def static(
         check_int("query", query, minimum=0, maximum=len(analysis) - 1)
     builder = ReportBuilder(analysis, images=images, labels=images if labels is None else labels, progress=progress)
     builder.add_rsms(layer, kernel)
-    builder.choose_pair(pair, neighbours)
+    builder.choose_pair(layer, pair, neighbours)
     builder.add_retrieval(layer, builder.pair[0] if query is None else query)
     builder.add_pairs(layer, max_grid, max_megabytes)
     return StaticReport(builder.html(notices))
