@@ -82,8 +82,10 @@ if TYPE_CHECKING:
         PairView,
         RetrievalView,
         RSMView,
+        StaticReport,
         TransformLab,
         explore,
+        to_html,
     )
     from semrsm_widgets.views.figures import comparison_figure, matchers_figure, scores_figure
 
@@ -119,6 +121,7 @@ __all__ = [
     "SearchResult",
     "Similarities",
     "Split",
+    "StaticReport",
     "Statistic",
     "Tokens",
     "TopKGreedy",
@@ -166,6 +169,7 @@ __all__ = [
     "search",
     "semantic_rsm",
     "smallest_eigenvalue",
+    "to_html",
     "translation_test",
 ]
 
@@ -244,7 +248,17 @@ _MODULES = {
         "translation_test",
     ),
     "views.figures": ("comparison_figure", "matchers_figure", "scores_figure"),
-    "views": ("CompareView", "Explorer", "PairView", "RSMView", "RetrievalView", "TransformLab", "explore"),
+    "views": (
+        "CompareView",
+        "Explorer",
+        "PairView",
+        "RSMView",
+        "RetrievalView",
+        "StaticReport",
+        "TransformLab",
+        "explore",
+        "to_html",
+    ),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from semrsm_widgets.features import Tokens
 from semrsm_widgets.geometry import token_boxes, visible_box
 from semrsm_widgets.images import Images
 from semrsm_widgets.matches import Matches, matches_of
-from semrsm_widgets.matching import Auction, Identity
+from semrsm_widgets.matching import Assignment, Auction, Identity
 from semrsm_widgets.null import NULL_PAIRS, NullLevel, null_grams
 from semrsm_widgets.rsm import (
     Estimate,
@@ -37,8 +37,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from semrsm_widgets.matching import Assignment, Matcher
+    from semrsm_widgets.matching import Matcher
     from semrsm_widgets.models import VisionModel
+
+# Tokens of so many bytes are copied at a time to match pairs.
+_PAIR_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -251,6 +254,23 @@ class Analysis:
             return matcher(values[i : i + 1], values[j : j + 1])
 
         return self._cache.get(key, compute)  # type: ignore[no-any-return]
+
+    def match_pairs(self, layer: str, pairs: Iterable[tuple[int, int]]) -> None:
+        """Match many pairs of images at once, which is quicker than one by one; `assignment` then has them."""
+        values = present(self._tokens(layer)).values
+        missing = [pair for pair in (self._pair(i, j) for i, j in pairs) if not self.has_assignment(layer, *pair)]
+        step = max(1, _PAIR_BYTES // (8 * values[0].numel()))
+        for start in range(0, len(missing), step):
+            part = missing[start : start + step]
+            x, y = (values[list(side)] for side in zip(*part, strict=True))
+            found = self.matcher(x, y)
+            for k, (i, j) in enumerate(part):
+                one = Assignment(
+                    permutation=found.permutation[k : k + 1],
+                    value=found.value[k : k + 1],
+                    upper_bound=found.upper_bound[k : k + 1],
+                )
+                self._cache.put(("assignment", layer, i, j, self.matcher), one)
 
     def matches(self, layer: str, i: int, j: int, *, matcher: Matcher | None = None) -> Matches:
         """Return the matched patches of images i and j at a layer, with what each match contributes."""

@@ -35,7 +35,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "analysis archive interop lookup",
         "experiments",
         "views report",
-        "cli",
+        "cli _installation",
     )
 )
 """From the bottom to the top; a package stands for all its modules. The package's own `__init__` is above all."""

@@ -25,6 +25,7 @@ from semrsm_widgets.views._recipe import Recipe
 from semrsm_widgets.views._shown import PATIENCE_SECONDS, checked_pair, default_layer
 from semrsm_widgets.views._worker import CancelledError
 from semrsm_widgets.views.pair_view import PairView, checked_top_k
+from semrsm_widgets.views.report import StaticReport, analysis_at_once, static
 from semrsm_widgets.views.retrieval_view import RetrievalView
 from semrsm_widgets.views.rsm_view import KERNELS, RSMView
 
@@ -358,7 +359,8 @@ def explore(
     seed: int = 0,
     patience: float = PATIENCE_SECONDS,
     save_images: bool = True,
-) -> Explorer:
+    live: bool = True,
+) -> Explorer | StaticReport:
     """Return an explorer of what a model finds alike; it shows at once and works in the background.
 
     Args:
@@ -380,6 +382,8 @@ def explore(
         patience: a step estimated to take more seconds than this shows its cost and waits for Start.
         save_images: whether the saved notebook may contain pictures and their names; what you print stays yours to
             watch.
+        live: False shows the report of `to_html` in place of widgets, once everything is computed: for places where
+            widgets get no answer from the kernel. The saved notebook then contains the whole report.
 
     Raises:
         TypeError, ValueError: an argument that cannot be right. What fails later, in the background, is shown in the
@@ -402,6 +406,9 @@ def explore(
         seed=seed,
     )
     check_number("patience", patience, above=0)
+    if not live:
+        analysis, notices = analysis_at_once(recipe)
+        return static(analysis, layer=layer, pair=pair, query=query, kernel=kernel, images=save_images, notices=notices)
     return Explorer(
         recipe.make,
         recipe=recipe,
