@@ -16,7 +16,7 @@ import semrsm_widgets as srsm
 from semrsm_widgets.views import _base
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-DEADLINE = 60.0
+DEADLINE = 180.0  # the machine may be busy
 LABELS, NAMES = ("surgery", "ward"), ("Jane Doe 1971", "visit-0815", "scan 7")
 # The beginnings of PNG, JPEG and GIF files, as base64 and as a data address write them.
 PICTURES = ("image/png", "image/jpeg", "iVBOR", "/9j/", "R0lGOD", "data:image")
@@ -87,7 +87,7 @@ def test_private_pictures_leave_neither_bytes_nor_names_in_the_notebook(folder):
     assert [word for word in (*secrets(folder), *PICTURES) if word in content] == []
     widgets = json.loads(content)["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
     held = [widget["state"]["_images"] for widget in widgets.values() if "_images" in widget["state"]]
-    assert len(held) >= 4  # the views are there, with six images each
+    assert len(held) >= 5  # the views are there, with six images each
     assert all(rows == [{"id": f"image {k}", "labels": []} for k in range(1, 7)] for rows in held if len(rows) == 6)
     assert any(len(rows) == 6 for rows in held)
 
@@ -187,6 +187,6 @@ def test_every_view_that_knows_names_can_keep_them_out_of_the_notebook():
         for kind in kinds(_base.View)
         if isinstance(getattr(kind, "_esm", None), str) and "_images" in kind.class_trait_names()
     ]
-    assert len(views) >= 2
+    assert len(views) >= 3
     for kind in views:
         assert re.search(r"(return|=>) withPrivate\(", kind._esm), kind

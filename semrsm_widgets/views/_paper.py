@@ -33,6 +33,8 @@ PART, TITLE, SMALL = 8.0, 7.0, 6.0
 """Points of a part's letter, of titles, and of everything else: journals ask for 5 to 8."""
 LINE = 2.7
 """Millimetres from one line of small text to the next."""
+CENTRE = 0.31 * LINE
+"""Millimetres from the top of a line of small text to the middle of its capitals."""
 INK, QUIET, RULE = "#000000", "#555555", "#8c8c8c"
 
 _MM = 25.4

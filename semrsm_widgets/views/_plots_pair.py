@@ -13,6 +13,7 @@ from semrsm_widgets.splits import contribution_difference
 from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._figure_style import COLOURS
 from semrsm_widgets.views._paper import (
+    CENTRE,
     GAP,
     INK,
     LINE,
@@ -343,7 +344,7 @@ def _draw_bars(sheet: Sheet, bars: list[Bar], unrelated: float | None = None) ->
         strength = 0.45 if bar.part else 1.0
         rows = [row + edge, row + 1 - edge]
         axes.fill_betweenx(rows, bar.start, bar.stop, color=bar.colour, alpha=strength, linewidth=0)
-        middle = top + (row + 0.5) * _ROW - 0.45 * LINE
+        middle = top + (row + 0.5) * _ROW - CENTRE
         sheet.text(MARGIN + (2.0 if bar.part else 0.0), middle, bar.name, color=ink)
         at = left + (max(bar.start, bar.stop, 0.0) - low) / (high - low) * width
         sheet.text(at + 0.8, middle, number(bar.value), color=ink)

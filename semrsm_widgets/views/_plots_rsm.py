@@ -10,6 +10,7 @@ from matplotlib import colormaps
 from matplotlib.ticker import MaxNLocator
 
 from semrsm_widgets.views._paper import (
+    CENTRE,
     GAP,
     INK,
     LINE,
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from numpy.typing import NDArray
 
-    from semrsm_widgets.analysis import Analysis, Similarities
+    from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.similarities import Similarities
 
 BASELINES = {"aligned": "same position", "pooled": "mean token"}
 _UNKNOWN = 0.82  # grey of the diagonal, which shows nothing, and of values that are not defined
@@ -176,17 +178,16 @@ def _names_width(sheet: Sheet, runs: Sequence[Run]) -> float:
 def _name_rows(sheet: Sheet, runs: Sequence[Run], count: int, right: float, top: float, side: float) -> None:
     """Write the labels beside their rows; where none are given, number the first and the last row."""
     cell = side / count
-    centre = 0.45 * LINE  # of a line of small text
     if runs:
         for run in runs:
             middle = top + (run.first + run.last) / 2 * cell
             name = clipped(run.name, right - MARGIN - 0.8)
-            sheet.text(right - 0.8, middle - centre, name, align="right")
+            sheet.text(right - 0.8, middle - CENTRE, name, align="right")
         return
     for words, row in (("1", 0), (f"{count}", count - 1)):
-        sheet.text(right - 0.8, top + (row + 0.5) * cell - centre, words, align="right")
+        sheet.text(right - 0.8, top + (row + 0.5) * cell - CENTRE, words, align="right")
     if side > 5 * LINE:
-        sheet.text(right - 0.8, top + side / 2 - centre, "image", align="right", color=QUIET)
+        sheet.text(right - 0.8, top + side / 2 - CENTRE, "image", align="right", color=QUIET)
 
 
 def _rule(axes: Axes, runs: Sequence[Run], count: int, side: float) -> None:

@@ -311,10 +311,16 @@ class PairView(View):
         return _pictures.why(matches, expected, sides, self.top_k, similarity=similarity)
 
     def _draw_figure(self, sheet: Sheet) -> None:
-        from semrsm_widgets.views._plots_pair import draw_pair
+        from semrsm_widgets.views._plots_pair import draw_pair, draw_why
 
+        matches = self.analysis.matches(self.layer, *self.pair)
         null = self.analysis.null(self.layer) if len(self.analysis) > 1 else None
-        draw_pair(sheet, self.analysis, self.analysis.matches(self.layer, *self.pair), top_k=self.top_k, null=null)
+        similarity = self.similarity if self.similarity in matches.splits else "class token"
+        if self.expected < 0:
+            draw_pair(sheet, self.analysis, matches, top_k=self.top_k, null=null, similarity=similarity)
+            return
+        expected = self.analysis.matches(self.layer, self.pair[0], self.expected)
+        draw_why(sheet, self.analysis, matches, expected, top_k=self.top_k, null=null, similarity=similarity)
 
 
 def checked_top_k(top_k: int) -> int:
