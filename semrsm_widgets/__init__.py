@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semrsm_widgets.analysis import Analysis, Similarities
+    from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.comparison import (
         PermutationTest,
         cka,
@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from semrsm_widgets.experiments import (
         Comparison,
         MatcherReport,
+        PairChange,
+        RSMDifference,
         Score,
         Scores,
         compare,
         matcher_report,
         output_agreement,
         retrieval_scores,
+        rsm_difference,
         translation_test,
     )
     from semrsm_widgets.features import LayerTable, Layout, Tokens, extract, layers, predict
@@ -71,9 +74,20 @@ if TYPE_CHECKING:
         rbf_sigma,
         semantic_rsm,
     )
+    from semrsm_widgets.similarities import Similarities
     from semrsm_widgets.splits import Split, contribution_difference
     from semrsm_widgets.statistic import Statistic, UndefinedStatisticError
-    from semrsm_widgets.views import Explorer, PairView, RetrievalView, RSMView, explore
+    from semrsm_widgets.views import (
+        CompareView,
+        Explorer,
+        PairView,
+        RetrievalView,
+        RSMView,
+        StaticReport,
+        TransformLab,
+        explore,
+        to_html,
+    )
     from semrsm_widgets.views.figures import comparison_figure, matchers_figure, scores_figure
 
 __version__ = "0.1.0"
@@ -83,6 +97,7 @@ __all__ = [
     "Assignment",
     "Auction",
     "BatchOptimal",
+    "CompareView",
     "Comparison",
     "Estimate",
     "Exact",
@@ -96,8 +111,10 @@ __all__ = [
     "MatcherReport",
     "Matches",
     "NullLevel",
+    "PairChange",
     "PairView",
     "PermutationTest",
+    "RSMDifference",
     "RSMView",
     "RetrievalView",
     "Score",
@@ -105,9 +122,11 @@ __all__ = [
     "SearchResult",
     "Similarities",
     "Split",
+    "StaticReport",
     "Statistic",
     "Tokens",
     "TopKGreedy",
+    "TransformLab",
     "UndefinedStatisticError",
     "VisionModel",
     "affinity",
@@ -146,17 +165,19 @@ __all__ = [
     "rbf_sigma",
     "retrieval_scores",
     "rsa",
+    "rsm_difference",
     "scores_figure",
     "search",
     "semantic_rsm",
     "smallest_eigenvalue",
+    "to_html",
     "translation_test",
 ]
 
 # Where each name lives. A module is imported when a name of it is first used: the command line answers without waiting
 # for torch, and the core works without a widget library.
 _MODULES = {
-    "analysis": ("Analysis", "Similarities"),
+    "analysis": ("Analysis",),
     "features": ("LayerTable", "Layout", "Tokens", "extract", "layers", "predict"),
     "images": ("Images", "demo_images", "load_images"),
     "matches": ("Matches",),
@@ -204,6 +225,7 @@ _MODULES = {
         "label_f1",
         "nearest",
     ),
+    "similarities": ("Similarities",),
     "splits": ("Split", "contribution_difference"),
     "statistic": (
         "Statistic",
@@ -216,16 +238,29 @@ _MODULES = {
     "experiments": (
         "Comparison",
         "MatcherReport",
+        "PairChange",
+        "RSMDifference",
         "Score",
         "Scores",
         "compare",
         "matcher_report",
         "output_agreement",
         "retrieval_scores",
+        "rsm_difference",
         "translation_test",
     ),
     "views.figures": ("comparison_figure", "matchers_figure", "scores_figure"),
-    "views": ("Explorer", "PairView", "RSMView", "RetrievalView", "explore"),
+    "views": (
+        "CompareView",
+        "Explorer",
+        "PairView",
+        "RSMView",
+        "RetrievalView",
+        "StaticReport",
+        "TransformLab",
+        "explore",
+        "to_html",
+    ),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -289,13 +289,15 @@ def test_rows_of_answers_are_those_of_the_core(opened, tmp_path):
         values = np.delete(getattr(analysis.similarities("b"), name)[2], 2)
         for value in np.sort(values)[::-1][:3]:
             assert number(value) in words
+    view.box = (0, 0, 2, 3)
+    assert view.wait(DEADLINE)
+    assert "Searched with 6 of 20 patches" in drawn(view).caption
 
 
 def test_answers_too_small_to_read_are_left_out_and_that_is_said(opened):
     view = opened(srsm.RetrievalView(make_analysis(n=18), layer="b", k=17))
-    assert re.search(r"the first \d of the 17 nearest images", drawn(view).caption)
-    assert "the 17 nearest images" in drawn(view, 300).caption
-    assert "the first" not in drawn(view, 300).caption
+    assert "the first 6 of the 17 nearest images" in drawn(view).caption
+    assert "the first" not in drawn(view, 400).caption
 
 
 def test_the_caption_says_where_the_numbers_come_from(opened, tmp_path):

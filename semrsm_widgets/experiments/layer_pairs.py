@@ -126,7 +126,7 @@ def compare(
         check_choice("similarities", name, SIMILARITIES)
     left = check_analysis("analysis_a", analysis_a, least=4)
     right = left if analysis_b is None else check_analysis("analysis_b", analysis_b, least=4)
-    _check_same_images(left, right)
+    check_same_images(left, right)
     rows_of, columns_of = chosen_layers(left, layers_a), chosen_layers(right, layers_b)
     sides = [
         {layer: _rsms(analysis, layer, kernel, similarities) for layer in layers}
@@ -189,7 +189,7 @@ def _row(
     )
 
 
-def _check_same_images(a: Analysis, b: Analysis) -> None:
+def check_same_images(a: Analysis, b: Analysis) -> None:
     """Raise unless two analyses hold the same images in the same order."""
     left, right = a.images.ids, b.images.ids
     if left == right:
