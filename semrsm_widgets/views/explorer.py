@@ -131,14 +131,17 @@ class Explorer(SavesFigure, ipywidgets.VBox):
 
     def cancel(self) -> None:
         """Stop what is being computed; what is there already stays."""
-        (self._header if self.rsm_view is None else self.rsm_view).worker.cancel()
+        for view in [self._header] if self.rsm_view is None else self.views[1:]:
+            view.worker.cancel()
 
     def resume(self) -> None:
         """Go on after a cancel."""
         if self.rsm_view is None:
             self._header.run(self._work)
-        else:
-            self.rsm_view.resume()
+            return
+        for view in self.views[1:]:
+            if view._status["state"] == "cancelled":
+                view._on_message(view, {"kind": "resume"}, [])
 
     def start(self) -> None:
         """Go on with a computation that waits because it will take long."""
