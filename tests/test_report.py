@@ -142,7 +142,7 @@ def test_the_top_says_what_is_in_the_file(page):
     assert "Patches: all 28 pairs." in text
     assert "This file holds pictures, names and labels of the 8 images." in text
     assert f"semrsm_widgets {srsm.__version__}" in text
-    assert "torch " in text
+    assert "Tokens, layers a to b; semrsm_widgets" in text
 
 
 def test_names_with_markup_are_data(tmp_path):
