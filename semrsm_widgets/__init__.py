@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semrsm_widgets.analysis import Analysis, Similarities
+    from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.comparison import (
         PermutationTest,
         cka,
@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         rbf_sigma,
         semantic_rsm,
     )
+    from semrsm_widgets.similarities import Similarities
     from semrsm_widgets.splits import Split, contribution_difference
     from semrsm_widgets.statistic import Statistic, UndefinedStatisticError
     from semrsm_widgets.views import (
@@ -176,7 +177,7 @@ __all__ = [
 # Where each name lives. A module is imported when a name of it is first used: the command line answers without waiting
 # for torch, and the core works without a widget library.
 _MODULES = {
-    "analysis": ("Analysis", "Similarities"),
+    "analysis": ("Analysis",),
     "features": ("LayerTable", "Layout", "Tokens", "extract", "layers", "predict"),
     "images": ("Images", "demo_images", "load_images"),
     "matches": ("Matches",),
@@ -224,6 +225,7 @@ _MODULES = {
         "label_f1",
         "nearest",
     ),
+    "similarities": ("Similarities",),
     "splits": ("Split", "contribution_difference"),
     "statistic": (
         "Statistic",

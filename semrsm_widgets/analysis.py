@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +29,7 @@ from semrsm_widgets.rsm import (
     rbf,
     rbf_sigma,
 )
+from semrsm_widgets.similarities import Similarities
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,29 +42,6 @@ if TYPE_CHECKING:
 
 # Tokens of so many bytes are copied at a time to match pairs.
 _PAIR_BYTES = 64 * 2**20
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Similarities:
-    """Every similarity of one layer under one kernel, on one scale.
-
-    Attributes:
-        layer: the layer's name.
-        aligned: (N, N) float64, token s against token s.
-        semantic: (N, N) float64, tokens under the best one-to-one assignment.
-        upper: (N, N) float64, certified upper bound of `semantic`; inf where the matcher gives no certificate.
-        pooled: (N, N) float64, the mean token alone.
-        null: what `semantic` reaches between unrelated tokens.
-        sigma: the RBF's σ, shared by all three; None for other kernels.
-    """
-
-    layer: str
-    aligned: NDArray[np.float64]
-    semantic: NDArray[np.float64]
-    upper: NDArray[np.float64]
-    pooled: NDArray[np.float64]
-    null: NullLevel
-    sigma: float | None = None
 
 
 class Analysis:

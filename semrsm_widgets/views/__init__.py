@@ -1,7 +1,8 @@
 """The views: widgets over an Analysis."""
 
+from semrsm_widgets.views._explore import explore
 from semrsm_widgets.views.compare_view import CompareView
-from semrsm_widgets.views.explorer import Explorer, explore
+from semrsm_widgets.views.explorer import Explorer
 from semrsm_widgets.views.pair_view import PairView
 from semrsm_widgets.views.report import StaticReport, to_html
 from semrsm_widgets.views.retrieval_view import RetrievalView
