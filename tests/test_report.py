@@ -319,6 +319,18 @@ def test_a_recipe_says_what_it_reduced():
     assert notices[0].startswith("Showing 3 of 8 images")
 
 
+def test_files_that_were_left_out_are_named_only_where_names_may_be(tmp_path):
+    for k in range(2):
+        Image.new("RGB", (32, 32), (80 * k, 90, 90)).save(tmp_path / f"patient-{k}.png")
+    (tmp_path / "patient-broken.png").write_bytes(b"no picture")
+    recipe = Recipe(images=str(tmp_path), skip_unreadable=True, layers=["blocks.5"])
+    _, notices = report.analysis_at_once(recipe, save_images=False)
+    assert notices == ["1 of 3 left out."]
+    with pytest.warns(UserWarning, match="patient-broken"):
+        _, notices = report.analysis_at_once(recipe)
+    assert notices == ["1 of 3 left out, unreadable: patient-broken.png."]
+
+
 # -- recording ---------------------------------------------------------------------------------------------------
 
 
