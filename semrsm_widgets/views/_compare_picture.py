@@ -76,7 +76,7 @@ def detail(difference: RSMDifference, cell: tuple[str, str], palettes: Mapping[s
     panels = {
         f"A {cell[0]}": (colour_indices(difference.a, low, high), palettes["values"]),
         f"B {cell[1]}": (colour_indices(difference.b, low, high), palettes["values"]),
-        f"A − B, {-limit:.1f} to {limit:.1f}": (
+        f"A - B, {-limit:.1f} to {limit:.1f}": (
             colour_indices(difference.difference, -limit, limit),
             palettes["difference"],
         ),

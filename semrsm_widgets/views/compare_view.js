@@ -224,7 +224,7 @@ function cellDetail(model, state, { close, pair: choosePair }) {
   const title = h("h3");
   const scale = segmented("scale of the RSMs", [["standard", "as CKA compares them"], ["values", "as they are"]], "standard", (key) => { shownScale = key; draw(); });
   const maps = ["a", "b", "difference"].map((name) => heatmapCanvas(name, size));
-  const explain = h("p", { class: "srsm-explain" });
+  const explain = h("p", { class: "srsm-detail-words" });
   const line = h("p", { class: "srsm-pair-line", "aria-live": "polite" });
   const lists = LETTERS.map((letter) => h("ol", { class: "srsm-changes", "data-side": letter, "aria-label": `pairs more alike in ${letter}` }));
   const headings = LETTERS.map((letter) => h("h4", {}, h("span", { class: `srsm-key-swatch srsm-swatch-${letter}` }), `More alike in ${letter}`, h("small", { class: "srsm-label" }, "A − B in sd")));

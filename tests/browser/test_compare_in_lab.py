@@ -104,7 +104,7 @@ def test_a_cell_is_read_and_opens_what_differs(lab_page, analyses):
     pooled = comparison.table("pooled")[0, 1]
     expect(view).to_have_attribute("data-similarity", "pooled")
     assert float(cells.nth(1).get_attribute("data-value")) == pytest.approx(pooled, abs=1e-3)
-    expect(detail.locator(".srsm-explain")).to_contain_text(f"CKA {pooled:.2f}")
+    expect(detail.locator(".srsm-detail-words")).to_contain_text(f"CKA {pooled:.2f}")
     expect(line).not_to_contain_text("unrelated")
 
     # closed by its button
