@@ -317,7 +317,7 @@ def report(options: argparse.Namespace) -> int:
             max_images=options.max_images,
             device=options.device,
         )
-        analysis, notices = analysis_at_once(recipe, say)
+        analysis, notices = analysis_at_once(recipe, say, save_images=not options.no_images)
         say("Comparing the images")
         to_html(analysis, path, images=not options.no_images, notices=notices)
     except (ValueError, TypeError) as error:

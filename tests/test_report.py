@@ -142,7 +142,7 @@ def test_the_top_says_what_is_in_the_file(page):
     assert "Patches: all 28 pairs." in text
     assert "This file holds pictures, names and labels of the 8 images." in text
     assert f"semrsm_widgets {srsm.__version__}" in text
-    assert "torch " in text
+    assert "Tokens, layers a to b; semrsm_widgets" in text
 
 
 def test_names_with_markup_are_data(tmp_path):
@@ -317,6 +317,18 @@ def test_a_recipe_says_what_it_reduced():
     analysis, notices = report.analysis_at_once(recipe)
     assert len(analysis) == 3
     assert notices[0].startswith("Showing 3 of 8 images")
+
+
+def test_files_that_were_left_out_are_named_only_where_names_may_be(tmp_path):
+    for k in range(2):
+        Image.new("RGB", (32, 32), (80 * k, 90, 90)).save(tmp_path / f"patient-{k}.png")
+    (tmp_path / "patient-broken.png").write_bytes(b"no picture")
+    recipe = Recipe(images=str(tmp_path), skip_unreadable=True, layers=["blocks.5"])
+    _, notices = report.analysis_at_once(recipe, save_images=False)
+    assert notices == ["1 of 3 left out."]
+    with pytest.warns(UserWarning, match="patient-broken"):
+        _, notices = report.analysis_at_once(recipe)
+    assert notices == ["1 of 3 left out, unreadable: patient-broken.png."]
 
 
 # -- recording ---------------------------------------------------------------------------------------------------

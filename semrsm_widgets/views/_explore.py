@@ -82,7 +82,7 @@ def explore(
     )
     check_number("patience", patience, above=0)
     if not live:
-        analysis, notices = analysis_at_once(recipe)
+        analysis, notices = analysis_at_once(recipe, save_images=save_images)
         return static(analysis, layer=layer, pair=pair, query=query, kernel=kernel, images=save_images, notices=notices)
     return Explorer(
         recipe.make,

@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from semrsm_widgets import __version__
@@ -19,6 +18,14 @@ from semrsm_widgets.views._recording import Message, Recording, ask, page_traits
 from semrsm_widgets.views._report_images import as_png, private_images, small_images
 from semrsm_widgets.views._report_page import Words, page_html
 from semrsm_widgets.views._report_pairs import NearPairs, Pair, near_pairs, pooled_analysis, pooled_layers
+from semrsm_widgets.views._report_words import (
+    counted,
+    embedded_words,
+    held_words,
+    origin_words,
+    pooled_words,
+    provenance_words,
+)
 from semrsm_widgets.views._worker import Job
 from semrsm_widgets.views.pair_view import PairView
 from semrsm_widgets.views.retrieval_view import RetrievalView
@@ -123,7 +130,7 @@ class ReportBuilder:
         self.add(Part(name="RSMView", view=view, effects=effects))
         n = len(analysis)
         self.facts.append(
-            f"Heatmaps: all {n * (n - 1) // 2:,} pairs of images at {_count(count, 'layer')} under "
+            f"Heatmaps: all {n * (n - 1) // 2:,} pairs of images at {counted(count, 'layer')} under "
             f"{len(KERNELS)} kernels, unrounded."
         )
 
@@ -172,7 +179,17 @@ class ReportBuilder:
         self.held = order[:count]
         view.layer, view.pair = layer, self.pair
         self.add(Part(name="PairView", view=view, guarded=True), place=1)
-        self._describe_pairs(order, count, pooled, analysis)
+        # Among those held may be one that the user chose and that is not near.
+        whole = self.near.whole_rank(count - (self.pair not in self.near.pairs)) if count < len(order) else None
+        self.held_words = held_words(len(analysis), count, self.neighbours, whole)
+        less = "" if whole is None else " More would not fit: max_megabytes=... raises the limit."
+        self.facts.append(f"Patches: {self.held_words}.{less}")
+        if pooled:
+            self.facts.append(pooled_words(pooled, self.analysis, analysis))
+        self.facts.append(
+            "Rounded: cosines of single patches to 0.01, contributions accordingly, similarities of retrieved images "
+            f"to 0.0001; {f'pictures to {self.pixels} pixels a side' if self.has_images else 'nothing else'}."
+        )
 
     def _record_pairs(self, view: Any, pairs: Sequence[Pair], *, of: int) -> None:
         """Record some pairs at all layers; there are no more than `of`."""
@@ -185,37 +202,6 @@ class ReportBuilder:
                 record(view, [{"pair": pair, "layer": name} for name in layers])
                 layers.reverse()  # the next pair starts where this one ends: one change at a time
             self.report(0.5 + 0.5 * min(len(pairs), start + _BLOCK_PAIRS) / of)
-
-    def _describe_pairs(self, order: Sequence[Pair], count: int, pooled: Sequence[str], analysis: Analysis) -> None:
-        near, neighbours = self.near, self.neighbours
-        n = len(analysis)
-        every = n * (n - 1) // 2
-        where = "at every layer, by aligned, semantic or pooled cosine"
-        # Among those held may be one that the user chose and that is not near.
-        rank = neighbours if count == len(order) else near.whole_rank(count - (self.pair not in near.pairs))
-        nearest = f"each image’s {rank} nearest" if rank > 1 else "each image’s nearest"
-        if count == every:
-            held = f"all {every:,} pairs"
-        elif count == len(order):
-            held = f"{count:,} of {every:,} pairs: {nearest} {where}"
-        elif rank:
-            held = f"{count:,} of {every:,} pairs: {nearest} {where}, and some further ones of the {neighbours} nearest"
-        else:
-            held = f"{count:,} of {every:,} pairs, the nearest ones {where}"
-        self.held_words = f"It holds {held}."
-        less = "" if count == len(order) else " More would not fit: max_megabytes=... raises the limit."
-        self.facts.append(f"Patches: {held}.{less}")
-        if pooled:
-            grids, new = ([each.tokens[name].grid for name in pooled] for each in (self.analysis, analysis))
-            self.facts.append(
-                f"Patches at {_listed(pooled)} are pooled from {_grids(grids)} to {_grids(new)}: their numbers are of "
-                "the pooled tokens and differ from those of the heatmaps. max_grid=None keeps the grids."
-            )
-        self.facts.append(
-            "Rounded: cosines of single patches to 0.01, contributions accordingly, similarities "
-            "of retrieved images to 0.0001; "
-            + (f"pictures to {self.pixels} pixels a side." if self.has_images else "nothing else.")
-        )
 
     def add_retrieval(self, layer: str, query: int) -> None:
         """Add RetrievalView with every image as the query, at every layer, under the cosine."""
@@ -280,30 +266,22 @@ class ReportBuilder:
                     "effects": part.effects,
                 }
             )
-        data = {"parts": parts, "pairs": {"held": [list(pair) for pair in self.held], "words": self.held_words}}
-        size = f"{_count(len(analysis), 'image')} · {_count(len(analysis.layers), 'layer')}"
+        held = {"held": [list(pair) for pair in self.held], "words": f"It holds {self.held_words}."}
+        size = f"{counted(len(analysis), 'image')} · {counted(len(analysis.layers), 'layer')}"
+        embedded = embedded_words(len(analysis), images=self.has_images, labels=self.has_labels)
         words = Words(
             title=f"{name} · {size}",
             lead="Which images the model finds alike, layer by layer, and which patches make them alike. "
             "Move the layer slider; click a cell of a heatmap to see its two images.",
-            facts=[*notices, *self.facts, self._embedded()],
+            facts=[*notices, *self.facts, embedded, origin_words(analysis)],
             made=f"Made by semrsm_widgets {__version__} on {datetime.now(UTC):%Y-%m-%d}. The file is complete: it runs "
             "without Python and asks nothing of a network. Method: semantic RSMs, Wald et al., NeurIPS 2024 "
             "(arXiv:2410.23107).",
-            provenance=provenance(analysis),
+            provenance=provenance_words(analysis),
         )
         blobs = {f"srsm-blob-{k}": text for k, text in enumerate(self.blobs.texts)}
         modules = {part.name: str(part.view._esm) for part in self.parts}
-        return page_html(words, [part.name for part in self.parts], modules, data, {**self.stored, **blobs})
-
-    def _embedded(self) -> str:
-        """Return what of the images is in the file."""
-        of = f"of the {len(self.analysis)} images"
-        if self.has_images:
-            return f"This file holds pictures, names{' and labels' if self.has_labels else ''} {of}."
-        if self.has_labels:
-            return f"This file holds labels, but neither pictures nor file names {of}."
-        return f"This file holds neither pictures nor file names nor labels {of}."
+        return page_html(words, list(modules), modules, {"parts": parts, "pairs": held}, {**self.stored, **blobs})
 
 
 def retrieved_arrays(content: dict[str, Any]) -> list[list[str]] | None:
@@ -349,29 +327,7 @@ def trait_effects(
     return [{"given": [trait, *given], "gives": list(gives), "values": values}] if values else []
 
 
-def provenance(analysis: Analysis) -> dict[str, str]:
-    """Return what others need to repeat the numbers, as text; nothing of the images."""
-    card: dict[str, Any] = {key: value for key, value in analysis.provenance.items() if key != "images"}
-    card["matcher"] = repr(analysis.matcher)
-    card["layers"] = "; ".join(repr(tokens) for tokens in analysis.tokens.values())
-    packages = ("numpy", "scipy", "torch", "bokeh", "anywidget")
-    card["versions"] = ", ".join([f"semrsm_widgets {__version__}", *(f"{name} {version(name)}" for name in packages)])
-    return {name: value if isinstance(value, str) else json.dumps(value, default=str) for name, value in card.items()}
-
-
 def _starting_at(layer: str, layers: Sequence[str]) -> Iterator[str]:
     """Yield the layers, one of them first."""
     yield layer
     yield from (name for name in layers if name != layer)
-
-
-def _count(n: int, thing: str) -> str:
-    return f"{n} {thing}{'s' * (n != 1)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
-
-
-def _grids(grids: Sequence[Any]) -> str:
-    return _listed([f"{h}×{w}" for h, w in sorted(set(grids))])

@@ -6,7 +6,6 @@ the heatmaps of all layers under all kernels, and the patches of those pairs of 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semrsm_widgets._check import check_choice, check_int, check_number, message
+from semrsm_widgets._files import written_whole
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.views._report_build import Progress, ReportBuilder
 from semrsm_widgets.views._shown import check_analysis, default_layer
@@ -29,6 +29,8 @@ MOST_IMAGES = 300
 _SUFFIXES = (".html", ".htm")
 # A recipe shows the pair on screen early unless it stands as far down as this.
 _NO_PREVIEW = 10**6
+# In a notice, what comes before the names of files that could not be read.
+_LEFT_OUT = "left out"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,10 @@ class StaticReport:
 
     def save(self, path: str | Path) -> Path:
         """Write the page to a file and return its path; the file appears whole or not at all."""
-        return _write_whole(checked_path(path), self.html)
+        path = checked_path(path)
+        with written_whole(path) as file:
+            file.write(self.html.encode())
+        return path
 
     def __repr__(self) -> str:
         return f"StaticReport({len(self.html.encode()) / 1e6:.1f} MB)"
@@ -168,13 +173,16 @@ def static(
 class _Desk:
     """Where a recipe puts its notices when there is no explorer to show them."""
 
-    def __init__(self, report: Callable[[str, float | None], None]) -> None:
+    def __init__(self, report: Callable[[str, float | None], None], *, save_images: bool) -> None:
+        self.save_images = save_images  # False: what is said may name no file
         self.pair = (0, _NO_PREVIEW)
         self.notices: list[str] = []
         self._report = report
 
     def notice(self, text: str) -> None:
-        """Keep a line about what was reduced."""
+        """Keep a line about what was reduced; of files that were left out only their number, where they are private."""
+        if not self.save_images and _LEFT_OUT in text:
+            text = f"{text.partition(_LEFT_OUT)[0]}{_LEFT_OUT}."
         self.notices.append(text)
 
     def film(self, images: Images) -> None:
@@ -186,15 +194,19 @@ class _Desk:
 
 
 def analysis_at_once(
-    recipe: Recipe, report: Callable[[str, float | None], None] = lambda text, fraction: None
+    recipe: Recipe,
+    report: Callable[[str, float | None], None] = lambda text, fraction: None,
+    *,
+    save_images: bool = True,
 ) -> tuple[Analysis, list[str]]:
     """Return the Analysis that a recipe makes, and what it says was reduced.
 
     Args:
         recipe: what is to be analysed.
         report: called with what is being done and how far it is (0 to 1, None: unknown).
+        save_images: whether what it says may name files.
     """
-    desk: Any = _Desk(report)
+    desk: Any = _Desk(report, save_images=save_images)
     return recipe.make(Job(report), desk), desk.notices
 
 
@@ -215,18 +227,4 @@ def checked_path(path: str | Path) -> Path:
         raise ValueError(message("path", 'the name of an ".html" file', repr(path.name), "It would be replaced."))
     if not path.parent.is_dir():
         raise ValueError(message("path", "in a folder that exists", f"{path}", f"Make {path.parent} first."))
-    return path
-
-
-def _write_whole(path: Path, html: str) -> Path:
-    """Write a file that appears whole or not at all, whatever happens meanwhile."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
-        with open(unfinished, "w", encoding="utf-8", newline="\n") as file:
-            file.write(html)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
     return path
