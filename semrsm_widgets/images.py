@@ -152,7 +152,8 @@ def open_images(source: Any, labels: Any = None, *, skip_unreadable: bool = Fals
     if labels is not None:
         found = with_labels(found, labels)
     readable, failures = _readable(found, skip_unreadable=skip_unreadable)
-    missing = [entry.id for entry in found if entry not in readable]
+    kept = {id(entry) for entry in readable}
+    missing = [entry.id for entry in found if id(entry) not in kept]
     named = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
     note = f"{len(missing)} of {len(found)} left out, unreadable: {named}" if missing else ""
     return replace(_images_of(readable), note=note), failures

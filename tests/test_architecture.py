@@ -32,10 +32,10 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "features _defaults _hooks _layouts _listing _probe _truth _calibrate _collect _stream _token_cache _predict",
         "matching",
         "rsm gram _estimate kernels retrieval comparison divergence exact_search matches splits null query _inputs",
-        "analysis archive interop lookup",
+        "analysis similarities archive interop lookup",
         "experiments",
         "views report",
-        "cli",
+        "cli _installation",
     )
 )
 """From the bottom to the top; a package stands for all its modules. The package's own `__init__` is above all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import semrsm_widgets
-from semrsm_widgets import cli
+from semrsm_widgets import _installation, cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -245,7 +246,15 @@ def test_check_reports_everything_and_exits_with_0() -> None:
     lines = dict(re.findall(r"^(\S+) +(.*)$", result.stdout, flags=re.MULTILINE))
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.endswith("All is well.\n")
-    assert set(lines) >= {"semrsm_widgets", "python", *cli.REQUIRED, "jupyterlab", "devices", "matching", "weights"}
+    assert set(lines) >= {
+        "semrsm_widgets",
+        "python",
+        *_installation.REQUIRED,
+        "jupyterlab",
+        "devices",
+        "matching",
+        "weights",
+    }
     assert lines["semrsm_widgets"].startswith(semrsm_widgets.__version__)
     assert lines["devices"].startswith("cpu")
     assert re.search(r"ready in \d+\.\d s; (cache |no cache)", lines["matching"])
@@ -293,11 +302,11 @@ def test_a_missing_package_is_named(
 ) -> None:
     if fault is not None:
         monkeypatch.syspath_prepend(broken(tmp_path, name, fault))
-    assert cli._import_line(name) == cli.Line(name, value, todo)
+    assert _installation._import_line(name) == _installation.Line(name, value, todo)
 
 
 def test_what_is_optional_is_no_problem() -> None:
-    line = cli._optional_line("weights", "absent_one", "only the bundled model needs them")
+    line = _installation._optional_line("weights", "absent_one", "only the bundled model needs them")
     assert line.problem == ""
     assert (
         line.value
@@ -306,10 +315,10 @@ def test_what_is_optional_is_no_problem() -> None:
 
 
 def test_a_broken_engine_is_reported_and_the_rest_goes_on() -> None:
-    def fail() -> cli.Line:
+    def fail() -> _installation.Line:
         raise RuntimeError("no such instruction")
 
-    line = cli._guarded_line("matching", fail)
+    line = _installation._guarded_line("matching", fail)
     assert line.value == "broken: RuntimeError: no such instruction"
     assert line.problem
 
@@ -345,3 +354,54 @@ def test_layers_of_the_bundled_model_and_all_of_them(capsys: pytest.CaptureFixtu
 def test_layers_of_what_there_is_not(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(arguments) == 2
     assert text in capsys.readouterr().err
+
+
+# --- semrsm report -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of three of the bundled photographs."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("astronaut", "chelsea", "coffee"):
+        shutil.copy(Path(semrsm_widgets.__file__).parent / "data" / f"{name}.jpg", folder)
+    return folder
+
+
+def test_report_writes_one_file(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = photos.parent / "out.html"
+    arguments = ["report", str(photos), "-o", str(target), "--layers", "blocks.5", "--max-images", "2"]
+    assert cli.main([*arguments, "--no-images"]) == 0
+    said = capsys.readouterr()
+    assert re.fullmatch(r".*out\.html: \d\.\d MB\n", said.out)
+    assert said.err.splitlines()[0] == "Opening the images ..."
+    text = target.read_text(encoding="utf-8")
+    assert "EfficientNet-Lite0 · 2 images · 1 layer" in text
+    assert "Showing 2 of 3 images" in text
+    assert "astronaut" not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["nowhere"], 2, "semrsm: `images` must be a folder or file that exists; got nowhere."),
+        (["PHOTOS", "--model", "resnet5"], 2, "semrsm: `name` must be a model that timm knows; got 'resnet5'."),
+        (["PHOTOS", "-o", "report.pdf"], 2, "semrsm: `path` must be the name of an \".html\" file; got 'report.pdf'."),
+        (["PHOTOS", "--layers", "nothing.*"], 2, "semrsm: "),
+        (["PHOTOS", "--max-images", "1"], 2, "semrsm: `max_images` must be"),
+    ],
+)
+def test_report_of_what_cannot_be(
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    status: int,
+    said: str,
+) -> None:
+    monkeypatch.chdir(photos.parent)
+    assert cli.main(["report", *(str(photos) if each == "PHOTOS" else each for each in arguments)]) == status
+    error = capsys.readouterr().err.splitlines()
+    assert error[-1].startswith(said)
+    assert list(photos.parent.glob("*.html")) == []

@@ -342,8 +342,12 @@ def test_the_code_of_an_explorer_shows_the_same_again(opened, model, tmp_path):
     for k, (picture, _) in enumerate(pictures(7)):
         Image.fromarray(picture).save(tmp_path / f"{k} 'quoted'.png")
     explorer = opened(model, tmp_path, max_images=4, seed=3, layers=["1", "3"], matcher=srsm.Exact(), max_grid=5)
+    make, _, go = held(explorer)
+    loading = Explorer(make)
     with pytest.raises(RuntimeError, match="wait"):
-        Explorer(lambda job, explorer: time.sleep(0.1)).to_code()
+        loading.to_code()
+    loading.close()
+    go.set()
     assert explorer.wait(DEADLINE)
     explorer.pair, explorer.layer, explorer.top_k = (1, 3), "3", 5
     explorer.rsm_view.baseline, explorer.rsm_view.order = "pooled", "cluster"

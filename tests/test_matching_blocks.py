@@ -49,7 +49,7 @@ def test_an_error_ahead_is_raised_when_its_turn_comes():
     assert next(ahead) == 1
     with pytest.raises(ZeroDivisionError):
         next(ahead)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("semrsm")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("semrsm-product")]
 
 
 @pytest.mark.parametrize("ahead", [False, True])

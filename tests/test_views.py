@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
@@ -632,4 +633,19 @@ def test_guarded_methods_never_raise():
     guarded_method(view, "fail")(None)
     assert view._status["state"] == "error"
     assert "nothing there" in view.last_error
+    view.close()
+
+
+@pytest.mark.parametrize("view_class", [srsm.RSMView, srsm.PairView])
+def test_a_view_answers_a_ping_while_its_worker_is_busy(analysis, view_class):
+    view = view_class(analysis)
+    assert view.wait(DEADLINE)
+    started, go_on = threading.Event(), threading.Event()
+    view.run(lambda job: (started.set(), go_on.wait(DEADLINE)))
+    assert started.wait(DEADLINE)
+    sent = Sent(view)
+    ask(view, kind="ping")
+    assert list(sent) == [({"kind": "pong"}, [])]
+    assert view.worker.busy
+    go_on.set()
     view.close()

@@ -159,6 +159,9 @@ class View(SavesFigure, anywidget.AnyWidget):
 
     def _on_message(self, _widget: Any, content: Any, buffers: Any) -> None:
         kind = content.get("kind") if isinstance(content, dict) else None
+        if kind == "ping":  # answered at once, whatever the worker does: the page asks whether the kernel is there
+            self.send({"kind": "pong"})
+            return
         if kind == "ready":
             self._send_private()
         handler = self._handlers.get(kind) if isinstance(kind, str) else None

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from numpy.typing import NDArray
 
-    from semrsm_widgets.analysis import Analysis, Similarities
+    from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.similarities import Similarities
 
 BASELINES = {"aligned": "same position", "pooled": "mean token"}
 _UNKNOWN = 0.82  # grey of the diagonal, which shows nothing, and of values that are not defined

@@ -23,8 +23,8 @@ from semrsm_widgets.views._bokeh_pane import MISSING
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from semrsm_widgets.analysis import Similarities
     from semrsm_widgets.images import Images
+    from semrsm_widgets.similarities import Similarities
 
     Matrix = NDArray[np.float64]
 

@@ -56,8 +56,41 @@ function jpegUrl(buffer) {
   return URL.createObjectURL(new Blob([asArray(buffer, Uint8Array)], { type: "image/jpeg" }));
 }
 
-// The status line: what is being done, how far it is, how to stop it, and what waits to be started. Errors are announced
-// to screen readers.
+// A kernel that stays silent so long after it was asked is busy with a cell, or gone: the view says so.
+const SILENCE_MS = 5000;
+const SILENCE = "The kernel has not answered for 5 s: it is busy with a cell, or gone (then run the cell again). "
+  + "Where no widget ever gets an answer, explore(..., live=False) shows a page that needs no kernel.";
+
+// Asks the kernel for a sign of life; `tell(true)` when none comes, `tell(false)` when it is heard again.
+function kernelWatch(model, tell) {
+  let timer = null;
+  let silent = false;
+  const heard = () => {
+    clearTimeout(timer);
+    timer = null;
+    if (!silent) return;
+    silent = false;
+    tell(false);
+  };
+  const events = listeners(model);
+  events.on("msg:custom", heard);
+  events.on("change:_status", heard); // only the kernel sets it
+  return {
+    ask() {
+      if (timer !== null) return;
+      timer = setTimeout(() => {
+        timer = null; // the next thing that the user does asks again
+        silent = true;
+        tell(true);
+      }, SILENCE_MS);
+      try { model.send({ kind: "ping" }); } catch { /* a dead kernel takes no message: the timer will tell */ }
+    },
+    stop() { clearTimeout(timer); events.stop(); },
+  };
+}
+
+// The status line: what is being done, how far it is, how to stop it, what waits to be started, and whether the kernel
+// still answers. Errors are announced to screen readers.
 function statusLine(model) {
   const send = (kind) => () => model.send({ kind });
   const text = h("span", { class: "srsm-status-text" });
@@ -65,10 +98,12 @@ function statusLine(model) {
   const button = (words, kind, look = "") => h("button", { class: `srsm-button ${look}`, type: "button", onclick: send(kind) }, words);
   const buttons = { working: button("Cancel", "cancel"), cancelled: button("Resume", "resume"), waiting: button("Start", "start", "srsm-primary") };
   const root = h("div", { class: "srsm-status", role: "status", "aria-live": "polite" }, bar, text, ...Object.values(buttons));
+  let silent = false;
   const update = () => {
-    const { state = "working", text: words = "", fraction = null } = model.get("_status") ?? {};
+    const { state = "working", text: words = "", fraction = null } = silent
+      ? { state: "silent", text: SILENCE } : model.get("_status") ?? {};
     root.dataset.state = state;
-    root.setAttribute("role", state === "error" ? "alert" : "status");
+    root.setAttribute("role", state === "error" || state === "silent" ? "alert" : "status");
     text.textContent = words + (state === "working" && fraction !== null ? ` ${Math.round(100 * fraction)} %` : "");
     text.title = words;
     bar.style.visibility = state === "working" ? "visible" : "hidden";
@@ -76,9 +111,21 @@ function statusLine(model) {
     bar.firstChild.style.width = `${100 * (fraction ?? 0.3)}%`;
     for (const [name, each] of Object.entries(buttons)) each.hidden = name !== state;
   };
+  let hidden = false;
+  const watch = kernelWatch(model, (isSilent) => {
+    if (isSilent && !silent) hidden = root.hidden; // a view whose status stands elsewhere says this by itself
+    silent = isSilent;
+    root.hidden = isSilent ? false : hidden;
+    update();
+  });
+  queueMicrotask(() => { // the view has put the line in its place by then
+    const view = root.closest(".srsm");
+    for (const action of ["click", "change", "keydown"]) view?.addEventListener(action, watch.ask, true);
+  });
   model.on("change:_status", update);
   update();
-  return { root, stop: () => model.off("change:_status", update) };
+  watch.ask();
+  return { root, stop() { model.off("change:_status", update); watch.stop(); } };
 }
 
 // Listeners that live as long as one view on the page.

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import traitlets as t
 
-from semrsm_widgets._check import check_number, message, suggest
+from semrsm_widgets._check import message, suggest
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.images import Images
-from semrsm_widgets.models import VisionModel
 from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._base import View, check_trait, close_with_layout, with_picture
 from semrsm_widgets.views._code import code_of
@@ -31,7 +30,6 @@ from semrsm_widgets.views.rsm_view import KERNELS, RSMView
 if TYPE_CHECKING:
     from PIL import Image
 
-    from semrsm_widgets.matching import Matcher
     from semrsm_widgets.views._paper import Sheet
     from semrsm_widgets.views._worker import Job
 
@@ -133,14 +131,17 @@ class Explorer(SavesFigure, ipywidgets.VBox):
 
     def cancel(self) -> None:
         """Stop what is being computed; what is there already stays."""
-        (self._header if self.rsm_view is None else self.rsm_view).worker.cancel()
+        for view in [self._header] if self.rsm_view is None else self.views[1:]:
+            view.worker.cancel()
 
     def resume(self) -> None:
         """Go on after a cancel."""
         if self.rsm_view is None:
             self._header.run(self._work)
-        else:
-            self.rsm_view.resume()
+            return
+        for view in self.views[1:]:
+            if view._status["state"] == "cancelled":
+                view._on_message(view, {"kind": "resume"}, [])
 
     def start(self) -> None:
         """Go on with a computation that waits because it will take long."""
@@ -338,79 +339,6 @@ class Explorer(SavesFigure, ipywidgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return with_picture(self, super()._repr_mimebundle_(**kwargs))
-
-
-def explore(
-    model: str | VisionModel | Analysis | None = None,
-    images: Any = None,
-    *,
-    skip_unreadable: bool = False,
-    layers: Any = None,
-    layer: str | None = None,
-    pair: tuple[int, int] = (0, 1),
-    query: int = 0,
-    kernel: str = "cosine",
-    matcher: Matcher | None = None,
-    max_images: int | None = Recipe.max_images,
-    max_grid: int | None = Recipe.max_grid,
-    batch_size: int = Recipe.batch_size,
-    device: str | None = None,
-    seed: int = 0,
-    patience: float = PATIENCE_SECONDS,
-    save_images: bool = True,
-) -> Explorer:
-    """Return an explorer of what a model finds alike; it shows at once and works in the background.
-
-    Args:
-        model: a timm name, a `VisionModel`, an `Analysis` that is there already, or None for the bundled
-            EfficientNet-Lite0.
-        images: `Images`, or anything that `load_images` takes (a folder, say); None for the bundled photographs.
-        skip_unreadable: go on without files that cannot be decoded, and say how many there were.
-        layers: which layers, as in `extract`; the default ones unless given.
-        layer: the layer on screen first.
-        pair: indices of the two images shown first.
-        query: index of the image whose nearest are shown first.
-        kernel: "cosine", "inner product" or "RBF".
-        matcher: how tokens are paired; `Auction()` unless given.
-        max_images: take at most this many images, spread over their labels; None takes all.
-        max_grid: pool token grids larger than this many patches a side; None keeps them.
-        batch_size: images per forward pass.
-        device: where the model runs, such as "cuda"; where it is unless given.
-        seed: of the choice of images.
-        patience: a step estimated to take more seconds than this shows its cost and waits for Start.
-        save_images: whether the saved notebook may contain pictures and their names; what you print stays yours to
-            watch.
-
-    Raises:
-        TypeError, ValueError: an argument that cannot be right. What fails later, in the background, is shown in the
-            explorer's status line, with the traceback in `explorer.last_error`.
-
-    Example:
-        >>> srsm.explore()  # bundled model and photographs, no network
-        >>> explorer = srsm.explore("resnet50", images="photos/")
-    """
-    recipe = Recipe(
-        model=model,
-        images=images,
-        skip_unreadable=skip_unreadable,
-        layers=layers,
-        matcher=matcher,
-        max_images=max_images,
-        max_grid=max_grid,
-        batch_size=batch_size,
-        device=device,
-        seed=seed,
-    )
-    check_number("patience", patience, above=0)
-    return Explorer(
-        recipe.make,
-        recipe=recipe,
-        patience=patience,
-        layer=layer or "",
-        pair=pair,
-        kernel=kernel,
-        save_images=save_images,
-    )
 
 
 def _full_width() -> ipywidgets.Layout:

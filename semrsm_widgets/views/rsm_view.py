@@ -9,9 +9,10 @@ import numpy as np
 import traitlets as t
 
 from semrsm_widgets._check import message
-from semrsm_widgets.analysis import Analysis, Similarities
+from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import Kernel, UndefinedKernelError, cosine, inner_product, rbf
+from semrsm_widgets.similarities import Similarities
 from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._base import check_trait, esm, guarded_method, jpeg_bytes
 from semrsm_widgets.views._bokeh_pane import BokehPane, colour_indices, heatmap_item
