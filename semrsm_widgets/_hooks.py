@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,6 +17,9 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 from ._check import message
 
 Hook = Callable[[str, Any], None]
+
+_guard = threading.Lock()
+_locks: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
@@ -52,8 +56,14 @@ def takes_hooks(part: nn.Module) -> bool:
 def as_found(module: nn.Module, device: torch.device | str | None = None) -> Iterator[torch.device]:
     """Put a module into eval mode, without gradients, on `device`; on leaving, restore it whatever happened.
 
-    Yields the device on which inputs are expected.
+    Another thread that wants the same module waits until then. Yields the device on which inputs are expected.
     """
+    with _alone(module), _as_found(module, device) as target:
+        yield target
+
+
+@contextmanager
+def _as_found(module: nn.Module, device: torch.device | str | None) -> Iterator[torch.device]:
     empty = [name for name, value in (*module.named_parameters(), *module.named_buffers()) if value.is_meta]
     if empty:
         todo = "Load them first: weights on the meta device are shapes only."
@@ -79,6 +89,15 @@ def as_found(module: nn.Module, device: torch.device | str | None = None) -> Ite
             part.training = training
         if target != home:
             module.to(home)
+
+
+@contextmanager
+def _alone(module: nn.Module) -> Iterator[None]:
+    """Have a module for this thread alone: another's forward would reach its hooks, and change its place and mode."""
+    with _guard:
+        lock = _locks.setdefault(module, threading.RLock())
+    with lock:
+        yield
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """Features: tokens are the model's own values, in the right place, and the model is left as found."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import timm
@@ -54,6 +57,23 @@ def batch_of(model: VisionModel, images=IMAGES) -> torch.Tensor:
 
 def hook_count(module: nn.Module) -> int:
     return sum(len(part._forward_hooks) for part in module.modules())
+
+
+def test_threads_that_share_a_model_wait_for_each_other(net):
+    wanted = [extract(net, IMAGES.select(part), batch_size=1) for part in ((0, 1, 2), (3, 4))]
+    met = threading.Barrier(2)
+
+    def see(part):
+        met.wait(30)
+        return [extract(net, IMAGES.select(part), batch_size=1) for _ in range(8)]
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(see, ((0, 1, 2), (3, 4))))
+    for rounds, want in zip(found, wanted, strict=True):
+        for got in rounds:
+            for layer, tokens in want.items():
+                assert torch.equal(got[layer].values, tokens.values)
+    assert hook_count(net.module) == 0
 
 
 # ---- values
