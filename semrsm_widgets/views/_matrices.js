@@ -117,13 +117,18 @@ const [SAME, OTHER, NEITHER] = [0, 1, 2];
 
 // For each pair i < j: a label in common, none, or not known because one of the two has no label. Null without labels.
 function pairKinds(images) {
-  const labels = images.map((image) => new Set(image.labels));
-  if (!labels.some((set) => set.size)) return null;
+  const names = [...new Set(images.flatMap((image) => image.labels))];
+  if (!names.length) return null;
+  const number = new Map(names.map((name, k) => [name, k]));
+  const labels = images.map((image) => image.labels.map((name) => number.get(name)));
+  const alike = labels.every((own) => own.length <= 1) // so for most sets, and a million pairs take their time
+    ? (i, j) => labels[i][0] === labels[j][0]
+    : (i, j) => labels[i].some((label) => labels[j].includes(label));
   const kinds = new Uint8Array((images.length * (images.length - 1)) / 2);
   let k = 0;
   for (let i = 0; i < labels.length; i++) {
     for (let j = i + 1; j < labels.length; j++) {
-      kinds[k++] = !labels[i].size || !labels[j].size ? NEITHER : [...labels[i]].some((label) => labels[j].has(label)) ? SAME : OTHER;
+      kinds[k++] = !labels[i].length || !labels[j].length ? NEITHER : alike(i, j) ? SAME : OTHER;
     }
   }
   return kinds;
