@@ -15,8 +15,11 @@ export default () => {
       });
       model.on("change:_loading", () => { if (!model.get("_loading")) show([]); }); // never seen again
       model.send({ kind: "ready" });
-      // The heatmaps will want BokehJS: fetch it while the model looks at the images, once the first pair is on screen.
-      model.on("change:_loading", () => loadBokeh(model).catch(() => {})); // the heatmaps say what is wrong
+      // The heatmaps will want BokehJS: fetch it while the model looks at the images, once the first pair is on screen;
+      // at once where no model has to look.
+      const fetch = () => loadBokeh(model).catch(() => {}); // the heatmaps say what is wrong
+      if (model.get("_loading")) model.on("change:_loading", fetch);
+      else fetch();
     },
     render({ model, el }) {
       const events = listeners(model);

@@ -74,7 +74,8 @@ class Explorer(SavesFigure, ipywidgets.VBox):
         save_images: bool = True,
         **kwargs: Any,
     ) -> None:
-        self._header = ExplorerHeader(save_images=save_images)
+        given = recipe is not None and isinstance(recipe.model, Analysis)
+        self._header = ExplorerHeader(save_images=save_images, _loading=not given)
         self._patience = patience
         self._lifetime = threading.Lock()  # a view that opens while the explorer closes must be closed, too
         self._closed = False
