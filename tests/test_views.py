@@ -12,7 +12,7 @@ import traitlets
 
 import semrsm_widgets as srsm
 from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._base import View, guarded_method
+from semrsm_widgets.views._base import View, guarded_method, time_left
 from semrsm_widgets.views._bokeh_pane import MISSING, bokehjs, colour_indices, heatmap_item
 from semrsm_widgets.views._rsm_frames import (
     DIVERGING,
@@ -648,4 +648,33 @@ def test_a_view_answers_a_ping_while_its_worker_is_busy(analysis, view_class):
     assert list(sent) == [({"kind": "pong"}, [])]
     assert view.worker.busy
     go_on.set()
+    view.close()
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "first", "fraction", "words"),
+    [
+        (10.0, 0.0, 0.25, "about 30 s left"),
+        (10.0, 0.5, 0.75, "about 10 s left"),  # a step that goes on where it was
+        (600.0, 0.0, 0.25, "about 30 min left"),
+        (1.0, 0.0, 0.25, ""),  # too early to tell
+        (10.0, 0.0, 0.0, ""),
+        (10.0, 0.0, None, ""),
+        (10.0, 0.0, 1.0, ""),
+    ],
+)
+def test_the_time_that_is_left_is_told_once_it_can_be(elapsed, first, fraction, words):
+    assert time_left(elapsed, first, fraction) == words
+
+
+def test_progress_says_how_long_it_takes(monkeypatch):
+    view = View()
+    clock = iter([100.0, 104.0, 104.5])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    texts = []
+    for text, fraction in (("Matching:", 0.0), ("Matching:", 0.5), ("Calibrating:", 0.1)):
+        view._show_progress(text, fraction)
+        texts.append(view._status["left"])
+    monkeypatch.undo()
+    assert texts == ["", "about 4 s left", ""]
     view.close()

@@ -16,6 +16,7 @@ import anywidget
 import traitlets as t
 
 from semrsm_widgets._check import check_choice
+from semrsm_widgets.views._cost import describe_seconds
 from semrsm_widgets.views._figure_file import SavesFigure
 from semrsm_widgets.views._private import HIDDEN
 from semrsm_widgets.views._worker import Job, Worker
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _HERE = Path(__file__).parent
+# Before that, how long the rest of a step takes is a guess.
+_SURE_SECONDS = 2.0
 
 
 def esm(*names: str) -> str:
@@ -59,7 +62,7 @@ class View(SavesFigure, anywidget.AnyWidget):
     _css = STYLE
 
     _status: t.Dict[str, Any] = t.Dict({"state": "working", "text": "", "fraction": None}).tag(sync=True)
-    """State ("ready", "working", "waiting", "cancelled", "error"), text and fraction of the status line."""
+    """State ("ready", "working", "waiting", "cancelled", "error"), text, fraction and time left of the status line."""
 
     last_error = t.Unicode("", help="Traceback of the last error that was shown in the status line.")
 
@@ -72,6 +75,7 @@ class View(SavesFigure, anywidget.AnyWidget):
     def __init__(self, *, save_images: bool = True, **kwargs: Any) -> None:
         super().__init__(save_images=save_images, _private=not save_images, **kwargs)
         self._started = time.monotonic()
+        self._phase = ("", self._started, 0.0)  # what is being done, since when, and how far it was then
         self._go = threading.Event()
         self.worker = Worker(report=self._show_progress, done=self._show_done, failed=self.show_error)
         self.on_msg(self._on_message)
@@ -116,7 +120,12 @@ class View(SavesFigure, anywidget.AnyWidget):
         self.show_status("error", f"{where}{type(error).__name__}: {error}")
 
     def _show_progress(self, text: str, fraction: float | None) -> None:
-        self.show_status("working", text, fraction)
+        now = time.monotonic()
+        if self._phase[0] != text or fraction is None or fraction < self._phase[2]:
+            self._phase = text, now, fraction or 0.0
+        _, since, first = self._phase
+        left = time_left(now - since, first, fraction)
+        self._status = {"state": "working", "text": text, "fraction": fraction, "left": left}
 
     def _show_done(self, finished: bool) -> None:
         if finished:
@@ -184,6 +193,14 @@ def close_with_layout(widget: Any, close: Callable[[], None]) -> None:
     close()
     if layout is not None:
         layout.close()
+
+
+def time_left(elapsed: float, first: float, fraction: float | None) -> str:
+    """Return in words how long a step still takes, from the seconds since it was at `first`; empty while unknown."""
+    if fraction is None or elapsed < _SURE_SECONDS or fraction <= first:
+        return ""
+    left = elapsed * (1 - fraction) / (fraction - first)
+    return f"about {describe_seconds(left)} left" if left >= 1 else ""
 
 
 def with_picture(view: Any, bundle: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:

@@ -100,11 +100,11 @@ function statusLine(model) {
   const root = h("div", { class: "srsm-status", role: "status", "aria-live": "polite" }, bar, text, ...Object.values(buttons));
   let silent = false;
   const update = () => {
-    const { state = "working", text: words = "", fraction = null } = silent
+    const { state = "working", text: words = "", fraction = null, left = "" } = silent
       ? { state: "silent", text: SILENCE } : model.get("_status") ?? {};
     root.dataset.state = state;
     root.setAttribute("role", state === "error" || state === "silent" ? "alert" : "status");
-    text.textContent = words + (state === "working" && fraction !== null ? ` ${Math.round(100 * fraction)} %` : "");
+    text.textContent = words + (state === "working" && fraction !== null ? ` ${Math.round(100 * fraction)} %${left && `, ${left}`}` : "");
     text.title = words;
     bar.style.visibility = state === "working" ? "visible" : "hidden";
     bar.dataset.unknown = fraction === null;
