@@ -387,7 +387,7 @@ def test_an_error_while_a_cell_opens_is_shown(view, monkeypatch):
 def test_closing_ends_every_thread(opened, both):
     view = opened(*both, cell=("a1", "b1"))
     assert view.wait(DEADLINE)
-    threads = [part.worker._thread for part in view._parts()]
+    threads = [part.worker._thread for part in view.views]
     assert len(threads) == 3
     view.close()
     for thread in threads:
@@ -407,7 +407,7 @@ def test_closing_leaves_no_widget_behind(opened, both):
 def test_private_names_are_not_in_the_state_that_is_saved(opened, both):
     view = opened(*both, cell=("a1", "b1"), save_images=False)
     assert view.wait(DEADLINE)
-    for part in view._parts():
+    for part in view.views:
         assert part.get_state()["_images"][0] == {"id": "image 1", "labels": []}
     sent = Sent(view._header)
     ask(view._header, kind="ready")
@@ -415,7 +415,7 @@ def test_private_names_are_not_in_the_state_that_is_saved(opened, both):
     assert sent.of("private")[0][0]["state"]["_images"][0]["id"] == view.analysis_a.images.ids[0]
     assert view._repr_mimebundle_()[0]["text/plain"] == "CompareView()"
     view.save_images = True
-    for part in view._parts():
+    for part in view.views:
         assert part.get_state()["_images"][0]["id"] == view.analysis_a.images.ids[0]
 
 

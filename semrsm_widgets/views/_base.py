@@ -69,8 +69,15 @@ class View(SavesFigure, anywidget.AnyWidget):
     save_images = t.Bool(True, help="Whether the saved notebook may contain pictures of this view and their names.")
     _private = t.Bool(False, help="Whether names come as messages: not save_images.").tag(sync=True)
 
-    _handlers: ClassVar[dict[str, str]] = {}
-    """Message kind -> name of the method that answers it."""
+    _handlers: ClassVar[dict[str, str]] = {"cancel": "cancel", "resume": "resume", "start": "start"}
+    """Message kind -> name of the method that answers it; a subclass adds its own."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        known: dict[str, str] = {}
+        for each in reversed(cls.__mro__):
+            known |= each.__dict__.get("_handlers", {})
+        cls._handlers = known
 
     def __init__(self, *, save_images: bool = True, **kwargs: Any) -> None:
         super().__init__(save_images=save_images, _private=not save_images, **kwargs)
@@ -153,6 +160,22 @@ class View(SavesFigure, anywidget.AnyWidget):
     def start(self, _content: dict[str, Any] | None = None) -> None:
         """Go on with a step that waits because it will take long."""
         self._go.set()
+
+    def cancel(self, _content: dict[str, Any] | None = None) -> None:
+        """Stop what is being computed; what is there already stays."""
+        self.worker.cancel()
+
+    def resume(self, _content: dict[str, Any] | None = None) -> None:
+        """Go on after a cancel."""
+        self._request(None)
+
+    def _request(self, change: Any) -> None:
+        """Have the worker compute what is on screen; `change` is None unless a trait changed."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the last job was cancelled, and nothing has begun since."""
+        return bool(self._status["state"] == "cancelled")
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the view has nothing left to compute; return whether that came within `timeout` seconds."""

@@ -36,7 +36,7 @@ class BokehPane(View):
 
     _bokeh_version = t.Unicode(bokeh.__version__).tag(sync=True)
 
-    _handlers = {"bokehjs": "_send_bokehjs"}  # noqa: RUF012 (merged by subclasses)
+    _handlers = {"bokehjs": "_send_bokehjs"}  # noqa: RUF012 (never mutated)
 
     def _send_bokehjs(self, _content: dict[str, Any]) -> None:
         self.send({"kind": "bokehjs"}, buffers=[bokehjs()])

@@ -29,7 +29,6 @@ class ExplorerHeader(BokehPane):
     _loading = t.Bool(True).tag(sync=True)
 
     _handlers = {  # noqa: RUF012 (never mutated)
-        **BokehPane._handlers,
         "ready": "_send_film",
         "cancel": "_on_cancel",
         "resume": "_on_resume",

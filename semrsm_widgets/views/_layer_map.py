@@ -21,8 +21,8 @@ from semrsm_widgets.views._cell_detail import detail_message, standardised
 from semrsm_widgets.views._cost import Cost, describe_cost, long_cost, make_ready
 from semrsm_widgets.views._rsm_frames import DIVERGING, EXACT_IMAGES, PALETTE
 from semrsm_widgets.views._shown import checked_pair, image_rows, layer_rows
+from semrsm_widgets.views._traits import KERNELS, KernelChosen
 from semrsm_widgets.views._worker import DEBOUNCE_SECONDS, Job
-from semrsm_widgets.views.rsm_view import KERNELS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +38,7 @@ PALETTES = {"map": list(Cividis256), "values": list(PALETTE), "difference": list
 Cell = tuple[str, str]
 
 
-class LayerMap(View):
+class LayerMap(KernelChosen, View):
     """What of a `CompareView` is not a PairView: the map, and the RSMs of the chosen cell.
 
     Args:
@@ -50,7 +50,6 @@ class LayerMap(View):
     _esm = esm("_shared.js", "_heatmap_canvas.js", "_layer_grid.js", "compare_view.js")
 
     similarity = t.Unicode("semantic", help='"aligned", "semantic" or "pooled".').tag(sync=True)
-    kernel = t.Unicode("cosine", help='"cosine", "inner product" or "RBF".').tag(sync=True)
     cell: Any = t.Tuple(
         t.Unicode(), t.Unicode(), allow_none=True, default_value=None, help="The layers (of A, of B) opened, or None."
     ).tag(sync=True)
@@ -61,9 +60,6 @@ class LayerMap(View):
 
     _handlers = {  # noqa: RUF012 (never mutated)
         "ready": "_send_everything",
-        "cancel": "_cancel",
-        "resume": "resume",
-        "start": "start",
         "value": "_send_value",
     }
 
@@ -81,10 +77,6 @@ class LayerMap(View):
     @t.validate("similarity")
     def _check_similarity(self, proposal: Any) -> str:
         return check_trait("similarity", proposal["value"], SIMILARITIES)
-
-    @t.validate("kernel")
-    def _check_kernel(self, proposal: Any) -> str:
-        return check_trait("kernel", proposal["value"], tuple(KERNELS))
 
     @t.validate("cell")
     def _check_cell(self, proposal: Any) -> Cell | None:
@@ -131,13 +123,6 @@ class LayerMap(View):
 
     def _request(self, change: Any) -> None:
         self.run(self._work, debounce=0.0 if change is None else DEBOUNCE_SECONDS / 2)
-
-    def _cancel(self, _content: dict[str, Any]) -> None:
-        self.worker.cancel()
-
-    def resume(self, _content: dict[str, Any] | None = None) -> None:
-        """Go on after a cancel."""
-        self._request(None)
 
     def _send_value(self, content: dict[str, Any]) -> None:
         """Answer a hover for which the browser has colours only."""

@@ -26,10 +26,11 @@ from semrsm_widgets.views._report_words import (
     pooled_words,
     provenance_words,
 )
+from semrsm_widgets.views._traits import KERNELS
 from semrsm_widgets.views._worker import Job
 from semrsm_widgets.views.pair_view import PairView
 from semrsm_widgets.views.retrieval_view import RetrievalView
-from semrsm_widgets.views.rsm_view import KERNELS, ORDERS, RSMView
+from semrsm_widgets.views.rsm_view import ORDERS, RSMView
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis

@@ -9,7 +9,7 @@ import numpy as np
 from semrsm_widgets.lookup import Answers, Lookup, Ranked
 from semrsm_widgets.query import Box, Query
 from semrsm_widgets.rsm import Kernel, UndefinedKernelError, cosine
-from semrsm_widgets.views.rsm_view import KERNELS
+from semrsm_widgets.views._traits import KERNELS
 
 if TYPE_CHECKING:
     from semrsm_widgets.views._outside import OutsidePicture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -12,12 +11,12 @@ from semrsm_widgets._check import check_number, message
 from semrsm_widgets.experiments.layer_pairs import check_same_images
 from semrsm_widgets.experiments.scores import check_analysis
 from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._base import View, check_trait, close_with_layout, with_picture
-from semrsm_widgets.views._figure_file import SavesFigure
+from semrsm_widgets.views._base import View, check_trait
+from semrsm_widgets.views._composed import ComposedView
 from semrsm_widgets.views._layer_map import PALETTES, SIMILARITIES, Cell, LayerMap, checked_cell
 from semrsm_widgets.views._shown import PATIENCE_SECONDS, checked_pair, moved_token
+from semrsm_widgets.views._traits import checked_kernel_name
 from semrsm_widgets.views.pair_view import PairView
-from semrsm_widgets.views.rsm_view import KERNELS
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 _PAIR_WIDTH = "580px"
 
 
-class CompareView(SavesFigure, ipywidgets.VBox):
+class CompareView(ComposedView):
     """A map of layers against layers, each cell the CKA of their RSMs with its interval; a cell opens what differs.
 
     Below an opened cell stand both RSMs as CKA compares them, their difference, and the pairs of images that are most
@@ -70,7 +69,6 @@ class CompareView(SavesFigure, ipywidgets.VBox):
         t.Unicode(), t.Unicode(), allow_none=True, default_value=None, help="The layers (of A, of B) opened, or None."
     )
     pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 1), help="Indices of the two images chosen.")
-    save_images = t.Bool(True, help="Whether the saved notebook may contain pictures and their names.")
 
     def __init__(
         self,
@@ -97,6 +95,7 @@ class CompareView(SavesFigure, ipywidgets.VBox):
         state: dict[str, Any] = {"similarity": similarity, "kernel": kernel, "cell": cell, "pair": pair}
         self._header = LayerMap(self._analyses, self.names, patience, save_images=save_images, **state)
         self._place = ipywidgets.Box(layout=ipywidgets.Layout(width="100%", flex_flow="row wrap", overflow="visible"))
+        self._frame = [self._place]
         super().__init__(children=[self._header, self._place], save_images=save_images, **state)
         for name in state:
             t.link((self, name), (self._header, name))
@@ -116,7 +115,7 @@ class CompareView(SavesFigure, ipywidgets.VBox):
             return checked_cell(self._analyses, value)
         if name == "pair":
             return checked_pair(self.analysis_a, value)
-        return check_trait(name, value, SIMILARITIES if name == "similarity" else tuple(KERNELS))
+        return check_trait(name, value, SIMILARITIES) if name == "similarity" else checked_kernel_name(value)
 
     def __repr__(self) -> str:
         return f"CompareView({self.names[0]!r}, {self.names[1]!r}, {len(self.analysis_a)} images)"
@@ -129,47 +128,13 @@ class CompareView(SavesFigure, ipywidgets.VBox):
         return self._header.comparison
 
     @property
-    def last_error(self) -> str:
-        """Traceback of the last error that any part showed; empty if there was none."""
-        return next((view.last_error for view in self._parts() if view.last_error), "")
-
-    def cancel(self) -> None:
-        """Stop what is being computed; what is there already stays."""
-        self._header.worker.cancel()
-
-    def resume(self) -> None:
-        """Go on after a cancel."""
-        self._header.resume()
-
-    def start(self) -> None:
-        """Go on with a computation that waits because it will take long."""
-        for view in self._parts():
-            view.start()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until everything is computed; return whether that came within `timeout` seconds.
-
-        Errors are not raised: see `last_error`.
-        """
-        end = None if timeout is None else time.monotonic() + timeout
-        return all(view.wait(None if end is None else max(0.0, end - time.monotonic())) for view in self._parts())
-
-    def close(self) -> None:
-        """Free the threads and the widgets."""
-        if not hasattr(self, "_place"):  # ipywidgets also closes what never got through __init__
-            super().close()
-            return
-        for view in self._parts():
-            view.close()
-        for title in self._titles:
-            title.style.close()
-        for each in (*self._titles, *self._boxes, self._place):
-            close_with_layout(each, each.close)
-        close_with_layout(self, super().close)
+    def views(self) -> list[View]:
+        """The map and the two PairViews, if they are there."""
+        return [self._header, *(self.pair_views or ())]
 
     def picture(self) -> Image.Image | None:
         """Return a picture of the map and of what is open below it, or None while there is nothing to show."""
-        pictures = [view.picture() for view in self._parts()] if self.cell is not None else [self._header.picture()]
+        pictures = [view.picture() for view in self.views] if self.cell is not None else [self._header.picture()]
         return _pictures.stack([picture for picture in pictures if picture is not None])
 
     def _draw_figure(self, sheet: Sheet) -> None:
@@ -189,13 +154,7 @@ class CompareView(SavesFigure, ipywidgets.VBox):
             sheet.start_part()
             draw_difference(sheet, difference, self.cell, sides, PALETTES)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        return with_picture(self, super()._repr_mimebundle_(**kwargs))
-
     # -- the two PairViews ---------------------------------------------------------------------------------------
-
-    def _parts(self) -> list[View]:
-        return [self._header, *(self.pair_views or ())]
 
     def _on_cell(self, _change: Any) -> None:
         """Show the pair at the layers of the opened cell; an error here would be invisible to the browser's user."""
@@ -228,6 +187,7 @@ class CompareView(SavesFigure, ipywidgets.VBox):
             t.link((first, "top_k"), (second, "top_k"))
             self._titles = [_title() for _ in self.pair_views]
             self._boxes = [_boxed(*parts) for parts in zip(self._titles, self.pair_views, strict=True)]
+            self._frame += [*self._titles, *self._boxes]
         for letter, name, title, view, layer in zip(
             "AB", self.names, self._titles, self.pair_views, self.cell, strict=True
         ):

@@ -15,17 +15,18 @@ from semrsm_widgets._check import message, suggest
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.images import Images
 from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._base import View, check_trait, close_with_layout, with_picture
+from semrsm_widgets.views._base import View, check_trait
 from semrsm_widgets.views._code import code_of
+from semrsm_widgets.views._composed import ComposedView
 from semrsm_widgets.views._cost import describe_seconds
-from semrsm_widgets.views._figure_file import SavesFigure
 from semrsm_widgets.views._header import ExplorerHeader
 from semrsm_widgets.views._recipe import Recipe
 from semrsm_widgets.views._shown import PATIENCE_SECONDS, checked_pair, default_layer
+from semrsm_widgets.views._traits import checked_kernel_name
 from semrsm_widgets.views._worker import CancelledError
 from semrsm_widgets.views.pair_view import PairView, checked_top_k
 from semrsm_widgets.views.retrieval_view import RetrievalView
-from semrsm_widgets.views.rsm_view import KERNELS, RSMView
+from semrsm_widgets.views.rsm_view import RSMView
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -38,7 +39,7 @@ _RESERVED = "430px"
 _GLANCE_SECONDS = 0.02
 
 
-class Explorer(SavesFigure, ipywidgets.VBox):
+class Explorer(ComposedView):
     """RSMView, PairView and RetrievalView over one analysis, linked.
 
     A click in a heatmap, or on an answer of the retrieval, opens the two images between them.
@@ -63,7 +64,6 @@ class Explorer(SavesFigure, ipywidgets.VBox):
     pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 1), help="Indices of the two images shown.")
     query = t.Int(0, help="Index of the image whose nearest are shown; -1: a picture from outside.")
     top_k = t.Int(20, help="How many of the strongest matches are drawn.")
-    save_images = t.Bool(True, help="Whether the saved notebook may contain pictures and their names.")
 
     def __init__(
         self,
@@ -83,9 +83,9 @@ class Explorer(SavesFigure, ipywidgets.VBox):
         self.pair_view: PairView | None = None
         self.retrieval_view: RetrievalView | None = None
         # Fixed places: a view that is there already is not drawn again when another one comes.
-        self._places = [ipywidgets.VBox(layout=_full_width()) for _ in range(3)]
-        self._rsm_place, self._pair_place, self._retrieval_place = self._places
-        super().__init__(children=[self._header, *self._places], save_images=save_images, **kwargs)
+        self._frame = [ipywidgets.VBox(layout=_full_width()) for _ in range(3)]
+        self._rsm_place, self._pair_place, self._retrieval_place = self._frame
+        super().__init__(children=[self._header, *self._frame], save_images=save_images, **kwargs)
         t.dlink((self, "save_images"), (self._header, "save_images"))
         self._header.actions = {"cancel": self.cancel, "resume": self.resume, "start": self.start}
         self._make, self._recipe = make, recipe
@@ -96,7 +96,7 @@ class Explorer(SavesFigure, ipywidgets.VBox):
         """Refuse what the views would refuse, before anything changes; before there are views, take it as a wish."""
         name, value = proposal["trait"].name, proposal["value"]
         if name == "kernel":
-            return check_trait(name, value, tuple(KERNELS))
+            return checked_kernel_name(value)
         if name == "top_k":
             return checked_top_k(value)
         if name == "layer":
@@ -126,40 +126,16 @@ class Explorer(SavesFigure, ipywidgets.VBox):
         return [view for view in views if view is not None]
 
     @property
-    def last_error(self) -> str:
-        """Traceback of the last error that any part showed; empty if there was none."""
-        return next((view.last_error for view in self.views if view.last_error), "")
-
-    def cancel(self) -> None:
-        """Stop what is being computed; what is there already stays."""
-        for view in [self._header] if self.rsm_view is None else self.views[1:]:
-            view.worker.cancel()
+    def _at_work(self) -> list[View]:
+        # the header works until there are views, whose work it then shows; it still opens the last of them
+        return [self._header] if self.rsm_view is None else self.views[1:]
 
     def resume(self) -> None:
         """Go on after a cancel."""
         if self.rsm_view is None:
             self._header.run(self._work)
-            return
-        for view in self.views[1:]:
-            if view._status["state"] == "cancelled":
-                view._on_message(view, {"kind": "resume"}, [])
-
-    def start(self) -> None:
-        """Go on with a computation that waits because it will take long."""
-        for view in self.views:
-            view.start()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until everything is computed; return whether that came within `timeout` seconds.
-
-        Errors are not raised: see `last_error`.
-        """
-        end = None if timeout is None else time.monotonic() + timeout
-        remaining = lambda: None if end is None else max(0.0, end - time.monotonic())  # noqa: E731
-        done = self._header.wait(remaining())
-        for view in self.views:
-            done = done and view.wait(remaining())
-        return done
+        else:
+            super().resume()
 
     def to_code(self) -> str:
         """Return a script that shows again what is on screen: model, seed, the images' ids, layers and settings.
@@ -176,11 +152,7 @@ class Explorer(SavesFigure, ipywidgets.VBox):
         """Free the threads and the widgets, also while they are being made."""
         with self._lifetime:
             self._closed = True
-        for view in self.views:
-            view.close()
-        for place in self._places:
-            close_with_layout(place, place.close)
-        close_with_layout(self, super().close)
+        super().close()
 
     def __repr__(self) -> str:
         return f"Explorer({'loading' if self.analysis is None else repr(self.analysis)})"
@@ -337,9 +309,6 @@ class Explorer(SavesFigure, ipywidgets.VBox):
             if view is not None:
                 sheet.start_part()
                 view._draw_figure(sheet)
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        return with_picture(self, super()._repr_mimebundle_(**kwargs))
 
 
 def _full_width() -> ipywidgets.Layout:

@@ -19,13 +19,12 @@ from semrsm_widgets.views._place_colours import AGAINST, CORNERS, FOR
 from semrsm_widgets.views._shown import (
     PATIENCE_SECONDS,
     check_analysis,
-    checked_pair,
-    default_layer,
     image_rows,
     layer_rows,
     missing_picture,
     moved_token,
 )
+from semrsm_widgets.views._traits import LayerChosen
 from semrsm_widgets.views._worker import Job
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class _Panel(NamedTuple):
     problem: str = ""
 
 
-class PairView(View):
+class PairView(LayerChosen, View):
     """Two images with their token grids, their matched patches, and B's patches moved to their partners in A.
 
     Hovering a patch (or moving to it with the arrow keys) shows its partner, the cosine of the two and what the match
@@ -91,16 +90,12 @@ class PairView(View):
         "pair_view.js",
     )
 
-    layer = t.Unicode(help="The layer on screen.").tag(sync=True)
-    pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 0), help="Indices of images A and B.").tag(sync=True)
     token = t.Int(-1, help="The pinned token of A, in raster order; -1: none.").tag(sync=True)
     expected = t.Int(-1, help="An image to compare B with: why B and not this one; -1: none.").tag(sync=True)
     similarity = t.Unicode("best match", help=f"What is explained: one of {SIMILARITIES}.").tag(sync=True)
     one_to_one = t.Bool(True, help="False: each patch's nearest neighbour instead of the best match.").tag(sync=True)
     top_k = t.Int(20, help=f"How many of the strongest matches are drawn, 0 to {MOST_LINES}.").tag(sync=True)
 
-    _layers: t.List[Any] = t.List().tag(sync=True)
-    _images: t.List[Any] = t.List().tag(sync=True)
     _most_lines = t.Int(MOST_LINES).tag(sync=True)
     _slider = t.Bool(True).tag(sync=True)
     _colours = t.Dict({"corners": CORNERS, "for": FOR, "against": AGAINST}).tag(sync=True)
@@ -111,9 +106,6 @@ class PairView(View):
 
     _handlers = {  # noqa: RUF012 (never mutated)
         "ready": "_send_everything",
-        "cancel": "_cancel",
-        "resume": "_resume",
-        "start": "start",
     }
 
     def __init__(
@@ -130,17 +122,15 @@ class PairView(View):
         patience: float = PATIENCE_SECONDS,
         **kwargs: Any,
     ) -> None:
-        self.analysis = check_analysis(analysis)
         super().__init__(
-            layer=default_layer(analysis) if layer is None else layer,
-            pair=(0, min(1, len(analysis) - 1)) if pair is None else pair,
+            analysis,
+            layer=layer,
+            pair=pair,
             expected=expected,
             similarity=similarity,
             one_to_one=one_to_one,
             token=token,
             top_k=top_k,
-            _layers=layer_rows(analysis),
-            _images=image_rows(analysis),
             **kwargs,
         )
         self.patience = patience
@@ -149,14 +139,6 @@ class PairView(View):
         self.observe(guarded_method(self, "_move_pin"), names="layer")
         self.observe(guarded_method(self, "_request"), names=["layer", "pair", "expected"])
         self._request(None)
-
-    @t.validate("layer")
-    def _check_layer(self, proposal: Any) -> str:
-        return check_trait("layer", proposal["value"], self.analysis.layers)
-
-    @t.validate("pair")
-    def _check_pair(self, proposal: Any) -> tuple[int, int]:
-        return checked_pair(self.analysis, proposal["value"])
 
     @t.validate("expected")
     def _check_expected(self, proposal: Any) -> int:
@@ -209,12 +191,6 @@ class PairView(View):
 
     def _request(self, change: Any) -> None:
         self.run(self._work, debounce=0.0 if change is None else _DEBOUNCE_SECONDS)
-
-    def _cancel(self, _content: dict[str, Any]) -> None:
-        self.worker.cancel()
-
-    def _resume(self, _content: dict[str, Any]) -> None:
-        self._request(None)
 
     # -- the worker ---------------------------------------------------------------------------------------------
 

@@ -17,8 +17,8 @@ from semrsm_widgets._files import written_whole
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.views._report_build import Progress, ReportBuilder
 from semrsm_widgets.views._shown import check_analysis, default_layer
+from semrsm_widgets.views._traits import KERNELS
 from semrsm_widgets.views._worker import Job
-from semrsm_widgets.views.rsm_view import KERNELS
 
 if TYPE_CHECKING:
     from semrsm_widgets.images import Images

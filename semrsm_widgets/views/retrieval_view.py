@@ -14,7 +14,7 @@ from semrsm_widgets.null import NULL_PAIRS, NullLevel
 from semrsm_widgets.query import Box, Query, checked_box, moved_box
 from semrsm_widgets.rsm import rbf
 from semrsm_widgets.views import _retrieval_picture
-from semrsm_widgets.views._base import View, check_trait, esm, guarded_method, jpeg_bytes
+from semrsm_widgets.views._base import View, esm, guarded_method, jpeg_bytes
 from semrsm_widgets.views._cost import describe_seconds, make_ready, search_seconds
 from semrsm_widgets.views._outside import OutsidePicture, needed_model, opened, opened_file, seen
 from semrsm_widgets.views._placed import PlacedPicture, placed_picture
@@ -22,12 +22,8 @@ from semrsm_widgets.views._retrieved import Wanted, ranked_by, retrieved, width
 from semrsm_widgets.views._shown import (
     PATIENCE_SECONDS,
     check_analysis,
-    checked_pair,
-    default_layer,
-    image_rows,
-    layer_rows,
 )
-from semrsm_widgets.views.rsm_view import KERNELS
+from semrsm_widgets.views._traits import KERNELS, KernelChosen, LayerChosen
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -47,7 +43,7 @@ _THUMBNAILS_AT_ONCE = 64
 _DEBOUNCE_SECONDS = 0.03
 
 
-class RetrievalView(View):
+class RetrievalView(LayerChosen, KernelChosen, View):
     """A query image and its nearest images under aligned, semantic and pooled similarity, as rows one below the other.
 
     Lines join an image's places in neighbouring rows; pointing at it shows its similarity and rank in every row. With
@@ -80,17 +76,12 @@ class RetrievalView(View):
 
     _esm = esm("_shared.js", "_thumbnails.js", "_rank_rows.js", "_query_panel.js", "retrieval_view.js")
 
-    layer = t.Unicode(help="The layer on screen.").tag(sync=True)
-    kernel = t.Unicode("cosine", help='"cosine", "inner product" or "RBF".').tag(sync=True)
     query = t.Int(0, help="Index of the query image; -1: the picture given to `search`.").tag(sync=True)
     k = t.Int(5, help=f"How many answers each row shows, 1 to {LARGEST_K}.").tag(sync=True)
     box: Any = t.Tuple(
         allow_none=True, default_value=None, help="(row0, column0, row1, column1) in tokens, half-open; None: all."
     ).tag(sync=True)
-    pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 0), help="The query and the chosen answer.").tag(sync=True)
 
-    _layers: t.List[Any] = t.List().tag(sync=True)
-    _images: t.List[Any] = t.List().tag(sync=True)
     _kernels = t.List(list(KERNELS)).tag(sync=True)
     _largest_k = t.Int(LARGEST_K).tag(sync=True)
     _largest_file = t.Int(LARGEST_FILE).tag(sync=True)
@@ -103,9 +94,6 @@ class RetrievalView(View):
         "ready": "_send_everything",
         "thumbnails": "_send_asked_thumbnails",
         "file": "_take_file",
-        "cancel": "_cancel",
-        "resume": "_resume",
-        "start": "start",
     }
 
     def __init__(
@@ -122,19 +110,16 @@ class RetrievalView(View):
         patience: float = PATIENCE_SECONDS,
         **kwargs: Any,
     ) -> None:
-        self.analysis = check_analysis(analysis)
-        self._lookup = Lookup(analysis, rankings)
+        self._lookup = Lookup(check_analysis(analysis), rankings)
         self._outside: OutsidePicture | None = None
-        last = len(analysis) - 1
         super().__init__(
-            layer=default_layer(analysis) if layer is None else layer,
+            analysis,
+            layer=layer,
             kernel=kernel,
             query=query,
-            k=max(1, min(5, last)) if k is None else k,
+            k=max(1, min(5, len(analysis) - 1)) if k is None else k,
             box=box,
-            pair=(0, min(1, last)) if pair is None else pair,
-            _layers=layer_rows(analysis),
-            _images=image_rows(analysis),
+            pair=pair,
             _takes_files=analysis.model is not None,
             **kwargs,
         )
@@ -150,14 +135,6 @@ class RetrievalView(View):
         self._request(None)
 
     # -- what may be set --------------------------------------------------------------------------------------------
-
-    @t.validate("layer")
-    def _check_layer(self, proposal: Any) -> str:
-        return check_trait("layer", proposal["value"], self.analysis.layers)
-
-    @t.validate("kernel")
-    def _check_kernel(self, proposal: Any) -> str:
-        return check_trait("kernel", proposal["value"], tuple(KERNELS))
 
     @t.validate("query")
     def _check_query(self, proposal: Any) -> int:
@@ -189,10 +166,6 @@ class RetrievalView(View):
         except (TypeError, ValueError) as error:
             raise t.TraitError(str(error)) from None
         return None if grid is not None and box == (0, 0, *grid) else box
-
-    @t.validate("pair")
-    def _check_pair(self, proposal: Any) -> tuple[int, int]:
-        return checked_pair(self.analysis, proposal["value"])
 
     def __repr__(self) -> str:
         query = self._outside_name if self.query == OUTSIDE else self.analysis.images.ids[self.query]
@@ -251,12 +224,6 @@ class RetrievalView(View):
             whole, self._parts = b"".join(self._parts), []
             needed_model(self.analysis)
             self._show_outside(opened_file(str(content["name"]), whole))
-
-    def _cancel(self, _content: dict[str, Any]) -> None:
-        self.worker.cancel()
-
-    def _resume(self, _content: dict[str, Any]) -> None:
-        self._request(None)
 
     def _move_box(self, change: Any) -> None:
         """Keep the box at its place in the image where the new layer has another grid."""

@@ -11,7 +11,7 @@ import traitlets as t
 from semrsm_widgets._check import message
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.matching import Identity
-from semrsm_widgets.rsm import Kernel, UndefinedKernelError, cosine, inner_product, rbf
+from semrsm_widgets.rsm import UndefinedKernelError, rbf
 from semrsm_widgets.similarities import Similarities
 from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._base import check_trait, esm, guarded_method, jpeg_bytes
@@ -31,13 +31,10 @@ from semrsm_widgets.views._rsm_frames import (
 )
 from semrsm_widgets.views._shown import (
     PATIENCE_SECONDS,
-    check_analysis,
     checked_pair,
-    default_layer,
-    image_rows,
-    layer_rows,
     thumbnail,
 )
+from semrsm_widgets.views._traits import KERNELS, KernelChosen, LayerChosen
 from semrsm_widgets.views._worker import DEBOUNCE_SECONDS, CancelledError, Job
 
 if TYPE_CHECKING:
@@ -45,8 +42,6 @@ if TYPE_CHECKING:
 
     from semrsm_widgets.views._paper import Sheet
 
-KERNELS: dict[str, Kernel] = {"cosine": cosine, "inner product": inner_product, "RBF": rbf}
-"""The kernels that a view offers, by the name on its button."""
 BASELINES = ("aligned", "pooled")
 ORDERS = ("file", "label", "cluster")
 
@@ -55,7 +50,7 @@ AHEAD_BYTES = 8 * 2**20
 _THUMBNAIL = 72
 
 
-class RSMView(BokehPane):
+class RSMView(LayerChosen, KernelChosen, BokehPane):
     """Layer slider over a baseline RSM, the semantic RSM and their difference.
 
     All three share cursor, zoom and order; baseline and semantic share one colour range. Under each stands its
@@ -83,9 +78,6 @@ class RSMView(BokehPane):
         "_shared.js", "_bokeh_pane.js", "_matrices.js", "_distribution.js", "_heatmap.js", "_readout.js", "rsm_view.js"
     )
 
-    layer = t.Unicode(help="The layer on screen.").tag(sync=True)
-    kernel = t.Unicode("cosine", help='"cosine", "inner product" or "RBF".').tag(sync=True)
-    pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 0), help="Indices of the selected cell's images.").tag(sync=True)
     baseline = t.Unicode("aligned", help='"aligned" or "pooled".').tag(sync=True)
     order = t.Unicode("file", help='"file", "label" or "cluster".').tag(sync=True)
     excess = t.Bool(False, help="Whether what unrelated tokens reach is subtracted from semantic.").tag(sync=True)
@@ -93,8 +85,6 @@ class RSMView(BokehPane):
         t.Float(), t.Float(), default_value=None, allow_none=True, help="(low, high) of the colours, or None."
     ).tag(sync=True)
 
-    _layers: t.List[Any] = t.List().tag(sync=True)
-    _images: t.List[Any] = t.List().tag(sync=True)
     _kernels = t.List(list(KERNELS)).tag(sync=True)
     _palettes = t.List([list(PALETTE), list(DIVERGING)]).tag(sync=True)
     _matcher = t.Unicode().tag(sync=True)
@@ -105,11 +95,7 @@ class RSMView(BokehPane):
     _own_status = t.Bool(True).tag(sync=True)
 
     _handlers = {  # noqa: RUF012 (never mutated)
-        **BokehPane._handlers,
         "ready": "_send_everything",
-        "cancel": "_cancel",
-        "resume": "resume",
-        "start": "start",
         "value": "_send_value",
         "frame": "_send_again",
     }
@@ -124,41 +110,19 @@ class RSMView(BokehPane):
         patience: float = PATIENCE_SECONDS,
         **kwargs: Any,
     ) -> None:
-        self.analysis = check_analysis(analysis, at_least=2)
-        if pair is None:
-            pair = (0, min(1, len(analysis) - 1))
         self.patience = patience
         self._sent: set[tuple[str, str]] = set()
         self._agreed: set[str] = set()  # the layers whose cost was shown and started
         self._latest: tuple[str, Similarities] | None = None  # the last shown, with the name of its kernel
         self._thumbnails_due = False
-        super().__init__(
-            layer=default_layer(analysis) if layer is None else layer,
-            kernel=kernel,
-            pair=pair,
-            _layers=layer_rows(analysis),
-            _images=image_rows(analysis),
-            _matcher=repr(analysis.matcher),
-            **kwargs,
-        )
+        super().__init__(analysis, at_least=2, layer=layer, kernel=kernel, pair=pair, **kwargs)
+        self._matcher = repr(analysis.matcher)
         self.observe(guarded_method(self, "_request"), names=["layer", "kernel"])
         self.observe(guarded_method(self, "_arrange"), names="order")
         if self.order == "file":
             self._request(None)
         else:
             self._arrange(None)
-
-    @t.validate("layer")
-    def _check_layer(self, proposal: Any) -> str:
-        return check_trait("layer", proposal["value"], self.analysis.layers)
-
-    @t.validate("kernel")
-    def _check_kernel(self, proposal: Any) -> str:
-        return check_trait("kernel", proposal["value"], tuple(KERNELS))
-
-    @t.validate("pair")
-    def _check_pair(self, proposal: Any) -> tuple[int, int]:
-        return checked_pair(self.analysis, proposal["value"])
 
     @t.validate("baseline")
     def _check_baseline(self, proposal: Any) -> str:
@@ -202,13 +166,6 @@ class RSMView(BokehPane):
         """Put the images into the chosen order; clusters wait for the semantic RSM, which the worker computes."""
         self._sequence_note = ""
         self._sequence = label_order(self.analysis.images) if self.order == "label" else []
-        self._request(None)
-
-    def _cancel(self, _content: dict[str, Any]) -> None:
-        self.worker.cancel()
-
-    def resume(self, _content: dict[str, Any] | None = None) -> None:
-        """Go on after a cancel."""
         self._request(None)
 
     def _send_again(self, content: dict[str, Any]) -> None:

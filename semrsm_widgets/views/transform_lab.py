@@ -128,9 +128,6 @@ class TransformLab(View):
 
     _handlers = {  # noqa: RUF012 (never mutated)
         "ready": "_send_everything",
-        "cancel": "_cancel",
-        "resume": "resume",
-        "start": "start",
     }
 
     def __init__(
@@ -224,13 +221,6 @@ class TransformLab(View):
         # Nothing is awaited first: while one setting is computed only the newest waits, and a slider shows its way.
         if not self._opening:
             self.run(self._work)
-
-    def _cancel(self, _content: dict[str, Any]) -> None:
-        self.worker.cancel()
-
-    def resume(self, _content: dict[str, Any] | None = None) -> None:
-        """Go on after a cancel."""
-        self._request(None)
 
     # -- the worker ---------------------------------------------------------------------------------------------
 
