@@ -32,7 +32,8 @@ class Images:
     Attributes:
         ids: a name for each picture, unique and stable: its path relative to the folder, never an absolute one.
         labels: a set of labels for each picture (empty: unlabelled), or None if nothing is labelled.
-        note: what a reader should know about the choice of these pictures; may be empty.
+        note: what a reader should know about the choice of these pictures, without naming any; may be empty.
+        left_out: names of the pictures that could not be read and were left out.
 
     Example:
         >>> images = demo_images()
@@ -44,6 +45,7 @@ class Images:
     sources: tuple[Source, ...] = field(repr=False)
     labels: tuple[frozenset[str], ...] | None = None
     note: str = ""
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         assert len(self.ids) == len(self.sources) == len(set(self.ids))
@@ -153,10 +155,9 @@ def open_images(source: Any, labels: Any = None, *, skip_unreadable: bool = Fals
         found = with_labels(found, labels)
     readable, failures = _readable(found, skip_unreadable=skip_unreadable)
     kept = {id(entry) for entry in readable}
-    missing = [entry.id for entry in found if id(entry) not in kept]
-    named = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-    note = f"{len(missing)} of {len(found)} left out, unreadable: {named}" if missing else ""
-    return replace(_images_of(readable), note=note), failures
+    missing = tuple(entry.id for entry in found if id(entry) not in kept)
+    note = f"{len(missing)} of {len(found)} left out, unreadable" if missing else ""
+    return replace(_images_of(readable), note=note, left_out=missing), failures
 
 
 def _images_of(entries: Sequence[Entry]) -> Images:

@@ -386,6 +386,8 @@ def test_an_unreadable_file_is_named_and_can_be_skipped(folder, damage):
         images = load_images(folder, labels=["1", "2", "3"], skip_unreadable=True)
     assert images.ids == ("cat/z.png", "dog/b.png")
     assert images.labels[0] == frozenset({"2"})
+    assert images.left_out == ("cat/a.jpg",)
+    assert images.note == "1 of 3 left out, unreadable"  # it goes into captions and reports: no names
 
 
 def test_nothing_is_warned_where_all_is_well(folder):

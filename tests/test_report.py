@@ -325,7 +325,7 @@ def test_files_that_were_left_out_are_named_only_where_names_may_be(tmp_path):
     (tmp_path / "patient-broken.png").write_bytes(b"no picture")
     recipe = Recipe(images=str(tmp_path), skip_unreadable=True, layers=["blocks.5"])
     _, notices = report.analysis_at_once(recipe, save_images=False)
-    assert notices == ["1 of 3 left out."]
+    assert notices == ["1 of 3 left out, unreadable."]
     with pytest.warns(UserWarning, match="patient-broken"):
         _, notices = report.analysis_at_once(recipe)
     assert notices == ["1 of 3 left out, unreadable: patient-broken.png."]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from semrsm_widgets._check import check_int, message
 from semrsm_widgets.analysis import Analysis
@@ -15,12 +15,44 @@ from semrsm_widgets.models import VisionModel, load_model
 from semrsm_widgets.views._shown import check_analysis
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from semrsm_widgets.matching import Matcher
     from semrsm_widgets.views._worker import Job
-    from semrsm_widgets.views.explorer import Explorer
 
 # The pair on screen is shown before all images were seen, unless it stands further down than this.
 _PREVIEW_IMAGES = 4
+
+
+_MOST_NAMES = 3  # in a notice
+
+
+class Desk(Protocol):
+    """Who is served while a recipe is followed: an explorer, or a report that shows nothing before its end."""
+
+    save_images: bool
+
+    @property
+    def pair(self) -> tuple[int, int] | None:
+        """The pair that is wanted early; None for none."""
+
+    def film(self, images: Images) -> None:
+        """Take the images that the model is about to see."""
+
+    def preview(self, analysis: Analysis, pair: tuple[int, int]) -> None:
+        """Take an analysis of the first images, in which the wanted pair is."""
+
+    def notice(self, text: str, names: Sequence[str] = ()) -> None:
+        """Take a line about what was reduced, and the names of the pictures that it is about."""
+
+    def extraction_progress(self, job: Job) -> Callable[[int, int], None]:
+        """Return what is called with (images done, images in all) while the model sees them."""
+
+
+def named(text: str, names: Sequence[str]) -> str:
+    """Return a sentence with the names that it is about, or with the first of them."""
+    shown = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
+    return f"{text.removesuffix('.')}: {shown}." if names else text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +100,13 @@ class Recipe:
             todo = "Give it to load_images, extract or Analysis, which make one."
             raise ValueError(f"{names} must be left out when `model` is an Analysis; got both. {todo}")
 
-    def make(self, job: Job, explorer: Explorer) -> Analysis:
-        """Return the Analysis; the explorer shows what there is meanwhile, and what was reduced."""
+    def make(self, job: Job, desk: Desk) -> Analysis:
+        """Return the Analysis; the desk gets what there is meanwhile, and what was reduced."""
         if isinstance(self.model, Analysis):
             return self.model
         job.step("Opening the images")
-        images = self._chosen_images(explorer)
-        explorer.film(images)
+        images = self._chosen_images(desk)
+        desk.film(images)
         job.step("Loading the model")
         model = self.model if isinstance(self.model, VisionModel) else load_model(self.model)
         job.step("Looking at the images:", 0.0)
@@ -86,34 +118,31 @@ class Recipe:
             device=self.device,
             max_grid=self.max_grid,
         )
-        pair = explorer.pair  # it may be set meanwhile
-        count = max(pair) + 1
-        if count <= _PREVIEW_IMAGES and count < len(images):
-            first = images.select(range(count))
-            explorer.preview(Analysis(first, see(first), model=model, matcher=self.matcher), pair)
-        tokens = see(images, progress=explorer.extraction_progress(job))
+        pair = desk.pair  # it may be set meanwhile
+        if pair is not None and max(pair) < min(_PREVIEW_IMAGES, len(images) - 1):
+            first = images.select(range(max(pair) + 1))
+            desk.preview(Analysis(first, see(first), model=model, matcher=self.matcher), pair)
+        tokens = see(images, progress=desk.extraction_progress(job))
         if any(each.grid != each.native_grid for each in tokens.values()):
-            explorer.notice(
-                f"Grids above {self.max_grid}×{self.max_grid} patches are pooled; max_grid=None keeps them."
-            )
+            desk.notice(f"Grids above {self.max_grid}×{self.max_grid} patches are pooled; max_grid=None keeps them.")
         return Analysis(images, tokens, model=model, matcher=self.matcher)
 
-    def _chosen_images(self, explorer: Explorer) -> Images:
+    def _chosen_images(self, desk: Desk) -> Images:
         """Return the images, no more than wanted; say what was left out."""
         given = demo_images() if self.images is None else self.images
         if isinstance(given, Images):
             images = given
-        elif explorer.save_images:
+        elif desk.save_images:
             images = load_images(given, skip_unreadable=self.skip_unreadable)
         else:  # load_images warns by name, and the notebook keeps a warning
             images, _ = open_images(given, skip_unreadable=self.skip_unreadable)
         if len(images) < 2:
             raise ValueError(message("images", "at least two images: an RSM compares them", f"{len(images)}"))
         if self.skip_unreadable and images.note:
-            explorer.notice(f"{images.note[0].upper()}{images.note[1:]}.")
+            desk.notice(f"{images.note[0].upper()}{images.note[1:]}.", images.left_out)
         if self.max_images is None or len(images) <= self.max_images:
             return images
-        explorer.notice(
+        desk.notice(
             f"Showing {self.max_images} of {len(images):,} images, spread over their labels (seed {self.seed}); "
             f"max_images=None takes all."
         )

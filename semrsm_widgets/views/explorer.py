@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -20,7 +20,7 @@ from semrsm_widgets.views._code import code_of
 from semrsm_widgets.views._composed import ComposedView
 from semrsm_widgets.views._cost import describe_seconds
 from semrsm_widgets.views._header import ExplorerHeader
-from semrsm_widgets.views._recipe import Recipe
+from semrsm_widgets.views._recipe import Recipe, named
 from semrsm_widgets.views._shown import PATIENCE_SECONDS, checked_pair, default_layer
 from semrsm_widgets.views._traits import checked_kernel_name
 from semrsm_widgets.views._worker import CancelledError
@@ -272,9 +272,9 @@ class Explorer(ComposedView):
     def _title(self, analysis: Analysis, size: str) -> None:
         self._header._title = ["Tokens" if analysis.model is None else analysis.model.name, size]
 
-    def notice(self, text: str) -> None:
-        """Add a line to what the header says was reduced."""
-        self._header._notices = [*self._header._notices, text]
+    def notice(self, text: str, names: Sequence[str] = ()) -> None:
+        """Add a line to what the header says was reduced, with the names of the pictures that it is about."""
+        self._header._notices = [*self._header._notices, named(text, names)]
 
     def film(self, images: Images) -> None:
         """Show the images while the model looks at them."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from semrsm_widgets._check import check_choice, check_int, check_number, message
 from semrsm_widgets._files import written_whole
 from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.views._recipe import named
 from semrsm_widgets.views._report_build import Progress, ReportBuilder
 from semrsm_widgets.views._shown import check_analysis, default_layer
 from semrsm_widgets.views._traits import KERNELS
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 # Heatmaps of more images carry no exact values, and their frames alone would fill the file.
 MOST_IMAGES = 300
 _SUFFIXES = (".html", ".htm")
-# A recipe shows the pair on screen early unless it stands as far down as this.
-_NO_PREVIEW = 10**6
-# In a notice, what comes before the names of files that could not be read.
-_LEFT_OUT = "left out"
 
 
 @dataclass(frozen=True)
@@ -170,22 +167,23 @@ def static(
     return StaticReport(builder.html(notices))
 
 
-class _Desk:
+class _QuietDesk:
     """Where a recipe puts its notices when there is no explorer to show them."""
 
-    def __init__(self, report: Callable[[str, float | None], None], *, save_images: bool) -> None:
-        self.save_images = save_images  # False: what is said may name no file
-        self.pair = (0, _NO_PREVIEW)
-        self.notices: list[str] = []
-        self._report = report
+    pair = None  # nothing is shown before all is there
 
-    def notice(self, text: str) -> None:
-        """Keep a line about what was reduced; of files that were left out only their number, where they are private."""
-        if not self.save_images and _LEFT_OUT in text:
-            text = f"{text.partition(_LEFT_OUT)[0]}{_LEFT_OUT}."
-        self.notices.append(text)
+    def __init__(self, *, save_images: bool) -> None:
+        self.save_images = save_images
+        self.notices: list[str] = []
+
+    def notice(self, text: str, names: Sequence[str] = ()) -> None:
+        """Keep a line about what was reduced; it names pictures only where they may be."""
+        self.notices.append(named(text, names if self.save_images else ()))
 
     def film(self, images: Images) -> None:
+        """Show nothing."""
+
+    def preview(self, analysis: Analysis, pair: tuple[int, int]) -> None:
         """Show nothing."""
 
     def extraction_progress(self, job: Job) -> Callable[[int, int], None]:
@@ -206,7 +204,7 @@ def analysis_at_once(
         report: called with what is being done and how far it is (0 to 1, None: unknown).
         save_images: whether what it says may name files.
     """
-    desk: Any = _Desk(report, save_images=save_images)
+    desk = _QuietDesk(save_images=save_images)
     return recipe.make(Job(report), desk), desk.notices
 
 
