@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets as t
 
-from semrsm_widgets.views._base import esm, jpeg_bytes
+from semrsm_widgets.views._base import bundle, jpeg_bytes
 from semrsm_widgets.views._bokeh_pane import BokehPane
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class ExplorerHeader(BokehPane):
     It has the page load BokehJS, so that the heatmaps need not wait for it later.
     """
 
-    _esm = esm("base/dom.js", "base/bokeh_pane.js", "explorer/header.js")
+    _esm = bundle("explorer.js")
 
     _title: t.List[str] = t.List().tag(sync=True)
     _notices: t.List[str] = t.List().tag(sync=True)

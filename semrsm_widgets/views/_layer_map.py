@@ -16,7 +16,7 @@ from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import UndefinedKernelError
 from semrsm_widgets.statistic import UndefinedStatisticError
 from semrsm_widgets.views import _compare_picture
-from semrsm_widgets.views._base import View, check_trait, esm, guarded_method, jpeg_bytes
+from semrsm_widgets.views._base import View, bundle, check_trait, guarded_method, jpeg_bytes
 from semrsm_widgets.views._cell_detail import detail_message, standardised
 from semrsm_widgets.views._cost import Cost, describe_cost, long_cost, make_ready
 from semrsm_widgets.views._rsm_frames import DIVERGING, EXACT_IMAGES, PALETTE
@@ -47,7 +47,7 @@ class LayerMap(KernelChosen, View):
         patience: matching that is estimated to take more seconds than this waits for Start.
     """
 
-    _esm = esm("base/dom.js", "compare/heatmap_canvas.js", "compare/layer_grid.js", "compare/layer_map.js")
+    _esm = bundle("layer_map.js")
 
     similarity = t.Unicode("semantic", help='"aligned", "semantic" or "pooled".').tag(sync=True)
     cell: Any = t.Tuple(

@@ -12,7 +12,7 @@ from semrsm_widgets.matching import Exact
 from semrsm_widgets.models import model_view
 from semrsm_widgets.splits import SIMILARITIES
 from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._base import View, check_trait, esm, guarded_method, jpeg_bytes
+from semrsm_widgets.views._base import View, bundle, check_trait, guarded_method, jpeg_bytes
 from semrsm_widgets.views._cost import describe_seconds, is_ready, long_cost, make_ready
 from semrsm_widgets.views._pair_messages import matches_message
 from semrsm_widgets.views._place_colours import AGAINST, CORNERS, FOR
@@ -80,15 +80,7 @@ class PairView(LayerChosen, View):
         >>> srsm.PairView(analysis, pair=(0, 1), expected=5)  # why is 1 nearer to 0 than 5 is?
     """
 
-    _esm = esm(
-        "base/dom.js",
-        "pair/reading.js",
-        "pair/panels.js",
-        "pair/marks.js",
-        "pair/words.js",
-        "pair/more.js",
-        "pair/view.js",
-    )
+    _esm = bundle("pair.js")
 
     token = t.Int(-1, help="The pinned token of A, in raster order; -1: none.").tag(sync=True)
     expected = t.Int(-1, help="An image to compare B with: why B and not this one; -1: none.").tag(sync=True)

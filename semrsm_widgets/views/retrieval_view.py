@@ -14,7 +14,7 @@ from semrsm_widgets.null import NULL_PAIRS, NullLevel
 from semrsm_widgets.query import Box, Query, checked_box, moved_box
 from semrsm_widgets.rsm import rbf
 from semrsm_widgets.views import _retrieval_picture
-from semrsm_widgets.views._base import View, esm, guarded_method, jpeg_bytes
+from semrsm_widgets.views._base import View, bundle, guarded_method, jpeg_bytes
 from semrsm_widgets.views._cost import describe_seconds, make_ready, search_seconds
 from semrsm_widgets.views._outside import OutsidePicture, needed_model, opened, opened_file, seen
 from semrsm_widgets.views._placed import PlacedPicture, placed_picture
@@ -74,13 +74,7 @@ class RetrievalView(LayerChosen, KernelChosen, View):
         >>> view.search("holiday.jpg")  # a picture from outside the set
     """
 
-    _esm = esm(
-        "base/dom.js",
-        "retrieval/thumbnails.js",
-        "retrieval/rank_rows.js",
-        "retrieval/query_panel.js",
-        "retrieval/view.js",
-    )
+    _esm = bundle("retrieval.js")
 
     query = t.Int(0, help="Index of the query image; -1: the picture given to `search`.").tag(sync=True)
     k = t.Int(5, help=f"How many answers each row shows, 1 to {LARGEST_K}.").tag(sync=True)

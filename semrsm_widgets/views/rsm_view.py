@@ -14,7 +14,7 @@ from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import UndefinedKernelError, rbf
 from semrsm_widgets.similarities import Similarities
 from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._base import check_trait, esm, guarded_method, jpeg_bytes
+from semrsm_widgets.views._base import bundle, check_trait, guarded_method, jpeg_bytes
 from semrsm_widgets.views._bokeh_pane import BokehPane, colour_indices, heatmap_item
 from semrsm_widgets.views._cost import describe_cost, long_cost, make_ready
 from semrsm_widgets.views._rsm_frames import (
@@ -74,15 +74,7 @@ class RSMView(LayerChosen, KernelChosen, BokehPane):
         >>> view.baseline, view.order = "pooled", "label"
     """
 
-    _esm = esm(
-        "base/dom.js",
-        "base/bokeh_pane.js",
-        "rsm/matrices.js",
-        "rsm/distribution.js",
-        "rsm/heatmap.js",
-        "rsm/readout.js",
-        "rsm/view.js",
-    )
+    _esm = bundle("rsm.js")
 
     baseline = t.Unicode("aligned", help='"aligned" or "pooled".').tag(sync=True)
     order = t.Unicode("file", help='"file", "label" or "cluster".').tag(sync=True)

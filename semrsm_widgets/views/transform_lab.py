@@ -20,7 +20,7 @@ from semrsm_widgets.images import Images, load_images
 from semrsm_widgets.matching import Auction, Exact
 from semrsm_widgets.models import VisionModel, load_model
 from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._base import View, check_trait, esm, guarded_method, jpeg_bytes
+from semrsm_widgets.views._base import View, bundle, check_trait, guarded_method, jpeg_bytes
 from semrsm_widgets.views._cost import describe_cost, long_cost, make_ready
 from semrsm_widgets.views._lab_images import chosen, joined, photographs, reduced, seen
 from semrsm_widgets.views._provenance import model_sentence
@@ -105,7 +105,7 @@ class TransformLab(View):
         >>> lab.analysis.matches(lab.layer, 0, 1).semantic
     """
 
-    _esm = esm("base/dom.js", "transform_lab/shift_chart.js", "transform_lab/view.js")
+    _esm = bundle("transform_lab.js")
 
     layer = t.Unicode("", help="The layer on screen.").tag(sync=True)
     index = t.Int(0, help="Which of the pictures is shown.").tag(sync=True)
