@@ -1,4 +1,4 @@
-// Numbers as people read them.
+// Numbers as people read them. `number` and `_at_most` of the figures write them alike: a test compares the two.
 
 export const MINUS = "\u2212";
 
@@ -13,10 +13,10 @@ export function format(value, digits = 2) {
   if (!Number.isFinite(value)) return "∞";
   const size = Math.abs(value);
   let text;
-  if (size >= 1e5 || (size > 0 && size < 10 ** -digits / 2)) text = size.toExponential(1);
-  else if (size >= 100) text = size.toFixed(0);
-  else if (size >= 10) text = size.toFixed(1);
-  else text = size.toFixed(digits);
+  if (size >= 1e5 || (size > 0 && size < 10 ** -digits / 2)) text = powerOfTen(size.toExponential(1));
+  else if (size >= 100) text = fixed(size, 0);
+  else if (size >= 10) text = fixed(size, 1);
+  else text = fixed(size, digits);
   return (value < 0 ? MINUS : "") + text;
 }
 
@@ -36,8 +36,29 @@ export function signed(value, digits = 2) {
  * @param {number} gap
  */
 export function atMost(gap) {
-  if (!(gap > 1e-6)) return `1e${MINUS}6`;
+  if (!(gap > 1e-6)) return powerOfTen("1e-6");
   const power = Math.floor(Math.log10(gap));
-  const digit = Math.ceil(gap / 10 ** power);
-  return (digit === 10 ? `1e${power + 1}` : `${digit}e${power}`).replace("-", MINUS);
+  const digit = Math.ceil(Number((gap / 10 ** power).toFixed(9))); // 2e-5 / 1e-5 is a little more than 2
+  return powerOfTen(digit === 10 ? `1e${power + 1}` : `${digit}e${power}`);
+}
+
+/**
+ * @param {string} text as JavaScript writes it: "1.2e+5"
+ */
+function powerOfTen(text) {
+  return text.replace("+", "").replace("-", MINUS);
+}
+
+/**
+ * What lies half-way goes to the even digit, as in Python; `toFixed` rounds it up. Only odd multiples of
+ * 2^-(digits + 1) do.
+ *
+ * @param {number} size
+ * @param {number} digits
+ */
+function fixed(size, digits) {
+  const text = size.toFixed(digits);
+  const isHalfWay = (size * 2 ** (digits + 1)) % 2 === 1;
+  if (!isHalfWay || Number(text.at(-1)) % 2 === 0) return text;
+  return (Math.floor(size * 10 ** digits) / 10 ** digits).toFixed(digits);
 }
