@@ -30,7 +30,7 @@ import semrsm_widgets as srsm
 from semrsm_widgets._calibrate import Setting, make_table
 from semrsm_widgets._collect import Collector
 from semrsm_widgets._hooks import as_found, noise
-from semrsm_widgets.features import LayerRow, LayerTable
+from semrsm_widgets._listing import LayerRow, LayerTable
 from semrsm_widgets.geometry import token_boxes, visible_box
 
 NAMES = Path(__file__).with_name("families.json")  # the smallest variant of each family of timm 1.0.31

@@ -11,7 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from semrsm_widgets._estimate import Estimate, estimate
+    from semrsm_widgets._layouts import Layout
+    from semrsm_widgets._listing import LayerTable
+    from semrsm_widgets._predict import predict
+    from semrsm_widgets._vision import VisionModel
     from semrsm_widgets.analysis import Analysis
+    from semrsm_widgets.common import __version__ as __version__
     from semrsm_widgets.comparison import (
         PermutationTest,
         cka,
@@ -23,35 +29,22 @@ if TYPE_CHECKING:
     )
     from semrsm_widgets.divergence import js_divergence
     from semrsm_widgets.exact_search import SearchResult, search
-    from semrsm_widgets.experiments import (
-        Comparison,
-        MatcherReport,
-        PairChange,
-        RSMDifference,
-        Score,
-        Scores,
-        compare,
-        matcher_report,
-        output_agreement,
-        retrieval_scores,
-        rsm_difference,
-        translation_test,
-    )
-    from semrsm_widgets.features import LayerTable, Layout, Tokens, extract, layers, predict
+    from semrsm_widgets.experiments.agreement import output_agreement
+    from semrsm_widgets.experiments.layer_pairs import Comparison, compare
+    from semrsm_widgets.experiments.matchers import MatcherReport, matcher_report
+    from semrsm_widgets.experiments.pair_changes import PairChange, RSMDifference, rsm_difference
+    from semrsm_widgets.experiments.retrieve import retrieval_scores
+    from semrsm_widgets.experiments.scores import Score, Scores
+    from semrsm_widgets.experiments.translation import translation_test
+    from semrsm_widgets.features import Tokens, extract, layers
+    from semrsm_widgets.gram import MatchedGram, cosine, inner_product, rbf, rbf_sigma
     from semrsm_widgets.images import Images, demo_images, load_images
     from semrsm_widgets.matches import Matches
-    from semrsm_widgets.matching import (
-        Assignment,
-        Auction,
-        BatchOptimal,
-        Exact,
-        Greedy,
-        Identity,
-        TopKGreedy,
-        affinity,
-        dual_bound,
-    )
-    from semrsm_widgets.models import VisionModel, load_model
+    from semrsm_widgets.matching.approximate import BatchOptimal, Greedy, TopKGreedy
+    from semrsm_widgets.matching.assignment import Assignment, affinity, dual_bound
+    from semrsm_widgets.matching.auction import Auction
+    from semrsm_widgets.matching.exact import Exact, Identity
+    from semrsm_widgets.models import load_model
     from semrsm_widgets.null import NullLevel
     from semrsm_widgets.retrieval import (
         average_precision,
@@ -61,36 +54,19 @@ if TYPE_CHECKING:
         label_f1,
         nearest,
     )
-    from semrsm_widgets.rsm import (
-        Estimate,
-        MatchedGram,
-        aligned_rsm,
-        cosine,
-        estimate,
-        inner_product,
-        matched_gram,
-        pooled_rsm,
-        rbf,
-        rbf_sigma,
-        semantic_rsm,
-    )
+    from semrsm_widgets.rsm import aligned_rsm, matched_gram, pooled_rsm, semantic_rsm
     from semrsm_widgets.similarities import Similarities
     from semrsm_widgets.splits import Split, contribution_difference
     from semrsm_widgets.statistic import Statistic, UndefinedStatisticError
-    from semrsm_widgets.views import (
-        CompareView,
-        Explorer,
-        PairView,
-        RetrievalView,
-        RSMView,
-        StaticReport,
-        TransformLab,
-        explore,
-        to_html,
-    )
+    from semrsm_widgets.views._explore import explore
+    from semrsm_widgets.views.compare_view import CompareView
+    from semrsm_widgets.views.explorer import Explorer
     from semrsm_widgets.views.figures import comparison_figure, matchers_figure, scores_figure
-
-__version__ = "0.1.0"
+    from semrsm_widgets.views.pair_view import PairView
+    from semrsm_widgets.views.report import StaticReport, to_html
+    from semrsm_widgets.views.retrieval_view import RetrievalView
+    from semrsm_widgets.views.rsm_view import RSMView
+    from semrsm_widgets.views.transform_lab import TransformLab
 
 __all__ = [
     "Analysis",
@@ -177,36 +153,87 @@ __all__ = [
 # Where each name lives. A module is imported when a name of it is first used: the command line answers without waiting
 # for torch, and the core works without a widget library.
 _MODULES = {
-    "analysis": ("Analysis",),
-    "features": ("LayerTable", "Layout", "Tokens", "extract", "layers", "predict"),
-    "images": ("Images", "demo_images", "load_images"),
-    "matches": ("Matches",),
-    "matching": (
-        "Assignment",
-        "Auction",
+    "common": ("__version__",),
+    "images": (
+        "Images",
+        "demo_images",
+        "load_images",
+    ),
+    "models": ("load_model",),
+    "matching.approximate": (
         "BatchOptimal",
-        "Exact",
         "Greedy",
-        "Identity",
         "TopKGreedy",
+    ),
+    "matching.assignment": (
+        "Assignment",
         "affinity",
         "dual_bound",
     ),
-    "models": ("VisionModel", "load_model"),
-    "null": ("NullLevel",),
+    "matching.auction": ("Auction",),
+    "matching.exact": (
+        "Exact",
+        "Identity",
+    ),
     "rsm": (
-        "Estimate",
-        "MatchedGram",
         "aligned_rsm",
-        "cosine",
-        "estimate",
-        "inner_product",
         "matched_gram",
         "pooled_rsm",
-        "rbf",
-        "rbf_sigma",
         "semantic_rsm",
     ),
+    "analysis": ("Analysis",),
+    "retrieval": (
+        "average_precision",
+        "chance_average_precision",
+        "f1_at_k",
+        "hub_counts",
+        "label_f1",
+        "nearest",
+    ),
+    "experiments.agreement": ("output_agreement",),
+    "experiments.layer_pairs": (
+        "Comparison",
+        "compare",
+    ),
+    "experiments.matchers": (
+        "MatcherReport",
+        "matcher_report",
+    ),
+    "experiments.pair_changes": (
+        "PairChange",
+        "RSMDifference",
+        "rsm_difference",
+    ),
+    "experiments.retrieve": ("retrieval_scores",),
+    "experiments.scores": (
+        "Score",
+        "Scores",
+    ),
+    "experiments.translation": ("translation_test",),
+    "views._explore": ("explore",),
+    "views.compare_view": ("CompareView",),
+    "views.explorer": ("Explorer",),
+    "views.figures": (
+        "comparison_figure",
+        "matchers_figure",
+        "scores_figure",
+    ),
+    "views.pair_view": ("PairView",),
+    "views.report": (
+        "StaticReport",
+        "to_html",
+    ),
+    "views.retrieval_view": ("RetrievalView",),
+    "views.rsm_view": ("RSMView",),
+    "views.transform_lab": ("TransformLab",),
+    "_estimate": (
+        "Estimate",
+        "estimate",
+    ),
+    "_layouts": ("Layout",),
+    "_listing": ("LayerTable",),
+    "_predict": ("predict",),
+    "_vision": ("VisionModel",),
     "comparison": (
         "PermutationTest",
         "cka",
@@ -217,49 +244,32 @@ _MODULES = {
         "smallest_eigenvalue",
     ),
     "divergence": ("js_divergence",),
-    "retrieval": (
-        "average_precision",
-        "chance_average_precision",
-        "f1_at_k",
-        "hub_counts",
-        "label_f1",
-        "nearest",
-    ),
-    "similarities": ("Similarities",),
-    "splits": ("Split", "contribution_difference"),
-    "statistic": (
-        "Statistic",
-        "UndefinedStatisticError",
-    ),
     "exact_search": (
         "SearchResult",
         "search",
     ),
-    "experiments": (
-        "Comparison",
-        "MatcherReport",
-        "PairChange",
-        "RSMDifference",
-        "Score",
-        "Scores",
-        "compare",
-        "matcher_report",
-        "output_agreement",
-        "retrieval_scores",
-        "rsm_difference",
-        "translation_test",
+    "features": (
+        "Tokens",
+        "extract",
+        "layers",
     ),
-    "views.figures": ("comparison_figure", "matchers_figure", "scores_figure"),
-    "views": (
-        "CompareView",
-        "Explorer",
-        "PairView",
-        "RSMView",
-        "RetrievalView",
-        "StaticReport",
-        "TransformLab",
-        "explore",
-        "to_html",
+    "gram": (
+        "MatchedGram",
+        "cosine",
+        "inner_product",
+        "rbf",
+        "rbf_sigma",
+    ),
+    "matches": ("Matches",),
+    "null": ("NullLevel",),
+    "similarities": ("Similarities",),
+    "splits": (
+        "Split",
+        "contribution_difference",
+    ),
+    "statistic": (
+        "Statistic",
+        "UndefinedStatisticError",
     ),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

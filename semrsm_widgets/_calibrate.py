@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._check import message
-from ._defaults import Outline, default_names, fallback
-from ._hooks import Output, hooked, leaves, noise, run, takes_hooks, trace
-from ._layouts import Declared, Grid, Layout, Reading, read_shape
-from ._listing import LayerRow, LayerTable, thinned
-from ._probe import IMAGES, Key, Places, declared_reading, judged, probe
-from ._truth import map_layouts
+from semrsm_widgets._defaults import Outline, default_names, fallback
+from semrsm_widgets._hooks import Output, hooked, leaves, noise, run, takes_hooks, trace
+from semrsm_widgets._layouts import Declared, Layout, Reading, read_shape
+from semrsm_widgets._listing import LayerRow, LayerTable, thinned
+from semrsm_widgets._probe import IMAGES, Key, Places, declared_reading, judged, probe
+from semrsm_widgets._truth import map_layouts
+from semrsm_widgets.common import Grid, message
 
 TRACED_IMAGES = 3  # an unlikely length for any other axis
 CLASS_TOKENS = ("cls_token", "class_token", "class_embedding", "cls_embedding", "cls_tokens")

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from semrsm_widgets.common import Matrix
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 RELATIVE_FLOOR = 1e-13
 """A centred norm below this part of the plain one is rounding: the matrix is constant once centred."""

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._check import message
+from semrsm_widgets.common import message
 
 State = Mapping[str, Tensor]
 

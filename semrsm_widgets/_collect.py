@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._hooks import Leaf, hooked, leaves, run
-from ._layouts import to_tokens
-from ._listing import LayerRow
+from semrsm_widgets._hooks import Leaf, hooked, leaves, run
+from semrsm_widgets._layouts import to_tokens
+from semrsm_widgets._listing import LayerRow
 
 
 class Enough(BaseException):

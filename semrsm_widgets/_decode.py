@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from ._check import describe, message
+from semrsm_widgets.common import describe, message
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
-from ._listing import FEWEST_DEFAULTS, LayerRow
+from semrsm_widgets._listing import FEWEST_DEFAULTS, LayerRow
 
 CHAINS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 

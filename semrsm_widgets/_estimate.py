@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from semrsm_widgets.matching import Auction, Matcher
+from semrsm_widgets.matching import Matcher
 from semrsm_widgets.matching._blocks import AffinityMatcher, Job, block_shape, match_job
 from semrsm_widgets.matching._tokens import TokenSet
+from semrsm_widgets.matching.auction import Auction
 
 SAMPLE_SECONDS = 0.4
 SAMPLE_TOKENS = 256

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
-from ._check import message
+from semrsm_widgets.common import message
 
 Hook = Callable[[str, Any], None]
 

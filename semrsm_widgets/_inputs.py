@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from semrsm_widgets._check import message
+from semrsm_widgets.common import message
 from semrsm_widgets.features import Tokens
 from semrsm_widgets.images import Images
 

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from semrsm_widgets import __version__
+from semrsm_widgets.common import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,7 +121,7 @@ def _devices() -> Line:
 
 def _matching() -> Line:
     """Return what the auction runs on here, after compiling or loading it and trying it on a pair of known answer."""
-    from semrsm_widgets.matching import engine, warm_up
+    from semrsm_widgets.matching._engine import engine, warm_up
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of what this line says

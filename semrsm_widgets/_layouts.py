@@ -14,9 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ._check import check_int, message
-
-Grid = tuple[int, int]
+from semrsm_widgets.common import Grid, check_int, message
 
 AXES = ("NCHW", "NHWC", "NLC", "LNC", "NCL", "NTLC", "NC")
 SEQUENCES = ("NLC", "LNC", "NCL", "NTLC")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, overload
 
-from ._check import check_int, message, suggest
-from ._layouts import Grid, Layout, token_shape
+from semrsm_widgets._layouts import Layout, token_shape
+from semrsm_widgets.common import Grid, check_int, message, suggest
 
 Layers = str | int | Sequence[str] | Callable[["LayerRow"], bool] | None
 """What `extract(layers=...)` takes."""

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from ._check import message
-from ._decode import FileSource, ItemSource, MemorySource, Source, to_pil
+from semrsm_widgets._decode import FileSource, ItemSource, MemorySource, Source, to_pil
+from semrsm_widgets.common import message
 
 Labels = frozenset[str]
 

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ._check import check_int, describe, message
-from ._hooks import as_found, run, unwrapped
-from ._stream import batches, default_workers
-from .images import Images, load_images
-from .models import VisionModel, check_model, prepare
+from semrsm_widgets._hooks import as_found, run, unwrapped
+from semrsm_widgets._stream import batches, default_workers
+from semrsm_widgets._vision import VisionModel, check_model, prepare
+from semrsm_widgets.common import check_int, describe, message
+from semrsm_widgets.images import Images, load_images
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

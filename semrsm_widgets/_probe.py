@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._hooks import hooked, leaves, noise, run
-from ._layouts import Candidate, Layout, Reading, to_tokens
+from semrsm_widgets._hooks import hooked, leaves, noise, run
+from semrsm_widgets._layouts import Candidate, Layout, Reading, to_tokens
 
 BANDS = 4
 IMAGES = 1 + 2 * BANDS

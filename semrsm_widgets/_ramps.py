@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Box = tuple[float, float, float, float]
+from semrsm_widgets.common import Box
+
 Pixels = NDArray[np.float64]
 
 DARK, BRIGHT = 16, 240  # the ramp's ends; plain pictures of these calibrate the values

@@ -16,13 +16,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ._check import message
-from ._listing import LayerRow
-from .models import VisionModel, prepare, weights_sha256
+from semrsm_widgets._listing import LayerRow
+from semrsm_widgets._vision import VisionModel, prepare, weights_sha256
+from semrsm_widgets.common import message
 
 if TYPE_CHECKING:
-    from ._calibrate import Setting
-    from .images import Images
+    from semrsm_widgets._calibrate import Setting
+    from semrsm_widgets.images import Images
 
 FORMAT = 1  # raise it when the same call would give other tokens or the file another content
 PICTURE_SIZES = ((300, 200), (150, 260))  # the transform is known by its text and by what it makes of these

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from ._layouts import LARGEST_PREFIX, Layout
+from semrsm_widgets._layouts import LARGEST_PREFIX, Layout
 
 Key = TypeVar("Key")
 CLOSE = 1e-4  # relative; the two come from one forward and mostly agree to the bit

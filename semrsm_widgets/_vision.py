@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from ._check import describe, message
+from semrsm_widgets.common import describe, message
 
 Transform = Callable[[Image.Image], Any]
 

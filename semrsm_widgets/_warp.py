@@ -9,12 +9,12 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
-from ._check import check_choice, check_int, check_number, message
+from semrsm_widgets.common import check_choice, check_int, check_number, message
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .geometry import Box
+    from semrsm_widgets.common import Box
 
 BORDERS = ("mirrored", "mean colour", "wrapped around")
 """What fills the place where a picture ends."""

@@ -19,15 +19,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from semrsm_widgets import __version__
-from semrsm_widgets._cache import Progress
-from semrsm_widgets._check import message
 from semrsm_widgets._decode import MemorySource
-from semrsm_widgets._files import written_whole
+from semrsm_widgets.common import Progress, __version__, message, written_whole
 from semrsm_widgets.features import Tokens
+from semrsm_widgets.gram import MatchedGram, UndefinedKernelError, rbf_sigma
 from semrsm_widgets.images import Images
-from semrsm_widgets.matching import Assignment, Auction, BatchOptimal, Exact, Fallbacks, Greedy, Identity, TopKGreedy
-from semrsm_widgets.rsm import MatchedGram, UndefinedKernelError, rbf_sigma
+from semrsm_widgets.matching.approximate import BatchOptimal, Greedy, TopKGreedy
+from semrsm_widgets.matching.assignment import Assignment, Fallbacks
+from semrsm_widgets.matching.auction import Auction
+from semrsm_widgets.matching.exact import Exact, Identity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -20,8 +20,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semrsm_widgets import __version__
 from semrsm_widgets._installation import INSTALL_LAB, WEIGHTS_PACKAGE, check
+from semrsm_widgets.common import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,14 +17,13 @@ import numpy as np
 from scipy.stats import kendalltau, rankdata
 
 from semrsm_widgets._centred import BIASED, PEARSON, UNBIASED, Centred, mean_free
-from semrsm_widgets._check import check_choice, check_int, message
+from semrsm_widgets.common import Matrix, check_choice, check_int, message
 from semrsm_widgets.statistic import LEVEL, Statistic, UndefinedStatisticError, checked_rsm, from_replicates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Method = Literal["pearson", "spearman", "kendall"]
-Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 RSMStatistic = Callable[..., float]
 
 METHODS = ("pearson", "spearman", "kendall")

@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.special import entr
 
-from semrsm_widgets._check import message
+from semrsm_widgets.common import Matrix, message
 from semrsm_widgets.statistic import checked_matrix
-
-Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 SUM_TOLERANCE = 1e-3
 """How far a row of half-precision probabilities may be from 1."""

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from semrsm_widgets._cache import Progress
-from semrsm_widgets._check import check_int, message
+from semrsm_widgets.common import Progress, check_int, message
 from semrsm_widgets.features import Tokens
-from semrsm_widgets.matching import Auction, undecided
-from semrsm_widgets.rsm import Kernel, MatchedGram, cosine, matched_gram, rbf
+from semrsm_widgets.gram import Kernel, MatchedGram, cosine, rbf
+from semrsm_widgets.matching.auction import Auction
+from semrsm_widgets.matching.bounds import undecided
+from semrsm_widgets.rsm import matched_gram
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

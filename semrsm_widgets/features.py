@@ -14,18 +14,18 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ._calibrate import Setting, make_table
-from ._check import check_int, message, suggest
-from ._collect import Collector, is_out_of_memory, may_stop_early
-from ._hooks import as_found, unwrapped
-from ._layouts import Layout, fitted, pooled_grid
-from ._listing import LayerRow, Layers, LayerTable
-from ._predict import predict
-from ._probe import IMAGES
-from ._stream import batches, default_workers
-from ._token_cache import TokenCache
-from .images import Images, load_images
-from .models import VisionModel, check_model, declared_size, model_view, prepare
+from semrsm_widgets._calibrate import Setting, make_table
+from semrsm_widgets._collect import Collector, is_out_of_memory, may_stop_early
+from semrsm_widgets._hooks import as_found, unwrapped
+from semrsm_widgets._layouts import Layout, fitted, pooled_grid
+from semrsm_widgets._listing import LayerRow, Layers, LayerTable
+from semrsm_widgets._predict import predict
+from semrsm_widgets._probe import IMAGES
+from semrsm_widgets._stream import batches, default_workers
+from semrsm_widgets._token_cache import TokenCache
+from semrsm_widgets._vision import VisionModel, check_model, declared_size, model_view, prepare
+from semrsm_widgets.common import check_int, message, suggest
+from semrsm_widgets.images import Images, load_images
 
 __all__ = ["LayerRow", "LayerTable", "Layout", "Tokens", "extract", "layers", "model_view", "predict"]
 

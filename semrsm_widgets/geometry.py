@@ -12,10 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ._check import check_int, message
-from ._ramps import probed_box
-
-Box = tuple[float, float, float, float]
+from semrsm_widgets._ramps import probed_box
+from semrsm_widgets.common import Box, check_int, message
 
 # Steps that move no pixel. Anything not named here or below makes the whole transform unknown.
 _POINTWISE_NAMES = (

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semrsm_widgets._check import check_number, message
-from semrsm_widgets.matching import Fallbacks
+from semrsm_widgets.common import Matrix, check_number, message
+from semrsm_widgets.matching.assignment import Fallbacks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 Kernel = Callable[["MatchedGram"], Matrix]
 
 

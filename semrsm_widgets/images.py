@@ -11,9 +11,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._check import check_int, check_number, message
-from ._decode import FileSource, Source
-from ._load import Entry, entries_of, with_labels
+from semrsm_widgets._decode import FileSource, Source
+from semrsm_widgets._load import Entry, entries_of, with_labels
+from semrsm_widgets.common import check_int, check_number, message
 
 if TYPE_CHECKING:
     from PIL import Image

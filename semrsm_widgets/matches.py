@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets._check import check_choice, message
-from semrsm_widgets._frames import frame
+from semrsm_widgets.common import check_choice, frame, message
 from semrsm_widgets.splits import SIMILARITIES, Split, mean_token_split, paired_split
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from semrsm_widgets.matching import Assignment
+    from semrsm_widgets.matching.assignment import Assignment
 
 # Entries of an affinity that are held at a time to find the second best.
 _BLOCK_ENTRIES = 2**21

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from semrsm_widgets.rsm import MatchedGram
+from semrsm_widgets.gram import MatchedGram
 
 if TYPE_CHECKING:
-    from semrsm_widgets.matching import Assignment, Matcher
+    from semrsm_widgets.matching import Matcher
+    from semrsm_widgets.matching.assignment import Assignment
 
 # The null's size: the standard error of its mean is then about a tenth of its spread.
 NULL_PAIRS = 96

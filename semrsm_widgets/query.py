@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets._check import message
+from semrsm_widgets.common import message
 from semrsm_widgets.statistic import checked_matrix
 
 if TYPE_CHECKING:

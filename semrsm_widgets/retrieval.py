@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import rankdata
 
-from semrsm_widgets._check import check_int, message
+from semrsm_widgets.common import Matrix, check_int, message
 from semrsm_widgets.statistic import UNIT, Statistic, checked_matrix, from_replicates, mean_of, undefined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 Ranking = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 Labels = Sequence[Collection[str]]
 

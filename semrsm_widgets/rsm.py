@@ -11,21 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets._check import check_int, message
 from semrsm_widgets._estimate import Estimate, estimate
-from semrsm_widgets.gram import (
-    Kernel,
-    MatchedGram,
-    Matrix,
-    UndefinedKernelError,
-    cosine,
-    inner_product,
-    rbf,
-    rbf_sigma,
-)
-from semrsm_widgets.matching import Auction, Identity, Matcher
-from semrsm_widgets.matching._blocks import Job, Progress, match_job
+from semrsm_widgets.common import Matrix, Progress, check_int, message
+from semrsm_widgets.gram import Kernel, MatchedGram, UndefinedKernelError, cosine, inner_product, rbf, rbf_sigma
+from semrsm_widgets.matching import Matcher
+from semrsm_widgets.matching._blocks import Job, match_job
 from semrsm_widgets.matching._tokens import TokenSet, check_pair
+from semrsm_widgets.matching.auction import Auction
+from semrsm_widgets.matching.exact import Identity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

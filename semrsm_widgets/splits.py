@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semrsm_widgets._check import message
+from semrsm_widgets.common import message
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

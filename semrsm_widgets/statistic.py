@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import expit, logit, stdtrit
 
-from semrsm_widgets._check import check_number, message
+from semrsm_widgets.common import check_number, message
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from semrsm_widgets.matching import Auction, BatchOptimal, Exact, Greedy, Identity, TopKGreedy
+from semrsm_widgets.matching.approximate import BatchOptimal, Greedy, TopKGreedy
+from semrsm_widgets.matching.auction import Auction
+from semrsm_widgets.matching.exact import Exact, Identity
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import semrsm_widgets as srsm
-from semrsm_widgets.matching import Assignment
+from semrsm_widgets.matching.assignment import Assignment
 
 N, GRID, D = 5, (3, 4), 6
 S = GRID[0] * GRID[1]

@@ -27,7 +27,7 @@ PACKAGE = Path(semrsm_widgets.__file__).resolve().parent
 LEVELS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "_check _cache _files _frames statistic _centred",
+        "common _check statistic _centred",
         "models images geometry _checkpoint _decode _hub _load _ramps _vision _warp",
         "features _defaults _hooks _layouts _listing _probe _truth _calibrate _collect _stream _token_cache _predict",
         "matching",

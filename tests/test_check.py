@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from semrsm_widgets._check import check_choice, check_int, check_number, describe, message, suggest
+from semrsm_widgets.common.checks import check_choice, check_int, check_number, describe, message, suggest
 
 
 def test_message_names_parameter_expected_got_and_what_to_do() -> None:

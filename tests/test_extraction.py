@@ -11,9 +11,10 @@ from PIL import Image, ImageOps
 from torch import nn
 from torchvision import transforms as T  # noqa: N812 (its usual name)
 
-from semrsm_widgets.features import Layout, extract, layers
+from semrsm_widgets._layouts import Layout
+from semrsm_widgets._vision import VisionModel
+from semrsm_widgets.features import extract, layers
 from semrsm_widgets.images import demo_images, load_images
-from semrsm_widgets.models import VisionModel
 
 SIDE = 32
 SQUARE = T.Compose([T.Resize((SIDE, SIDE)), T.ToTensor()])

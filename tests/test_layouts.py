@@ -13,11 +13,11 @@ from PIL import Image
 from torch import nn
 from torchvision import transforms as T  # noqa: N812 (its usual name)
 
-from semrsm_widgets._layouts import Declared, read_shape
-from semrsm_widgets.features import Layout, Tokens, extract, layers
+from semrsm_widgets._layouts import Declared, Layout, read_shape
+from semrsm_widgets._vision import VisionModel
+from semrsm_widgets.features import Tokens, extract, layers
 from semrsm_widgets.geometry import token_boxes, visible_box
 from semrsm_widgets.images import demo_images, load_images
-from semrsm_widgets.models import VisionModel
 
 ODD = (331, 277)  # width, height of the photograph
 

@@ -19,18 +19,11 @@ from matchers import (
 )
 
 from semrsm_widgets import matching
-from semrsm_widgets.matching import (
-    Auction,
-    BatchOptimal,
-    Exact,
-    Greedy,
-    Identity,
-    TopKGreedy,
-    affinity,
-    dual_bound,
-    row_column_bounds,
-    undecided,
-)
+from semrsm_widgets.matching.approximate import BatchOptimal, Greedy, TopKGreedy
+from semrsm_widgets.matching.assignment import affinity, dual_bound
+from semrsm_widgets.matching.auction import Auction
+from semrsm_widgets.matching.bounds import row_column_bounds, undecided
+from semrsm_widgets.matching.exact import Exact, Identity
 
 every = pytest.mark.parametrize("row", TABLE, ids=names(TABLE))
 certified = pytest.mark.parametrize("row", CERTIFIED, ids=names(CERTIFIED))

@@ -10,19 +10,11 @@ from hypothesis import strategies as st
 from matchers import norms, optima, tokens
 from numba import njit
 
-from semrsm_widgets.matching import (
-    Auction,
-    Fallbacks,
-    _auction_cpu,
-    _auction_cpu_lists,
-    _engine,
-    _simd,
-    affinity,
-    auction,
-    dual_bound,
-)
+from semrsm_widgets.matching import _auction_cpu, _auction_cpu_lists, _engine, _simd, auction
 from semrsm_widgets.matching._affinities import Affinities
 from semrsm_widgets.matching._pool import Pool
+from semrsm_widgets.matching.assignment import Fallbacks, affinity, dual_bound
+from semrsm_widgets.matching.auction import Auction
 
 few = settings(deadline=None, max_examples=40)
 dtypes = st.sampled_from([np.float32, np.float64])

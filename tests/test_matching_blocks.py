@@ -11,8 +11,10 @@ import pytest
 import torch
 from matchers import tokens
 
-from semrsm_widgets.matching import Auction, Exact, _blocks
+from semrsm_widgets.matching import _blocks
 from semrsm_widgets.matching._tokens import TokenSet, check_pair
+from semrsm_widgets.matching.auction import Auction
+from semrsm_widgets.matching.exact import Exact
 from semrsm_widgets.rsm import matched_gram
 
 

@@ -6,10 +6,12 @@ import torch
 from torch import nn
 from torchvision import transforms as T  # noqa: N812 (its usual name)
 
+from semrsm_widgets._predict import predict
+from semrsm_widgets._vision import VisionModel
 from semrsm_widgets.analysis import Analysis
-from semrsm_widgets.features import Tokens, predict
+from semrsm_widgets.features import Tokens
 from semrsm_widgets.images import demo_images
-from semrsm_widgets.models import VisionModel, load_model
+from semrsm_widgets.models import load_model
 
 SQUARE = T.Compose([T.Resize((32, 32)), T.ToTensor()])
 IMAGES = demo_images().select(range(5))

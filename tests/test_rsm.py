@@ -9,19 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matchers import CERTIFIED, TABLE, names, optima, tokens
 
+from semrsm_widgets._estimate import estimate
 from semrsm_widgets.features import Tokens
-from semrsm_widgets.matching import Assignment, Auction, Exact, Fallbacks, Identity
-from semrsm_widgets.rsm import (
-    aligned_rsm,
-    cosine,
-    estimate,
-    inner_product,
-    matched_gram,
-    pooled_rsm,
-    rbf,
-    rbf_sigma,
-    semantic_rsm,
-)
+from semrsm_widgets.gram import cosine, inner_product, rbf, rbf_sigma
+from semrsm_widgets.matching.assignment import Assignment, Fallbacks
+from semrsm_widgets.matching.auction import Auction
+from semrsm_widgets.matching.exact import Exact, Identity
+from semrsm_widgets.rsm import aligned_rsm, matched_gram, pooled_rsm, semantic_rsm
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "reference_rsms.npz")
 every = pytest.mark.parametrize("row", TABLE, ids=names(TABLE))

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets._cache import Progress
-from semrsm_widgets._check import check_choice, message
-from semrsm_widgets._frames import frame_of
+from semrsm_widgets.common import Matrix, Progress, check_choice, frame_of, message
 from semrsm_widgets.comparison import RSMStatistic, cka, jackknife, permutation_test, smallest_eigenvalue
-from semrsm_widgets.experiments.scores import SIMILARITIES, check_analysis, chosen_layers, rsms_of
+from semrsm_widgets.gram import Kernel, cosine
 from semrsm_widgets.kernels import kernel_name
-from semrsm_widgets.rsm import Kernel, Matrix, cosine
 from semrsm_widgets.statistic import UndefinedStatisticError, undefined
+
+from .scores import SIMILARITIES, check_analysis, chosen_layers, rsms_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

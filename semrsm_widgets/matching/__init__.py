@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from semrsm_widgets.matching._engine import Engine, engine, warm_up
-from semrsm_widgets.matching.approximate import BatchOptimal, Greedy, TopKGreedy
-from semrsm_widgets.matching.assignment import Assignment, Fallbacks, affinity, dual_bound
-from semrsm_widgets.matching.auction import Auction
-from semrsm_widgets.matching.bounds import row_column_bounds, undecided
-from semrsm_widgets.matching.exact import Exact, Identity
+from ._engine import Engine, engine, warm_up
+from .approximate import BatchOptimal, Greedy, TopKGreedy
+from .assignment import Assignment, Fallbacks, affinity, dual_bound
+from .auction import Auction
+from .bounds import row_column_bounds, undecided
+from .exact import Exact, Identity
 
 __all__ = [
     "Assignment",

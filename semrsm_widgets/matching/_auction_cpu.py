@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from semrsm_widgets.matching import _auction_cpu_lists, _schedule, _simd
-from semrsm_widgets.matching._auction_cpu_lists import CANDIDATES, empty_lists, relist
-from semrsm_widgets.matching._schedule import EXTRA_PHASES, WORTH_CERTIFYING
-from semrsm_widgets.matching._simd import ROW_MULTIPLE, best_float64, top2, top2_listed
+from . import _auction_cpu_lists, _schedule, _simd
+from ._auction_cpu_lists import CANDIDATES, empty_lists, relist
+from ._schedule import EXTRA_PHASES, WORTH_CERTIFYING
+from ._simd import ROW_MULTIPLE, best_float64, top2, top2_listed
 
 SOLVED, CAPPED, STALLED, UNCERTIFIED, CANCELLED = range(5)
 """How a pair ended. Stalled: a bid too small for the floating-point type to raise the price."""

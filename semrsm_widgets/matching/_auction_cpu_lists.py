@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from semrsm_widgets.matching._simd import best_of_lanes
+from ._simd import best_of_lanes
 
 CANDIDATES = 32
 """Columns of a list: one for each lane of a scan in float32; in float64 half of them are used."""

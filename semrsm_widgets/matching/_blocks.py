@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 
-from semrsm_widgets._check import message
-from semrsm_widgets.matching._affinities import Affinities, padded
-from semrsm_widgets.matching._pool import Pool
-from semrsm_widgets.matching._tokens import TokenSet, check_pair
-from semrsm_widgets.matching.assignment import NO_FALLBACKS, Assignment, Fallbacks
+from semrsm_widgets.common import Progress, message
+
+from ._affinities import Affinities, padded
+from ._pool import Pool
+from ._tokens import TokenSet, check_pair
+from .assignment import NO_FALLBACKS, Assignment, Fallbacks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Progress = Callable[[int, int], None]
 _Multiplied = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[Any]"]
 """The images of x and of y of a block, and its products in one flat array."""
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from semrsm_widgets.matching._affinities import Affinities, padded
-from semrsm_widgets.matching._pool import default_threads
+from ._affinities import Affinities, padded
+from ._pool import default_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

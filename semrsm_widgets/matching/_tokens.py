@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from semrsm_widgets._check import message
+from semrsm_widgets.common import message
 from semrsm_widgets.features import Tokens
 
 if TYPE_CHECKING:

@@ -8,23 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from semrsm_widgets._check import check_int, check_number, message
-from semrsm_widgets.matching import _auction_torch
-from semrsm_widgets.matching._affinities import Affinities
-from semrsm_widgets.matching._blocks import (
-    Job,
-    Products,
-    check_memory,
-    match_batch,
-    match_batches,
-    match_sets,
-    transposed,
-)
-from semrsm_widgets.matching._engine import is_ready, kernel_for
-from semrsm_widgets.matching._pool import Pool, default_threads
-from semrsm_widgets.matching._tokens import read_array
-from semrsm_widgets.matching.assignment import Assignment, Fallbacks
-from semrsm_widgets.matching.exact import Exact
+from semrsm_widgets.common import check_int, check_number, message
+
+from . import _auction_torch
+from ._affinities import Affinities
+from ._blocks import Job, Products, check_memory, match_batch, match_batches, match_sets, transposed
+from ._engine import is_ready, kernel_for
+from ._pool import Pool, default_threads
+from ._tokens import read_array
+from .assignment import Assignment, Fallbacks
+from .exact import Exact
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets._check import check_int, message
-from semrsm_widgets.matching._tokens import read_array
+from semrsm_widgets.common import check_int, message
+
+from ._tokens import read_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from semrsm_widgets._check import message
-from semrsm_widgets.matching._affinities import Affinities
-from semrsm_widgets.matching._blocks import Job, Products, match_batch, match_sets
-from semrsm_widgets.matching._pool import Pool, default_threads
-from semrsm_widgets.matching._tokens import TokenSet, check_pair
-from semrsm_widgets.matching.assignment import Assignment
+from semrsm_widgets.common import message
+
+from ._affinities import Affinities
+from ._blocks import Job, Products, match_batch, match_sets
+from ._pool import Pool, default_threads
+from ._tokens import TokenSet, check_pair
+from .assignment import Assignment
 
 _CHUNK = 2**20
 _SECONDS_PER_ENTRY = 1e-7

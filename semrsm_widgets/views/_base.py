@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anywidget
 import traitlets as t
 
-from semrsm_widgets._check import check_choice
-from semrsm_widgets.views._cost import describe_seconds
-from semrsm_widgets.views._figure_file import SavesFigure
-from semrsm_widgets.views._private import HIDDEN
-from semrsm_widgets.views._worker import Job, Worker
+from semrsm_widgets.common import check_choice
+
+from ._cost import describe_seconds
+from ._figure_file import SavesFigure
+from ._private import HIDDEN
+from ._worker import Job, Worker
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -18,7 +18,7 @@ from bokeh.models import ColumnDataSource, Image, LinearColorMapper, Range1d
 from bokeh.plotting import figure
 from bokeh.resources import Resources
 
-from semrsm_widgets.views._base import View
+from ._base import View
 
 # Colour indices run from 0 to 254; this one is "not computed yet" and is drawn transparent.
 MISSING = 255

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semrsm_widgets.experiments.pair_changes import PairChange, RSMDifference
-from semrsm_widgets.views._bokeh_pane import MISSING, colour_indices
-from semrsm_widgets.views._rsm_frames import EXACT_IMAGES
+
+from ._bokeh_pane import MISSING, colour_indices
+from ._rsm_frames import EXACT_IMAGES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semrsm_widgets import __version__
-from semrsm_widgets._check import message
+from semrsm_widgets._vision import VisionModel
+from semrsm_widgets.common import __version__, message
 from semrsm_widgets.images import Images, demo_images
-from semrsm_widgets.models import VisionModel
-from semrsm_widgets.views._recipe import Recipe
+
+from ._recipe import Recipe
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
-    from semrsm_widgets.views.explorer import Explorer
+
+    from .explorer import Explorer
 
 _ID_COLUMNS = 100
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
-from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._bokeh_pane import colour_indices
-from semrsm_widgets.views._cell_detail import detail_ranges
+from . import _pictures
+from ._bokeh_pane import colour_indices
+from ._cell_detail import detail_ranges
 
 if TYPE_CHECKING:
     from semrsm_widgets.experiments.layer_pairs import Comparison

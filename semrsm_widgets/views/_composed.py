@@ -8,8 +8,8 @@ from typing import Any
 import ipywidgets
 import traitlets as t
 
-from semrsm_widgets.views._base import View, close_with_layout, with_picture
-from semrsm_widgets.views._figure_file import SavesFigure
+from ._base import View, close_with_layout, with_picture
+from ._figure_file import SavesFigure
 
 
 class ComposedView(SavesFigure, ipywidgets.VBox):

@@ -6,14 +6,15 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from semrsm_widgets.matching import Auction
+from semrsm_widgets.matching.auction import Auction
 from semrsm_widgets.null import NULL_PAIRS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from semrsm_widgets.analysis import Analysis
-    from semrsm_widgets.views._worker import Job
+
+    from ._worker import Job
 
 
 # Five times what the auction takes for an entry of an affinity on two cores: below this nothing is worth a sample.

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from semrsm_widgets._check import check_number
-from semrsm_widgets.views._recipe import Recipe
-from semrsm_widgets.views._shown import PATIENCE_SECONDS
-from semrsm_widgets.views.explorer import Explorer
-from semrsm_widgets.views.report import StaticReport, analysis_at_once, static
+from semrsm_widgets.common import check_number
+
+from ._recipe import Recipe
+from ._shown import PATIENCE_SECONDS
+from .explorer import Explorer
+from .report import StaticReport, analysis_at_once, static
 
 if TYPE_CHECKING:
+    from semrsm_widgets._vision import VisionModel
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.matching import Matcher
-    from semrsm_widgets.models import VisionModel
 
 
 def explore(

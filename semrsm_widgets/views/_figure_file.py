@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semrsm_widgets._check import check_number, message
-from semrsm_widgets._frames import optional
+from semrsm_widgets.common import check_number, message, optional
 
 if TYPE_CHECKING:
-    from semrsm_widgets.views._paper import Sheet
+    from ._paper import Sheet
 
 FORMATS = (".svg", ".pdf", ".png")
 NARROWEST_MM = 70.0
@@ -46,7 +45,7 @@ class SavesFigure:
         todo = "A column of a journal is about 85 mm wide, a page 180."
         width = check_number("width_mm", width_mm, minimum=NARROWEST_MM, todo=todo)
         optional("matplotlib", extra="figures")
-        from semrsm_widgets.views._paper import Sheet, paper_style
+        from ._paper import Sheet, paper_style
 
         with paper_style():
             sheet = Sheet(width)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets as t
 
-from semrsm_widgets.views._base import esm, jpeg_bytes
-from semrsm_widgets.views._bokeh_pane import BokehPane
+from ._base import esm, jpeg_bytes
+from ._bokeh_pane import BokehPane
 
 if TYPE_CHECKING:
     from semrsm_widgets.images import Images

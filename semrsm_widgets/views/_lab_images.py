@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from PIL import Image
 
-from semrsm_widgets._check import message
 from semrsm_widgets._decode import Source
+from semrsm_widgets.common import message
 from semrsm_widgets.features import Tokens
 from semrsm_widgets.images import Images, demo_images, load_images
 
 if TYPE_CHECKING:
-    from semrsm_widgets.geometry import Box
+    from semrsm_widgets.common import Box
 
 # Pictures are reduced to this many pixels on the shorter side: warping a photograph of a camera would take a second.
 SHORT_SIDE = 640

@@ -8,21 +8,22 @@ import numpy as np
 import traitlets as t
 from bokeh.palettes import Cividis256
 
-from semrsm_widgets._check import message
 from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.common import message
 from semrsm_widgets.experiments.layer_pairs import Comparison, LayerPair, compare
 from semrsm_widgets.experiments.pair_changes import RSMDifference, rsm_difference
-from semrsm_widgets.matching import Identity
-from semrsm_widgets.rsm import UndefinedKernelError
+from semrsm_widgets.gram import UndefinedKernelError
+from semrsm_widgets.matching.exact import Identity
 from semrsm_widgets.statistic import UndefinedStatisticError
-from semrsm_widgets.views import _compare_picture
-from semrsm_widgets.views._base import View, check_trait, esm, guarded_method, jpeg_bytes
-from semrsm_widgets.views._cell_detail import detail_message, standardised
-from semrsm_widgets.views._cost import Cost, describe_cost, long_cost, make_ready
-from semrsm_widgets.views._rsm_frames import DIVERGING, EXACT_IMAGES, PALETTE
-from semrsm_widgets.views._shown import checked_pair, image_rows, layer_rows
-from semrsm_widgets.views._traits import KERNELS, KernelChosen
-from semrsm_widgets.views._worker import DEBOUNCE_SECONDS, Job
+
+from . import _compare_picture
+from ._base import View, check_trait, esm, guarded_method, jpeg_bytes
+from ._cell_detail import detail_message, standardised
+from ._cost import Cost, describe_cost, long_cost, make_ready
+from ._rsm_frames import DIVERGING, EXACT_IMAGES, PALETTE
+from ._shown import checked_pair, image_rows, layer_rows
+from ._traits import KERNELS, KernelChosen
+from ._worker import DEBOUNCE_SECONDS, Job
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

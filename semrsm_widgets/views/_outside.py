@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from semrsm_widgets._check import message
 from semrsm_widgets._decode import FileSource, MemorySource
 from semrsm_widgets._load import SUFFIXES, label_set
+from semrsm_widgets.common import message
 from semrsm_widgets.features import extract
 from semrsm_widgets.images import Images, load_images
 
 if TYPE_CHECKING:
+    from semrsm_widgets._vision import VisionModel
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.features import Tokens
-    from semrsm_widgets.models import VisionModel
 
 
 @dataclass(eq=False, kw_only=True)

@@ -18,8 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 
-from semrsm_widgets import __version__
-from semrsm_widgets._files import written_whole
+from semrsm_widgets.common import __version__, written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from semrsm_widgets.splits import contribution_difference
-from semrsm_widgets.views._place_colours import AGAINST, FOR, place_colour, place_colours
+
+from ._place_colours import AGAINST, FOR, place_colour, place_colours
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

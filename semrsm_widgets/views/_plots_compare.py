@@ -8,23 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from semrsm_widgets.views._bokeh_pane import MISSING, colour_indices
-from semrsm_widgets.views._cell_detail import detail_ranges
-from semrsm_widgets.views._compare_picture import cell_colour, ink_for
-from semrsm_widgets.views._paper import (
-    GAP,
-    LINE,
-    MARGIN,
-    QUIET,
-    SMALL,
-    TITLE,
-    Sheet,
-    clipped,
-    number,
-    raster,
-    text_width,
-)
-from semrsm_widgets.views._provenance import layer_sentence, matcher_sentence, model_sentence
+from ._bokeh_pane import MISSING, colour_indices
+from ._cell_detail import detail_ranges
+from ._compare_picture import cell_colour, ink_for
+from ._paper import GAP, LINE, MARGIN, QUIET, SMALL, TITLE, Sheet, clipped, number, raster, text_width
+from ._provenance import layer_sentence, matcher_sentence, model_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

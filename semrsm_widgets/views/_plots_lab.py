@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._figure_style import COLOURS
-from semrsm_widgets.views._paper import GAP, INK, LINE, MARGIN, QUIET, TITLE, Sheet, clipped, number, raster, text_width
-from semrsm_widgets.views._provenance import layer_sentence, null_sentence
+from . import _pictures
+from ._figure_style import COLOURS
+from ._paper import GAP, INK, LINE, MARGIN, QUIET, TITLE, Sheet, clipped, number, raster, text_width
+from ._provenance import layer_sentence, null_sentence
 
 if TYPE_CHECKING:
     from PIL import Image

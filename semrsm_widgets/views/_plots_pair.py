@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from matplotlib import patheffects
 
+from semrsm_widgets._vision import model_view
 from semrsm_widgets.geometry import visible_box
-from semrsm_widgets.models import model_view
 from semrsm_widgets.splits import contribution_difference
-from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._figure_style import COLOURS
-from semrsm_widgets.views._paper import (
+
+from . import _pictures
+from ._figure_style import COLOURS
+from ._paper import (
     CENTRE,
     GAP,
     INK,
@@ -29,14 +30,8 @@ from semrsm_widgets.views._paper import (
     text_width,
     wrapped,
 )
-from semrsm_widgets.views._place_colours import AGAINST, FOR, place_colours
-from semrsm_widgets.views._provenance import (
-    certificate_sentence,
-    layer_sentence,
-    matcher_sentence,
-    model_sentence,
-    null_sentence,
-)
+from ._place_colours import AGAINST, FOR, place_colours
+from ._provenance import certificate_sentence, layer_sentence, matcher_sentence, model_sentence, null_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,10 +40,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+    from semrsm_widgets._vision import VisionModel
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.images import Images
     from semrsm_widgets.matches import Matches
-    from semrsm_widgets.models import VisionModel
     from semrsm_widgets.null import NullLevel
 
 REBUILT = "B's patches moved to their partners in A"

@@ -9,28 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from semrsm_widgets.views._paper import (
-    GAP,
-    INK,
-    LINE,
-    MARGIN,
-    QUIET,
-    RULE,
-    SMALL,
-    TITLE,
-    Sheet,
-    clipped,
-    number,
-    raster,
-)
-from semrsm_widgets.views._provenance import (
-    certificate_sentence,
-    layer_sentence,
-    matcher_sentence,
-    model_sentence,
-    null_sentence,
-)
-from semrsm_widgets.views._retrieval_picture import RIGHT, WRONG
+from ._paper import GAP, INK, LINE, MARGIN, QUIET, RULE, SMALL, TITLE, Sheet, clipped, number, raster
+from ._provenance import certificate_sentence, layer_sentence, matcher_sentence, model_sentence, null_sentence
+from ._retrieval_picture import RIGHT, WRONG
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semrsm_widgets import __version__
+from semrsm_widgets.common import __version__
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from semrsm_widgets.views._base import View
-from semrsm_widgets.views._worker import Job
+from ._base import View
+from ._worker import Job
 
 # Traits that are ipywidgets' and anywidget's own affair.
 _OWN_TRAITS = frozenset({"layout", "tabbable", "tooltip"})

@@ -5,37 +5,30 @@ from __future__ import annotations
 import copy
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from semrsm_widgets import __version__
-from semrsm_widgets.views._cost import make_ready
-from semrsm_widgets.views._packing import Blobs, Rounding, pack
-from semrsm_widgets.views._products import Shares, token_shares
-from semrsm_widgets.views._recording import Message, Recording, ask, page_traits, record, unplugged
-from semrsm_widgets.views._report_images import as_png, private_images, small_images
-from semrsm_widgets.views._report_page import Words, page_html
-from semrsm_widgets.views._report_pairs import NearPairs, Pair, near_pairs, pooled_analysis, pooled_layers
-from semrsm_widgets.views._report_words import (
-    counted,
-    embedded_words,
-    held_words,
-    origin_words,
-    pooled_words,
-    provenance_words,
-)
-from semrsm_widgets.views._traits import KERNELS
-from semrsm_widgets.views._worker import Job
-from semrsm_widgets.views.pair_view import PairView
-from semrsm_widgets.views.retrieval_view import RetrievalView
-from semrsm_widgets.views.rsm_view import ORDERS, RSMView
+from semrsm_widgets.common import Progress, __version__
+
+from ._cost import make_ready
+from ._packing import Blobs, Rounding, pack
+from ._products import Shares, token_shares
+from ._recording import Message, Recording, ask, page_traits, record, unplugged
+from ._report_images import as_png, private_images, small_images
+from ._report_page import Words, page_html
+from ._report_pairs import NearPairs, Pair, near_pairs, pooled_analysis, pooled_layers
+from ._report_words import counted, embedded_words, held_words, origin_words, pooled_words, provenance_words
+from ._traits import KERNELS
+from ._worker import Job
+from .pair_view import PairView
+from .retrieval_view import RetrievalView
+from .rsm_view import ORDERS, RSMView
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
 
-Progress = Callable[[int, int], None]
 
 # What the eye cannot see: similarities are shown to 0.01, contributions beside the largest one.
 ROUNDINGS = {

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from semrsm_widgets import __version__
-from semrsm_widgets.views._base import STYLE, esm
-from semrsm_widgets.views._bokeh_pane import bokehjs
+from semrsm_widgets.common import __version__
+
+from ._base import STYLE, esm
+from ._bokeh_pane import bokehjs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from semrsm_widgets import __version__
+from semrsm_widgets.common import __version__
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis

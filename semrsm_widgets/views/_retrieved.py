@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from semrsm_widgets.gram import Kernel, UndefinedKernelError, cosine
 from semrsm_widgets.lookup import Answers, Lookup, Ranked
 from semrsm_widgets.query import Box, Query
-from semrsm_widgets.rsm import Kernel, UndefinedKernelError, cosine
-from semrsm_widgets.views._traits import KERNELS
+
+from ._traits import KERNELS
 
 if TYPE_CHECKING:
-    from semrsm_widgets.views._outside import OutsidePicture
+    from ._outside import OutsidePicture
 
 
 class Wanted(NamedTuple):

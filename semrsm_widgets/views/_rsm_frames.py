@@ -18,7 +18,8 @@ from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
 from scipy.spatial.distance import squareform
 
 from semrsm_widgets.retrieval import label_auc
-from semrsm_widgets.views._bokeh_pane import MISSING
+
+from ._bokeh_pane import MISSING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

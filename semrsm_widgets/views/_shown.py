@@ -7,8 +7,8 @@ from typing import Any
 import traitlets as t
 from PIL import Image, ImageDraw
 
-from semrsm_widgets._check import message
 from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.common import message
 from semrsm_widgets.images import Images
 
 # Longer jobs show what they will cost and wait for Start.

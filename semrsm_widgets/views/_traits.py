@@ -7,9 +7,10 @@ from typing import Any
 import traitlets as t
 
 from semrsm_widgets.analysis import Analysis
-from semrsm_widgets.rsm import Kernel, cosine, inner_product, rbf
-from semrsm_widgets.views._base import check_trait
-from semrsm_widgets.views._shown import check_analysis, checked_pair, default_layer, image_rows, layer_rows
+from semrsm_widgets.gram import Kernel, cosine, inner_product, rbf
+
+from ._base import check_trait
+from ._shown import check_analysis, checked_pair, default_layer, image_rows, layer_rows
 
 KERNELS: dict[str, Kernel] = {"cosine": cosine, "inner product": inner_product, "RBF": rbf}
 """The kernels that a view offers, by the name on its button."""

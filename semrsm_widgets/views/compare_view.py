@@ -7,23 +7,25 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import traitlets as t
 
-from semrsm_widgets._check import check_number, message
+from semrsm_widgets.common import check_number, message
 from semrsm_widgets.experiments.layer_pairs import check_same_images
 from semrsm_widgets.experiments.scores import check_analysis
-from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._base import View, check_trait
-from semrsm_widgets.views._composed import ComposedView
-from semrsm_widgets.views._layer_map import PALETTES, SIMILARITIES, Cell, LayerMap, checked_cell
-from semrsm_widgets.views._shown import PATIENCE_SECONDS, checked_pair, moved_token
-from semrsm_widgets.views._traits import checked_kernel_name
-from semrsm_widgets.views.pair_view import PairView
+
+from . import _pictures
+from ._base import View, check_trait
+from ._composed import ComposedView
+from ._layer_map import PALETTES, SIMILARITIES, Cell, LayerMap, checked_cell
+from ._shown import PATIENCE_SECONDS, checked_pair, moved_token
+from ._traits import checked_kernel_name
+from .pair_view import PairView
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.experiments.layer_pairs import Comparison
-    from semrsm_widgets.views._paper import Sheet
+
+    from ._paper import Sheet
 
 # Narrower than this a PairView's three pictures are too small: the two then stand one below the other.
 _PAIR_WIDTH = "580px"
@@ -139,7 +141,7 @@ class CompareView(ComposedView):
 
     def _draw_figure(self, sheet: Sheet) -> None:
         """Draw the map, and below it the opened cell and the pair."""
-        from semrsm_widgets.views._plots_compare import draw_comparison, draw_difference
+        from ._plots_compare import draw_comparison, draw_difference
 
         comparison = self.comparison
         if comparison is None:

@@ -11,28 +11,29 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import traitlets as t
 
-from semrsm_widgets._check import message, suggest
 from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.common import message, suggest
 from semrsm_widgets.images import Images
-from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._base import View, check_trait
-from semrsm_widgets.views._code import code_of
-from semrsm_widgets.views._composed import ComposedView
-from semrsm_widgets.views._cost import describe_seconds
-from semrsm_widgets.views._header import ExplorerHeader
-from semrsm_widgets.views._recipe import Recipe, named
-from semrsm_widgets.views._shown import PATIENCE_SECONDS, checked_pair, default_layer
-from semrsm_widgets.views._traits import checked_kernel_name
-from semrsm_widgets.views._worker import CancelledError
-from semrsm_widgets.views.pair_view import PairView, checked_top_k
-from semrsm_widgets.views.retrieval_view import RetrievalView
-from semrsm_widgets.views.rsm_view import RSMView
+
+from . import _pictures
+from ._base import View, check_trait
+from ._code import code_of
+from ._composed import ComposedView
+from ._cost import describe_seconds
+from ._header import ExplorerHeader
+from ._recipe import Recipe, named
+from ._shown import PATIENCE_SECONDS, checked_pair, default_layer
+from ._traits import checked_kernel_name
+from ._worker import CancelledError
+from .pair_view import PairView, checked_top_k
+from .retrieval_view import RetrievalView
+from .rsm_view import RSMView
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from semrsm_widgets.views._paper import Sheet
-    from semrsm_widgets.views._worker import Job
+    from ._paper import Sheet
+    from ._worker import Job
 
 # About the height of the heatmaps: what stands below them must not jump when they come.
 _RESERVED = "430px"

@@ -25,9 +25,12 @@ from bokeh.models.annotations import ColorBar, Label, Span, TeeHead, Whisker
 from bokeh.palettes import Cividis256, PuOr11
 from bokeh.plotting import figure
 
-from semrsm_widgets._check import check_choice, message
-from semrsm_widgets.experiments import Comparison, MatcherReport, Score, Scores
-from semrsm_widgets.views._figure_style import DASHES, INK, colour_of, frame, ink_on, place_legend
+from semrsm_widgets.common import check_choice, message
+from semrsm_widgets.experiments.layer_pairs import Comparison
+from semrsm_widgets.experiments.matchers import MatcherReport
+from semrsm_widgets.experiments.scores import Score, Scores
+
+from ._figure_style import DASHES, INK, colour_of, frame, ink_on, place_legend
 
 # Between the points of two similarities, in parts of a layer's width.
 DODGE = 0.11

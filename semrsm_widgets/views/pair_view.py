@@ -6,26 +6,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import traitlets as t
 
-from semrsm_widgets._check import message
+from semrsm_widgets._vision import model_view
+from semrsm_widgets.common import message
 from semrsm_widgets.geometry import visible_box
-from semrsm_widgets.matching import Exact
-from semrsm_widgets.models import model_view
+from semrsm_widgets.matching.exact import Exact
 from semrsm_widgets.splits import SIMILARITIES
-from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._base import View, check_trait, esm, guarded_method, jpeg_bytes
-from semrsm_widgets.views._cost import describe_seconds, is_ready, long_cost, make_ready
-from semrsm_widgets.views._pair_messages import matches_message
-from semrsm_widgets.views._place_colours import AGAINST, CORNERS, FOR
-from semrsm_widgets.views._shown import (
-    PATIENCE_SECONDS,
-    check_analysis,
-    image_rows,
-    layer_rows,
-    missing_picture,
-    moved_token,
-)
-from semrsm_widgets.views._traits import LayerChosen
-from semrsm_widgets.views._worker import Job
+
+from . import _pictures
+from ._base import View, check_trait, esm, guarded_method, jpeg_bytes
+from ._cost import describe_seconds, is_ready, long_cost, make_ready
+from ._pair_messages import matches_message
+from ._place_colours import AGAINST, CORNERS, FOR
+from ._shown import PATIENCE_SECONDS, check_analysis, image_rows, layer_rows, missing_picture, moved_token
+from ._traits import LayerChosen
+from ._worker import Job
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -33,7 +27,8 @@ if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.matching import Matcher
     from semrsm_widgets.null import NullLevel
-    from semrsm_widgets.views._paper import Sheet
+
+    from ._paper import Sheet
 
 # More lines than this are a tangle.
 MOST_LINES = 40
@@ -287,7 +282,7 @@ class PairView(LayerChosen, View):
         return _pictures.why(matches, expected, sides, self.top_k, similarity=similarity)
 
     def _draw_figure(self, sheet: Sheet) -> None:
-        from semrsm_widgets.views._plots_pair import draw_pair, draw_why
+        from ._plots_pair import draw_pair, draw_why
 
         matches = self.analysis.matches(self.layer, *self.pair)
         null = self.analysis.null(self.layer) if len(self.analysis) > 1 else None

@@ -12,18 +12,19 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semrsm_widgets._check import check_choice, check_int, check_number, message
-from semrsm_widgets._files import written_whole
 from semrsm_widgets.analysis import Analysis
-from semrsm_widgets.views._recipe import named
-from semrsm_widgets.views._report_build import Progress, ReportBuilder
-from semrsm_widgets.views._shown import check_analysis, default_layer
-from semrsm_widgets.views._traits import KERNELS
-from semrsm_widgets.views._worker import Job
+from semrsm_widgets.common import Progress, check_choice, check_int, check_number, message, written_whole
+
+from ._recipe import named
+from ._report_build import ReportBuilder
+from ._shown import check_analysis, default_layer
+from ._traits import KERNELS
+from ._worker import Job
 
 if TYPE_CHECKING:
     from semrsm_widgets.images import Images
-    from semrsm_widgets.views._recipe import Recipe
+
+    from ._recipe import Recipe
 
 # Heatmaps of more images carry no exact values, and their frames alone would fill the file.
 MOST_IMAGES = 300

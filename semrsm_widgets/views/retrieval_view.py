@@ -8,30 +8,29 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets as t
 
-from semrsm_widgets._check import check_int, message
+from semrsm_widgets.common import check_int, message
+from semrsm_widgets.gram import rbf
 from semrsm_widgets.lookup import LARGEST_K, Lookup, Ranked
 from semrsm_widgets.null import NULL_PAIRS, NullLevel
 from semrsm_widgets.query import Box, Query, checked_box, moved_box
-from semrsm_widgets.rsm import rbf
-from semrsm_widgets.views import _retrieval_picture
-from semrsm_widgets.views._base import View, esm, guarded_method, jpeg_bytes
-from semrsm_widgets.views._cost import describe_seconds, make_ready, search_seconds
-from semrsm_widgets.views._outside import OutsidePicture, needed_model, opened, opened_file, seen
-from semrsm_widgets.views._placed import PlacedPicture, placed_picture
-from semrsm_widgets.views._retrieved import Wanted, ranked_by, retrieved, width
-from semrsm_widgets.views._shown import (
-    PATIENCE_SECONDS,
-    check_analysis,
-)
-from semrsm_widgets.views._traits import KERNELS, KernelChosen, LayerChosen
+
+from . import _retrieval_picture
+from ._base import View, esm, guarded_method, jpeg_bytes
+from ._cost import describe_seconds, make_ready, search_seconds
+from ._outside import OutsidePicture, needed_model, opened, opened_file, seen
+from ._placed import PlacedPicture, placed_picture
+from ._retrieved import Wanted, ranked_by, retrieved, width
+from ._shown import PATIENCE_SECONDS, check_analysis
+from ._traits import KERNELS, KernelChosen, LayerChosen
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.images import Images
-    from semrsm_widgets.views._paper import Sheet
-    from semrsm_widgets.views._worker import Job
+
+    from ._paper import Sheet
+    from ._worker import Job
 
 OUTSIDE = -1
 """The query that is a picture from outside the set."""
@@ -356,7 +355,7 @@ class RetrievalView(LayerChosen, KernelChosen, View):
         )
 
     def _draw_figure(self, sheet: Sheet) -> None:
-        from semrsm_widgets.views._plots_retrieval import Drawn, draw_retrieval
+        from ._plots_retrieval import Drawn, draw_retrieval
 
         wanted, layer = self._wanted(), self.layer
         if wanted.outside is not None and wanted.outside.tokens is None:

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets as t
 
-from semrsm_widgets._check import message
 from semrsm_widgets.analysis import Analysis
-from semrsm_widgets.matching import Identity
-from semrsm_widgets.rsm import UndefinedKernelError, rbf
+from semrsm_widgets.common import message
+from semrsm_widgets.gram import UndefinedKernelError, rbf
+from semrsm_widgets.matching.exact import Identity
 from semrsm_widgets.similarities import Similarities
-from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._base import check_trait, esm, guarded_method, jpeg_bytes
-from semrsm_widgets.views._bokeh_pane import BokehPane, colour_indices, heatmap_item
-from semrsm_widgets.views._cost import describe_cost, long_cost, make_ready
-from semrsm_widgets.views._rsm_frames import (
+
+from . import _pictures
+from ._base import check_trait, esm, guarded_method, jpeg_bytes
+from ._bokeh_pane import BokehPane, colour_indices, heatmap_item
+from ._cost import describe_cost, long_cost, make_ready
+from ._rsm_frames import (
     DIVERGING,
     PALETTE,
     Frame,
@@ -29,18 +30,14 @@ from semrsm_widgets.views._rsm_frames import (
     label_order,
     partial_frame,
 )
-from semrsm_widgets.views._shown import (
-    PATIENCE_SECONDS,
-    checked_pair,
-    thumbnail,
-)
-from semrsm_widgets.views._traits import KERNELS, KernelChosen, LayerChosen
-from semrsm_widgets.views._worker import DEBOUNCE_SECONDS, CancelledError, Job
+from ._shown import PATIENCE_SECONDS, checked_pair, thumbnail
+from ._traits import KERNELS, KernelChosen, LayerChosen
+from ._worker import DEBOUNCE_SECONDS, CancelledError, Job
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from semrsm_widgets.views._paper import Sheet
+    from ._paper import Sheet
 
 BASELINES = ("aligned", "pooled")
 ORDERS = ("file", "label", "cluster")
@@ -325,7 +322,7 @@ class RSMView(LayerChosen, KernelChosen, BokehPane):
         return _pictures.heatmaps(arranged, title)
 
     def _draw_figure(self, sheet: Sheet) -> None:
-        from semrsm_widgets.views._plots_rsm import draw_rsms
+        from ._plots_rsm import draw_rsms
 
         draw_rsms(
             sheet,

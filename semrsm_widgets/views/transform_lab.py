@@ -11,30 +11,34 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets as t
 
-from semrsm_widgets._check import check_int, check_number, message, suggest
+from semrsm_widgets._vision import VisionModel
 from semrsm_widgets._warp import BORDERS, LEAST_ZOOM, MOST_SHIFT, MOST_TILES, MOST_ZOOM, Warp
 from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.common import check_int, check_number, message, suggest
 from semrsm_widgets.features import Tokens, extract
 from semrsm_widgets.geometry import visible_box
 from semrsm_widgets.images import Images, load_images
-from semrsm_widgets.matching import Auction, Exact
-from semrsm_widgets.models import VisionModel, load_model
-from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._base import View, check_trait, esm, guarded_method, jpeg_bytes
-from semrsm_widgets.views._cost import describe_cost, long_cost, make_ready
-from semrsm_widgets.views._lab_images import chosen, joined, photographs, reduced, seen
-from semrsm_widgets.views._provenance import model_sentence
-from semrsm_widgets.views._recipe import Recipe
-from semrsm_widgets.views._shown import PATIENCE_SECONDS, default_layer, layer_rows
+from semrsm_widgets.matching.auction import Auction
+from semrsm_widgets.matching.exact import Exact
+from semrsm_widgets.models import load_model
+
+from . import _pictures
+from ._base import View, check_trait, esm, guarded_method, jpeg_bytes
+from ._cost import describe_cost, long_cost, make_ready
+from ._lab_images import chosen, joined, photographs, reduced, seen
+from ._provenance import model_sentence
+from ._recipe import Recipe
+from ._shown import PATIENCE_SECONDS, default_layer, layer_rows
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from semrsm_widgets.geometry import Box
+    from semrsm_widgets.common import Box
     from semrsm_widgets.matches import Matches
     from semrsm_widgets.null import NullLevel
-    from semrsm_widgets.views._paper import Sheet
-    from semrsm_widgets.views._worker import Job
+
+    from ._paper import Sheet
+    from ._worker import Job
 
 # Up to this many tokens SciPy solves a pair in milliseconds, exactly, and nothing need be compiled.
 _EXACT_TOKENS = 400
@@ -343,7 +347,7 @@ class TransformLab(View):
         return seen(self.images.image(index), box), seen(self._moved(index, warp, model), box)
 
     def _draw_figure(self, sheet: Sheet) -> None:
-        from semrsm_widgets.views._plots_lab import draw_lab
+        from ._plots_lab import draw_lab
 
         if self.model is None or self.analysis is None or self._warped is None:
             raise ValueError(message("lab", "ready to be drawn", "one that is loading", "Call lab.wait()."))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-Progress = Callable[[int, int], None]
+from .types import Progress
 
 # Who waits for a value that another thread computes looks this often whether to go on waiting.
 _POLL_SECONDS = 0.1

@@ -1,0 +1,27 @@
+"""What every package uses; it knows nothing of models, images or matching."""
+
+from .checks import check_choice, check_int, check_number, describe, message, suggest
+from .files import written_whole
+from .memo import Cache
+from .tables import frame, frame_of, optional
+from .types import Box, Grid, Matrix, Progress
+from .version import __version__
+
+__all__ = [
+    "Box",
+    "Cache",
+    "Grid",
+    "Matrix",
+    "Progress",
+    "__version__",
+    "check_choice",
+    "check_int",
+    "check_number",
+    "describe",
+    "frame",
+    "frame_of",
+    "message",
+    "optional",
+    "suggest",
+    "written_whole",
+]
