@@ -19,11 +19,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from semrsm_widgets._decode import MemorySource
 from semrsm_widgets.common import Progress, __version__, message, written_whole
 from semrsm_widgets.features import Tokens
 from semrsm_widgets.gram import MatchedGram, UndefinedKernelError, rbf_sigma
-from semrsm_widgets.images import Images
+from semrsm_widgets.images import Images, MemorySource
 from semrsm_widgets.matching.approximate import BatchOptimal, Greedy, TopKGreedy
 from semrsm_widgets.matching.assignment import Assignment, Fallbacks
 from semrsm_widgets.matching.auction import Auction

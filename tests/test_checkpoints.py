@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from semrsm_widgets._predict import predict
 from semrsm_widgets._vision import weights_sha256
 from semrsm_widgets.features import extract
-from semrsm_widgets.images import demo_images
+from semrsm_widgets.images.demo import demo_images
 from semrsm_widgets.models import load_model
 
 NAME = "test_resnet"

@@ -365,7 +365,7 @@ def photos(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
     folder.mkdir()
     for name in ("astronaut", "chelsea", "coffee"):
-        shutil.copy(Path(semrsm_widgets.__file__).parent / "data" / f"{name}.jpg", folder)
+        shutil.copy(Path(semrsm_widgets.__file__).parent / "images" / "data" / f"{name}.jpg", folder)
     return folder
 
 

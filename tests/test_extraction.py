@@ -14,7 +14,8 @@ from torchvision import transforms as T  # noqa: N812 (its usual name)
 from semrsm_widgets._layouts import Layout
 from semrsm_widgets._vision import VisionModel
 from semrsm_widgets.features import extract, layers
-from semrsm_widgets.images import demo_images, load_images
+from semrsm_widgets.images.demo import demo_images
+from semrsm_widgets.images.load import load_images
 
 SIDE = 32
 SQUARE = T.Compose([T.Resize((SIDE, SIDE)), T.ToTensor()])

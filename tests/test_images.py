@@ -10,8 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from semrsm_widgets._decode import to_rgb
-from semrsm_widgets.images import Images, demo_images, load_images, subset
+from semrsm_widgets.images.demo import demo_images
+from semrsm_widgets.images.image_set import Images, subset
+from semrsm_widgets.images.load import load_images
+from semrsm_widgets.images.sources import to_rgb
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 

@@ -17,7 +17,8 @@ from semrsm_widgets._layouts import Declared, Layout, read_shape
 from semrsm_widgets._vision import VisionModel
 from semrsm_widgets.features import Tokens, extract, layers
 from semrsm_widgets.geometry import token_boxes, visible_box
-from semrsm_widgets.images import demo_images, load_images
+from semrsm_widgets.images.demo import demo_images
+from semrsm_widgets.images.load import load_images
 
 ODD = (331, 277)  # width, height of the photograph
 

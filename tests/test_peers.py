@@ -11,7 +11,7 @@ from torchvision import transforms as T  # noqa: N812 (its usual name)
 
 from semrsm_widgets._vision import VisionModel
 from semrsm_widgets.features import extract, layers
-from semrsm_widgets.images import demo_images
+from semrsm_widgets.images.demo import demo_images
 from semrsm_widgets.models import load_model
 
 IMAGES = demo_images().select([0, 3])

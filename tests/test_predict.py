@@ -10,7 +10,7 @@ from semrsm_widgets._predict import predict
 from semrsm_widgets._vision import VisionModel
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.features import Tokens
-from semrsm_widgets.images import demo_images
+from semrsm_widgets.images.demo import demo_images
 from semrsm_widgets.models import load_model
 
 SQUARE = T.Compose([T.Resize((32, 32)), T.ToTensor()])

@@ -13,7 +13,7 @@ import traitlets
 from PIL import Image
 
 import semrsm_widgets as srsm
-from semrsm_widgets._warp import Warp
+from semrsm_widgets.images.warp import Warp
 from semrsm_widgets.views import _lab_images
 from semrsm_widgets.views.transform_lab import TransformLab
 

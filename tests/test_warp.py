@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semrsm_widgets._warp import Warp
+from semrsm_widgets.images.warp import Warp
 
 BOX = (10.0, 0.0, 50.0, 40.0)
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from PIL import Image
 
-from semrsm_widgets._decode import Source
 from semrsm_widgets.common import message
 from semrsm_widgets.features import Tokens
-from semrsm_widgets.images import Images, demo_images, load_images
+from semrsm_widgets.images import Images, Source, demo_images, load_images
 
 if TYPE_CHECKING:
     from semrsm_widgets.common import Box

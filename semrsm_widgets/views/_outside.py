@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from semrsm_widgets._decode import FileSource, MemorySource
-from semrsm_widgets._load import SUFFIXES, label_set
 from semrsm_widgets.common import message
 from semrsm_widgets.features import extract
-from semrsm_widgets.images import Images, load_images
+from semrsm_widgets.images import SUFFIXES, FileSource, Images, MemorySource, label_set, load_images
 
 if TYPE_CHECKING:
     from semrsm_widgets._vision import VisionModel

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 from PIL import Image, ImageDraw, ImageFont
 
-from semrsm_widgets._decode import Source
-from semrsm_widgets.images import Images
+from semrsm_widgets.images import Images, Source
 
 _GROUND, _INK = (122, 130, 142), (255, 255, 255)
 _PLACEHOLDER = 320

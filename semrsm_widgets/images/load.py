@@ -1,17 +1,22 @@
-"""What `load_images` accepts, brought to one form: a list of entries."""
+"""Folders, tables, lists and datasets, brought to one form: `Images`."""
 
 from __future__ import annotations
 
 import csv
 import os
+import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image
 
-from semrsm_widgets._decode import FileSource, ItemSource, MemorySource, Source, to_pil
 from semrsm_widgets.common import message
+
+from .image_set import Images
+from .sources import FileSource, ItemSource, MemorySource, Source, to_pil
 
 Labels = frozenset[str]
 
@@ -19,6 +24,107 @@ _SUFFIX_LIST = "jpg jpeg jfif png webp avif bmp gif tif tiff ppm pgm pbm pnm jp2
 SUFFIXES = frozenset(f".{name}" for name in _SUFFIX_LIST.split(" "))
 TABLE_SUFFIXES = {".csv": ",", ".tsv": "\t"}
 ACCEPTED = "a folder, a table, a list of paths, PIL images or arrays, or a dataset"
+
+
+def load_images(source: Any, labels: Any = None, *, skip_unreadable: bool = False) -> Images:
+    """Return the pictures of a folder, a table, a list or a dataset, in a stable order.
+
+    Pixels are decoded later, when they are needed. One picture is accepted, but an RSM needs at least two.
+
+    Args:
+        source: one of
+
+            - a folder: every picture in it and in its sub-folders, sorted by path; the first folder level at which
+              they differ is the label; files whose name starts with a dot are left out;
+            - a list of paths, PIL images, arrays (H, W), (H, W, 3) of 0...255 integers or 0...1 floats, or torch
+              tensors (3, H, W); one array (N, H, W, 3);
+            - a list of (image, label) pairs, or a dataset with `len()` and indexing such as torchvision's, given
+              *without* its normalising transform;
+            - a table with a column `path` and perhaps `label`: a data frame, a mapping of columns, or the path of
+              a .csv or .tsv file (whose paths may be relative to it);
+            - an `Images`, to give it other labels.
+        labels: a label, or a set of labels, for each picture in order, or a mapping from id; replaces those found.
+        skip_unreadable: go on without files that cannot be decoded, with a warning that names them. This decodes
+            every file once.
+
+    Raises:
+        FileNotFoundError: `source` or a listed file does not exist.
+        OSError: a file is no readable picture; the text names it.
+        ValueError: there are no pictures, or labels do not fit them.
+        TypeError: `source` is none of the above.
+
+    Example:
+        >>> images = load_images([np.zeros((32, 48), np.uint8), np.ones((32, 32, 3))], labels=["black", "white"])
+        >>> images
+        Images(2 images; 2 labels: '0', '1')
+    """
+    images, failures = open_images(source, labels, skip_unreadable=skip_unreadable)
+    if failures:
+        shown = " ".join(str(error) for error in failures[:3]) + (" ..." if len(failures) > 3 else "")
+        total = len(images) + len(failures)
+        warnings.warn(f"{len(failures)} of {total} images left out. {shown}", stacklevel=2)
+    return images
+
+
+def open_images(source: Any, labels: Any = None, *, skip_unreadable: bool = False) -> tuple[Images, list[OSError]]:
+    """Return what `load_images` does, with the errors of what was left out in place of a warning."""
+    if isinstance(source, Images):
+        found = [Entry(i, s, None) for i, s in zip(source.ids, source.sources, strict=True)]
+        if source.labels is not None:
+            found = [e._replace(labels=names) for e, names in zip(found, source.labels, strict=True)]
+    else:
+        found = entries_of(source)
+    if not found:
+        raise ValueError(message("source", "a folder, list or table with at least one picture", "none"))
+    if labels is not None:
+        found = with_labels(found, labels)
+    readable, failures = _readable(found, skip_unreadable=skip_unreadable)
+    kept = {id(entry) for entry in readable}
+    missing = tuple(entry.id for entry in found if id(entry) not in kept)
+    note = f"{len(missing)} of {len(found)} left out, unreadable" if missing else ""
+    return replace(images_of(readable), note=note, left_out=missing), failures
+
+
+def images_of(entries: Sequence[Entry]) -> Images:
+    """Return Images; ids are made unique, and pictures without a label in a labelled set get the empty set."""
+    labelled = any(e.labels is not None for e in entries)
+    return Images(
+        ids=_unique([e.id for e in entries]),
+        sources=tuple(e.source for e in entries),
+        labels=tuple(e.labels or frozenset() for e in entries) if labelled else None,
+    )
+
+
+def _unique(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names with "#2", "#3", ... after repeated ones."""
+    seen: dict[str, int] = defaultdict(int)
+    result: list[str] = []
+    for name in names:
+        seen[name] += 1
+        result.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return tuple(result)
+
+
+def _readable(entries: list[Entry], *, skip_unreadable: bool) -> tuple[list[Entry], list[OSError]]:
+    """Return the entries whose files can be read, and what was wrong with the others.
+
+    Only headers are looked at, unless the others are to be skipped.
+    """
+    good: list[Entry] = []
+    failures: list[OSError] = []
+    for entry in entries:
+        try:
+            if isinstance(entry.source, FileSource):
+                # A damaged file may have a sound header; only decoding tells. Reduced JPEG decoding is cheap enough.
+                entry.source.image(draft=1) if skip_unreadable else entry.source.size()
+            good.append(entry)
+        except OSError as error:
+            if not skip_unreadable:
+                raise
+            failures.append(error)
+    if not good:
+        raise failures[0]
+    return good, failures
 
 
 class Entry(NamedTuple):
