@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from semrsm_widgets.common import Box
+from semrsm_widgets.common import PixelBox
 
 Pixels = NDArray[np.float64]
 
@@ -24,10 +24,10 @@ STRAIGHT = 0.012  # greatest deviation from a straight line, as a share of the s
 FEWEST = 8  # pixels to fit a line through
 
 # A transform is asked once for a size: drawing a pair of images asks for its boxes again and again.
-_known: WeakKeyDictionary[Any, dict[tuple[int, int], Box | None]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Any, dict[tuple[int, int], PixelBox | None]] = WeakKeyDictionary()
 
 
-def probed_box(transform: Any, size: tuple[int, int]) -> Box | None:
+def probed_box(transform: Any, size: tuple[int, int]) -> PixelBox | None:
     """Return what part of an image of (width, height) a transform shows, or None if it is no plain resize and crop.
 
     A transform that turns, mirrors or warps, or that does something else each time, gives None.
@@ -41,7 +41,7 @@ def probed_box(transform: Any, size: tuple[int, int]) -> Box | None:
     return known[size]
 
 
-def _probe(transform: Any, size: tuple[int, int]) -> Box | None:
+def _probe(transform: Any, size: tuple[int, int]) -> PixelBox | None:
     width, height = size
     across = np.broadcast_to(np.linspace(DARK, BRIGHT, width), (height, width))
     down = np.broadcast_to(np.linspace(DARK, BRIGHT, height)[:, None], (height, width))

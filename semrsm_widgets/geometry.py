@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from semrsm_widgets._ramps import probed_box
-from semrsm_widgets.common import Box, check_int, message
+from semrsm_widgets.common import PixelBox, check_int, message
 
 # Steps that move no pixel. Anything not named here or below makes the whole transform unknown.
 _POINTWISE_NAMES = (
@@ -59,7 +59,7 @@ class _View:
             self.size[axis] -= 2 * border
 
 
-def visible_box(transform: Any, size: tuple[int, int]) -> Box | None:
+def visible_box(transform: Any, size: tuple[int, int]) -> PixelBox | None:
     """Return which part of an image reaches the model, as (left, top, right, bottom) in pixels of the original.
 
     Args:
@@ -94,7 +94,7 @@ def visible_box(transform: Any, size: tuple[int, int]) -> Box | None:
     return left, top, left + across * view.size[0], top + down * view.size[1]
 
 
-def token_boxes(grid: tuple[int, int], box: Box) -> np.ndarray[Any, np.dtype[np.float64]]:
+def token_boxes(grid: tuple[int, int], box: PixelBox) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return the cell of each token of a grid that covers `box`, in raster order.
 
     A cell is where a token stands. What it responds to is larger, and in some convolutional networks up to half a

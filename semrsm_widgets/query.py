@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from semrsm_widgets.features import Tokens
 
-Box = tuple[int, int, int, int]
+PatchBox = tuple[int, int, int, int]
+"""(row0, column0, row1, column1) in tokens, half-open."""
 
 SIMILARITIES = ("aligned", "semantic", "pooled", "class token")
 """The names that rankings of one's own may not have."""
@@ -38,10 +39,10 @@ class Query:
     index: int | None
     tokens: Mapping[str, Tokens] | None = None
     labels: frozenset[str] = frozenset()
-    box: Box | None = None
+    box: PatchBox | None = None
 
 
-def box_tokens(box: Box, grid: tuple[int, int] | None) -> NDArray[np.int64]:
+def box_tokens(box: PatchBox, grid: tuple[int, int] | None) -> NDArray[np.int64]:
     """Return the tokens inside a box (row0, column0, row1, column1), half-open, of a grid, in raster order.
 
     Raises:
@@ -58,7 +59,7 @@ def box_tokens(box: Box, grid: tuple[int, int] | None) -> NDArray[np.int64]:
     return tokens
 
 
-def checked_box(box: Any, grid: tuple[int, int] | None) -> Box:
+def checked_box(box: Any, grid: tuple[int, int] | None) -> PatchBox:
     """Return a box as four ints, or raise ValueError: there is no grid, or it is not inside it."""
     if grid is None:
         todo = "Look up the whole image, or take a layer with a token grid."
@@ -74,7 +75,7 @@ def checked_box(box: Any, grid: tuple[int, int] | None) -> Box:
     return top, left, bottom, right
 
 
-def moved_box(box: Box | None, grid: tuple[int, int] | None, other: tuple[int, int] | None) -> Box | None:
+def moved_box(box: PatchBox | None, grid: tuple[int, int] | None, other: tuple[int, int] | None) -> PatchBox | None:
     """Return the patches of another grid that a box touches; None where there is no place for them.
 
     Example:

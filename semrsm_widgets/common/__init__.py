@@ -4,14 +4,14 @@ from .checks import check_choice, check_int, check_number, describe, message, su
 from .files import written_whole
 from .memo import Cache
 from .tables import frame, frame_of, optional
-from .types import Box, Grid, Matrix, Progress
+from .types import Grid, Matrix, PixelBox, Progress
 from .version import __version__
 
 __all__ = [
-    "Box",
     "Cache",
     "Grid",
     "Matrix",
+    "PixelBox",
     "Progress",
     "__version__",
     "check_choice",

@@ -15,5 +15,5 @@ Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 Grid = tuple[int, int]
 """(h, w) of a token grid."""
 
-Box = tuple[float, float, float, float]
+PixelBox = tuple[float, float, float, float]
 """(left, top, right, bottom) in pixels; pixel i covers [i, i + 1)."""

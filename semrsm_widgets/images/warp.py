@@ -14,7 +14,7 @@ from semrsm_widgets.common import check_choice, check_int, check_number, message
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from semrsm_widgets.common import Box
+    from semrsm_widgets.common import PixelBox
 
 BORDERS = ("mirrored", "mean colour", "wrapped around")
 """What fills the place where a picture ends."""
@@ -91,7 +91,7 @@ class Warp:
         count = self.tiles**2
         return np.random.default_rng(self.seed).permutation(count) if count > 1 else np.zeros(1, dtype=np.int64)
 
-    def __call__(self, picture: Image.Image, box: Box) -> Image.Image:
+    def __call__(self, picture: Image.Image, box: PixelBox) -> Image.Image:
         """Return the warped picture, of the same size.
 
         Args:

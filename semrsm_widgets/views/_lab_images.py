@@ -14,7 +14,7 @@ from semrsm_widgets.features import Tokens
 from semrsm_widgets.images import Images, Source, demo_images, load_images
 
 if TYPE_CHECKING:
-    from semrsm_widgets.common import Box
+    from semrsm_widgets.common import PixelBox
 
 # Pictures are reduced to this many pixels on the shorter side: warping a photograph of a camera would take a second.
 SHORT_SIDE = 640
@@ -69,7 +69,7 @@ def joined(first: Tokens, second: Tokens) -> Tokens:
     return replace(first, values=torch.cat([first.values, second.values]), prefix=None, has_class_token=False)
 
 
-def seen(picture: Image.Image, box: Box) -> Image.Image:
+def seen(picture: Image.Image, box: PixelBox) -> Image.Image:
     """Return what the model sees of a picture, at the size in which it is shown; what the transform pads is black."""
     left, top, right, bottom = box
     scale = SHOWN / max(right - left, bottom - top)

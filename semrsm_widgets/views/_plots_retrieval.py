@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.lookup import Answers, Ranked
     from semrsm_widgets.null import NullLevel
-    from semrsm_widgets.query import Box
+    from semrsm_widgets.query import PatchBox
 
 _QUERY = 24.0  # millimetres
 _HEAD = 25.0
@@ -52,7 +52,7 @@ class Drawn:
     name: str
     labels: Sequence[str]
     picture: tuple[Image.Image, Sequence[float]]
-    box: Box | None
+    box: PatchBox | None
     patches: tuple[int, int]
     layer: str
     kernel: str

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from semrsm_widgets.images import Images
     from semrsm_widgets.lookup import Ranked
-    from semrsm_widgets.query import Box
+    from semrsm_widgets.query import PatchBox
 
 _QUERY = 240
 _SIDE = 72
@@ -32,7 +32,7 @@ def rows(
     images: Images,
     *,
     k: int,
-    box: Box | None,
+    box: PatchBox | None,
     grid: tuple[int, int] | None,
     title: str,
     labels: Collection[str],
@@ -120,7 +120,7 @@ def _mark(draw: ImageDraw.ImageDraw, place: tuple[int, int], is_right: bool) -> 
 
 
 def _outline(
-    draw: ImageDraw.ImageDraw, box: Box, grid: tuple[int, int], area: Sequence[float], size: tuple[int, int]
+    draw: ImageDraw.ImageDraw, box: PatchBox, grid: tuple[int, int], area: Sequence[float], size: tuple[int, int]
 ) -> None:
     """Outline the patches of a box on the query."""
     top, left, bottom, right = box

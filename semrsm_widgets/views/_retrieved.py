@@ -8,7 +8,7 @@ import numpy as np
 
 from semrsm_widgets.gram import Kernel, UndefinedKernelError, cosine
 from semrsm_widgets.lookup import Answers, Lookup, Ranked
-from semrsm_widgets.query import Box, Query
+from semrsm_widgets.query import PatchBox, Query
 
 from ._traits import KERNELS
 
@@ -22,7 +22,7 @@ class Wanted(NamedTuple):
     layer: str
     kernel: str
     query: int
-    box: Box | None
+    box: PatchBox | None
     outside: OutsidePicture | None
 
     def as_query(self) -> Query:

@@ -12,7 +12,7 @@ from semrsm_widgets.common import check_int, message
 from semrsm_widgets.gram import rbf
 from semrsm_widgets.lookup import LARGEST_K, Lookup, Ranked
 from semrsm_widgets.null import NULL_PAIRS, NullLevel
-from semrsm_widgets.query import Box, Query, checked_box, moved_box
+from semrsm_widgets.query import PatchBox, Query, checked_box, moved_box
 
 from . import _retrieval_picture
 from ._base import View, esm, guarded_method, jpeg_bytes
@@ -103,7 +103,7 @@ class RetrievalView(LayerChosen, KernelChosen, View):
         kernel: str = "cosine",
         query: int = 0,
         k: int | None = None,
-        box: Box | None = None,
+        box: PatchBox | None = None,
         pair: tuple[int, int] | None = None,
         rankings: Mapping[str, Any] | None = None,
         patience: float = PATIENCE_SECONDS,
@@ -156,7 +156,7 @@ class RetrievalView(LayerChosen, KernelChosen, View):
             raise t.TraitError(str(error)) from None
 
     @t.validate("box")
-    def _check_box(self, proposal: Any) -> Box | None:
+    def _check_box(self, proposal: Any) -> PatchBox | None:
         if not proposal["value"]:
             return None
         grid = self.analysis.tokens[self.layer].grid

@@ -32,7 +32,7 @@ from ._shown import PATIENCE_SECONDS, default_layer, layer_rows
 if TYPE_CHECKING:
     from PIL import Image
 
-    from semrsm_widgets.common import Box
+    from semrsm_widgets.common import PixelBox
     from semrsm_widgets.matches import Matches
     from semrsm_widgets.null import NullLevel
 
@@ -256,7 +256,7 @@ class TransformLab(View):
         self._model_title = self.model.name
         return self.model
 
-    def _box(self, index: int, model: VisionModel) -> Box:
+    def _box(self, index: int, model: VisionModel) -> PixelBox:
         """Return what the model sees of a picture, in its pixels; all of it where that is not known."""
         size = self.images.size(index)
         return visible_box(model.transform, size) or (0.0, 0.0, float(size[0]), float(size[1]))
