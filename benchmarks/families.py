@@ -31,7 +31,8 @@ from semrsm_widgets._calibrate import Setting, make_table
 from semrsm_widgets._collect import Collector
 from semrsm_widgets._hooks import as_found, noise
 from semrsm_widgets._listing import LayerRow, LayerTable
-from semrsm_widgets.geometry import token_boxes, visible_box
+from semrsm_widgets.geometry import visible_box
+from semrsm_widgets.tokens.grid import token_boxes
 
 NAMES = Path(__file__).with_name("families.json")  # the smallest variant of each family of timm 1.0.31
 SMALLER = {"qwen3_vit": 256, "gemma4_vit": 288, "deepseek_vit": 224, "csatv2": 256, "naflexvit": 256}

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.experiments.retrieve import retrieval_scores
     from semrsm_widgets.experiments.scores import Score, Scores
     from semrsm_widgets.experiments.translation import translation_test
-    from semrsm_widgets.features import Tokens, extract, layers
+    from semrsm_widgets.features import extract, layers
     from semrsm_widgets.gram import MatchedGram, cosine, inner_product, rbf, rbf_sigma
     from semrsm_widgets.images import Images, demo_images, load_images
     from semrsm_widgets.matches import Matches
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.similarities import Similarities
     from semrsm_widgets.splits import Split, contribution_difference
     from semrsm_widgets.statistic import Statistic, UndefinedStatisticError
+    from semrsm_widgets.tokens import Tokens
     from semrsm_widgets.views._explore import explore
     from semrsm_widgets.views.compare_view import CompareView
     from semrsm_widgets.views.explorer import Explorer
@@ -160,6 +161,7 @@ _MODULES = {
         "load_images",
     ),
     "models": ("load_model",),
+    "tokens": ("Tokens",),
     "matching.approximate": (
         "BatchOptimal",
         "Greedy",
@@ -249,7 +251,6 @@ _MODULES = {
         "search",
     ),
     "features": (
-        "Tokens",
         "extract",
         "layers",
     ),

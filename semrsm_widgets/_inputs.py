@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import torch
 
 from semrsm_widgets.common import message
-from semrsm_widgets.features import Tokens
 from semrsm_widgets.images import Images
+from semrsm_widgets.tokens import Tokens
 
 AnyTokens = TypeVar("AnyTokens", Tokens, torch.Tensor)
 

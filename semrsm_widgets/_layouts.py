@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from semrsm_widgets.common import Grid, check_int, message
+from semrsm_widgets.tokens import pooled_grid
 
 AXES = ("NCHW", "NHWC", "NLC", "LNC", "NCL", "NTLC", "NC")
 SEQUENCES = ("NLC", "LNC", "NCL", "NTLC")
@@ -263,19 +264,3 @@ def as_sequence(output: Tensor, axes: str) -> Tensor:
     if axes == "NCL":
         return output.transpose(1, 2)
     return output if axes == "NLC" else output.reshape(output.shape[0], 1, -1)
-
-
-def pooled_grid(grid: Grid | None, max_grid: int | None) -> Grid | None:
-    """Return the grid after `max_grid`: no side longer than it, proportions kept.
-
-    Whole blocks of k x k tokens are averaged where the grid can be cut so without losing more than half of what
-    `max_grid` allows; a token's box is then exactly what it averages. Other grids are averaged over overlapping
-    windows.
-    """
-    if grid is None or max_grid is None or max(grid) <= max_grid:
-        return grid
-    for k in range(-(-max(grid) // max_grid), 2 * max(grid) // max_grid + 1):
-        if grid[0] % k == 0 and grid[1] % k == 0:
-            return grid[0] // k, grid[1] // k
-    scale = max_grid / max(grid)
-    return max(1, round(grid[0] * scale)), max(1, round(grid[1] * scale))

@@ -12,8 +12,7 @@ from semrsm_widgets._estimate import Estimate, estimate
 from semrsm_widgets._inputs import check_layers, checked_queries, present
 from semrsm_widgets.common import Cache, Progress, check_choice, check_int, message
 from semrsm_widgets.divergence import checked_probabilities
-from semrsm_widgets.features import Tokens
-from semrsm_widgets.geometry import token_boxes, visible_box
+from semrsm_widgets.geometry import visible_box
 from semrsm_widgets.gram import Kernel, MatchedGram, cosine, rbf, rbf_sigma
 from semrsm_widgets.images import Images
 from semrsm_widgets.matches import Matches, matches_of
@@ -23,6 +22,7 @@ from semrsm_widgets.matching.exact import Identity
 from semrsm_widgets.null import NULL_PAIRS, NullLevel, null_grams
 from semrsm_widgets.rsm import checked_kernel, matched_gram
 from semrsm_widgets.similarities import Similarities
+from semrsm_widgets.tokens import Tokens, token_boxes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from semrsm_widgets.common import Progress, check_int, message
-from semrsm_widgets.features import Tokens
 from semrsm_widgets.gram import Kernel, MatchedGram, cosine, rbf
 from semrsm_widgets.matching.auction import Auction
 from semrsm_widgets.matching.bounds import undecided
 from semrsm_widgets.rsm import matched_gram
+from semrsm_widgets.tokens import Tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from semrsm_widgets._calibrate import Setting, make_table
 from semrsm_widgets._collect import Collector, is_out_of_memory, may_stop_early
 from semrsm_widgets._hooks import as_found, unwrapped
-from semrsm_widgets._layouts import Layout, fitted, pooled_grid
+from semrsm_widgets._layouts import Layout, fitted
 from semrsm_widgets._listing import LayerRow, Layers, LayerTable
 from semrsm_widgets._predict import predict
 from semrsm_widgets._probe import IMAGES
@@ -26,57 +26,9 @@ from semrsm_widgets._token_cache import TokenCache
 from semrsm_widgets._vision import VisionModel, check_model, declared_size, model_view, prepare
 from semrsm_widgets.common import check_int, message, suggest
 from semrsm_widgets.images import Images, load_images
+from semrsm_widgets.tokens import Tokens, pooled_grid
 
 __all__ = ["LayerRow", "LayerTable", "Layout", "Tokens", "extract", "layers", "model_view", "predict"]
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Tokens:
-    """The tokens of N images at one layer.
-
-    Attributes:
-        values: (N, S, D) tensor: S tokens of D channels for each image, in raster order of the grid.
-        grid: (h, w) with h * w = S, or None where the tokens have no known place in the image.
-        layer: the layer's name.
-        prefix: (N, P, D) tensor of tokens at no position (CLS, distillation, registers), kept aside; or None.
-        native_grid: the model's own grid before `max_grid` pooled it; equal to `grid` if nothing was pooled.
-        note: why there is no grid, or what else a reader should know; may be empty.
-        has_class_token: whether the first prefix token is a class token.
-    """
-
-    values: Tensor
-    grid: tuple[int, int] | None = None
-    layer: str = ""
-    prefix: Tensor | None = None
-    native_grid: tuple[int, int] | None = None
-    note: str = ""
-    has_class_token: bool = False
-
-    def __len__(self) -> int:
-        return int(self.values.shape[0])
-
-    def __repr__(self) -> str:
-        n, s, d = self.values.shape
-        where = f"{self.grid[0]}×{self.grid[1]} grid" if self.grid else "no grid"
-        aside = f", {self.prefix.shape[1]} prefix" if self.prefix is not None else ""
-        return f"Tokens({self.layer!r}: {n} images, {s} tokens ({where}{aside}), {d} channels)"
-
-    def cls(self) -> Tokens:
-        """Return the class token alone, as S = 1: the baseline that users of vision transformers rank by.
-
-        Raises:
-            ValueError: this layer has none.
-
-        Example:
-            >>> extract(load_model("vit_tiny_patch16_224"), images, "blocks.11")["blocks.11"].cls()
-            Tokens('blocks.11': 16 images, 1 tokens (1×1 grid), 192 channels)
-        """
-        if self.prefix is None or not self.has_class_token:
-            aside = 0 if self.prefix is None else self.prefix.shape[1]
-            got = f"{self.layer!r}, which has {aside} prefix tokens, none of them a class token"
-            raise ValueError(message("layer", "one with a class token", got, "The mean token is `values.mean(1)`."))
-        values = self.prefix[:, :1].clone()
-        return replace(self, values=values, prefix=None, grid=(1, 1), native_grid=(1, 1), note="class token")
 
 
 def layers(model: VisionModel) -> LayerTable:

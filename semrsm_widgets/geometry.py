@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from semrsm_widgets._ramps import probed_box
 from semrsm_widgets.common import PixelBox, check_int, message
 
@@ -92,33 +90,6 @@ def visible_box(transform: Any, size: tuple[int, int]) -> PixelBox | None:
         return None
     (left, top), (across, down) = view.offset, view.scale
     return left, top, left + across * view.size[0], top + down * view.size[1]
-
-
-def token_boxes(grid: tuple[int, int], box: PixelBox) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return the cell of each token of a grid that covers `box`, in raster order.
-
-    A cell is where a token stands. What it responds to is larger, and in some convolutional networks up to half a
-    cell further up and left.
-
-    Args:
-        grid: (h, w) of the tokens.
-        box: (left, top, right, bottom) of the part of the image that the model sees, from `visible_box`.
-
-    Returns:
-        (h * w, 4) float64: left, top, right, bottom of each cell in pixels.
-
-    Example:
-        >>> token_boxes((1, 2), (0.0, 0.0, 20.0, 10.0)).tolist()
-        [[0.0, 0.0, 10.0, 10.0], [10.0, 0.0, 20.0, 10.0]]
-    """
-    rows, columns = (check_int("grid", side, minimum=1) for side in grid)
-    left, top, right, bottom = box
-    xs = np.linspace(left, right, columns + 1)
-    ys = np.linspace(top, bottom, rows + 1)
-    boxes = np.empty((rows, columns, 4))
-    boxes[..., 0], boxes[..., 2] = xs[:-1], xs[1:]
-    boxes[..., 1], boxes[..., 3] = ys[:-1, None], ys[1:, None]
-    return boxes.reshape(-1, 4)
 
 
 def _steps(transform: Any) -> Iterable[Any]:

@@ -20,16 +20,17 @@ from semrsm_widgets.common import Progress
 from semrsm_widgets.gram import Kernel, MatchedGram, UndefinedKernelError, rbf, rbf_sigma
 from semrsm_widgets.matching.exact import Identity
 from semrsm_widgets.null import NULL_PAIRS, NullLevel, null_grams
-from semrsm_widgets.query import SIMILARITIES, Query, box_tokens, checked_rankings
+from semrsm_widgets.query import SIMILARITIES, Query, checked_rankings
 from semrsm_widgets.retrieval import average_precision, chance_average_precision, f1_at_k, label_f1, nearest
 from semrsm_widgets.rsm import matched_gram
+from semrsm_widgets.tokens import box_tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from semrsm_widgets.analysis import Analysis
-    from semrsm_widgets.features import Tokens
     from semrsm_widgets.matching import Matcher
+    from semrsm_widgets.tokens import Tokens
 
 LARGEST_K = 20
 """Up to this many answers F1@k and certainty are given."""

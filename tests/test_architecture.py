@@ -28,7 +28,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
         "common _check statistic _centred",
-        "models images geometry _checkpoint _decode _hub _load _ramps _vision _warp",
+        "models images tokens geometry _checkpoint _decode _hub _load _ramps _vision _warp",
         "features _defaults _hooks _layouts _listing _probe _truth _calibrate _collect _stream _token_cache _predict",
         "matching",
         "rsm gram _estimate kernels retrieval comparison divergence exact_search matches splits null query _inputs",

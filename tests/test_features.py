@@ -11,12 +11,13 @@ from PIL import Image
 from torch import nn
 from torchvision import transforms as T  # noqa: N812 (its usual name)
 
-from semrsm_widgets._layouts import pooled_grid
 from semrsm_widgets._vision import VisionModel
-from semrsm_widgets.features import Tokens, extract, layers
+from semrsm_widgets.features import extract, layers
 from semrsm_widgets.images.demo import demo_images
 from semrsm_widgets.images.load import load_images
 from semrsm_widgets.models import load_model
+from semrsm_widgets.tokens.grid import pooled_grid
+from semrsm_widgets.tokens.tokens import Tokens
 
 SIDE = 32
 SQUARE = T.Compose([T.Resize((SIDE, SIDE)), T.ToTensor()])

@@ -15,10 +15,12 @@ from torchvision import transforms as T  # noqa: N812 (its usual name)
 
 from semrsm_widgets._layouts import Declared, Layout, read_shape
 from semrsm_widgets._vision import VisionModel
-from semrsm_widgets.features import Tokens, extract, layers
-from semrsm_widgets.geometry import token_boxes, visible_box
+from semrsm_widgets.features import extract, layers
+from semrsm_widgets.geometry import visible_box
 from semrsm_widgets.images.demo import demo_images
 from semrsm_widgets.images.load import load_images
+from semrsm_widgets.tokens.grid import token_boxes
+from semrsm_widgets.tokens.tokens import Tokens
 
 ODD = (331, 277)  # width, height of the photograph
 

@@ -10,7 +10,8 @@ import torch
 
 import semrsm_widgets as srsm
 from semrsm_widgets.lookup import Lookup
-from semrsm_widgets.query import Query, box_tokens, moved_box
+from semrsm_widgets.query import Query
+from semrsm_widgets.tokens.grid import box_tokens, moved_box
 
 N, D, GRID = 9, 6, (3, 4)
 KERNELS = [srsm.cosine, srsm.inner_product, srsm.rbf]

@@ -11,6 +11,7 @@ import torch
 import traitlets
 
 import semrsm_widgets as srsm
+from semrsm_widgets.tokens.grid import moved_token
 from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._base import View, guarded_method, time_left
 from semrsm_widgets.views._bokeh_pane import MISSING, bokehjs, colour_indices, heatmap_item
@@ -23,7 +24,6 @@ from semrsm_widgets.views._rsm_frames import (
     label_order,
     partial_frame,
 )
-from semrsm_widgets.views._shown import moved_token
 
 DEADLINE = 30.0
 N, GRID, D = 6, (3, 4), 8

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from semrsm_widgets.common import message
-from semrsm_widgets.features import Tokens
+from semrsm_widgets.tokens import Tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from semrsm_widgets.common import message
-from semrsm_widgets.features import Tokens
 from semrsm_widgets.images import Images, Source, demo_images, load_images
+from semrsm_widgets.tokens import Tokens
 
 if TYPE_CHECKING:
     from semrsm_widgets.common import PixelBox

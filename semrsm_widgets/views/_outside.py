@@ -18,7 +18,7 @@ from semrsm_widgets.images import SUFFIXES, FileSource, Images, MemorySource, la
 if TYPE_CHECKING:
     from semrsm_widgets._vision import VisionModel
     from semrsm_widgets.analysis import Analysis
-    from semrsm_widgets.features import Tokens
+    from semrsm_widgets.tokens import Tokens
 
 
 @dataclass(eq=False, kw_only=True)

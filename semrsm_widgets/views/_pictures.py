@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from semrsm_widgets.splits import contribution_difference
+from semrsm_widgets.tokens import cell_box
 
 from ._place_colours import AGAINST, FOR, place_colour, place_colours
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     Side = tuple[Image.Image, tuple[float, float, float, float]]
 
-__all__ = ["NUMBERED", "cell_box", "heatmaps", "pair", "place_colour", "rebuild", "stack", "strongest", "why"]
+__all__ = ["NUMBERED", "heatmaps", "pair", "place_colour", "rebuild", "stack", "strongest", "why"]
 
 _SIDE = 300
 _GAP = 24
@@ -211,14 +212,6 @@ def _fit(picture: Image.Image, box: Sequence[float]) -> tuple[Image.Image, tuple
     panel = picture.convert("RGB").resize((_SIDE, max(1, round(_SIDE * picture.height / picture.width))))
     left, top, right, bottom = box
     return panel, (left * panel.width, top * panel.height, right * panel.width, bottom * panel.height)
-
-
-def cell_box(token: int, grid: tuple[int, int], box: Sequence[float]) -> tuple[float, float, float, float]:
-    """Return the pixel box of one token of a grid that fills `box`."""
-    row, column = divmod(token, grid[1])
-    width, height = (box[2] - box[0]) / grid[1], (box[3] - box[1]) / grid[0]
-    left, top = box[0] + column * width, box[1] + row * height
-    return left, top, left + width, top + height
 
 
 def rebuild(matches: Matches, panel: Image.Image, box: Sequence[float], *, side: int = 0) -> Image.Image:

@@ -240,7 +240,7 @@ def _difference_outlines(difference: NDArray[np.float64], top_k: int) -> list[Ou
 
 def _draw_outline(panel: Panel, token: int, grid: tuple[int, int], outline: Outline) -> None:
     """Outline a patch, dark under its colour, with its word in the middle."""
-    x0, y0, x1, y1 = _pictures.cell_box(token, grid, panel.grid_box)
+    x0, y0, x1, y1 = cell_box(token, grid, panel.grid_box)
     corners = ([x0, x1, x1, x0], [y0, y0, y1, y1])
     style = "--" if outline.dashed else "-"
     panel.axes.fill(*corners, fill=False, edgecolor=INK, linewidth=1.5, joinstyle="miter")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.lookup import Answers, Ranked
     from semrsm_widgets.null import NullLevel
-    from semrsm_widgets.query import PatchBox
+    from semrsm_widgets.tokens import PatchBox
 
 _QUERY = 24.0  # millimetres
 _HEAD = 25.0

@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from semrsm_widgets.features import Tokens
+    from semrsm_widgets.tokens import Tokens
 
     Array = NDArray[np.float32]
 

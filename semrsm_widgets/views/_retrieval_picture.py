@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from semrsm_widgets.images import Images
     from semrsm_widgets.lookup import Ranked
-    from semrsm_widgets.query import PatchBox
+    from semrsm_widgets.tokens import PatchBox
 
 _QUERY = 240
 _SIDE = 72

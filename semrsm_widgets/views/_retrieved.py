@@ -8,7 +8,8 @@ import numpy as np
 
 from semrsm_widgets.gram import Kernel, UndefinedKernelError, cosine
 from semrsm_widgets.lookup import Answers, Lookup, Ranked
-from semrsm_widgets.query import PatchBox, Query
+from semrsm_widgets.query import Query
+from semrsm_widgets.tokens import PatchBox
 
 from ._traits import KERNELS
 

@@ -40,15 +40,6 @@ def checked_pair(analysis: Analysis, pair: Any) -> tuple[int, int]:
     return i, j
 
 
-def moved_token(token: int, grid: tuple[int, int] | None, other: tuple[int, int] | None) -> int:
-    """Return the token of another grid in whose cell the centre of a token's cell lies; -1 where there is no place."""
-    if token < 0 or grid is None or other is None:
-        return -1
-    row, column = divmod(token, grid[1])
-    row, column = (int((k + 0.5) * to / of) for k, of, to in zip((row, column), grid, other, strict=True))
-    return row * other[1] + column
-
-
 def thumbnail(images: Images, k: int, size: int) -> Image.Image:
     """Return picture k at no more than `size` pixels a side; a crossed-out tile where it cannot be read any more.
 

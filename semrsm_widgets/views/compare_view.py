@@ -10,12 +10,13 @@ import traitlets as t
 from semrsm_widgets.common import check_number, message
 from semrsm_widgets.experiments.layer_pairs import check_same_images
 from semrsm_widgets.experiments.scores import check_analysis
+from semrsm_widgets.tokens import moved_token
 
 from . import _pictures
 from ._base import View, check_trait
 from ._composed import ComposedView
 from ._layer_map import PALETTES, SIMILARITIES, Cell, LayerMap, checked_cell
-from ._shown import PATIENCE_SECONDS, checked_pair, moved_token
+from ._shown import PATIENCE_SECONDS, checked_pair
 from ._traits import checked_kernel_name
 from .pair_view import PairView
 

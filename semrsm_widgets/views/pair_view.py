@@ -11,13 +11,14 @@ from semrsm_widgets.common import message
 from semrsm_widgets.geometry import visible_box
 from semrsm_widgets.matching.exact import Exact
 from semrsm_widgets.splits import SIMILARITIES
+from semrsm_widgets.tokens import moved_token
 
 from . import _pictures
 from ._base import View, check_trait, esm, guarded_method, jpeg_bytes
 from ._cost import describe_seconds, is_ready, long_cost, make_ready
 from ._pair_messages import matches_message
 from ._place_colours import AGAINST, CORNERS, FOR
-from ._shown import PATIENCE_SECONDS, check_analysis, image_rows, layer_rows, missing_picture, moved_token
+from ._shown import PATIENCE_SECONDS, check_analysis, image_rows, layer_rows, missing_picture
 from ._traits import LayerChosen
 from ._worker import Job
 

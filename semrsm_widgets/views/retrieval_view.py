@@ -12,7 +12,8 @@ from semrsm_widgets.common import check_int, message
 from semrsm_widgets.gram import rbf
 from semrsm_widgets.lookup import LARGEST_K, Lookup, Ranked
 from semrsm_widgets.null import NULL_PAIRS, NullLevel
-from semrsm_widgets.query import PatchBox, Query, checked_box, moved_box
+from semrsm_widgets.query import Query
+from semrsm_widgets.tokens import PatchBox, checked_box, moved_box
 
 from . import _retrieval_picture
 from ._base import View, esm, guarded_method, jpeg_bytes
