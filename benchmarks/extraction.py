@@ -23,7 +23,7 @@ from PIL import Image
 
 import semrsm_widgets as srsm
 from semrsm_widgets._stream import batches, default_workers
-from semrsm_widgets._vision import prepare
+from semrsm_widgets.models.vision_model import prepare
 
 BATCH = 16
 LAYERS = "layer?.*"

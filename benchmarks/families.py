@@ -31,7 +31,7 @@ from semrsm_widgets._calibrate import Setting, make_table
 from semrsm_widgets._collect import Collector
 from semrsm_widgets._hooks import as_found, noise
 from semrsm_widgets._listing import LayerRow, LayerTable
-from semrsm_widgets.geometry import visible_box
+from semrsm_widgets.models.visible import visible_box
 from semrsm_widgets.tokens.grid import token_boxes
 
 NAMES = Path(__file__).with_name("families.json")  # the smallest variant of each family of timm 1.0.31

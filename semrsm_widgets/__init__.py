@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from semrsm_widgets._layouts import Layout
     from semrsm_widgets._listing import LayerTable
     from semrsm_widgets._predict import predict
-    from semrsm_widgets._vision import VisionModel
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.common import __version__ as __version__
     from semrsm_widgets.comparison import (
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.matching.assignment import Assignment, affinity, dual_bound
     from semrsm_widgets.matching.auction import Auction
     from semrsm_widgets.matching.exact import Exact, Identity
-    from semrsm_widgets.models import load_model
+    from semrsm_widgets.models import VisionModel, load_model
     from semrsm_widgets.null import NullLevel
     from semrsm_widgets.retrieval import (
         average_precision,
@@ -160,7 +159,10 @@ _MODULES = {
         "demo_images",
         "load_images",
     ),
-    "models": ("load_model",),
+    "models": (
+        "VisionModel",
+        "load_model",
+    ),
     "tokens": ("Tokens",),
     "matching.approximate": (
         "BatchOptimal",
@@ -235,7 +237,6 @@ _MODULES = {
     "_layouts": ("Layout",),
     "_listing": ("LayerTable",),
     "_predict": ("predict",),
-    "_vision": ("VisionModel",),
     "comparison": (
         "PermutationTest",
         "cka",

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from semrsm_widgets._hooks import as_found, run, unwrapped
 from semrsm_widgets._stream import batches, default_workers
-from semrsm_widgets._vision import VisionModel, check_model, prepare
 from semrsm_widgets.common import check_int, describe, message
 from semrsm_widgets.images import Images, load_images
+from semrsm_widgets.models import VisionModel, check_model, prepare
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from semrsm_widgets._vision import prepare
 from semrsm_widgets.common import message
+from semrsm_widgets.models import prepare
 
 if TYPE_CHECKING:
-    from semrsm_widgets._vision import Transform
     from semrsm_widgets.images import Images
+    from semrsm_widgets.models import Transform
 
 MOST_THREADS = 8  # decoding releases the interpreter's lock; beyond this the disk or the lock is the limit
 AHEAD = 2  # batches that wait decoded: what is held in memory besides the one being computed

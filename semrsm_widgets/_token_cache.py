@@ -17,8 +17,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from semrsm_widgets._listing import LayerRow
-from semrsm_widgets._vision import VisionModel, prepare, weights_sha256
 from semrsm_widgets.common import message
+from semrsm_widgets.models import VisionModel, prepare, weights_sha256
 
 if TYPE_CHECKING:
     from semrsm_widgets._calibrate import Setting

@@ -12,13 +12,13 @@ from semrsm_widgets._estimate import Estimate, estimate
 from semrsm_widgets._inputs import check_layers, checked_queries, present
 from semrsm_widgets.common import Cache, Progress, check_choice, check_int, message
 from semrsm_widgets.divergence import checked_probabilities
-from semrsm_widgets.geometry import visible_box
 from semrsm_widgets.gram import Kernel, MatchedGram, cosine, rbf, rbf_sigma
 from semrsm_widgets.images import Images
 from semrsm_widgets.matches import Matches, matches_of
 from semrsm_widgets.matching.assignment import Assignment
 from semrsm_widgets.matching.auction import Auction
 from semrsm_widgets.matching.exact import Identity
+from semrsm_widgets.models import visible_box
 from semrsm_widgets.null import NULL_PAIRS, NullLevel, null_grams
 from semrsm_widgets.rsm import checked_kernel, matched_gram
 from semrsm_widgets.similarities import Similarities
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from semrsm_widgets._vision import VisionModel
     from semrsm_widgets.matching import Matcher
+    from semrsm_widgets.models import VisionModel
 
 # Tokens of so many bytes are copied at a time to match pairs.
 _PAIR_BYTES = 64 * 2**20

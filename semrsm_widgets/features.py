@@ -23,9 +23,9 @@ from semrsm_widgets._predict import predict
 from semrsm_widgets._probe import IMAGES
 from semrsm_widgets._stream import batches, default_workers
 from semrsm_widgets._token_cache import TokenCache
-from semrsm_widgets._vision import VisionModel, check_model, declared_size, model_view, prepare
 from semrsm_widgets.common import check_int, message, suggest
 from semrsm_widgets.images import Images, load_images
+from semrsm_widgets.models import VisionModel, check_model, declared_size, model_view, prepare
 from semrsm_widgets.tokens import Tokens, pooled_grid
 
 __all__ = ["LayerRow", "LayerTable", "Layout", "Tokens", "extract", "layers", "model_view", "predict"]

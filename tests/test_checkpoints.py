@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import save_file
 
 from semrsm_widgets._predict import predict
-from semrsm_widgets._vision import weights_sha256
 from semrsm_widgets.features import extract
 from semrsm_widgets.images.demo import demo_images
-from semrsm_widgets.models import load_model
+from semrsm_widgets.models.load import load_model
+from semrsm_widgets.models.vision_model import weights_sha256
 
 NAME = "test_resnet"
 IMAGES = demo_images().select([0, 3])

@@ -12,10 +12,10 @@ from torch import nn
 from torchvision import transforms as T  # noqa: N812 (its usual name)
 
 from semrsm_widgets._layouts import Layout
-from semrsm_widgets._vision import VisionModel
 from semrsm_widgets.features import extract, layers
 from semrsm_widgets.images.demo import demo_images
 from semrsm_widgets.images.load import load_images
+from semrsm_widgets.models.vision_model import VisionModel
 
 SIDE = 32
 SQUARE = T.Compose([T.Resize((SIDE, SIDE)), T.ToTensor()])

@@ -11,11 +11,11 @@ from PIL import Image
 from torch import nn
 from torchvision import transforms as T  # noqa: N812 (its usual name)
 
-from semrsm_widgets._vision import VisionModel
 from semrsm_widgets.features import extract, layers
 from semrsm_widgets.images.demo import demo_images
 from semrsm_widgets.images.load import load_images
-from semrsm_widgets.models import load_model
+from semrsm_widgets.models.load import load_model
+from semrsm_widgets.models.vision_model import VisionModel
 from semrsm_widgets.tokens.grid import pooled_grid
 from semrsm_widgets.tokens.tokens import Tokens
 

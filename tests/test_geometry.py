@@ -9,7 +9,7 @@ from torchvision import transforms as T  # noqa: N812 (its usual name)
 from torchvision.models import ResNet18_Weights
 from torchvision.transforms import v2
 
-from semrsm_widgets.geometry import visible_box
+from semrsm_widgets.models.visible import visible_box
 from semrsm_widgets.tokens.grid import token_boxes
 
 SIZES = [(640, 480), (333, 500), (224, 224), (301, 299), (100, 90), (1000, 401), (57, 230)]

@@ -14,11 +14,11 @@ from torch import nn
 from torchvision import transforms as T  # noqa: N812 (its usual name)
 
 from semrsm_widgets._layouts import Declared, Layout, read_shape
-from semrsm_widgets._vision import VisionModel
 from semrsm_widgets.features import extract, layers
-from semrsm_widgets.geometry import visible_box
 from semrsm_widgets.images.demo import demo_images
 from semrsm_widgets.images.load import load_images
+from semrsm_widgets.models.visible import visible_box
+from semrsm_widgets.models.vision_model import VisionModel
 from semrsm_widgets.tokens.grid import token_boxes
 from semrsm_widgets.tokens.tokens import Tokens
 

@@ -12,9 +12,9 @@ from PIL import Image
 from torch import nn
 from torchvision import transforms as T  # noqa: N812 (its usual name)
 
-from semrsm_widgets._vision import VisionModel, model_view, prepare, weights_sha256
 from semrsm_widgets.images.demo import demo_images
-from semrsm_widgets.models import by_position, load_model
+from semrsm_widgets.models.load import by_position, load_model
+from semrsm_widgets.models.vision_model import VisionModel, model_view, prepare, weights_sha256
 
 CATS, ESPRESSO, TRIPOD = {281, 282, 285}, {967}, {872}  # ImageNet classes
 

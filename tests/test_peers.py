@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torchvision import transforms as T  # noqa: N812 (its usual name)
 
-from semrsm_widgets._vision import VisionModel
 from semrsm_widgets.features import extract, layers
 from semrsm_widgets.images.demo import demo_images
-from semrsm_widgets.models import load_model
+from semrsm_widgets.models.load import load_model
+from semrsm_widgets.models.vision_model import VisionModel
 
 IMAGES = demo_images().select([0, 3])
 SIDE = 64

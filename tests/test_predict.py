@@ -7,10 +7,10 @@ from torch import nn
 from torchvision import transforms as T  # noqa: N812 (its usual name)
 
 from semrsm_widgets._predict import predict
-from semrsm_widgets._vision import VisionModel
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.images.demo import demo_images
-from semrsm_widgets.models import load_model
+from semrsm_widgets.models.load import load_model
+from semrsm_widgets.models.vision_model import VisionModel
 from semrsm_widgets.tokens.tokens import Tokens
 
 SQUARE = T.Compose([T.Resize((32, 32)), T.ToTensor()])

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from semrsm_widgets._vision import VisionModel
     from semrsm_widgets.common import Progress
     from semrsm_widgets.matching import Matcher
+    from semrsm_widgets.models import VisionModel
 
 
 @dataclass(frozen=True, eq=False)

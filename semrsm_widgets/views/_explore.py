@@ -12,9 +12,9 @@ from .explorer import Explorer
 from .report import StaticReport, analysis_at_once, static
 
 if TYPE_CHECKING:
-    from semrsm_widgets._vision import VisionModel
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.matching import Matcher
+    from semrsm_widgets.models import VisionModel
 
 
 def explore(

@@ -16,8 +16,8 @@ from semrsm_widgets.features import extract
 from semrsm_widgets.images import SUFFIXES, FileSource, Images, MemorySource, label_set, load_images
 
 if TYPE_CHECKING:
-    from semrsm_widgets._vision import VisionModel
     from semrsm_widgets.analysis import Analysis
+    from semrsm_widgets.models import VisionModel
     from semrsm_widgets.tokens import Tokens
 
 

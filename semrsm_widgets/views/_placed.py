@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image
 
-from semrsm_widgets._vision import model_view
-from semrsm_widgets.geometry import visible_box
+from semrsm_widgets.models import model_view, visible_box
 
 if TYPE_CHECKING:
-    from semrsm_widgets._vision import VisionModel
     from semrsm_widgets.images import Images
+    from semrsm_widgets.models import VisionModel
 
 _WHOLE = (0.0, 0.0, 1.0, 1.0)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from matplotlib import patheffects
 
-from semrsm_widgets._vision import model_view
-from semrsm_widgets.geometry import visible_box
+from semrsm_widgets.models import model_view, visible_box
 from semrsm_widgets.splits import contribution_difference
+from semrsm_widgets.tokens import cell_box
 
 from . import _pictures
 from ._figure_style import COLOURS
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from semrsm_widgets._vision import VisionModel
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.images import Images
     from semrsm_widgets.matches import Matches
+    from semrsm_widgets.models import VisionModel
     from semrsm_widgets.null import NullLevel
 
 REBUILT = "B's patches moved to their partners in A"

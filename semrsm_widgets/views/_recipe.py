@@ -7,12 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from semrsm_widgets._vision import VisionModel
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.common import check_int, message
 from semrsm_widgets.features import extract
 from semrsm_widgets.images import Images, demo_images, load_images, open_images, subset
-from semrsm_widgets.models import load_model
+from semrsm_widgets.models import VisionModel, load_model
 
 from ._shown import check_analysis
 

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import traitlets as t
 
-from semrsm_widgets._vision import model_view
 from semrsm_widgets.common import message
-from semrsm_widgets.geometry import visible_box
 from semrsm_widgets.matching.exact import Exact
+from semrsm_widgets.models import model_view, visible_box
 from semrsm_widgets.splits import SIMILARITIES
 from semrsm_widgets.tokens import moved_token
 

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets as t
 
-from semrsm_widgets._vision import VisionModel
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.common import check_int, check_number, message, suggest
 from semrsm_widgets.features import extract
-from semrsm_widgets.geometry import visible_box
 from semrsm_widgets.images import BORDERS, LEAST_ZOOM, MOST_SHIFT, MOST_TILES, MOST_ZOOM, Images, Warp, load_images
 from semrsm_widgets.matching.auction import Auction
 from semrsm_widgets.matching.exact import Exact
-from semrsm_widgets.models import load_model
+from semrsm_widgets.models import VisionModel, load_model, visible_box
 from semrsm_widgets.tokens import Tokens
 
 from . import _pictures

@@ -14,18 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from semrsm_widgets._checkpoint import State, best_fit, classes_in, load_fit, read_checkpoint
-from semrsm_widgets._hub import cached_weights, hub_reachable
-from semrsm_widgets._vision import (
-    Transform,
-    VisionModel,
-    check_model,
-    declared_size,
-    model_view,
-    prepare,
-    weights_sha256,
-)
 from semrsm_widgets.common import check_int, describe, message, suggest
+
+from .checkpoint import State, best_fit, classes_in, load_fit, read_checkpoint
+from .hub import cached_weights, hub_reachable
+from .vision_model import Transform, VisionModel, check_model, declared_size, model_view, prepare, weights_sha256
 
 BUNDLED_NAME = "EfficientNet-Lite0"
 BUNDLED_ARCHITECTURE = "tf_efficientnet_lite0"

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from semrsm_widgets._ramps import probed_box
 from semrsm_widgets.common import PixelBox, check_int, message
+
+from .ramp_probe import probed_box
 
 # Steps that move no pixel. Anything not named here or below makes the whole transform unknown.
 _POINTWISE_NAMES = (
