@@ -17,16 +17,6 @@ if TYPE_CHECKING:
     from semrsm_widgets._predict import predict
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.common import __version__ as __version__
-    from semrsm_widgets.comparison import (
-        PermutationTest,
-        cka,
-        doubly_centred,
-        jackknife,
-        permutation_test,
-        rsa,
-        smallest_eigenvalue,
-    )
-    from semrsm_widgets.divergence import js_divergence
     from semrsm_widgets.exact_search import SearchResult, search
     from semrsm_widgets.experiments.agreement import output_agreement
     from semrsm_widgets.experiments.layer_pairs import Comparison, compare
@@ -56,7 +46,18 @@ if TYPE_CHECKING:
     from semrsm_widgets.rsm import aligned_rsm, matched_gram, pooled_rsm, semantic_rsm
     from semrsm_widgets.similarities import Similarities
     from semrsm_widgets.splits import Split, contribution_difference
-    from semrsm_widgets.statistic import Statistic, UndefinedStatisticError
+    from semrsm_widgets.statistics import (
+        PermutationTest,
+        Statistic,
+        UndefinedStatisticError,
+        cka,
+        doubly_centred,
+        jackknife,
+        js_divergence,
+        permutation_test,
+        rsa,
+        smallest_eigenvalue,
+    )
     from semrsm_widgets.tokens import Tokens
     from semrsm_widgets.views._explore import explore
     from semrsm_widgets.views.compare_view import CompareView
@@ -164,6 +165,18 @@ _MODULES = {
         "load_model",
     ),
     "tokens": ("Tokens",),
+    "statistics": (
+        "PermutationTest",
+        "Statistic",
+        "UndefinedStatisticError",
+        "cka",
+        "doubly_centred",
+        "jackknife",
+        "js_divergence",
+        "permutation_test",
+        "rsa",
+        "smallest_eigenvalue",
+    ),
     "matching.approximate": (
         "BatchOptimal",
         "Greedy",
@@ -237,16 +250,6 @@ _MODULES = {
     "_layouts": ("Layout",),
     "_listing": ("LayerTable",),
     "_predict": ("predict",),
-    "comparison": (
-        "PermutationTest",
-        "cka",
-        "doubly_centred",
-        "jackknife",
-        "permutation_test",
-        "rsa",
-        "smallest_eigenvalue",
-    ),
-    "divergence": ("js_divergence",),
     "exact_search": (
         "SearchResult",
         "search",
@@ -268,10 +271,6 @@ _MODULES = {
     "splits": (
         "Split",
         "contribution_difference",
-    ),
-    "statistic": (
-        "Statistic",
-        "UndefinedStatisticError",
     ),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

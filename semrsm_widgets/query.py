@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semrsm_widgets.common import message
-from semrsm_widgets.statistic import checked_matrix
+from semrsm_widgets.statistics import checked_matrix
 from semrsm_widgets.tokens import PatchBox
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from semrsm_widgets.common import Matrix, check_int, message
-from semrsm_widgets.statistic import UNIT, Statistic, checked_matrix, from_replicates, mean_of, undefined
+from semrsm_widgets.statistics import UNIT, Statistic, checked_matrix, from_replicates, mean_of, undefined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

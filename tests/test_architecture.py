@@ -27,11 +27,11 @@ PACKAGE = Path(semrsm_widgets.__file__).resolve().parent
 LEVELS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "common _check statistic _centred",
+        "common _check statistics",
         "models images tokens geometry _checkpoint _decode _hub _load _ramps _vision _warp",
         "features _defaults _hooks _layouts _listing _probe _truth _calibrate _collect _stream _token_cache _predict",
         "matching",
-        "rsm gram _estimate kernels retrieval comparison divergence exact_search matches splits null query _inputs",
+        "rsm gram _estimate kernels retrieval exact_search matches splits null query _inputs",
         "analysis similarities archive interop lookup",
         "experiments",
         "views report",

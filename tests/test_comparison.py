@@ -10,7 +10,14 @@ import torch
 from scipy import stats
 
 import semrsm_widgets as srsm
-from semrsm_widgets.comparison import cka, doubly_centred, jackknife, permutation_test, rsa, smallest_eigenvalue
+from semrsm_widgets.statistics.comparison import (
+    cka,
+    doubly_centred,
+    jackknife,
+    permutation_test,
+    rsa,
+    smallest_eigenvalue,
+)
 
 STATISTICS = [
     cka,

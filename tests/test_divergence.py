@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.spatial.distance import jensenshannon
 
-from semrsm_widgets import divergence
-from semrsm_widgets.divergence import checked_probabilities, js_divergence
+from semrsm_widgets.statistics import divergence
+from semrsm_widgets.statistics.divergence import checked_probabilities, js_divergence
 
 
 def probabilities(seed, n=6, classes=11):

@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semrsm_widgets.common import Matrix, Progress, check_choice, frame_of, message
-from semrsm_widgets.comparison import RSMStatistic, cka, jackknife, permutation_test, smallest_eigenvalue
 from semrsm_widgets.gram import Kernel, cosine
 from semrsm_widgets.kernels import kernel_name
-from semrsm_widgets.statistic import UndefinedStatisticError, undefined
+from semrsm_widgets.statistics import (
+    RSMStatistic,
+    UndefinedStatisticError,
+    cka,
+    jackknife,
+    permutation_test,
+    smallest_eigenvalue,
+    undefined,
+)
 
 from .scores import SIMILARITIES, check_analysis, chosen_layers, rsms_of
 

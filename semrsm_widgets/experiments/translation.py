@@ -16,7 +16,7 @@ from semrsm_widgets.features import extract
 from semrsm_widgets.gram import Kernel, cosine
 from semrsm_widgets.images import Images, Source, crop_boxes, load_images
 from semrsm_widgets.kernels import kernel_name
-from semrsm_widgets.statistic import UNIT, Statistic, from_replicates, undefined
+from semrsm_widgets.statistics import UNIT, Statistic, from_replicates, undefined
 
 from .scores import Score, Scores, Where, rsms_of, score
 

@@ -14,7 +14,7 @@ from semrsm_widgets.experiments.layer_pairs import Comparison, LayerPair, compar
 from semrsm_widgets.experiments.pair_changes import RSMDifference, rsm_difference
 from semrsm_widgets.gram import UndefinedKernelError
 from semrsm_widgets.matching.exact import Identity
-from semrsm_widgets.statistic import UndefinedStatisticError
+from semrsm_widgets.statistics import UndefinedStatisticError
 
 from . import _compare_picture
 from ._base import View, check_trait, esm, guarded_method, jpeg_bytes

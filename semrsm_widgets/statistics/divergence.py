@@ -8,7 +8,8 @@ import numpy as np
 from scipy.special import entr
 
 from semrsm_widgets.common import Matrix, message
-from semrsm_widgets.statistic import checked_matrix
+
+from .statistic import checked_matrix
 
 SUM_TOLERANCE = 1e-3
 """How far a row of half-precision probabilities may be from 1."""

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy.stats import kendalltau, rankdata
 
-from semrsm_widgets._centred import BIASED, PEARSON, UNBIASED, Centred, mean_free
 from semrsm_widgets.common import Matrix, check_choice, check_int, message
-from semrsm_widgets.statistic import LEVEL, Statistic, UndefinedStatisticError, checked_rsm, from_replicates
+
+from .centred import BIASED, PEARSON, UNBIASED, Centred, mean_free
+from .statistic import LEVEL, Statistic, UndefinedStatisticError, checked_rsm, from_replicates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
