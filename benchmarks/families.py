@@ -27,10 +27,10 @@ from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 
 import semrsm_widgets as srsm
-from semrsm_widgets._calibrate import Setting, make_table
-from semrsm_widgets._collect import Collector
-from semrsm_widgets._hooks import as_found, noise
-from semrsm_widgets._listing import LayerRow, LayerTable
+from semrsm_widgets.extraction.collector import Collector
+from semrsm_widgets.extraction.hooks import Setting, as_found, noise
+from semrsm_widgets.extraction.layer_table import LayerRow, LayerTable
+from semrsm_widgets.extraction.model_layers import make_table
 from semrsm_widgets.models.visible import visible_box
 from semrsm_widgets.tokens.grid import token_boxes
 

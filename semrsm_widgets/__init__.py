@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from semrsm_widgets._estimate import Estimate, estimate
-    from semrsm_widgets._layouts import Layout
-    from semrsm_widgets._listing import LayerTable
-    from semrsm_widgets._predict import predict
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.common import __version__ as __version__
     from semrsm_widgets.exact_search import SearchResult, search
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.experiments.retrieve import retrieval_scores
     from semrsm_widgets.experiments.scores import Score, Scores
     from semrsm_widgets.experiments.translation import translation_test
-    from semrsm_widgets.features import extract, layers
+    from semrsm_widgets.extraction import LayerTable, Layout, extract, layers, predict
     from semrsm_widgets.gram import MatchedGram, cosine, inner_product, rbf, rbf_sigma
     from semrsm_widgets.images import Images, demo_images, load_images
     from semrsm_widgets.matches import Matches
@@ -177,6 +174,13 @@ _MODULES = {
         "rsa",
         "smallest_eigenvalue",
     ),
+    "extraction": (
+        "LayerTable",
+        "Layout",
+        "extract",
+        "layers",
+        "predict",
+    ),
     "matching.approximate": (
         "BatchOptimal",
         "Greedy",
@@ -247,16 +251,9 @@ _MODULES = {
         "Estimate",
         "estimate",
     ),
-    "_layouts": ("Layout",),
-    "_listing": ("LayerTable",),
-    "_predict": ("predict",),
     "exact_search": (
         "SearchResult",
         "search",
-    ),
-    "features": (
-        "extract",
-        "layers",
     ),
     "gram": (
         "MatchedGram",

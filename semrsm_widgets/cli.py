@@ -280,11 +280,11 @@ def _run_until_stopped(command: list[str], environment: dict[str, str]) -> int:
 
 def layers(name: str | None, image_size: int | None = None, *, every: bool = False) -> int:
     """Print the table of a model's layers."""
-    from semrsm_widgets import features
+    from semrsm_widgets import extraction
     from semrsm_widgets.models import load_model
 
     try:
-        table = features.layers(load_model(name, pretrained=False, image_size=image_size))
+        table = extraction.layers(load_model(name, pretrained=False, image_size=image_size))
     except ValueError as error:
         raise CommandError(str(error), code=2) from None
     print(table.text(every=every))

@@ -29,7 +29,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
     for names in (
         "common _check statistics",
         "models images tokens geometry _checkpoint _decode _hub _load _ramps _vision _warp",
-        "features _defaults _hooks _layouts _listing _probe _truth _calibrate _collect _stream _token_cache _predict",
+        "features extraction",
         "matching",
         "rsm gram _estimate kernels retrieval exact_search matches splits null query _inputs",
         "analysis similarities archive interop lookup",

@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from semrsm_widgets._predict import predict
-from semrsm_widgets.features import extract
+from semrsm_widgets.extraction.forward import extract
+from semrsm_widgets.extraction.predictions import predict
 from semrsm_widgets.images.demo import demo_images
 from semrsm_widgets.models.load import load_model
 from semrsm_widgets.models.vision_model import weights_sha256

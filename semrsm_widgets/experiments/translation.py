@@ -12,7 +12,7 @@ import numpy as np
 
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.common import Matrix, check_int, check_number, message
-from semrsm_widgets.features import extract
+from semrsm_widgets.extraction import extract
 from semrsm_widgets.gram import Kernel, cosine
 from semrsm_widgets.images import Images, Source, crop_boxes, load_images
 from semrsm_widgets.kernels import kernel_name

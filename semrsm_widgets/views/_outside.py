@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from semrsm_widgets.common import message
-from semrsm_widgets.features import extract
+from semrsm_widgets.extraction import extract
 from semrsm_widgets.images import SUFFIXES, FileSource, Images, MemorySource, label_set, load_images
 
 if TYPE_CHECKING:

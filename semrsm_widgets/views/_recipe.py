@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.common import check_int, message
-from semrsm_widgets.features import extract
+from semrsm_widgets.extraction import extract
 from semrsm_widgets.images import Images, demo_images, load_images, open_images, subset
 from semrsm_widgets.models import VisionModel, load_model
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semrsm_widgets._layouts import Layout, to_tokens
 from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.extraction import Layout, to_tokens
 from semrsm_widgets.tokens import pooled_grid
 
 if TYPE_CHECKING:

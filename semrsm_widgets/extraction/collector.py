@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from semrsm_widgets._hooks import Leaf, hooked, leaves, run
-from semrsm_widgets._layouts import to_tokens
-from semrsm_widgets._listing import LayerRow
+from .hooks import Leaf, hooked, leaves, run
+from .layer_table import LayerRow
+from .layout import to_tokens
 
 
 class Enough(BaseException):

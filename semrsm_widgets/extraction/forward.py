@@ -1,4 +1,4 @@
-"""Token sets: what a layer says about each image, and how it is read from a model by forward hooks."""
+"""One pass through the model: the tokens of all images at some layers, read by forward hooks."""
 
 from __future__ import annotations
 
@@ -8,51 +8,22 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
-from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
-from semrsm_widgets._calibrate import Setting, make_table
-from semrsm_widgets._collect import Collector, is_out_of_memory, may_stop_early
-from semrsm_widgets._hooks import as_found, unwrapped
-from semrsm_widgets._layouts import Layout, fitted
-from semrsm_widgets._listing import LayerRow, Layers, LayerTable
-from semrsm_widgets._predict import predict
-from semrsm_widgets._probe import IMAGES
-from semrsm_widgets._stream import batches, default_workers
-from semrsm_widgets._token_cache import TokenCache
 from semrsm_widgets.common import check_int, message, suggest
 from semrsm_widgets.images import Images, load_images
-from semrsm_widgets.models import VisionModel, check_model, declared_size, model_view, prepare
+from semrsm_widgets.models import VisionModel, check_model, prepare
 from semrsm_widgets.tokens import Tokens, pooled_grid
 
-__all__ = ["LayerRow", "LayerTable", "Layout", "Tokens", "extract", "layers", "model_view", "predict"]
-
-
-def layers(model: VisionModel) -> LayerTable:
-    """Return the table of a model's layers: name, kind, calls, shape, layout, S, grid, D, prefix, default or not.
-
-    It runs the model on noise: once for the shapes, and once more, on nine images with one part changed in each, where
-    a shape does not tell where tokens stand. The table is remembered for the module.
-
-    Args:
-        model: the model, left exactly as found.
-
-    Raises:
-        TypeError: `model` is no VisionModel.
-        ValueError: hooks cannot work on it (a ScriptModule, for instance), or it does not take the transform's size.
-
-    Example:
-        >>> layers(load_model())["blocks.4"].grid
-        (14, 14)
-    """
-    check_model(model)
-    module = unwrapped(model.module)
-    pixels, as_keyword = prepare(model.transform, Image.new("RGB", (256, 256), "gray"))
-    with as_found(module) as device:
-        return _table(Setting(module, tuple(pixels.shape), as_keyword, device))
+from .batches import batches, default_workers
+from .collector import Collector, may_stop_early
+from .hooks import Setting, as_found, unwrapped
+from .layer_table import LayerRow, Layers
+from .layout import Layout, fitted
+from .model_layers import table_of
+from .token_cache import TokenCache
 
 
 def extract(
@@ -122,7 +93,7 @@ def extract(
     first, as_keyword = prepare(model.transform, chosen_images.image(0))
     with as_found(module, device) as home:
         setting = Setting(module, tuple(first.shape), as_keyword, home)
-        table = _table(setting)
+        table = table_of(setting)
         rows = _laid_out(table.choose(layers), layout)
         options = (batch_size, max_grid, str(stored))
         store = None if cache is None else TokenCache(Path(cache), model, setting, chosen_images, options)
@@ -187,38 +158,3 @@ def _tokens(
         note=row.layout.note,
         has_class_token=has_class_token and prefix is not None,
     )
-
-
-# Tracing and probing cost forwards; the outcome belongs to the module, its structure and the input's size.
-_tables: WeakKeyDictionary[nn.Module, dict[Any, LayerTable]] = WeakKeyDictionary()
-
-
-def _table(setting: Setting) -> LayerTable:
-    """Return the table of layers for inputs of a size; call it inside `as_found`."""
-    module = setting.module
-    structure = hash(tuple((path, id(part)) for path, part in module.named_modules()))
-    known = _tables.setdefault(module, {})
-    key = (setting.input_shape, setting.as_keyword, structure)
-    if key not in known:
-        try:
-            known[key] = make_table(setting)
-        except Exception as error:
-            if is_out_of_memory(error):
-                what = f"out of memory while looking for the layers, with up to {IMAGES} images in a batch"
-                raise MemoryError(f"{what}. Take smaller images, or a device with more memory.") from error
-            _explain_size(setting, error)
-            raise
-    return known[key]
-
-
-def _explain_size(setting: Setting, error: Exception) -> None:
-    """Raise ValueError if the model declares another input size than it was given; else return."""
-    size, declared = setting.input_shape[1:], declared_size(setting.module)
-    if declared is None or declared == size:
-        return
-    got = "×".join(map(str, size))
-    todo = (
-        f"Resize and crop to {declared[0]}×{declared[1]} in the transform; or, for a timm model, "
-        f"load_model(name, image_size={size}) makes one for this size."
-    )
-    raise ValueError(message("model.transform", f"one to {declared[0]}×{declared[1]} pixels", got, todo)) from error

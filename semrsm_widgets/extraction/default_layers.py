@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import nn
 
-from semrsm_widgets._listing import FEWEST_DEFAULTS, LayerRow
+from .layer_table import FEWEST_DEFAULTS, LayerRow
 
 CHAINS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -136,3 +137,23 @@ def fallback(rows: Mapping[str, LayerRow] | Sequence[LayerRow]) -> list[str]:
     readable = [row for row in every if row.readable and not row.same_as]
     spread = [row.name for row in readable if row.S != 1]
     return spread or [row.name for row in readable]
+
+
+MOST_DEFAULTS = 12
+
+
+def thinned(names: Sequence[str], grids: Sequence[Any]) -> list[str]:
+    """Return at most MOST_DEFAULTS of the names: evenly spaced, with the first, the last and the last of each grid."""
+    count = len(names)
+    if count <= MOST_DEFAULTS:
+        return list(names)
+    if count == MOST_DEFAULTS + 1:  # twelve blocks after a patch embedding: all the blocks
+        return list(names[1:])
+    wanted = {0, count - 1, *(i for i in range(count - 1) if grids[i] != grids[i + 1])}
+    while len(wanted) > MOST_DEFAULTS:  # more grids than places: the shallow ones give way, but for the very first
+        wanted.remove(sorted(wanted)[1])
+    kept = {round(k * (count - 1) / (MOST_DEFAULTS - 1)) for k in range(MOST_DEFAULTS)}
+    for i in sorted(wanted - kept):
+        kept.remove(min(kept - wanted, key=lambda j: abs(i - j)))
+        kept.add(i)
+    return [names[i] for i in sorted(kept)]

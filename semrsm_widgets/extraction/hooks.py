@@ -226,3 +226,16 @@ def trace(
     with hooked(module, [path for path, part in module.named_modules() if takes_hooks(part)], note):
         run(module, noise((n, *input_shape), device), as_keyword)
     return [replace(output, calls=counts[output.path]) for output in seen]
+
+
+TRACED_IMAGES = 3  # an unlikely length for any other axis
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a module is run: inside `as_found`, on inputs of a shape (C, H, W), on a device, perhaps by keyword."""
+
+    module: nn.Module
+    input_shape: tuple[int, ...]
+    as_keyword: bool
+    device: torch.device

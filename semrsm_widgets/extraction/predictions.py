@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from semrsm_widgets._hooks import as_found, run, unwrapped
-from semrsm_widgets._stream import batches, default_workers
 from semrsm_widgets.common import check_int, describe, message
 from semrsm_widgets.images import Images, load_images
 from semrsm_widgets.models import VisionModel, check_model, prepare
+
+from .batches import batches, default_workers
+from .hooks import as_found, run, unwrapped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,13 +16,15 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from semrsm_widgets._listing import LayerRow
 from semrsm_widgets.common import message
 from semrsm_widgets.models import VisionModel, prepare, weights_sha256
 
+from .layer_table import LayerRow
+
 if TYPE_CHECKING:
-    from semrsm_widgets._calibrate import Setting
     from semrsm_widgets.images import Images
+
+    from .hooks import Setting
 
 FORMAT = 1  # raise it when the same call would give other tokens or the file another content
 PICTURE_SIZES = ((300, 200), (150, 260))  # the transform is known by its text and by what it makes of these

@@ -6,16 +6,16 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any, overload
+from typing import overload
 
-from semrsm_widgets._layouts import Layout, token_shape
 from semrsm_widgets.common import Grid, check_int, message, suggest
+
+from .layout import Layout, token_shape
 
 Layers = str | int | Sequence[str] | Callable[["LayerRow"], bool] | None
 """What `extract(layers=...)` takes."""
 
 LONGEST_TEXT = 40  # rows; longer tables show stages and blocks only
-MOST_DEFAULTS = 12
 FEWEST_DEFAULTS = 6
 
 
@@ -285,20 +285,3 @@ def _glob(pattern: str) -> re.Pattern[str]:
     """Return the regular expression of a glob over dotted names; brackets are literal, they occur in names."""
     special = {"**": ".*", "*": r"[^.]*", "?": r"[^.]"}
     return re.compile("".join(special.get(part, re.escape(part)) for part in re.split(r"(\*\*|\*|\?)", pattern)))
-
-
-def thinned(names: Sequence[str], grids: Sequence[Any]) -> list[str]:
-    """Return at most MOST_DEFAULTS of the names: evenly spaced, with the first, the last and the last of each grid."""
-    count = len(names)
-    if count <= MOST_DEFAULTS:
-        return list(names)
-    if count == MOST_DEFAULTS + 1:  # twelve blocks after a patch embedding: all the blocks
-        return list(names[1:])
-    wanted = {0, count - 1, *(i for i in range(count - 1) if grids[i] != grids[i + 1])}
-    while len(wanted) > MOST_DEFAULTS:  # more grids than places: the shallow ones give way, but for the very first
-        wanted.remove(sorted(wanted)[1])
-    kept = {round(k * (count - 1) / (MOST_DEFAULTS - 1)) for k in range(MOST_DEFAULTS)}
-    for i in sorted(wanted - kept):
-        kept.remove(min(kept - wanted, key=lambda j: abs(i - j)))
-        kept.add(i)
-    return [names[i] for i in sorted(kept)]

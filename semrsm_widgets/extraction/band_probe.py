@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from semrsm_widgets._hooks import hooked, leaves, noise, run
-from semrsm_widgets._layouts import Candidate, Layout, Reading, to_tokens
+from .hooks import hooked, leaves, noise, run
+from .layout import Layout, to_tokens
+from .shape_reading import Candidate, Reading
 
 BANDS = 4
 IMAGES = 1 + 2 * BANDS
