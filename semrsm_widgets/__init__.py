@@ -26,10 +26,17 @@ if TYPE_CHECKING:
     from semrsm_widgets.gram import MatchedGram, cosine, inner_product, rbf, rbf_sigma
     from semrsm_widgets.images import Images, demo_images, load_images
     from semrsm_widgets.matches import Matches
-    from semrsm_widgets.matching.approximate import BatchOptimal, Greedy, TopKGreedy
-    from semrsm_widgets.matching.assignment import Assignment, affinity, dual_bound
-    from semrsm_widgets.matching.auction import Auction
-    from semrsm_widgets.matching.exact import Exact, Identity
+    from semrsm_widgets.matching import (
+        Assignment,
+        Auction,
+        BatchOptimal,
+        Exact,
+        Greedy,
+        Identity,
+        TopKGreedy,
+        affinity,
+        dual_bound,
+    )
     from semrsm_widgets.models import VisionModel, load_model
     from semrsm_widgets.null import NullLevel
     from semrsm_widgets.retrieval import (
@@ -181,20 +188,16 @@ _MODULES = {
         "layers",
         "predict",
     ),
-    "matching.approximate": (
-        "BatchOptimal",
-        "Greedy",
-        "TopKGreedy",
-    ),
-    "matching.assignment": (
+    "matching": (
         "Assignment",
+        "Auction",
+        "BatchOptimal",
+        "Exact",
+        "Greedy",
+        "Identity",
+        "TopKGreedy",
         "affinity",
         "dual_bound",
-    ),
-    "matching.auction": ("Auction",),
-    "matching.exact": (
-        "Exact",
-        "Identity",
     ),
     "rsm": (
         "aligned_rsm",

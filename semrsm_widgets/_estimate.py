@@ -9,10 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from semrsm_widgets.matching import Matcher
-from semrsm_widgets.matching._blocks import AffinityMatcher, Job, block_shape, match_job
-from semrsm_widgets.matching._tokens import TokenSet
-from semrsm_widgets.matching.auction import Auction
+from semrsm_widgets.matching import AffinityMatcher, Auction, Matcher, PairJob, TokenSet, block_shape, match_job
 
 SAMPLE_SECONDS = 0.4
 SAMPLE_TOKENS = 256
@@ -48,7 +45,7 @@ def estimate(tokens: Any, matcher: Matcher | None = None, *, memory: int = 2**30
     """
     matcher = Auction() if matcher is None else matcher
     left = TokenSet.read("tokens", tokens)
-    job = Job(x=left, y=left, symmetric=True, memory=memory)
+    job = PairJob(x=left, y=left, symmetric=True, memory=memory)
     need = min(2**26, memory // 2) + 24 * len(left) ** 2
     if isinstance(matcher, AffinityMatcher):
         need = block_shape(matcher, job)[2] + 24 * len(left) ** 2
@@ -80,7 +77,7 @@ def _time_per_pair(matcher: Matcher, tokens: TokenSet, count: int, stride: int) 
     """Return the seconds per pair of matching `count` evenly spread images, taking every stride-th token."""
     images = np.linspace(0, len(tokens) - 1, count).astype(np.int64)
     some = TokenSet.read("tokens", tokens.values[images][:, ::stride])
-    job = Job(x=some, y=some, symmetric=True, memory=2**40)
+    job = PairJob(x=some, y=some, symmetric=True, memory=2**40)
     best = float("inf")
     for _ in range(2):  # the first product of a shape prepares its kernels
         started = time.perf_counter()

@@ -121,7 +121,7 @@ def _devices() -> Line:
 
 def _matching() -> Line:
     """Return what the auction runs on here, after compiling or loading it and trying it on a pair of known answer."""
-    from semrsm_widgets.matching._engine import engine, warm_up
+    from semrsm_widgets.matching import engine, warm_up
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of what this line says

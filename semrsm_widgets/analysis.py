@@ -14,9 +14,7 @@ from semrsm_widgets.common import Cache, Progress, check_choice, check_int, mess
 from semrsm_widgets.gram import Kernel, MatchedGram, cosine, rbf, rbf_sigma
 from semrsm_widgets.images import Images
 from semrsm_widgets.matches import Matches, matches_of
-from semrsm_widgets.matching.assignment import Assignment
-from semrsm_widgets.matching.auction import Auction
-from semrsm_widgets.matching.exact import Identity
+from semrsm_widgets.matching import Assignment, Auction, Identity
 from semrsm_widgets.models import visible_box
 from semrsm_widgets.null import NULL_PAIRS, NullLevel, null_grams
 from semrsm_widgets.rsm import checked_kernel, matched_gram

@@ -22,10 +22,7 @@ from PIL import Image
 from semrsm_widgets.common import Progress, __version__, message, written_whole
 from semrsm_widgets.gram import MatchedGram, UndefinedKernelError, rbf_sigma
 from semrsm_widgets.images import Images, MemorySource
-from semrsm_widgets.matching.approximate import BatchOptimal, Greedy, TopKGreedy
-from semrsm_widgets.matching.assignment import Assignment, Fallbacks
-from semrsm_widgets.matching.auction import Auction
-from semrsm_widgets.matching.exact import Exact, Identity
+from semrsm_widgets.matching import Assignment, Auction, BatchOptimal, Exact, Fallbacks, Greedy, Identity, TopKGreedy
 from semrsm_widgets.tokens import Tokens
 
 if TYPE_CHECKING:

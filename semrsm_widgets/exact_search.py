@@ -11,8 +11,7 @@ import torch
 
 from semrsm_widgets.common import Progress, check_int, message
 from semrsm_widgets.gram import Kernel, MatchedGram, cosine, rbf
-from semrsm_widgets.matching.auction import Auction
-from semrsm_widgets.matching.bounds import undecided
+from semrsm_widgets.matching import Auction, undecided
 from semrsm_widgets.rsm import matched_gram
 from semrsm_widgets.tokens import Tokens
 

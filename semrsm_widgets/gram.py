@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from semrsm_widgets.common import Matrix, check_number, message
-from semrsm_widgets.matching.assignment import Fallbacks
+from semrsm_widgets.matching import Fallbacks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

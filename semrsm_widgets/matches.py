@@ -14,7 +14,7 @@ from semrsm_widgets.splits import SIMILARITIES, Split, mean_token_split, paired_
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from semrsm_widgets.matching.assignment import Assignment
+    from semrsm_widgets.matching import Assignment
 
 # Entries of an affinity that are held at a time to find the second best.
 _BLOCK_ENTRIES = 2**21

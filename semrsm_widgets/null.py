@@ -12,8 +12,7 @@ import torch
 from semrsm_widgets.gram import MatchedGram
 
 if TYPE_CHECKING:
-    from semrsm_widgets.matching import Matcher
-    from semrsm_widgets.matching.assignment import Assignment
+    from semrsm_widgets.matching import Assignment, Matcher
 
 # The null's size: the standard error of its mean is then about a tenth of its spread.
 NULL_PAIRS = 96

@@ -14,11 +14,7 @@ import numpy as np
 from semrsm_widgets._estimate import Estimate, estimate
 from semrsm_widgets.common import Matrix, Progress, check_int, message
 from semrsm_widgets.gram import Kernel, MatchedGram, UndefinedKernelError, cosine, inner_product, rbf, rbf_sigma
-from semrsm_widgets.matching import Matcher
-from semrsm_widgets.matching._blocks import Job, match_job
-from semrsm_widgets.matching._tokens import TokenSet, check_pair
-from semrsm_widgets.matching.auction import Auction
-from semrsm_widgets.matching.exact import Identity
+from semrsm_widgets.matching import Auction, Identity, Matcher, PairJob, TokenSet, check_pair, match_job
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,7 +76,7 @@ def matched_gram(
     right = left if y is None else TokenSet.read("y", y)
     check_pair(left, right)
     _warn_of_zeros(left, right)
-    job = Job(x=left, y=right, symmetric=y is None, memory=memory, progress=progress)
+    job = PairJob(x=left, y=right, symmetric=y is None, memory=memory, progress=progress)
     found = match_job(matcher, job)
     norms = np.multiply.outer(np.sqrt(left.sq_norms), np.sqrt(right.sq_norms))
     # ‖X‖‖Y‖ bounds every product, too; an uncertified product keeps inf

@@ -43,7 +43,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
 ONLY_IN: dict[tuple[str, ...], tuple[str, ...]] = {
     ("ipywidgets", "anywidget", "traitlets", "bokeh"): ("views", "views.*", "report"),
     # _engine tries numba and says why it cannot be used.
-    ("numba", "llvmlite"): ("matching._auction_cpu*", "matching._simd", "matching._engine"),
+    ("numba", "llvmlite"): ("matching.solvers.*",),
     ("timm",): ("models", "models.load"),
     ("matplotlib",): ("views._paper", "views._plots_*"),
 }
@@ -184,7 +184,7 @@ GOOD = {
     "features.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from house.models import Model\n",
     "matching/__init__.py": "from house.matching.exact import Exact\n",
     "matching/exact.py": "from ..features import Tokens\nfrom house import __version__\n",
-    "matching/_auction_cpu.py": "import numba.core\n",
+    "matching/solvers/cpu.py": "import numba.core\n",
     "analysis.py": "from house import images\nfrom house.matching import Exact\n",
     "views/__init__.py": "import bokeh.models\nfrom . import pane\n",
     "views/pane.py": "from house.analysis import Analysis\n",
@@ -223,7 +223,7 @@ def test_the_checker_passes_a_good_tree(tmp_path: Path) -> None:
         (
             "matching/exact.py",
             "from numba import njit",
-            "matching.exact:1: numba belongs in matching._auction_cpu*, matching._simd, matching._engine",
+            "matching.exact:1: numba belongs in matching.solvers.*",
         ),
         ("rsm.py", "from house import Analysis", "rsm:1: takes Analysis from the package; name the module it is in"),
         ("helpers.py", "", "helpers: has no place in LEVELS"),

@@ -10,20 +10,22 @@ from hypothesis import strategies as st
 from matchers import norms, optima, tokens
 from numba import njit
 
-from semrsm_widgets.matching import _auction_cpu, _auction_cpu_lists, _engine, _simd, auction
-from semrsm_widgets.matching._affinities import Affinities
-from semrsm_widgets.matching._pool import Pool
+from semrsm_widgets.matching import auction
+from semrsm_widgets.matching.affinities import Affinities
 from semrsm_widgets.matching.assignment import Fallbacks, affinity, dual_bound
 from semrsm_widgets.matching.auction import Auction
+from semrsm_widgets.matching.solvers import engine, numba_auction
+from semrsm_widgets.matching.solvers.simd import top2, top2_listed
+from semrsm_widgets.matching.threads import Pool
 
 few = settings(deadline=None, max_examples=40)
 dtypes = st.sampled_from([np.float32, np.float64])
-FLOAT32 = _engine.Kind(np.dtype(np.float32), np.dtype(np.float32), False)
+FLOAT32 = engine.Kind(np.dtype(np.float32), np.dtype(np.float32), False)
 
 
 @njit
 def scan(row, start, price, simd):
-    return _simd.top2(row, start, price, simd)
+    return top2(row, start, price, simd)
 
 
 @few
@@ -50,7 +52,7 @@ def test_vector_and_plain_scan_agree_with_sorting(seed, columns, start, dtype, t
 
 @njit
 def bound(affinity, stride, rows, price, n, simd):
-    return _auction_cpu._upper_bound(affinity, 0, stride, rows, price, n, simd)
+    return numba_auction._upper_bound(affinity, 0, stride, rows, price, n, simd)
 
 
 @few
@@ -58,7 +60,7 @@ def bound(affinity, stride, rows, price, n, simd):
 def test_compiled_bound_is_the_dual_bound(seed, size, fewer, entry, dtype):
     rng = np.random.default_rng(seed)
     given = Affinities.read(rng.normal(size=(1, max(1, size - fewer), size)).astype(entry))
-    price = np.full(given.stride, _auction_cpu.PADDING_PRICE, dtype)
+    price = np.full(given.stride, numba_auction.PADDING_PRICE, dtype)
     price[:size] = rng.random(size)
     expected = float(dual_bound(given[0], price[:size]))
     for simd in (True, None):
@@ -67,12 +69,12 @@ def test_compiled_bound_is_the_dual_bound(seed, size, fewer, entry, dtype):
 
 @njit
 def listed(affinity, begin, price, entries, columns, at):
-    return _auction_cpu_lists.relist(affinity, begin, price, entries, columns, at)
+    return numba_auction.relist(affinity, begin, price, entries, columns, at)
 
 
 @njit
 def best_listed(entries, columns, at, price):
-    return _simd.top2_listed(entries, columns, at, price)
+    return top2_listed(entries, columns, at, price)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -87,8 +89,8 @@ def test_a_candidate_list_knows_the_best_column_while_prices_rise(entry, dtype, 
         row = (rng.integers(-3, 3, 2 * width) if ties else rng.normal(size=2 * width)).astype(entry)
         price = np.full(width, 1e37, dtype)
         price[:columns] = 0
-        entries, listed_columns, _ = _auction_cpu_lists.empty_lists(2, dtype)
-        at, limit, made = _auction_cpu_lists.CANDIDATES, np.inf, 0
+        entries, listed_columns, _ = numba_auction.empty_lists(2, dtype)
+        at, limit, made = numba_auction.CANDIDATES, np.inf, 0
         for _ in range(300):
             best, second, column = best_listed(entries, listed_columns, at, price)
             if best < limit:
@@ -108,10 +110,10 @@ def test_a_candidate_list_knows_the_best_column_while_prices_rise(entry, dtype, 
 def test_plain_kernel_solves_like_the_vector_kernel(sizes, monkeypatch):
     x, y = tokens(0, 4, sizes[0]), tokens(1, 4, sizes[1])
     vector = Auction(gap=1e-6)(x.astype(np.float32), y.astype(np.float32))
-    loader = _engine._Loader()
+    loader = engine._Loader()
     loader.get(FLOAT32)
     loader.simd = "plain"
-    monkeypatch.setattr(_engine, "_loader", loader)
+    monkeypatch.setattr(engine, "_loader", loader)
     monkeypatch.setattr(auction, "LISTS_FROM", 10)  # there are none without vectors
     plain = Auction(gap=1e-6)(x.astype(np.float32), y.astype(np.float32))
     assert np.allclose(plain.value, vector.value, rtol=0, atol=1e-6 * norms(x, y).max())
@@ -174,13 +176,13 @@ def test_a_bid_cap_falls_back_to_float64_then_to_scipy(monkeypatch):
 
 def test_a_stall_in_float32_is_solved_in_float64(monkeypatch):
     x, y = tokens(0, 2), tokens(1, 2)
-    loader = _engine.kernel_for(np.float32)
+    loader = engine.kernel_for(np.float32)
     compiled = loader.kernel
 
     def stalling(flat, *arguments):
         compiled(flat, *arguments)
         if arguments[8].dtype == np.float32:  # the prices
-            arguments[-3][:] = _auction_cpu.STALLED
+            arguments[-3][:] = numba_auction.STALLED
 
     monkeypatch.setattr(loader, "kernel", stalling)
     answer = Auction()(x, y)
@@ -189,15 +191,15 @@ def test_a_stall_in_float32_is_solved_in_float64(monkeypatch):
 
 
 def test_the_kernel_stops_at_the_cancel_flag():
-    loader = _engine.kernel_for(np.float32)
+    loader = engine.kernel_for(np.float32)
     size = 700  # enough bids that the flag, which is looked at every few thousand, is met
     pair = Affinities.read(affinity(tokens(0, 1, size, 4), tokens(1, 1, size, 4)).astype(np.float32))
-    for flag, expected in ((1, _auction_cpu.CANCELLED), (0, _auction_cpu.SOLVED)):
+    for flag, expected in ((1, numba_auction.CANCELLED), (0, numba_auction.SOLVED)):
         *_, status, bids = loader.solve(
             pair, np.full(1, 2800.0), 1e-4, 10**9, np.full(1, flag), np.dtype(np.float32), slice(0, 1), False
         )
         assert status[0] == expected
-        assert (bids[0] == _auction_cpu.POLL) == bool(flag)
+        assert (bids[0] == numba_auction.POLL) == bool(flag)
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, ZeroDivisionError])
@@ -230,20 +232,20 @@ def test_without_numba_scipy_serves_with_one_warning(monkeypatch):
             raise ImportError("No module named 'numba'")
         return import_module(name)
 
-    monkeypatch.setattr(_engine, "import_module", no_numba)
-    monkeypatch.setattr(_engine, "_loader", _engine._Loader())
+    monkeypatch.setattr(engine, "import_module", no_numba)
+    monkeypatch.setattr(engine, "_loader", engine._Loader())
     x, y = tokens(0), tokens(1)
     with pytest.warns(RuntimeWarning, match="SciPy solves the assignments"):
         answer = Auction()(x, y)
     Auction()(x, y)  # warns no more: a warning would be an error here
     assert np.allclose(answer.value, optima(x, y), rtol=1e-6)
     assert np.array_equal(answer.value, answer.upper_bound)
-    assert _engine.engine().simd == "none"
-    assert "numba" in _engine.engine().note
+    assert engine.engine().simd == "none"
+    assert "numba" in engine.engine().note
 
 
 def test_vectors_that_do_not_compile_give_way_to_plain_code(monkeypatch):
-    loader = _engine._Loader()
+    loader = engine._Loader()
     rehearse = loader._rehearse
 
     def broken(kind):
@@ -252,15 +254,15 @@ def test_vectors_that_do_not_compile_give_way_to_plain_code(monkeypatch):
         rehearse(kind)
 
     monkeypatch.setattr(loader, "_rehearse", broken)
-    monkeypatch.setattr(_engine, "_loader", loader)
+    monkeypatch.setattr(engine, "_loader", loader)
     answer = Auction()(tokens(0).astype(np.float32), tokens(1).astype(np.float32))
     assert np.all(np.abs(answer.value - optima(tokens(0), tokens(1))) <= 1.1e-4 * norms(tokens(0), tokens(1)))
-    assert _engine.engine().simd == "plain"
-    assert "no such instruction" in _engine.engine().note
+    assert engine.engine().simd == "plain"
+    assert "no such instruction" in engine.engine().note
 
 
 def test_a_kernel_that_answers_wrongly_is_not_used(monkeypatch):
-    loader = _engine._Loader()
+    loader = engine._Loader()
     loader._load()
     loader.kernel = lambda *arguments: None
     with pytest.warns(RuntimeWarning, match="wrong answer"):
@@ -272,13 +274,13 @@ def test_no_writable_cache_folder_is_no_error(monkeypatch):
         raise PermissionError("read-only file system")
 
     monkeypatch.setattr("tempfile.TemporaryFile", read_only)  # how numba finds out whether it may write to a folder
-    kernel, folder = _auction_cpu.build()
+    kernel, folder = numba_auction.build()
     assert folder is None
     assert callable(kernel)
 
 
 def test_a_cache_folder_that_cannot_be_written_is_left_alone(monkeypatch):
-    loader = _engine._Loader()
+    loader = engine._Loader()
     loader._load()
     attempts = []
 
@@ -294,8 +296,8 @@ def test_a_cache_folder_that_cannot_be_written_is_left_alone(monkeypatch):
 
 
 def test_engine_reports_what_runs():
-    _engine.warm_up()
-    found = _engine.engine()
+    engine.warm_up()
+    found = engine.engine()
     assert found.simd in ("vector", "plain")
     assert found.numba
     assert found.threads >= 1
@@ -304,7 +306,7 @@ def test_engine_reports_what_runs():
 
 @pytest.mark.parametrize(("columns", "lists"), [(49, False), (784, True)])
 def test_prepared_is_ready_for_images_of_fewer_tokens_too(columns, lists, monkeypatch):
-    monkeypatch.setattr(_engine, "_loader", _engine._Loader())
+    monkeypatch.setattr(engine, "_loader", engine._Loader())
     assert not Auction().is_ready(1)
     Auction().prepare(columns)
     assert Auction().is_ready(columns)

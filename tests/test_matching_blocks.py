@@ -11,10 +11,11 @@ import pytest
 import torch
 from matchers import tokens
 
-from semrsm_widgets.matching import _blocks
-from semrsm_widgets.matching._tokens import TokenSet, check_pair
+from semrsm_widgets.matching import blocks
 from semrsm_widgets.matching.auction import Auction
 from semrsm_widgets.matching.exact import Exact
+from semrsm_widgets.matching.matcher import PairJob
+from semrsm_widgets.matching.token_set import TokenSet, check_pair
 from semrsm_widgets.rsm import matched_gram
 
 
@@ -23,12 +24,12 @@ from semrsm_widgets.rsm import matched_gram
 def test_working_ahead_changes_no_number(matcher, sizes, monkeypatch):
     x, y = (tokens(seed, 9, size, 7).astype(np.float32) for seed, size in enumerate(sizes))
     here = matched_gram(x, y, matcher=matcher, memory=200_000)
-    monkeypatch.setattr(_blocks, "works_ahead", lambda device: True)
-    blocks = []
-    ahead = matched_gram(x, y, matcher=matcher, memory=200_000, progress=lambda done, total: blocks.append(done))
+    monkeypatch.setattr(blocks, "works_ahead", lambda device: True)
+    seen = []
+    ahead = matched_gram(x, y, matcher=matcher, memory=200_000, progress=lambda done, total: seen.append(done))
     assert np.array_equal(ahead.products, here.products)
     assert np.array_equal(ahead.upper_bound, here.upper_bound)
-    assert len(set(blocks)) > 2
+    assert len(set(seen)) > 2
 
 
 def test_the_next_block_is_made_while_one_is_used():
@@ -39,7 +40,7 @@ def test_the_next_block_is_made_while_one_is_used():
         return item
 
     seen = []
-    for item in _blocks._one_ahead(work, range(5)):
+    for item in blocks._one_ahead(work, range(5)):
         assert item == 4 or begun[item + 1].wait(10)
         assert item > 2 or not begun[item + 2].is_set()
         seen.append(item)
@@ -47,7 +48,7 @@ def test_the_next_block_is_made_while_one_is_used():
 
 
 def test_an_error_ahead_is_raised_when_its_turn_comes():
-    ahead = _blocks._one_ahead(lambda item: 1 // item, [1, 0, 1])
+    ahead = blocks._one_ahead(lambda item: 1 // item, [1, 0, 1])
     assert next(ahead) == 1
     with pytest.raises(ZeroDivisionError):
         next(ahead)
@@ -57,10 +58,10 @@ def test_an_error_ahead_is_raised_when_its_turn_comes():
 @pytest.mark.parametrize("ahead", [False, True])
 @pytest.mark.parametrize("memory", [300_000, 3_000_000, 2**28])
 def test_blocks_keep_to_the_budget(ahead, memory, monkeypatch):
-    monkeypatch.setattr(_blocks, "works_ahead", lambda device: ahead)
+    monkeypatch.setattr(blocks, "works_ahead", lambda device: ahead)
     x = TokenSet.read("x", tokens(0, 40, 100, 7))
-    job = _blocks.Job(x=x, y=x, symmetric=True, memory=memory)
-    tall, wide, need = _blocks.block_shape(Auction(threads=2), job)
+    job = PairJob(x=x, y=x, symmetric=True, memory=memory)
+    tall, wide, need = blocks.block_shape(Auction(threads=2), job)
     held = (3 if ahead else 1) * tall * wide * 100 * 100 * 4
     assert held < need <= memory
 

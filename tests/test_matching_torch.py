@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from matchers import adversaries, norms, optima, tokens
 
 from semrsm_widgets.gram import cosine
-from semrsm_widgets.matching import _auction_torch, auction
+from semrsm_widgets.matching import auction
 from semrsm_widgets.matching.assignment import Fallbacks, affinity, dual_bound
 from semrsm_widgets.matching.auction import Auction
+from semrsm_widgets.matching.solvers import torch_auction
 from semrsm_widgets.rsm import matched_gram
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "reference_rsms.npz")
@@ -33,7 +34,7 @@ def test_real_features_are_matched_as_by_the_compiled_auction(layer, gap):
 def test_the_certificate_is_the_dual_bound(seed, columns, fewer):
     rng = np.random.default_rng(seed)
     a = rng.normal(size=(3, max(1, columns - fewer), columns)).astype(np.float32)
-    state = _auction_torch._Auction(torch.from_numpy(a), np.ones(3), 1e-4, 10**6)
+    state = torch_auction._Auction(torch.from_numpy(a), np.ones(3), 1e-4, 10**6)
     state.prices = torch.from_numpy(rng.normal(size=(3, columns)).astype(np.float32))
     state.column = torch.from_numpy(np.stack([rng.permutation(columns) for _ in range(3)]))
     permutation, value, bound = state._certificate()
@@ -53,7 +54,7 @@ def test_given_affinities_are_solved_where_they_are(seed, sizes):
 
 @pytest.mark.parametrize("name", ["duplicates", "zero tokens", "zero-padded", "identical", "giant token"])
 def test_rows_that_bid_in_turns_come_to_the_same_end(name, monkeypatch):
-    monkeypatch.setattr(_auction_torch, "_ENTRIES", 100)  # two rows of 49 at a time
+    monkeypatch.setattr(torch_auction, "_ENTRIES", 100)  # two rows of 49 at a time
     x, y = (side[None] for side in adversaries()[name])
     answer = Auction(device="same")(x, y)
     assert np.abs(answer.value - optima(x, y)) <= 1.01e-4 * norms(x, y)
@@ -69,7 +70,7 @@ def test_what_is_given_up_is_solved_by_the_compiled_auction(monkeypatch):
 
 def test_a_bid_that_raises_no_price_gives_the_pair_up():
     a = torch.full((1, 4, 4), 1e6)  # ε is far below what float32 can add to prices of this size
-    found = _auction_torch.solve(a, np.full(1, 1e-3), 1e-4, 10**6)
+    found = torch_auction.solve(a, np.full(1, 1e-3), 1e-4, 10**6)
     assert not found.certified[0]
 
 

@@ -15,8 +15,8 @@ from scipy.optimize import linear_sum_assignment
 
 from semrsm_widgets.common import check_int, message
 
-from ._tokens import TokenSet, check_pair
 from .assignment import Assignment
+from .token_set import TokenSet, check_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable

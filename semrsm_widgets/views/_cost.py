@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from semrsm_widgets.matching.auction import Auction
+from semrsm_widgets.matching import Auction
 from semrsm_widgets.null import NULL_PAIRS
 
 if TYPE_CHECKING:

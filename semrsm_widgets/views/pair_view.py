@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import traitlets as t
 
 from semrsm_widgets.common import message
-from semrsm_widgets.matching.exact import Exact
+from semrsm_widgets.matching import Exact
 from semrsm_widgets.models import model_view, visible_box
 from semrsm_widgets.splits import SIMILARITIES
 from semrsm_widgets.tokens import moved_token

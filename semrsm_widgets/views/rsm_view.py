@@ -11,7 +11,7 @@ import traitlets as t
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.common import message
 from semrsm_widgets.gram import UndefinedKernelError, rbf
-from semrsm_widgets.matching.exact import Identity
+from semrsm_widgets.matching import Identity
 from semrsm_widgets.similarities import Similarities
 
 from . import _pictures

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from ._affinities import Affinities, padded
-from ._pool import default_threads
+from ..affinities import Affinities, padded
+from ..threads import default_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,7 +97,7 @@ class _Loader:
             self.numba = str(numba.__version__)
             if numba.config.DISABLE_JIT:
                 raise ImportError("NUMBA_DISABLE_JIT is set")
-            self.module = import_module("semrsm_widgets.matching._auction_cpu")
+            self.module = import_module("semrsm_widgets.matching.solvers.numba_auction")
             self.kernel, self.cache = self.module.build()
             self.simd = "vector"
             if self.cache is None:

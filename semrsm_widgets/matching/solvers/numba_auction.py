@@ -5,6 +5,14 @@ best profit plus ε, and the row that held the column bids next. When every row 
 of the optimum; then ε shrinks, prices stay, and all rows start again. That claim is not relied on: at the end of the
 last phases the dual bound of the prices is computed in float64, and phases go on until it is within the asked gap.
 
+Candidate lists: for large S, most bids need not read the row. A scan of a whole row deals its columns out to 32 lanes
+and keeps the best of each, with a bound on the profit of all others. Prices only rise, within a phase and from one
+phase to the next, so the bound holds for the rest of the pair: as long as the best candidate reaches it, that candidate
+is the row's best column, and the second best is the better of the next candidate and the bound. A list that falls more
+than a few ε below its bound is made anew. Until then a bid may be off by that much, which costs some bids and no
+correctness: the dual bound does not rely on it. A tenth of the rows are then read, which is what counts where
+affinities outgrow the cache; below about 700 columns reading is cheaper.
+
 References:
     Bertsekas, *The auction algorithm: a distributed relaxation method for the assignment problem* (1988), sections 2
     and 4. The stopping rule is weak duality: `dual_bound` in assignment.py, of which `_upper_bound` is the compiled
@@ -20,10 +28,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from . import _auction_cpu_lists, _schedule, _simd
-from ._auction_cpu_lists import CANDIDATES, empty_lists, relist
-from ._schedule import EXTRA_PHASES, WORTH_CERTIFYING
-from ._simd import ROW_MULTIPLE, best_float64, top2, top2_listed
+from .schedule import EXTRA_PHASES, WORTH_CERTIFYING, schedule, target
+from .simd import ROW_MULTIPLE, best_float64, best_of_lanes, top2, top2_listed
 
 SOLVED, CAPPED, STALLED, UNCERTIFIED, CANCELLED = range(5)
 """How a pair ended. Stalled: a bid too small for the floating-point type to raise the price."""
@@ -39,8 +45,30 @@ POLL = 4096  # bids between two looks at the cancel flag and the cap
 _compiled = njit(nogil=True, error_model="numpy")
 
 
-_first_factor_phases = _compiled(_schedule.schedule)
-_target = _compiled(_schedule.target)
+_first_factor_phases = _compiled(schedule)
+_target = _compiled(target)
+
+
+CANDIDATES = 32
+"""Columns of a list: one for each lane of a scan in float32; in float64 half of them are used."""
+
+
+def empty_lists(rows: int, dtype: Any) -> tuple[np.ndarray[Any, Any], ...]:
+    """Return lists of no candidates for `rows` rows with prices of `dtype`."""
+    return (
+        np.zeros(rows * CANDIDATES, dtype),  # the candidates' affinities
+        np.zeros(rows * CANDIDATES, np.int32),  # their columns
+        np.empty(rows, dtype),  # what no other column's profit exceeds
+    )
+
+
+@njit(nogil=True, error_model="numpy")
+def relist(affinity, begin, price, entries, columns, at):
+    """Scan a row into its list, which begins at `at`; return what no column outside the list exceeds."""
+    bound = best_of_lanes(affinity, begin, price, columns, at)
+    for t in range(at, at + CANDIDATES * 4 // price.itemsize):
+        entries[t] = affinity[begin + columns[t]]
+    return bound
 
 
 @_compiled
@@ -269,7 +297,7 @@ def _entry(cache: bool, source: str) -> Any:
 
 def build(cache: bool = True) -> tuple[Any, str | None]:
     """Return the kernel and the folder that keeps its machine code between sessions, None if none is writable."""
-    files = [Path(str(module.__file__)) for module in (_simd, _schedule, _auction_cpu_lists)]
+    files = [Path(__file__).with_name(name) for name in ("simd.py", "schedule.py")]
     source = hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=8).hexdigest()
     if cache:
         try:

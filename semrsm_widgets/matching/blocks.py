@@ -10,20 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from math import isqrt
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from semrsm_widgets.common import Progress, message
+from semrsm_widgets.common import message
 
-from ._affinities import Affinities, padded
-from ._pool import Pool
-from ._tokens import TokenSet, check_pair
-from .assignment import NO_FALLBACKS, Assignment, Fallbacks
+from .affinities import Affinities, padded
+from .assignment import Assignment, Fallbacks
+from .matcher import AffinityMatcher, PairJob, Products, SetMatcher, TensorSolver
+from .threads import Pool
+from .token_set import TokenSet, check_pair
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,73 +44,9 @@ _PREPARED_PART = 16  # a side whose tokens take no more than this part of the bu
 _WORKSPACE_BYTES = 448  # for each column, what a solver keeps on each thread: prices, owners, candidate lists
 
 
-@dataclass(frozen=True, eq=False)
-class Products:
-    """What a matcher makes of all pairs of two sets: matched products and their upper bounds (N, M), float64."""
-
-    products: NDArray[np.float64]
-    upper_bound: NDArray[np.float64]
-    fallbacks: Fallbacks = NO_FALLBACKS
-
-
-@dataclass(eq=False, kw_only=True)
-class Job:
-    """All pairs of x and y, or the pairs i < j of x alone, within a budget of memory in bytes."""
-
-    x: TokenSet
-    y: TokenSet
-    symmetric: bool
-    memory: int
-    progress: Progress | None = None
-    done: int = field(default=0, init=False)
-
-    @property
-    def pairs(self) -> int:
-        """The number of pairs to match."""
-        n, m = len(self.x), len(self.y)
-        return n * (n - 1) // 2 if self.symmetric else n * m
-
-    def tick(self, done: int) -> None:
-        """Report how many pairs are done; the callback may raise to cancel."""
-        self.done = done
-        if self.progress is not None:
-            self.progress(done, self.pairs)
-
-
-@runtime_checkable
-class SetMatcher(Protocol):
-    """A matcher that knows a better way through all pairs than one batch after another."""
-
-    def match_sets(self, job: Job) -> Products:
-        """Return the products of all pairs of a job."""
-
-
-@runtime_checkable
-class AffinityMatcher(Protocol):
-    """A matcher that works on affinities."""
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The precision in which products are wanted."""
-
-    @property
-    def workers(self) -> int:
-        """The number of threads over which pairs are shared."""
-
-    def solve_pairs(self, affinities: Affinities, norms: NDArray[np.float64], pool: Pool) -> Assignment:
-        """Return the assignment of every pair; norms are the products of the two token sets' Frobenius norms."""
-
-
-def match_job(matcher: Callable[[Any, Any], Assignment], job: Job) -> Products:
+def match_job(matcher: Callable[[Any, Any], Assignment], job: PairJob) -> Products:
     """Return the products of all pairs of a job, by the best way that the matcher knows."""
     return matcher.match_sets(job) if isinstance(matcher, SetMatcher) else match_batches(matcher, job)
-
-
-class TensorSolver(Protocol):
-    """What solves affinities where they are."""
-
-    def __call__(self, affinity: torch.Tensor, norms: NDArray[np.float64], pool: Pool) -> Assignment:
-        """Return the assignment of affinities (P, S, T), S <= T; the pool is for what falls back to the CPU."""
 
 
 def match_batch(matcher: AffinityMatcher, x: Any, y: Any, solve: TensorSolver | None = None) -> Assignment:
@@ -163,7 +100,7 @@ def _match_batch(matcher: AffinityMatcher, left: TokenSet, right: TokenSet, solv
     )
 
 
-def match_sets(matcher: AffinityMatcher, job: Job) -> Products:
+def match_sets(matcher: AffinityMatcher, job: PairJob) -> Products:
     """Return the products of all pairs of a job, one block of pairs after another."""
     x, y = job.x, job.y
     if x.size > y.size:
@@ -191,7 +128,7 @@ def match_sets(matcher: AffinityMatcher, job: Job) -> Products:
     return Products(products, upper_bound, fallbacks)
 
 
-def _multiplied(matcher: AffinityMatcher, job: Job, tall: int, wide: int) -> Iterator[_Multiplied]:
+def _multiplied(matcher: AffinityMatcher, job: PairJob, tall: int, wide: int) -> Iterator[_Multiplied]:
     """Yield the images and the products of one block after another, on the CPU; an accelerator works one ahead."""
     x, y = job.x, job.y
     device, tail = x.values.device, padded(y.size)
@@ -239,7 +176,7 @@ def _one_ahead(work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any
             yield coming.result()
 
 
-def _prepared(tokens: TokenSet, matcher: AffinityMatcher, job: Job) -> Callable[[Any], torch.Tensor]:
+def _prepared(tokens: TokenSet, matcher: AffinityMatcher, job: PairJob) -> Callable[[Any], torch.Tensor]:
     """Return a function of consecutive images that gives their scaled tokens, made ready once if memory allows."""
     if tokens.values.numel() * matcher.dtype.itemsize > job.memory // _PREPARED_PART:
         return lambda images: tokens.block(images, matcher.dtype, tokens.size)
@@ -247,7 +184,7 @@ def _prepared(tokens: TokenSet, matcher: AffinityMatcher, job: Job) -> Callable[
     return lambda images: ready[images[0] : images[-1] + 1]
 
 
-def check_memory(need: int, job: Job) -> None:
+def check_memory(need: int, job: PairJob) -> None:
     """Refuse a job of which one pair does not fit into the budget."""
     if need > job.memory:
         expected = f"at least {need} bytes, for one pair of {job.x.size} x {job.y.size} tokens"
@@ -255,7 +192,7 @@ def check_memory(need: int, job: Job) -> None:
         raise ValueError(message("memory", expected, f"{job.memory} bytes", todo))
 
 
-def match_batches(matcher: Callable[[Any, Any], Assignment], job: Job, batch: int = _BLOCK_BYTES) -> Products:
+def match_batches(matcher: Callable[[Any, Any], Assignment], job: PairJob, batch: int = _BLOCK_BYTES) -> Products:
     """Return the products of all pairs by calling any matcher on batches of pairs, of some bytes of affinities."""
     x, y = job.x, job.y
     products, upper_bound = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
@@ -282,7 +219,7 @@ def _rescaled(
     return replace(answer, value=value, upper_bound=upper_bound)
 
 
-def block_shape(matcher: AffinityMatcher, job: Job) -> tuple[int, int, int]:
+def block_shape(matcher: AffinityMatcher, job: PairJob) -> tuple[int, int, int]:
     """Return (images of x, images of y) whose affinities are held at once, and the bytes that takes.
 
     The smaller side gives the rows, as in `match_sets`. The bytes of a single pair may exceed the budget; `match_sets`

@@ -9,7 +9,7 @@ import numpy as np
 
 from semrsm_widgets.common import message
 
-from ._tokens import read_array
+from .token_set import read_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from ._schedule import EXTRA_PHASES, WORTH_CERTIFYING, schedule, target
+from .schedule import EXTRA_PHASES, WORTH_CERTIFYING, schedule, target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
