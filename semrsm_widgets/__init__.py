@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semrsm_widgets._estimate import Estimate, estimate
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.common import __version__ as __version__
     from semrsm_widgets.exact_search import SearchResult, search
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from semrsm_widgets.experiments.scores import Score, Scores
     from semrsm_widgets.experiments.translation import translation_test
     from semrsm_widgets.extraction import LayerTable, Layout, extract, layers, predict
-    from semrsm_widgets.gram import MatchedGram, cosine, inner_product, rbf, rbf_sigma
     from semrsm_widgets.images import Images, demo_images, load_images
     from semrsm_widgets.matches import Matches
     from semrsm_widgets.matching import (
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
         dual_bound,
     )
     from semrsm_widgets.models import VisionModel, load_model
-    from semrsm_widgets.null import NullLevel
     from semrsm_widgets.retrieval import (
         average_precision,
         chance_average_precision,
@@ -47,8 +44,21 @@ if TYPE_CHECKING:
         label_f1,
         nearest,
     )
-    from semrsm_widgets.rsm import aligned_rsm, matched_gram, pooled_rsm, semantic_rsm
-    from semrsm_widgets.similarities import Similarities
+    from semrsm_widgets.rsm import (
+        Estimate,
+        MatchedGram,
+        NullLevel,
+        Similarities,
+        aligned_rsm,
+        cosine,
+        estimate,
+        inner_product,
+        matched_gram,
+        pooled_rsm,
+        rbf,
+        rbf_sigma,
+        semantic_rsm,
+    )
     from semrsm_widgets.splits import Split, contribution_difference
     from semrsm_widgets.statistics import (
         PermutationTest,
@@ -200,9 +210,18 @@ _MODULES = {
         "dual_bound",
     ),
     "rsm": (
+        "Estimate",
+        "MatchedGram",
+        "NullLevel",
+        "Similarities",
         "aligned_rsm",
+        "cosine",
+        "estimate",
+        "inner_product",
         "matched_gram",
         "pooled_rsm",
+        "rbf",
+        "rbf_sigma",
         "semantic_rsm",
     ),
     "analysis": ("Analysis",),
@@ -250,24 +269,11 @@ _MODULES = {
     "views.retrieval_view": ("RetrievalView",),
     "views.rsm_view": ("RSMView",),
     "views.transform_lab": ("TransformLab",),
-    "_estimate": (
-        "Estimate",
-        "estimate",
-    ),
     "exact_search": (
         "SearchResult",
         "search",
     ),
-    "gram": (
-        "MatchedGram",
-        "cosine",
-        "inner_product",
-        "rbf",
-        "rbf_sigma",
-    ),
     "matches": ("Matches",),
-    "null": ("NullLevel",),
-    "similarities": ("Similarities",),
     "splits": (
         "Split",
         "contribution_difference",

@@ -8,17 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets._estimate import Estimate, estimate
 from semrsm_widgets._inputs import check_layers, checked_queries, present
 from semrsm_widgets.common import Cache, Progress, check_choice, check_int, message
-from semrsm_widgets.gram import Kernel, MatchedGram, cosine, rbf, rbf_sigma
 from semrsm_widgets.images import Images
 from semrsm_widgets.matches import Matches, matches_of
 from semrsm_widgets.matching import Assignment, Auction, Identity
 from semrsm_widgets.models import visible_box
-from semrsm_widgets.null import NULL_PAIRS, NullLevel, null_grams
-from semrsm_widgets.rsm import checked_kernel, matched_gram
-from semrsm_widgets.similarities import Similarities
+from semrsm_widgets.rsm import (
+    NULL_PAIRS,
+    Estimate,
+    Kernel,
+    MatchedGram,
+    NullLevel,
+    Similarities,
+    checked_kernel,
+    cosine,
+    estimate,
+    matched_gram,
+    null_grams,
+    rbf,
+    rbf_sigma,
+)
 from semrsm_widgets.statistics import checked_probabilities
 from semrsm_widgets.tokens import Tokens, token_boxes
 

@@ -20,9 +20,9 @@ import torch
 from PIL import Image
 
 from semrsm_widgets.common import Progress, __version__, message, written_whole
-from semrsm_widgets.gram import MatchedGram, UndefinedKernelError, rbf_sigma
 from semrsm_widgets.images import Images, MemorySource
 from semrsm_widgets.matching import Assignment, Auction, BatchOptimal, Exact, Fallbacks, Greedy, Identity, TopKGreedy
+from semrsm_widgets.rsm import MatchedGram, UndefinedKernelError, rbf_sigma
 from semrsm_widgets.tokens import Tokens
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 
 from semrsm_widgets.common import Progress, check_int, message
-from semrsm_widgets.gram import Kernel, MatchedGram, cosine, rbf
 from semrsm_widgets.matching import Auction, undecided
-from semrsm_widgets.rsm import matched_gram
+from semrsm_widgets.rsm import Kernel, MatchedGram, cosine, matched_gram, rbf
 from semrsm_widgets.tokens import Tokens
 
 if TYPE_CHECKING:

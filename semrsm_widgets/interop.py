@@ -9,13 +9,13 @@ import numpy as np
 
 from semrsm_widgets.archive import provenance_card
 from semrsm_widgets.common import frame, optional
-from semrsm_widgets.kernels import kernel_name
+from semrsm_widgets.rsm import kernel_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from semrsm_widgets.analysis import Analysis
-    from semrsm_widgets.gram import Kernel
+    from semrsm_widgets.rsm import Kernel
 
 SIMILARITIES = ("aligned", "semantic", "pooled")
 

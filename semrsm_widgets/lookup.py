@@ -17,12 +17,20 @@ import torch
 
 from semrsm_widgets._inputs import present
 from semrsm_widgets.common import Progress
-from semrsm_widgets.gram import Kernel, MatchedGram, UndefinedKernelError, rbf, rbf_sigma
 from semrsm_widgets.matching import Identity
-from semrsm_widgets.null import NULL_PAIRS, NullLevel, null_grams
 from semrsm_widgets.query import SIMILARITIES, Query, checked_rankings
 from semrsm_widgets.retrieval import average_precision, chance_average_precision, f1_at_k, label_f1, nearest
-from semrsm_widgets.rsm import matched_gram
+from semrsm_widgets.rsm import (
+    NULL_PAIRS,
+    Kernel,
+    MatchedGram,
+    NullLevel,
+    UndefinedKernelError,
+    matched_gram,
+    null_grams,
+    rbf,
+    rbf_sigma,
+)
 from semrsm_widgets.tokens import box_tokens
 
 if TYPE_CHECKING:

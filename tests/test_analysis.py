@@ -117,7 +117,7 @@ def test_who_waits_for_another_thread_hears_how_far_it_is_and_may_leave(images):
 
 
 def test_the_null_reports_and_a_cancelled_one_leaves_nothing(analysis, monkeypatch):
-    from semrsm_widgets import null
+    from semrsm_widgets.rsm import null
 
     class StopError(Exception):
         pass

@@ -16,7 +16,7 @@ from semrsm_widgets.matching.auction import Auction
 from semrsm_widgets.matching.exact import Exact
 from semrsm_widgets.matching.matcher import PairJob
 from semrsm_widgets.matching.token_set import TokenSet, check_pair
-from semrsm_widgets.rsm import matched_gram
+from semrsm_widgets.rsm.rsm import matched_gram
 
 
 @pytest.mark.parametrize("matcher", [Auction(threads=1), Auction(threads=2), Exact()], ids=repr)

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matchers import adversaries, norms, optima, tokens
 
-from semrsm_widgets.gram import cosine
 from semrsm_widgets.matching import auction
 from semrsm_widgets.matching.assignment import Fallbacks, affinity, dual_bound
 from semrsm_widgets.matching.auction import Auction
 from semrsm_widgets.matching.solvers import torch_auction
-from semrsm_widgets.rsm import matched_gram
+from semrsm_widgets.rsm.kernels import cosine
+from semrsm_widgets.rsm.rsm import matched_gram
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "reference_rsms.npz")
 few = settings(deadline=None, max_examples=25)

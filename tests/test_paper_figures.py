@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import semrsm_widgets as srsm
-from semrsm_widgets.gram import UndefinedKernelError
+from semrsm_widgets.rsm.kernels import UndefinedKernelError
 from semrsm_widgets.views import _plots_pair, _plots_rsm
 from semrsm_widgets.views._paper import Sheet, clipped, number, paper_style, text_width, wrapped
 from semrsm_widgets.views._provenance import certificate_sentence

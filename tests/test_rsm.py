@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matchers import CERTIFIED, TABLE, names, optima, tokens
 
-from semrsm_widgets._estimate import estimate
-from semrsm_widgets.gram import cosine, inner_product, rbf, rbf_sigma
 from semrsm_widgets.matching.assignment import Assignment, Fallbacks
 from semrsm_widgets.matching.auction import Auction
 from semrsm_widgets.matching.exact import Exact, Identity
-from semrsm_widgets.rsm import aligned_rsm, matched_gram, pooled_rsm, semantic_rsm
+from semrsm_widgets.rsm.cost import estimate
+from semrsm_widgets.rsm.kernels import cosine, inner_product, rbf, rbf_sigma
+from semrsm_widgets.rsm.rsm import aligned_rsm, matched_gram, pooled_rsm, semantic_rsm
 from semrsm_widgets.tokens.tokens import Tokens
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "reference_rsms.npz")

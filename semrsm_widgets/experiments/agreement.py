@@ -7,8 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from semrsm_widgets.common import Progress, message
-from semrsm_widgets.gram import Kernel, cosine, inner_product, rbf
-from semrsm_widgets.kernels import kernel_name
+from semrsm_widgets.rsm import Kernel, cosine, inner_product, kernel_name, rbf
 from semrsm_widgets.statistics import (
     RSMStatistic,
     UndefinedStatisticError,

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semrsm_widgets.common import Matrix, Progress, check_choice, frame_of, message
-from semrsm_widgets.gram import Kernel, cosine
-from semrsm_widgets.kernels import kernel_name
+from semrsm_widgets.rsm import Kernel, cosine, kernel_name
 from semrsm_widgets.statistics import (
     RSMStatistic,
     UndefinedStatisticError,

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semrsm_widgets.common import frame_of, message
-from semrsm_widgets.gram import MatchedGram, cosine
 from semrsm_widgets.matching import Exact
-from semrsm_widgets.rsm import matched_gram
+from semrsm_widgets.rsm import MatchedGram, cosine, matched_gram
 from semrsm_widgets.statistics import Statistic, UndefinedStatisticError, jackknife, rsa, undefined
 
 if TYPE_CHECKING:

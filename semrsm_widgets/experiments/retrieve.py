@@ -9,9 +9,8 @@ import numpy as np
 
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.common import Matrix, check_int, message
-from semrsm_widgets.gram import Kernel, cosine
-from semrsm_widgets.kernels import kernel_name
 from semrsm_widgets.retrieval import Labels, Ranking, chance_average_precision, label_f1, nearest, score_ranking
+from semrsm_widgets.rsm import Kernel, cosine, kernel_name
 from semrsm_widgets.statistics import undefined
 
 from .scores import Score, Scores, Where, chosen_layers, rsms_of, score

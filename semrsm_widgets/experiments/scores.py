@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.common import Matrix, check_choice, check_int, describe, frame_of, message
-from semrsm_widgets.gram import Kernel, MatchedGram, UndefinedKernelError, cosine
 from semrsm_widgets.matching import Identity
+from semrsm_widgets.rsm import Kernel, MatchedGram, UndefinedKernelError, cosine
 from semrsm_widgets.statistics import Statistic
 
 SIMILARITIES = ("aligned", "semantic", "pooled", "class token")

@@ -13,9 +13,8 @@ import numpy as np
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.common import Matrix, check_int, check_number, message
 from semrsm_widgets.extraction import extract
-from semrsm_widgets.gram import Kernel, cosine
 from semrsm_widgets.images import Images, Source, crop_boxes, load_images
-from semrsm_widgets.kernels import kernel_name
+from semrsm_widgets.rsm import Kernel, cosine, kernel_name
 from semrsm_widgets.statistics import UNIT, Statistic, from_replicates, undefined
 
 from .scores import Score, Scores, Where, rsms_of, score

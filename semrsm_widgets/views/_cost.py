@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from semrsm_widgets.matching import Auction
-from semrsm_widgets.null import NULL_PAIRS
+from semrsm_widgets.rsm import NULL_PAIRS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

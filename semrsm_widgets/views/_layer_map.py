@@ -12,8 +12,8 @@ from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.common import message
 from semrsm_widgets.experiments.layer_pairs import Comparison, LayerPair, compare
 from semrsm_widgets.experiments.pair_changes import RSMDifference, rsm_difference
-from semrsm_widgets.gram import UndefinedKernelError
 from semrsm_widgets.matching import Identity
+from semrsm_widgets.rsm import UndefinedKernelError
 from semrsm_widgets.statistics import UndefinedStatisticError
 
 from . import _compare_picture

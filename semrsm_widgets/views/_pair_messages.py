@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from semrsm_widgets.matches import Matches
-    from semrsm_widgets.null import NullLevel
+    from semrsm_widgets.rsm import NullLevel
 
 _FACTS = ("aligned", "semantic", "upper", "pooled", "pooled_part", "same_position", "class_token")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.matches import Matches
-    from semrsm_widgets.null import NullLevel
+    from semrsm_widgets.rsm import NullLevel
 
 _WORDS = {"aligned": "same position", "semantic": "best match", "pooled": "mean token"}
 _GROUND = "#ececec"

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.images import Images
     from semrsm_widgets.matches import Matches
     from semrsm_widgets.models import VisionModel
-    from semrsm_widgets.null import NullLevel
+    from semrsm_widgets.rsm import NullLevel
 
 REBUILT = "B's patches moved to their partners in A"
 PIXELS_PER_MM = 14  # about 350 to the inch

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.lookup import Answers, Ranked
-    from semrsm_widgets.null import NullLevel
+    from semrsm_widgets.rsm import NullLevel
     from semrsm_widgets.tokens import PatchBox
 
 _QUERY = 24.0  # millimetres

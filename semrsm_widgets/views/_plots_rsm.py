@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from semrsm_widgets.analysis import Analysis
-from semrsm_widgets.similarities import Similarities
+from semrsm_widgets.rsm import Similarities
 
 BASELINES = {"aligned": "same position", "pooled": "mean token"}
 _UNKNOWN = 0.82  # grey of the diagonal, which shows nothing, and of values that are not defined

@@ -10,7 +10,7 @@ from semrsm_widgets.common import __version__
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
-    from semrsm_widgets.null import NullLevel
+    from semrsm_widgets.rsm import NullLevel
 
 _DIGITS = 12  # of the weights' hash: enough to tell two checkpoints apart
 

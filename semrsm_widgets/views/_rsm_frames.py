@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from semrsm_widgets.images import Images
-    from semrsm_widgets.similarities import Similarities
+    from semrsm_widgets.rsm import Similarities
 
     Matrix = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from typing import Any
 import traitlets as t
 
 from semrsm_widgets.analysis import Analysis
-from semrsm_widgets.gram import Kernel, cosine, inner_product, rbf
+from semrsm_widgets.rsm import Kernel, cosine, inner_product, rbf
 
 from ._base import check_trait
 from ._shown import check_analysis, checked_pair, default_layer, image_rows, layer_rows

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.matching import Matcher
-    from semrsm_widgets.null import NullLevel
+    from semrsm_widgets.rsm import NullLevel
 
     from ._paper import Sheet
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import traitlets as t
 
 from semrsm_widgets.common import check_int, message
-from semrsm_widgets.gram import rbf
 from semrsm_widgets.lookup import LARGEST_K, Lookup, Ranked
-from semrsm_widgets.null import NULL_PAIRS, NullLevel
 from semrsm_widgets.query import Query
+from semrsm_widgets.rsm import NULL_PAIRS, NullLevel, rbf
 from semrsm_widgets.tokens import PatchBox, checked_box, moved_box
 
 from . import _retrieval_picture

@@ -10,9 +10,8 @@ import traitlets as t
 
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.common import message
-from semrsm_widgets.gram import UndefinedKernelError, rbf
 from semrsm_widgets.matching import Identity
-from semrsm_widgets.similarities import Similarities
+from semrsm_widgets.rsm import Similarities, UndefinedKernelError, rbf
 
 from . import _pictures
 from ._base import check_trait, esm, guarded_method, jpeg_bytes

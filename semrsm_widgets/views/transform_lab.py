@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from semrsm_widgets.common import PixelBox
     from semrsm_widgets.matches import Matches
-    from semrsm_widgets.null import NullLevel
+    from semrsm_widgets.rsm import NullLevel
 
     from ._paper import Sheet
     from ._worker import Job

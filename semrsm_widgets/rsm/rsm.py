@@ -11,30 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets._estimate import Estimate, estimate
 from semrsm_widgets.common import Matrix, Progress, check_int, message
-from semrsm_widgets.gram import Kernel, MatchedGram, UndefinedKernelError, cosine, inner_product, rbf, rbf_sigma
 from semrsm_widgets.matching import Auction, Identity, Matcher, PairJob, TokenSet, check_pair, match_job
+
+from .gram import MatchedGram
+from .kernels import Kernel, checked_kernel, cosine
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-__all__ = [
-    "Estimate",
-    "Kernel",
-    "MatchedGram",
-    "Matrix",
-    "UndefinedKernelError",
-    "aligned_rsm",
-    "cosine",
-    "estimate",
-    "inner_product",
-    "matched_gram",
-    "pooled_rsm",
-    "rbf",
-    "rbf_sigma",
-    "semantic_rsm",
-]
 
 
 def matched_gram(
@@ -135,14 +119,6 @@ def pooled_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine) -> Matrix:
     right = None if y is None else TokenSet.read("y", y)
     means = None if right is None else right.means[:, None]
     return checked_kernel(kernel)(matched_gram(left.means[:, None], means, matcher=Identity()))
-
-
-def checked_kernel(kernel: Any) -> Kernel:
-    """Return the kernel, or raise before anything is matched."""
-    if not callable(kernel):
-        todo = "They are functions: kernel=srsm.rbf."
-        raise TypeError(message("kernel", "cosine, rbf, inner_product or a function of a gram", repr(kernel), todo))
-    return kernel  # type: ignore[no-any-return]
 
 
 def _mirrored(upper_triangle: Matrix, diagonal: NDArray[np.float64]) -> Matrix:

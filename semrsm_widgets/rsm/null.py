@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from semrsm_widgets.gram import MatchedGram
+from .gram import MatchedGram
 
 if TYPE_CHECKING:
     from semrsm_widgets.matching import Assignment, Matcher

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from semrsm_widgets.null import NullLevel
+    from .null import NullLevel
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
