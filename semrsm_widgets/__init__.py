@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semrsm_widgets.analysis import Analysis
+    from semrsm_widgets.analysis import Analysis, Matches, Split, contribution_difference
     from semrsm_widgets.common import __version__ as __version__
     from semrsm_widgets.exact_search import SearchResult, search
     from semrsm_widgets.experiments.agreement import output_agreement
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from semrsm_widgets.experiments.translation import translation_test
     from semrsm_widgets.extraction import LayerTable, Layout, extract, layers, predict
     from semrsm_widgets.images import Images, demo_images, load_images
-    from semrsm_widgets.matches import Matches
     from semrsm_widgets.matching import (
         Assignment,
         Auction,
@@ -59,7 +58,6 @@ if TYPE_CHECKING:
         rbf_sigma,
         semantic_rsm,
     )
-    from semrsm_widgets.splits import Split, contribution_difference
     from semrsm_widgets.statistics import (
         PermutationTest,
         Statistic,
@@ -224,7 +222,12 @@ _MODULES = {
         "rbf_sigma",
         "semantic_rsm",
     ),
-    "analysis": ("Analysis",),
+    "analysis": (
+        "Analysis",
+        "Matches",
+        "Split",
+        "contribution_difference",
+    ),
     "retrieval": (
         "average_precision",
         "chance_average_precision",
@@ -272,11 +275,6 @@ _MODULES = {
     "exact_search": (
         "SearchResult",
         "search",
-    ),
-    "matches": ("Matches",),
-    "splits": (
-        "Split",
-        "contribution_difference",
     ),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from semrsm_widgets._inputs import present
+from semrsm_widgets.analysis import present
 from semrsm_widgets.common import Progress
 from semrsm_widgets.matching import Identity
 from semrsm_widgets.query import SIMILARITIES, Query, checked_rankings

@@ -283,7 +283,7 @@ def test_contributions_of_all_three_split_over_the_patches(analysis):
 
 
 def test_margins_are_against_the_best_other_token(analysis, monkeypatch):
-    from semrsm_widgets import matches as module
+    from semrsm_widgets.analysis import matches as module
 
     monkeypatch.setattr(module, "_BLOCK_ENTRIES", 3 * S)  # three rows at a time
     matches = analysis.matches("a", 0, 2)

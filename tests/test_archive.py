@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import semrsm_widgets as srsm
-from semrsm_widgets import archive
+from semrsm_widgets.analysis import archive
 
 N, S, D = 5, 6, 4
 

@@ -10,7 +10,7 @@ import torch
 import traitlets
 
 import semrsm_widgets as srsm
-from semrsm_widgets.splits import SIMILARITIES
+from semrsm_widgets.analysis.splits import SIMILARITIES
 from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._place_colours import AGAINST, CORNERS, FOR, place_colour, place_colours
 

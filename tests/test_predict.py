@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torchvision import transforms as T  # noqa: N812 (its usual name)
 
-from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.analysis.analysis import Analysis
 from semrsm_widgets.extraction.predictions import predict
 from semrsm_widgets.images.demo import demo_images
 from semrsm_widgets.models.load import load_model

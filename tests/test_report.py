@@ -18,10 +18,10 @@ import torch
 from PIL import Image
 
 import semrsm_widgets as srsm
+from semrsm_widgets.analysis.recipe import Recipe
 from semrsm_widgets.views import report
 from semrsm_widgets.views._packing import Blobs, Rounding, pack
 from semrsm_widgets.views._products import PRODUCTS, token_shares
-from semrsm_widgets.views._recipe import Recipe
 from semrsm_widgets.views._recording import Message, Recording, plain, unplugged
 from semrsm_widgets.views._report_pairs import near_pairs
 from semrsm_widgets.views._traits import KERNELS

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import semrsm_widgets as srsm
-from semrsm_widgets.matches import matches_of
-from semrsm_widgets.splits import SIMILARITIES
+from semrsm_widgets.analysis.matches import matches_of
+from semrsm_widgets.analysis.splits import SIMILARITIES
 
 SPLIT = [name for name in SIMILARITIES if name != "class token"]
 

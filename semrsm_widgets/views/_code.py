@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from semrsm_widgets.analysis import Recipe
 from semrsm_widgets.common import __version__, message
 from semrsm_widgets.images import Images, demo_images
 from semrsm_widgets.models import VisionModel
-
-from ._recipe import Recipe
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis

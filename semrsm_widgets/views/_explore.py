@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from semrsm_widgets.analysis import Recipe
 from semrsm_widgets.common import check_number
 
-from ._recipe import Recipe
 from ._shown import PATIENCE_SECONDS
 from .explorer import Explorer
 from .report import StaticReport, analysis_at_once, static

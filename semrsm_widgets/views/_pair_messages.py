@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from semrsm_widgets.matches import Matches
+    from semrsm_widgets.analysis import Matches
     from semrsm_widgets.rsm import NullLevel
 
 _FACTS = ("aligned", "semantic", "upper", "pooled", "pooled_part", "same_position", "class_token")

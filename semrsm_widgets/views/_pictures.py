@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from semrsm_widgets.splits import contribution_difference
+from semrsm_widgets.analysis import contribution_difference
 from semrsm_widgets.tokens import cell_box
 
 from ._place_colours import AGAINST, FOR, place_colour, place_colours
@@ -17,8 +17,7 @@ from ._place_colours import AGAINST, FOR, place_colour, place_colours
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from semrsm_widgets.matches import Matches
-    from semrsm_widgets.splits import Split
+    from semrsm_widgets.analysis import Matches, Split
 
     Side = tuple[Image.Image, tuple[float, float, float, float]]
 

@@ -15,8 +15,7 @@ from ._provenance import layer_sentence, null_sentence
 if TYPE_CHECKING:
     from PIL import Image
 
-    from semrsm_widgets.analysis import Analysis
-    from semrsm_widgets.matches import Matches
+    from semrsm_widgets.analysis import Analysis, Matches
     from semrsm_widgets.rsm import NullLevel
 
 _WORDS = {"aligned": "same position", "semantic": "best match", "pooled": "mean token"}

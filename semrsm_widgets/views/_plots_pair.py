@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from matplotlib import patheffects
 
+from semrsm_widgets.analysis import contribution_difference
 from semrsm_widgets.models import model_view, visible_box
-from semrsm_widgets.splits import contribution_difference
 from semrsm_widgets.tokens import cell_box
 
 from . import _pictures
@@ -40,9 +40,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from semrsm_widgets.analysis import Analysis
+    from semrsm_widgets.analysis import Analysis, Matches
     from semrsm_widgets.images import Images
-    from semrsm_widgets.matches import Matches
     from semrsm_widgets.models import VisionModel
     from semrsm_widgets.rsm import NullLevel
 

@@ -15,22 +15,6 @@ from semrsm_widgets.images import Images
 PATIENCE_SECONDS = 30.0
 
 
-def check_analysis(analysis: Any, *, at_least: int = 1) -> Analysis:
-    """Return the analysis if it has so many images.
-
-    Raises:
-        TypeError: it is none; the text tells how to make one.
-        ValueError: it has too few images.
-    """
-    if not isinstance(analysis, Analysis):
-        todo = "Make one with Analysis(images, extract(model, images), model=model), or call explore(...)."
-        raise TypeError(message("analysis", "an Analysis", analysis, todo))
-    if len(analysis) < at_least:
-        expected = f"of at least {at_least} images: an RSM compares them"
-        raise ValueError(message("analysis", expected, f"{len(analysis)}", "PairView shows one image with itself."))
-    return analysis
-
-
 def checked_pair(analysis: Analysis, pair: Any) -> tuple[int, int]:
     """Return a pair of image indices, or raise TraitError in the house's form."""
     i, j = (int(k) for k in pair)

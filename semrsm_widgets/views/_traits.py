@@ -6,11 +6,11 @@ from typing import Any
 
 import traitlets as t
 
-from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.analysis import Analysis, check_analysis
 from semrsm_widgets.rsm import Kernel, cosine, inner_product, rbf
 
 from ._base import check_trait
-from ._shown import check_analysis, checked_pair, default_layer, image_rows, layer_rows
+from ._shown import checked_pair, default_layer, image_rows, layer_rows
 
 KERNELS: dict[str, Kernel] = {"cosine": cosine, "inner product": inner_product, "RBF": rbf}
 """The kernels that a view offers, by the name on its button."""

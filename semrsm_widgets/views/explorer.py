@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import traitlets as t
 
-from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.analysis import Analysis, Recipe, named
 from semrsm_widgets.common import message, suggest
 from semrsm_widgets.images import Images
 
@@ -21,7 +21,6 @@ from ._code import code_of
 from ._composed import ComposedView
 from ._cost import describe_seconds
 from ._header import ExplorerHeader
-from ._recipe import Recipe, named
 from ._shown import PATIENCE_SECONDS, checked_pair, default_layer
 from ._traits import checked_kernel_name
 from ._worker import CancelledError

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import traitlets as t
 
+from semrsm_widgets.analysis import SIMILARITIES, check_analysis
 from semrsm_widgets.common import message
 from semrsm_widgets.matching import Exact
 from semrsm_widgets.models import model_view, visible_box
-from semrsm_widgets.splits import SIMILARITIES
 from semrsm_widgets.tokens import moved_token
 
 from . import _pictures
@@ -17,7 +17,7 @@ from ._base import View, check_trait, esm, guarded_method, jpeg_bytes
 from ._cost import describe_seconds, is_ready, long_cost, make_ready
 from ._pair_messages import matches_message
 from ._place_colours import AGAINST, CORNERS, FOR
-from ._shown import PATIENCE_SECONDS, check_analysis, image_rows, layer_rows, missing_picture
+from ._shown import PATIENCE_SECONDS, image_rows, layer_rows, missing_picture
 from ._traits import LayerChosen
 from ._worker import Job
 

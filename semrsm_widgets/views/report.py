@@ -12,19 +12,17 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.analysis import Analysis, check_analysis, named
 from semrsm_widgets.common import Progress, check_choice, check_int, check_number, message, written_whole
 
-from ._recipe import named
 from ._report_build import ReportBuilder
-from ._shown import check_analysis, default_layer
+from ._shown import default_layer
 from ._traits import KERNELS
 from ._worker import Job
 
 if TYPE_CHECKING:
+    from semrsm_widgets.analysis import Recipe
     from semrsm_widgets.images import Images
-
-    from ._recipe import Recipe
 
 # Heatmaps of more images carry no exact values, and their frames alone would fill the file.
 MOST_IMAGES = 300

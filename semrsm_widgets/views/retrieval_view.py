@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets as t
 
+from semrsm_widgets.analysis import check_analysis
 from semrsm_widgets.common import check_int, message
 from semrsm_widgets.lookup import LARGEST_K, Lookup, Ranked
 from semrsm_widgets.query import Query
@@ -20,7 +21,7 @@ from ._cost import describe_seconds, make_ready, search_seconds
 from ._outside import OutsidePicture, needed_model, opened, opened_file, seen
 from ._placed import PlacedPicture, placed_picture
 from ._retrieved import Wanted, ranked_by, retrieved, width
-from ._shown import PATIENCE_SECONDS, check_analysis
+from ._shown import PATIENCE_SECONDS
 from ._traits import KERNELS, KernelChosen, LayerChosen
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets as t
 
-from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.analysis import Analysis, Recipe
 from semrsm_widgets.common import check_int, check_number, message, suggest
 from semrsm_widgets.extraction import extract
 from semrsm_widgets.images import BORDERS, LEAST_ZOOM, MOST_SHIFT, MOST_TILES, MOST_ZOOM, Images, Warp, load_images
@@ -24,14 +24,13 @@ from ._base import View, check_trait, esm, guarded_method, jpeg_bytes
 from ._cost import describe_cost, long_cost, make_ready
 from ._lab_images import chosen, joined, photographs, reduced, seen
 from ._provenance import model_sentence
-from ._recipe import Recipe
 from ._shown import PATIENCE_SECONDS, default_layer, layer_rows
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from semrsm_widgets.analysis import Matches
     from semrsm_widgets.common import PixelBox
-    from semrsm_widgets.matches import Matches
     from semrsm_widgets.rsm import NullLevel
 
     from ._paper import Sheet

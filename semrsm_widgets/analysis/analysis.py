@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets._inputs import check_layers, checked_queries, present
 from semrsm_widgets.common import Cache, Progress, check_choice, check_int, message
 from semrsm_widgets.images import Images
-from semrsm_widgets.matches import Matches, matches_of
 from semrsm_widgets.matching import Assignment, Auction, Identity
 from semrsm_widgets.models import visible_box
 from semrsm_widgets.rsm import (
@@ -31,6 +29,9 @@ from semrsm_widgets.rsm import (
 )
 from semrsm_widgets.statistics import checked_probabilities
 from semrsm_widgets.tokens import Tokens, token_boxes
+
+from .inputs import check_layers, checked_queries, present
+from .matches import Matches, matches_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -317,7 +318,7 @@ class Analysis:
         Raises:
             ImportError: xarray is not installed; the text says what to install.
         """
-        from semrsm_widgets.interop import to_xarray
+        from .export import to_xarray
 
         return to_xarray(self, kernel)
 
@@ -331,7 +332,7 @@ class Analysis:
         Raises:
             ImportError: pandas is not installed; the text says what to install.
         """
-        from semrsm_widgets.interop import to_frame
+        from .export import to_frame
 
         return to_frame(self, kernel)
 
@@ -343,7 +344,7 @@ class Analysis:
         Raises:
             ImportError: rsatoolbox is not installed; the text says what to install.
         """
-        from semrsm_widgets.interop import to_rdms
+        from .export import to_rdms
 
         return to_rdms(self, kernel)
 
@@ -360,7 +361,7 @@ class Analysis:
         Raises:
             ValueError: the analysis has queries, which are not saved: save the one of the images alone.
         """
-        from semrsm_widgets.archive import save
+        from .archive import save
 
         save(self, path, tokens=tokens, progress=progress)
 
@@ -372,7 +373,7 @@ class Analysis:
             FileNotFoundError: there is no such file.
             ValueError: it is no such file, or from a newer version.
         """
-        from semrsm_widgets.archive import read
+        from .archive import read
 
         stored = read(path)
         analysis = cls(stored.images, stored.tokens, matcher=stored.matcher, probabilities=stored.probabilities)
@@ -419,3 +420,19 @@ def _class_token_cosine(tokens: Tokens, i: int, j: int) -> float:
         return float("nan")
     x, y = (own[k, 0].double().cpu().numpy() for k in (i, j))
     return float(x @ y / (np.linalg.norm(x) * np.linalg.norm(y) or 1.0))
+
+
+def check_analysis(analysis: Any, *, at_least: int = 1) -> Analysis:
+    """Return the analysis if it has so many images.
+
+    Raises:
+        TypeError: it is none; the text tells how to make one.
+        ValueError: it has too few images.
+    """
+    if not isinstance(analysis, Analysis):
+        todo = "Make one with Analysis(images, extract(model, images), model=model), or call explore(...)."
+        raise TypeError(message("analysis", "an Analysis", analysis, todo))
+    if len(analysis) < at_least:
+        expected = f"of at least {at_least} images: an RSM compares them"
+        raise ValueError(message("analysis", expected, f"{len(analysis)}", "PairView shows one image with itself."))
+    return analysis

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.archive import provenance_card
 from semrsm_widgets.common import frame, optional
 from semrsm_widgets.rsm import kernel_name
+
+from .provenance import provenance_card
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.rsm import Kernel
+
+    from .analysis import Analysis
 
 SIMILARITIES = ("aligned", "semantic", "pooled")
 

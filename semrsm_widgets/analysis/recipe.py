@@ -5,31 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.common import check_int, message
 from semrsm_widgets.extraction import extract
 from semrsm_widgets.images import Images, demo_images, load_images, open_images, subset
 from semrsm_widgets.models import VisionModel, load_model
 
-from ._shown import check_analysis
+from .analysis import Analysis, check_analysis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from semrsm_widgets.matching import Matcher
 
-    from ._worker import Job
-
 # The pair on screen is shown before all images were seen, unless it stands further down than this.
 _PREVIEW_IMAGES = 4
-
-
 _MOST_NAMES = 3  # in a notice
 
 
-class Desk(Protocol):
+class Steps(Protocol):
+    """Work in the background that says what it is doing, and ends at a step once it is cancelled."""
+
+    def step(self, text: str, fraction: float | None = None) -> None:
+        """Say what is being done and how far it is, 0 to 1; raise if the work was cancelled."""
+
+
+AnySteps = TypeVar("AnySteps", bound=Steps, contravariant=True)
+
+
+class Desk(Protocol[AnySteps]):
     """Who is served while a recipe is followed: an explorer, or a report that shows nothing before its end."""
 
     save_images: bool
@@ -47,7 +52,7 @@ class Desk(Protocol):
     def notice(self, text: str, names: Sequence[str] = ()) -> None:
         """Take a line about what was reduced, and the names of the pictures that it is about."""
 
-    def extraction_progress(self, job: Job) -> Callable[[int, int], None]:
+    def extraction_progress(self, job: AnySteps) -> Callable[[int, int], None]:
         """Return what is called with (images done, images in all) while the model sees them."""
 
 
@@ -102,7 +107,7 @@ class Recipe:
             todo = "Give it to load_images, extract or Analysis, which make one."
             raise ValueError(f"{names} must be left out when `model` is an Analysis; got both. {todo}")
 
-    def make(self, job: Job, desk: Desk) -> Analysis:
+    def make(self, job: AnySteps, desk: Desk[AnySteps]) -> Analysis:
         """Return the Analysis; the desk gets what there is meanwhile, and what was reduced."""
         if isinstance(self.model, Analysis):
             return self.model
@@ -129,7 +134,7 @@ class Recipe:
             desk.notice(f"Grids above {self.max_grid}×{self.max_grid} patches are pooled; max_grid=None keeps them.")
         return Analysis(images, tokens, model=model, matcher=self.matcher)
 
-    def _chosen_images(self, desk: Desk) -> Images:
+    def _chosen_images(self, desk: Desk[Any]) -> Images:
         """Return the images, no more than wanted; say what was left out."""
         given = demo_images() if self.images is None else self.images
         if isinstance(given, Images):

@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semrsm_widgets.common import message
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from semrsm_widgets.matches import Matches
 
 SIMILARITIES = ("best match", "same position", "mean token", "class token")
 """What can be explained: semantic, aligned, pooled, and the class token, which does not split over patches."""
@@ -86,34 +83,6 @@ def mean_token_split(x: NDArray[np.float64], y: NDArray[np.float64]) -> Split:
         other_token_cosine=_ratio(y @ mean_x, np.linalg.norm(y, axis=1) * norms[0]),
         other_contribution=y @ mean_x / (len(y) * norm),
     )
-
-
-def contribution_difference(hit: Matches, expected: Matches, similarity: str = "best match") -> NDArray[np.float64]:
-    """Return what each patch of a query contributes to the difference of two similarities: why this and not that.
-
-    Positive values speak for the hit, negative ones for the expected image. They add up to the similarity of query and
-    hit less that of query and expected image.
-
-    Args:
-        hit: matches of the query with the image that was found.
-        expected: matches of the same query, at the same layer, with the image that was expected.
-        similarity: "best match", "same position" or "mean token".
-
-    Returns:
-        (S,) float64, one value for each token of the query.
-
-    Raises:
-        ValueError: the two are of different layers or queries, or the similarity does not split over patches.
-
-    Example:
-        >>> hit, expected = analysis.matches("blocks.4", 0, 1), analysis.matches("blocks.4", 0, 5)
-        >>> contribution_difference(hit, expected).sum()  # hit.semantic - expected.semantic
-        0.3614...
-    """
-    for name, one, other in (("layer", hit.layer, expected.layer), ("query", hit.pair[0], expected.pair[0])):
-        if one != other:
-            raise ValueError(message("expected", f"of the same {name} as `hit`, {one!r}", repr(other)))
-    return hit.split(similarity).contribution - expected.split(similarity).contribution
 
 
 def _ratio(products: NDArray[np.float64], norms: NDArray[np.float64]) -> NDArray[np.float64]:

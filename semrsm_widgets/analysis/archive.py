@@ -5,13 +5,11 @@ Arrays are plain, everything else is one JSON text: nothing is pickled, so a fil
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +17,20 @@ import numpy as np
 import torch
 from PIL import Image
 
-from semrsm_widgets.common import Progress, __version__, message, written_whole
+from semrsm_widgets.common import Progress, message, written_whole
 from semrsm_widgets.images import Images, MemorySource
 from semrsm_widgets.matching import Assignment, Auction, BatchOptimal, Exact, Fallbacks, Greedy, Identity, TopKGreedy
-from semrsm_widgets.rsm import MatchedGram, UndefinedKernelError, rbf_sigma
+from semrsm_widgets.rsm import MatchedGram
 from semrsm_widgets.tokens import Tokens
+
+from .provenance import provenance_card
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.matching import Matcher
+
+    from .analysis import Analysis
 
 FORMAT = 1
 TENSORS = ("values", "prefix")
@@ -111,21 +112,6 @@ def save(analysis: Analysis, path: str | Path, *, tokens: bool, progress: Progre
     _write_whole(Path(path), arrays)
     if progress is not None:
         progress(len(analysis.layers), len(analysis.layers))
-
-
-def provenance_card(analysis: Analysis) -> dict[str, Any]:
-    """Return what others need to repeat a result: model, weights' hash, transform, images' hashes, σ, versions."""
-    card: dict[str, Any] = dict(analysis.provenance)
-    if "images" not in card:  # one that was loaded has thumbnails only, but knows the hashes of its pictures
-        card["images"] = {
-            ident: hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
-            for ident, picture in zip(analysis.images.ids, analysis.images, strict=True)
-        }
-    card["matcher"] = repr(analysis.matcher)
-    card["layers"] = {name: repr(tokens) for name, tokens in analysis.tokens.items()}
-    card["sigma"] = {name: _sigma(analysis.gram(name)) for name in analysis.layers}
-    card["versions"] = {"semrsm_widgets": __version__, **{name: version(name) for name in ("numpy", "scipy", "torch")}}
-    return card
 
 
 def read(path: str | Path) -> Stored:
@@ -267,14 +253,6 @@ def _matcher(words: dict[str, Any]) -> Matcher:
         return StoredMatcher(words["name"])
     matcher: Matcher = MATCHERS[words["name"]](**words["options"])
     return matcher
-
-
-def _sigma(gram: MatchedGram) -> float | None:
-    """Return the default RBF width of a gram; None where it has none, which the file says as such."""
-    try:
-        return rbf_sigma(gram)
-    except UndefinedKernelError:
-        return None
 
 
 def _png(picture: Image.Image) -> NDArray[np.uint8]:
