@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis, Matches, Split, contribution_difference
     from semrsm_widgets.common import __version__ as __version__
-    from semrsm_widgets.exact_search import SearchResult, search
     from semrsm_widgets.experiments.agreement import output_agreement
     from semrsm_widgets.experiments.layer_pairs import Comparison, compare
     from semrsm_widgets.experiments.matchers import MatcherReport, matcher_report
@@ -36,12 +35,14 @@ if TYPE_CHECKING:
     )
     from semrsm_widgets.models import VisionModel, load_model
     from semrsm_widgets.retrieval import (
+        SearchResult,
         average_precision,
         chance_average_precision,
         f1_at_k,
         hub_counts,
         label_f1,
         nearest,
+        search,
     )
     from semrsm_widgets.rsm import (
         Estimate,
@@ -229,12 +230,14 @@ _MODULES = {
         "contribution_difference",
     ),
     "retrieval": (
+        "SearchResult",
         "average_precision",
         "chance_average_precision",
         "f1_at_k",
         "hub_counts",
         "label_f1",
         "nearest",
+        "search",
     ),
     "experiments.agreement": ("output_agreement",),
     "experiments.layer_pairs": (
@@ -272,10 +275,6 @@ _MODULES = {
     "views.retrieval_view": ("RetrievalView",),
     "views.rsm_view": ("RSMView",),
     "views.transform_lab": ("TransformLab",),
-    "exact_search": (
-        "SearchResult",
-        "search",
-    ),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

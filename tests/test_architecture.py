@@ -31,9 +31,9 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "models images tokens geometry _checkpoint _decode _hub _load _ramps _vision _warp",
         "features extraction",
         "matching",
-        "rsm retrieval exact_search query",
-        "analysis lookup",
-        "experiments",
+        "rsm",
+        "analysis",
+        "retrieval experiments",
         "views report",
         "cli _installation",
     )

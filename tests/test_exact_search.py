@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import semrsm_widgets as srsm
-from semrsm_widgets.exact_search import search
+from semrsm_widgets.retrieval.exact_search import search
 
 S, D = 9, 12
 

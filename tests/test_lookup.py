@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import semrsm_widgets as srsm
-from semrsm_widgets.lookup import Lookup
-from semrsm_widgets.query import Query
+from semrsm_widgets.retrieval.lookup import Lookup
+from semrsm_widgets.retrieval.query import Query
 from semrsm_widgets.tokens.grid import box_tokens, moved_box
 
 N, D, GRID = 9, 6, (3, 4)

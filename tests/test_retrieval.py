@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from semrsm_widgets import retrieval
-from semrsm_widgets.retrieval import (
+from semrsm_widgets.retrieval import metrics
+from semrsm_widgets.retrieval.metrics import (
     average_precision,
     chance_average_precision,
     f1_at_k,
@@ -84,8 +84,8 @@ def test_intervals_come_from_leaving_an_image_out_as_query_and_as_answer(seed):
         f1_without.append(f1_at_k(order, gains, 2).mean())
         ap_without.append(np.nanmean(average_precision(order, gains > 0)))
     order = nearest(K)
-    assert np.allclose(retrieval._f1_without_one(order, f1, 2), f1_without, atol=1e-12)
-    assert np.allclose(retrieval._precision_without_one(order, f1, 2), ap_without, atol=1e-12)
+    assert np.allclose(metrics._f1_without_one(order, f1, 2), f1_without, atol=1e-12)
+    assert np.allclose(metrics._precision_without_one(order, f1, 2), ap_without, atol=1e-12)
     assert answer.f1.value == pytest.approx(f1_at_k(order, f1, 2).mean())
     assert answer.f1.low < answer.f1.value < answer.f1.high
     assert answer.average_precision.value == pytest.approx(np.nanmean(average_precision(order, f1 > 0)))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from semrsm_widgets.analysis import Analysis
-    from semrsm_widgets.lookup import Answers, Ranked
+    from semrsm_widgets.retrieval import Answers, Ranked
     from semrsm_widgets.rsm import NullLevel
     from semrsm_widgets.tokens import PatchBox
 

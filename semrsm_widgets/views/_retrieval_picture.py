@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from semrsm_widgets.images import Images
-    from semrsm_widgets.lookup import Ranked
+    from semrsm_widgets.retrieval import Ranked
     from semrsm_widgets.tokens import PatchBox
 
 _QUERY = 240

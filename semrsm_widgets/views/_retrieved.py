@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from semrsm_widgets.lookup import Answers, Lookup, Ranked
-from semrsm_widgets.query import Query
+from semrsm_widgets.retrieval import Answers, Lookup, Query, Ranked
 from semrsm_widgets.rsm import Kernel, UndefinedKernelError, cosine
 from semrsm_widgets.tokens import PatchBox
 

@@ -10,8 +10,7 @@ import traitlets as t
 
 from semrsm_widgets.analysis import check_analysis
 from semrsm_widgets.common import check_int, message
-from semrsm_widgets.lookup import LARGEST_K, Lookup, Ranked
-from semrsm_widgets.query import Query
+from semrsm_widgets.retrieval import LARGEST_K, Lookup, Query, Ranked
 from semrsm_widgets.rsm import NULL_PAIRS, NullLevel, rbf
 from semrsm_widgets.tokens import PatchBox, checked_box, moved_box
 

@@ -18,8 +18,6 @@ import torch
 from semrsm_widgets.analysis import present
 from semrsm_widgets.common import Progress
 from semrsm_widgets.matching import Identity
-from semrsm_widgets.query import SIMILARITIES, Query, checked_rankings
-from semrsm_widgets.retrieval import average_precision, chance_average_precision, f1_at_k, label_f1, nearest
 from semrsm_widgets.rsm import (
     NULL_PAIRS,
     Kernel,
@@ -32,6 +30,9 @@ from semrsm_widgets.rsm import (
     rbf_sigma,
 )
 from semrsm_widgets.tokens import box_tokens
+
+from .metrics import average_precision, chance_average_precision, f1_at_k, label_f1, nearest
+from .query import SIMILARITIES, Query, checked_rankings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
