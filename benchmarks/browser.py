@@ -20,9 +20,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from lab_harness import CHROMIUM_ARGUMENTS, LabPage, find_chromium, start_lab
+from helpers.lab_harness import CHROMIUM_ARGUMENTS, LabPage, find_chromium, start_lab
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

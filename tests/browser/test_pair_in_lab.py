@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from lab_harness import LabPage
+from helpers.lab_harness import LabPage
 from playwright.sync_api import expect
 
 import semrsm_widgets as srsm

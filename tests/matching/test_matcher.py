@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from matchers import (
+from helpers.matchers import (
     CERTIFIED,
     FLOAT32_PRODUCT,
     TABLE,
@@ -17,6 +15,8 @@ from matchers import (
     recomputed,
     tokens,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from semrsm_widgets import matching
 from semrsm_widgets.matching.approximate import BatchOptimal, Greedy, TopKGreedy

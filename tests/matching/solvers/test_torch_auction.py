@@ -1,13 +1,12 @@
 """The auction in plain torch: against the compiled one, its certificate, and what it falls back to."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from helpers import DATA
+from helpers.matchers import adversaries, norms, optima, tokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matchers import adversaries, norms, optima, tokens
 
 from semrsm_widgets.matching import auction
 from semrsm_widgets.matching.assignment import Fallbacks, affinity, dual_bound
@@ -16,7 +15,7 @@ from semrsm_widgets.matching.solvers import torch_auction
 from semrsm_widgets.rsm.kernels import cosine
 from semrsm_widgets.rsm.rsm import matched_gram
 
-GOLDEN = np.load(Path(__file__).parent / "data" / "reference_rsms.npz")
+GOLDEN = np.load(DATA / "reference_rsms.npz")
 few = settings(deadline=None, max_examples=25)
 
 

@@ -1,13 +1,12 @@
 """RSMs against golden matrices, textbook loops and their own certificates."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from helpers import DATA
+from helpers.matchers import CERTIFIED, TABLE, names, optima, tokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matchers import CERTIFIED, TABLE, names, optima, tokens
 
 from semrsm_widgets.matching.assignment import Assignment, Fallbacks
 from semrsm_widgets.matching.auction import Auction
@@ -17,7 +16,7 @@ from semrsm_widgets.rsm.kernels import cosine, inner_product, rbf, rbf_sigma
 from semrsm_widgets.rsm.rsm import aligned_rsm, matched_gram, pooled_rsm, semantic_rsm
 from semrsm_widgets.tokens.tokens import Tokens
 
-GOLDEN = np.load(Path(__file__).parent / "data" / "reference_rsms.npz")
+GOLDEN = np.load(DATA / "reference_rsms.npz")
 every = pytest.mark.parametrize("row", TABLE, ids=names(TABLE))
 layers = pytest.mark.parametrize("layer", ["blocks.4", "blocks.6"])
 few = settings(deadline=None, max_examples=20)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from matchers import tokens
+from helpers.matchers import tokens
 
 from semrsm_widgets.matching import blocks
 from semrsm_widgets.matching.auction import Auction

@@ -159,7 +159,7 @@ def test_importing_models_does_not_import_timm():
     import subprocess
 
     code = "import sys, semrsm_widgets.models; sys.exit('timm' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0
 
 
 # ---- VisionModel, prepare, model_view

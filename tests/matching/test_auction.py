@@ -5,9 +5,9 @@ from importlib import import_module
 
 import numpy as np
 import pytest
+from helpers.matchers import norms, optima, tokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matchers import norms, optima, tokens
 from numba import njit
 
 from semrsm_widgets.matching import auction
