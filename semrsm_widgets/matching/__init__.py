@@ -9,7 +9,7 @@ from .approximate import BatchOptimal, Greedy, TopKGreedy
 from .assignment import Assignment, Fallbacks, affinity, dual_bound
 from .auction import Auction
 from .blocks import block_shape, match_job
-from .bounds import row_column_bounds, undecided
+from .bounds import undecided
 from .exact import Exact, Identity
 from .matcher import AffinityMatcher, Matcher, PairJob
 from .solvers.engine import Engine, engine, warm_up
@@ -35,7 +35,6 @@ __all__ = [
     "dual_bound",
     "engine",
     "match_job",
-    "row_column_bounds",
     "undecided",
     "warm_up",
 ]

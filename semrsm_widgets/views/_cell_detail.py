@@ -31,7 +31,7 @@ def detail_message(
     exact = [rsm.astype(np.float32) for rsm in rsms]
     facts: dict[str, Any] = {"ranges": ranges}
     if difference is not None:
-        a, b, change = standardised(difference)
+        a, b, change = difference.a, difference.b, difference.difference
         span, limit = detail_ranges(difference)
         colours += [_painted(each, *span) for each in (a, b)] + [_painted(change, -limit, limit)]
         exact += [a.astype(np.float32), b.astype(np.float32)]
@@ -52,10 +52,6 @@ def detail_ranges(difference: RSMDifference) -> tuple[tuple[float, float], float
     """Return the range of colours of both standardised RSMs, without 0.5 % at either end, and the limit of A - B."""
     span = _range_of(np.concatenate([difference.a, difference.b], axis=1), quantile=0.005)
     return span, float(np.abs(difference.difference).max()) or 1.0
-
-
-def standardised(difference: RSMDifference) -> tuple[NDArray[np.float64], ...]:
-    return difference.a, difference.b, difference.difference
 
 
 def _range_of(rsm: NDArray[np.float64], quantile: float = 0.0) -> tuple[float, float]:

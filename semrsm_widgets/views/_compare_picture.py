@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from math import floor, isfinite, isnan
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from . import _pictures
 from ._bokeh_pane import colour_indices
 from ._cell_detail import detail_ranges
+from ._pictures import heatmap_still, still_font
 
 if TYPE_CHECKING:
     from semrsm_widgets.experiments.layer_pairs import Comparison
@@ -25,11 +25,9 @@ _MOST_NUMBERS = 12
 _EDGE = 24
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
-
-
-def layer_map(comparison: Comparison, similarity: str, names: Sequence[str], palette: Sequence[str]) -> Image.Image:
+def layer_map_still(
+    comparison: Comparison, similarity: str, names: Sequence[str], palette: Sequence[str]
+) -> Image.Image:
     """Return the map of one similarity: layers of A down, of B across, numbers in the cells where there are few.
 
     Args:
@@ -42,15 +40,15 @@ def layer_map(comparison: Comparison, similarity: str, names: Sequence[str], pal
     rows = {(row.layer_a, row.layer_b): row for row in comparison.rows if row.similarity == similarity}
     few = len(comparison.layers_b) <= _MOST_NUMBERS
     width, height = _CELL if few else (_NARROW, _NARROW)
-    font = _font(12)
+    font = still_font(12)
     left = _EDGE + max(round(font.getlength(name)) for name in comparison.layers_a) + 8
     across = [_upright(name) for name in comparison.layers_b]
     top = 58 + max(label.height for label in across)
     size = (left + width * table.shape[1] + _EDGE, top + height * table.shape[0] + 40)
     title = f"CKA of {similarity} RSMs · {next(iter(rows.values())).n} images"
-    picture = Image.new("RGB", (max(size[0], round(_font(14).getlength(title)) + 2 * _EDGE), size[1]), "white")
+    picture = Image.new("RGB", (max(size[0], round(still_font(14).getlength(title)) + 2 * _EDGE), size[1]), "white")
     draw = ImageDraw.Draw(picture)
-    draw.text((_EDGE, 6), title, fill="black", font=_font(14))
+    draw.text((_EDGE, 6), title, fill="black", font=still_font(14))
     draw.text((_EDGE, 28), f"down: {names[0]} · across: {names[1]}", fill="#555555", font=font)
     for column, label in enumerate(across):
         picture.paste(label, (left + width * column + (width - label.width) // 2, top - 4 - label.height))
@@ -69,7 +67,9 @@ def layer_map(comparison: Comparison, similarity: str, names: Sequence[str], pal
     return picture
 
 
-def detail(difference: RSMDifference, cell: tuple[str, str], palettes: Mapping[str, Sequence[str]]) -> Image.Image:
+def detail_still(
+    difference: RSMDifference, cell: tuple[str, str], palettes: Mapping[str, Sequence[str]]
+) -> Image.Image:
     """Return both standardised RSMs of a cell, and their difference."""
     (low, high), limit = detail_ranges(difference)
     title = f"as CKA compares them, {low:.1f} to {high:.1f} standard deviations · CKA {difference.cka:.2f}"
@@ -81,12 +81,7 @@ def detail(difference: RSMDifference, cell: tuple[str, str], palettes: Mapping[s
             palettes["difference"],
         ),
     }
-    return _pictures.heatmaps(panels, title)
-
-
-def stacked(pictures: Sequence[Image.Image]) -> Image.Image | None:
-    """Return pictures one below the other."""
-    return _pictures.stack(pictures)
+    return heatmap_still(panels, title)
 
 
 def cell_colour(value: float, palette: Sequence[str]) -> str:
@@ -114,15 +109,15 @@ def _numbers(draw: ImageDraw.ImageDraw, at: tuple[float, float], value: float, r
     """Write a value and its interval into a cell."""
     x, y = at
     ink = ink_for(fill)
-    draw.text((x, y + 10), "n/a" if isnan(value) else f"{value:.2f}", fill=ink, font=_font(12), anchor="mm")
+    draw.text((x, y + 10), "n/a" if isnan(value) else f"{value:.2f}", fill=ink, font=still_font(12), anchor="mm")
     low, high = getattr(row, "low", float("nan")), getattr(row, "high", float("nan"))
     if isfinite(low):
-        draw.text((x, y + 24), f"{low:.2f}, {high:.2f}", fill=ink, font=_font(9), anchor="mm")
+        draw.text((x, y + 24), f"{low:.2f}, {high:.2f}", fill=ink, font=still_font(9), anchor="mm")
 
 
 def _upright(text: str) -> Image.Image:
     """Return a text that reads from bottom to top."""
-    font = _font(12)
+    font = still_font(12)
     label = Image.new("RGB", (round(font.getlength(text)) + 4, 18), "white")
     ImageDraw.Draw(label).text((0, 2), text, fill="black", font=font)
     return label.transpose(Image.Transpose.ROTATE_90)

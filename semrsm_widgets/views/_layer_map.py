@@ -16,10 +16,11 @@ from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import UndefinedKernelError
 from semrsm_widgets.statistics import UndefinedStatisticError
 
-from . import _compare_picture
 from ._base import View, check_trait, esm, guarded_method, jpeg_bytes
-from ._cell_detail import detail_message, standardised
+from ._cell_detail import detail_message
+from ._compare_picture import detail_still, layer_map_still
 from ._cost import Cost, describe_cost, long_cost, make_ready
+from ._pictures import stacked
 from ._rsm_frames import DIVERGING, EXACT_IMAGES, PALETTE
 from ._shown import checked_pair, image_rows, layer_rows
 from ._traits import KERNELS, KernelChosen
@@ -134,7 +135,7 @@ class LayerMap(KernelChosen, View):
         _, rsms, difference = detail
         values = [float(rsm[i, j]) for rsm in rsms]
         if difference is not None:
-            values += [float(each[i, j]) for each in standardised(difference)]
+            values += [float(each[i, j]) for each in (difference.a, difference.b, difference.difference)]
         self.send({"kind": "value", "i": i, "j": j, "values": values})
 
     # -- the worker ---------------------------------------------------------------------------------------------
@@ -289,11 +290,11 @@ class LayerMap(KernelChosen, View):
         comparison = self.comparison
         if comparison is None:
             return None
-        parts = [_compare_picture.layer_map(comparison, self.similarity, self.names, PALETTES["map"])]
+        parts = [layer_map_still(comparison, self.similarity, self.names, PALETTES["map"])]
         difference = self.difference
         if difference is not None:
-            parts.append(_compare_picture.detail(difference, self.cell, PALETTES))
-        return _compare_picture.stacked(parts)
+            parts.append(detail_still(difference, self.cell, PALETTES))
+        return stacked(parts)
 
 
 def checked_cell(analyses: tuple[Analysis, Analysis], cell: Any) -> Cell | None:

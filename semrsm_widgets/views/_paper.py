@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import style
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
@@ -214,11 +213,6 @@ def raster(axes: Axes, pixels: np.ndarray, extent: tuple[float, float, float, fl
     limits = axes.get_xlim(), axes.get_ylim()
     axes.imshow(pixels, extent=(left, right, bottom, top), interpolation="none", aspect="auto")
     axes.set(xlim=limits[0], ylim=limits[1])
-
-
-def colormap(colours: tuple[str, ...]) -> ListedColormap:
-    """Return a colour map of "#rrggbb" colours."""
-    return ListedColormap(list(colours))
 
 
 def number(value: float, digits: int = 2) -> str:

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from semrsm_widgets.analysis import contribution_difference
 from semrsm_widgets.tokens import cell_box
 
-from ._place_colours import AGAINST, FOR, place_colour, place_colours
+from ._place_colours import AGAINST, FOR, place_colours
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,15 +21,13 @@ if TYPE_CHECKING:
 
     Side = tuple[Image.Image, tuple[float, float, float, float]]
 
-__all__ = ["NUMBERED", "heatmaps", "pair", "place_colour", "rebuild", "stack", "strongest", "why"]
-
 _SIDE = 300
 _GAP = 24
 _TEXT = 22
 NUMBERED = 9  # the strongest carry their rank as a digit: colours alone are too few
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def still_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
@@ -37,11 +35,11 @@ def _canvas(columns: int, height: int, title: str) -> tuple[Image.Image, ImageDr
     """Return a white picture with a title and room for `columns` panels under captions."""
     picture = Image.new("RGB", (columns * (_SIDE + _GAP) + _GAP, height + 3 * _TEXT), "white")
     draw = ImageDraw.Draw(picture)
-    draw.text((_GAP, 6), title, fill="black", font=_font(14))
+    draw.text((_GAP, 6), title, fill="black", font=still_font(14))
     return picture, draw
 
 
-def heatmaps(panels: Mapping[str, tuple[NDArray[np.uint8], Sequence[str]]], title: str) -> Image.Image:
+def heatmap_still(panels: Mapping[str, tuple[NDArray[np.uint8], Sequence[str]]], title: str) -> Image.Image:
     """Return heatmaps side by side under their names.
 
     Args:
@@ -53,13 +51,13 @@ def heatmaps(panels: Mapping[str, tuple[NDArray[np.uint8], Sequence[str]]], titl
         colours = np.array([[int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in palette], dtype=np.uint8)
         colours = np.vstack([colours, np.full((256 - len(colours), 3), 200, dtype=np.uint8)])
         left = _GAP + column * (_SIDE + _GAP)
-        draw.text((left, _TEXT + 6), name, fill="black", font=_font(13))
+        draw.text((left, _TEXT + 6), name, fill="black", font=still_font(13))
         panel = Image.fromarray(colours[matrix]).resize((_SIDE, _SIDE), Image.Resampling.NEAREST)
         picture.paste(panel, (left, 2 * _TEXT + 8))
     return picture
 
 
-def pair(matches: Matches, sides: Sequence[Side], top_k: int, *, similarity: str = "best match") -> Image.Image:
+def pair_still(matches: Matches, sides: Sequence[Side], top_k: int, *, similarity: str = "best match") -> Image.Image:
     """Return A, B and, for the best match, B's patches moved to their partners in A; the strongest are outlined.
 
     Colour is the place in A, dashes are ambiguous matches, digits the nine strongest.
@@ -79,7 +77,7 @@ def pair(matches: Matches, sides: Sequence[Side], top_k: int, *, similarity: str
         matched_part = matches.semantic - matches.pooled_part
         title += f"aligned {matches.aligned:.2f}, semantic {matches.semantic:.2f} "
         title += f"= pooled part {matches.pooled_part:.2f} + matched part {matched_part:.2f}"
-        captioned["B's patches moved to their partners in A"] = rebuild(matches, *panels[1])
+        captioned["B's patches moved to their partners in A"] = put_back(matches, *panels[1])
     else:
         value = matches.class_token if similarity == "class token" else matches.split(similarity).value
         title += f"{similarity} {value:.2f} (semantic {matches.semantic:.2f})"
@@ -108,7 +106,7 @@ def pair(matches: Matches, sides: Sequence[Side], top_k: int, *, similarity: str
     return picture
 
 
-def why(
+def why_still(
     hit: Matches, expected: Matches, sides: Sequence[Side], top_k: int, *, similarity: str = "best match"
 ) -> Image.Image:
     """Return hit, query and expected image side by side, the query's patches outlined by what they speak for.
@@ -156,7 +154,7 @@ def _in_a_row(panels: Mapping[str, Image.Image], title: str) -> tuple[Image.Imag
     picture, draw = _canvas(len(panels), max(panel.height for panel in panels.values()), title)
     for column, (caption, panel) in enumerate(panels.items()):
         left = _GAP + column * (_SIDE + _GAP)
-        draw.text((left, _TEXT + 6), caption, fill="black", font=_font(13))
+        draw.text((left, _TEXT + 6), caption, fill="black", font=still_font(13))
         picture.paste(panel, (left, 2 * _TEXT + 8))
     return picture, draw
 
@@ -185,15 +183,15 @@ def _outline(
         draw.rectangle((x0 + 1, y0 + 1, x1 - 1, y1 - 1), outline=colour, width=2)
     if words:
         place = ((x0 + x1) / 2, (y0 + y1) / 2)
-        draw.text(place, words, fill="white", font=_font(12), anchor="mm", stroke_width=2, stroke_fill="black")
+        draw.text(place, words, fill="white", font=still_font(12), anchor="mm", stroke_width=2, stroke_fill="black")
 
 
-def lean(picture: Image.Image) -> Image.Image:
+def with_few_colours(picture: Image.Image) -> Image.Image:
     """Return a picture in 128 colours of its own: photographs take a third less of the notebook then."""
     return picture.quantize(128, dither=Image.Dither.NONE).convert("RGB")
 
 
-def stack(pictures: Sequence[Image.Image]) -> Image.Image | None:
+def stacked(pictures: Sequence[Image.Image]) -> Image.Image | None:
     """Return pictures one below the other on white; None for none."""
     if not pictures:
         return None
@@ -213,7 +211,7 @@ def _fit(picture: Image.Image, box: Sequence[float]) -> tuple[Image.Image, tuple
     return panel, (left * panel.width, top * panel.height, right * panel.width, bottom * panel.height)
 
 
-def rebuild(matches: Matches, panel: Image.Image, box: Sequence[float], *, side: int = 0) -> Image.Image:
+def put_back(matches: Matches, panel: Image.Image, box: Sequence[float], *, side: int = 0) -> Image.Image:
     """Return B's patches in A's layout, `side` pixels each; fitted to a panel unless given."""
     assert matches.grid is not None
     assert matches.other_grid is not None

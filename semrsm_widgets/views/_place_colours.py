@@ -18,12 +18,6 @@ FOR, AGAINST = "#b8a4ff", "#ffb14e"
 Colour = tuple[int, int, int]
 
 
-def place_colour(token: int, grid: tuple[int, int]) -> Colour:
-    """Return the colour of a token's place among all places of its grid, (h, w)."""
-    row, column = divmod(token, grid[1])
-    return _mixed((column + 0.5) / grid[1], (row + 0.5) / grid[0])
-
-
 def place_colours(tokens: Sequence[int], grid: tuple[int, int]) -> list[Colour]:
     """Return the colours of the places of some tokens, as far apart as their rows and columns allow.
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from . import _pictures
 from ._figure_style import COLOURS
 from ._paper import GAP, INK, LINE, MARGIN, QUIET, TITLE, Sheet, clipped, number, raster, text_width
+from ._pictures import put_back
 from ._provenance import layer_sentence, null_sentence
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def draw_lab(
     panels = [("original", pictures[0]), ("moved", pictures[1])]
     if matches.grid is not None:
         whole = (0.0, 0.0, float(pictures[1].width), float(pictures[1].height))
-        panels.append(("patches put back", _pictures.rebuild(matches, pictures[1], whole)))
+        panels.append(("patches put back", put_back(matches, pictures[1], whole)))
     side = (sheet.room - 2 * GAP) / 3
     top, lowest = sheet.bottom + 1.4 * LINE, 0.0
     for k, (title, picture) in enumerate(panels):

@@ -11,7 +11,6 @@ from semrsm_widgets.analysis import contribution_difference
 from semrsm_widgets.models import model_view, visible_box
 from semrsm_widgets.tokens import cell_box
 
-from . import _pictures
 from ._figure_style import COLOURS
 from ._paper import (
     CENTRE,
@@ -30,6 +29,7 @@ from ._paper import (
     text_width,
     wrapped,
 )
+from ._pictures import NUMBERED, put_back, strongest
 from ._place_colours import AGAINST, FOR, place_colours
 from ._provenance import certificate_sentence, layer_sentence, matcher_sentence, model_sentence, null_sentence
 
@@ -213,7 +213,7 @@ def _match_outlines(matches: Matches, similarity: str, top_k: int) -> list[Outli
     if similarity == "class token" or matches.grid is None:
         return []
     split = matches.split(similarity)
-    tokens = _pictures.strongest(split, top_k).tolist()
+    tokens = strongest(split, top_k).tolist()
     colours = place_colours(tokens, matches.grid)
     ambiguous = matches.ambiguous() if similarity == "best match" else np.zeros(len(split.partner), dtype=bool)
     outlines = []
@@ -222,7 +222,7 @@ def _match_outlines(matches: Matches, similarity: str, top_k: int) -> list[Outli
         colour: str | tuple[float, ...] = FOR
         if partner >= 0:
             colour = tuple(channel / 255 for channel in colours[rank])
-        word = str(rank + 1) if rank < _pictures.NUMBERED else ""
+        word = str(rank + 1) if rank < NUMBERED else ""
         outlines.append(Outline((token, partner), word, colour, dashed=bool(ambiguous[token])))
     return outlines[::-1]
 
@@ -232,7 +232,7 @@ def _difference_outlines(difference: NDArray[np.float64], top_k: int) -> list[Ou
     outlines = []
     for rank, token in enumerate(np.argsort(-np.abs(difference), kind="stable")[:top_k]):
         for_hit = difference[token] >= 0
-        word = ("+" if for_hit else "−") if rank < _pictures.NUMBERED else ""
+        word = ("+" if for_hit else "−") if rank < NUMBERED else ""
         outlines.append(Outline((int(token),), word, FOR if for_hit else AGAINST))
     return outlines[::-1]
 
@@ -267,7 +267,7 @@ def _say_outlines(sheet: Sheet, outlines: list[Outline], placed: bool, similarit
         sheet.say("The class token does not split over patches.")
     elif outlines:
         count = len(outlines)
-        digits = f", the first {min(count, _pictures.NUMBERED)} with digits" if count > 1 else ""
+        digits = f", the first {min(count, NUMBERED)} with digits" if count > 1 else ""
         colour = "" if similarity == "mean token" else "; colour by place in A"
         dashed = "; dashed: another partner is nearly as good" if any(outline.dashed for outline in outlines) else ""
         sheet.say(f"Outlined: the {count} patches that contribute most ({similarity}){digits}{colour}{dashed}.")
@@ -292,7 +292,7 @@ def _draw_rebuilt(sheet: Sheet, matches: Matches, panels: list[Panel]) -> None:
     box = left * picture.width, top * picture.height, right * picture.width, bottom * picture.height
     pixels = max(4, round(first.width * PIXELS_PER_MM) // max(matches.grid))
     axes = sheet.picture(last.left + last.width + GAP, first.top, first.width, first.height)
-    raster(axes, np.asarray(_pictures.rebuild(matches, picture, box, side=pixels)), first.grid_box)
+    raster(axes, np.asarray(put_back(matches, picture, box, side=pixels)), first.grid_box)
     x0, y0, x1, y1 = first.grid_box
     axes.fill([x0, x1, x1, x0], [y0, y0, y1, y1], fill=False, edgecolor=RULE, linewidth=0.4)
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from ._pictures import still_font
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -26,7 +28,7 @@ RIGHT, WRONG = "#1b7fbd", "#d55e00"
 _QUIET = "#777777"
 
 
-def rows(
+def retrieval_still(
     query: tuple[Image.Image, Sequence[float]],
     ranked: Sequence[Ranked],
     images: Images,
@@ -59,7 +61,7 @@ def rows(
     height = 40 + max(shown.height, len(ranked) * pitch) + _GAP
     picture = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(picture)
-    draw.text((_GAP, 8), title, fill="black", font=_font(14))
+    draw.text((_GAP, 8), title, fill="black", font=still_font(14))
     picture.paste(shown, (_GAP, 40))
     if box is not None and grid is not None:
         _outline(draw, box, grid, query[1], shown.size)
@@ -74,27 +76,23 @@ def rows(
             draw.line(ends, fill="#aaaaaa", width=1)
     for r, (row, at) in enumerate(zip(ranked, places, strict=True)):
         top = 40 + r * pitch
-        draw.text((left, top), row.name, fill="black", font=_font(14))
+        draw.text((left, top), row.name, fill="black", font=still_font(14))
         words = []
         if len(row.f1):
             precision = "–" if np.isnan(row.average_precision) else f"{row.average_precision:.2f}"
             words.append(f"F1@{k} {row.f1[min(k, len(row.f1)) - 1]:.2f}   AP {precision}")
         if row.name == "semantic" and null is not None:
             words.append(f"unrelated tokens reach {null:.2f}")
-        draw.multiline_text((left, top + 20), "\n".join(words), fill=_QUIET, font=_font(12))
+        draw.multiline_text((left, top + 20), "\n".join(words), fill=_QUIET, font=still_font(12))
         if row.reason:
-            draw.text((left + _HEAD, top + 4), row.reason, fill=_QUIET, font=_font(12))
+            draw.text((left + _HEAD, top + 4), row.reason, fill=_QUIET, font=still_font(12))
         for index, place in at.items():
             _answer(picture, draw, images, index, place)
-            draw.text((place[0], place[1] + _SIDE + 2), f"{row.values[index]:.2f}", fill="black", font=_font(12))
+            draw.text((place[0], place[1] + _SIDE + 2), f"{row.values[index]:.2f}", fill="black", font=still_font(12))
             if labels and images.labels is not None and images.labels[index]:
                 is_right = bool(set(labels) & images.labels[index])
                 _mark(draw, place, is_right)
     return picture
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
 
 
 def _answer(

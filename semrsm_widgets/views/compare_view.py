@@ -12,10 +12,10 @@ from semrsm_widgets.experiments.layer_pairs import check_same_images
 from semrsm_widgets.experiments.scores import check_analysis
 from semrsm_widgets.tokens import moved_token
 
-from . import _pictures
 from ._base import View, check_trait
 from ._composed import ComposedView
 from ._layer_map import PALETTES, SIMILARITIES, Cell, LayerMap, checked_cell
+from ._pictures import stacked
 from ._shown import PATIENCE_SECONDS, checked_pair
 from ._traits import checked_kernel_name
 from .pair_view import PairView
@@ -138,7 +138,7 @@ class CompareView(ComposedView):
     def picture(self) -> Image.Image | None:
         """Return a picture of the map and of what is open below it, or None while there is nothing to show."""
         pictures = [view.picture() for view in self.views] if self.cell is not None else [self._header.picture()]
-        return _pictures.stack([picture for picture in pictures if picture is not None])
+        return stacked([picture for picture in pictures if picture is not None])
 
     def _draw_figure(self, sheet: Sheet) -> None:
         """Draw the map, and below it the opened cell and the pair."""

@@ -15,12 +15,12 @@ from semrsm_widgets.analysis import Analysis, Recipe, named
 from semrsm_widgets.common import message, suggest
 from semrsm_widgets.images import Images
 
-from . import _pictures
 from ._base import View, check_trait
 from ._code import code_of
 from ._composed import ComposedView
 from ._cost import describe_seconds
 from ._header import ExplorerHeader
+from ._pictures import stacked, with_few_colours
 from ._shown import PATIENCE_SECONDS, checked_pair, default_layer
 from ._traits import checked_kernel_name
 from ._worker import CancelledError
@@ -299,7 +299,7 @@ class Explorer(ComposedView):
     def picture(self) -> Image.Image | None:
         """Return a picture of the views, or None while there is nothing to show."""
         pictures = [view.picture() for view in self.views]
-        return _pictures.stack([_pictures.lean(picture) for picture in pictures if picture is not None])
+        return stacked([with_few_colours(picture) for picture in pictures if picture is not None])
 
     def _draw_figure(self, sheet: Sheet) -> None:
         views = (self.rsm_view, self.pair_view, self.retrieval_view)

@@ -12,10 +12,10 @@ from semrsm_widgets.matching import Exact
 from semrsm_widgets.models import model_view, visible_box
 from semrsm_widgets.tokens import moved_token
 
-from . import _pictures
 from ._base import View, check_trait, esm, guarded_method, jpeg_bytes
 from ._cost import describe_seconds, is_ready, long_cost, make_ready
 from ._pair_messages import matches_message
+from ._pictures import pair_still, why_still
 from ._place_colours import AGAINST, CORNERS, FOR
 from ._shown import PATIENCE_SECONDS, image_rows, layer_rows, missing_picture
 from ._traits import LayerChosen
@@ -277,9 +277,9 @@ class PairView(LayerChosen, View):
         panels = [self._panel(k) for k in (*self.pair, self.expected) if k >= 0]
         sides = [(panel.picture, panel.box) for panel in panels]
         if self.expected < 0:
-            return _pictures.pair(matches, sides, self.top_k, similarity=similarity)
+            return pair_still(matches, sides, self.top_k, similarity=similarity)
         expected = self.analysis.matches(self.layer, self.pair[0], self.expected)
-        return _pictures.why(matches, expected, sides, self.top_k, similarity=similarity)
+        return why_still(matches, expected, sides, self.top_k, similarity=similarity)
 
     def _draw_figure(self, sheet: Sheet) -> None:
         from ._plots_pair import draw_pair, draw_why

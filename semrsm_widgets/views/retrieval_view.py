@@ -14,11 +14,11 @@ from semrsm_widgets.retrieval import LARGEST_K, Lookup, Query, Ranked
 from semrsm_widgets.rsm import NULL_PAIRS, NullLevel, rbf
 from semrsm_widgets.tokens import PatchBox, checked_box, moved_box
 
-from . import _retrieval_picture
 from ._base import View, esm, guarded_method, jpeg_bytes
 from ._cost import describe_seconds, make_ready, search_seconds
 from ._outside import OutsidePicture, needed_model, opened, opened_file, seen
 from ._placed import PlacedPicture, placed_picture
+from ._retrieval_picture import retrieval_still
 from ._retrieved import Wanted, ranked_by, retrieved, width
 from ._shown import PATIENCE_SECONDS
 from ._traits import KERNELS, KernelChosen, LayerChosen
@@ -342,7 +342,7 @@ class RetrievalView(LayerChosen, KernelChosen, View):
         if latest is None or not any(len(row.order) for row in latest[1]):
             return None
         wanted, rows, null = latest
-        return _retrieval_picture.rows(
+        return retrieval_still(
             self._placed(wanted, _PICTURE)[:2],
             rows,
             self.analysis.images,

@@ -13,10 +13,10 @@ from semrsm_widgets.common import message
 from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import Similarities, UndefinedKernelError, rbf
 
-from . import _pictures
 from ._base import check_trait, esm, guarded_method, jpeg_bytes
 from ._bokeh_pane import BokehPane, colour_indices, heatmap_item
 from ._cost import describe_cost, long_cost, make_ready
+from ._pictures import heatmap_still
 from ._rsm_frames import (
     DIVERGING,
     PALETTE,
@@ -318,7 +318,7 @@ class RSMView(LayerChosen, KernelChosen, BokehPane):
         rows = self._sequence or list(range(len(self.analysis)))
         arranged = {name: (matrix[np.ix_(rows, rows)], palette) for name, (matrix, palette) in panels.items()}
         title = f"{self.layer} · {self.kernel} · {low:.2f} to {high:.2f}; difference {-reach:.2f} to {reach:.2f}"
-        return _pictures.heatmaps(arranged, title)
+        return heatmap_still(arranged, title)
 
     def _draw_figure(self, sheet: Sheet) -> None:
         from ._plots_rsm import draw_rsms

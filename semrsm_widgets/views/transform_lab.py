@@ -19,10 +19,10 @@ from semrsm_widgets.matching import Auction, Exact
 from semrsm_widgets.models import VisionModel, load_model, visible_box
 from semrsm_widgets.tokens import Tokens
 
-from . import _pictures
 from ._base import View, check_trait, esm, guarded_method, jpeg_bytes
 from ._cost import describe_cost, long_cost, make_ready
 from ._lab_images import chosen, joined, photographs, reduced, seen
+from ._pictures import pair_still
 from ._provenance import model_sentence
 from ._shown import PATIENCE_SECONDS, default_layer, layer_rows
 
@@ -399,7 +399,7 @@ class TransformLab(View):
         if not analysis.has_assignment(self.layer, 0, 1):
             return None
         sides = [(picture, (0.0, 0.0, 1.0, 1.0)) for picture in self._shown(*warped, model)]
-        return _pictures.pair(analysis.matches(self.layer, 0, 1), sides, 0)
+        return pair_still(analysis.matches(self.layer, 0, 1), sides, 0)
 
 
 def _check_model(model: Any) -> None:

@@ -22,7 +22,7 @@ from semrsm_widgets import matching
 from semrsm_widgets.matching.approximate import BatchOptimal, Greedy, TopKGreedy
 from semrsm_widgets.matching.assignment import affinity, dual_bound
 from semrsm_widgets.matching.auction import Auction
-from semrsm_widgets.matching.bounds import row_column_bounds, undecided
+from semrsm_widgets.matching.bounds import undecided
 from semrsm_widgets.matching.exact import Exact, Identity
 
 every = pytest.mark.parametrize("row", TABLE, ids=names(TABLE))
@@ -330,18 +330,6 @@ def test_bad_sizes_of_parts_are_refused(matcher, name):
 
 
 @few
-@given(seed=st.integers(0, 2**32 - 1), sizes=st.tuples(st.integers(1, 9), st.integers(1, 9)), kind=kinds)
-def test_row_and_column_maxima_bound_the_optimum(seed, sizes, kind):
-    x, y = tokens(seed, 3, sizes[0], 4, kind), tokens(seed + 1, 3, sizes[1], 4, kind)
-    a = affinity(x, y)
-    bound = row_column_bounds(a)
-    assert np.all(bound >= optima(x, y) - 1e-9)
-    assert bound[0] == pytest.approx(row_column_bounds(a[0].T))
-    if sizes[0] == sizes[1]:
-        assert np.allclose(bound, np.minimum(a.max(2).sum(1), a.max(1).sum(1)))
-
-
-@few
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 12), k=st.integers(1, 12))
 def test_the_undecided_hold_the_best_whatever_the_truth(seed, count, k):
     rng = np.random.default_rng(seed)
@@ -355,8 +343,6 @@ def test_the_undecided_hold_the_best_whatever_the_truth(seed, count, k):
 
 
 def test_bounds_refuse_what_they_cannot_read():
-    with pytest.raises(ValueError, match="`affinity` must be of shape"):
-        row_column_bounds(np.ones(3))
     with pytest.raises(ValueError, match="`upper` must be at least"):
         undecided([0.5, 0.2], [0.4, 0.3], 1)
     with pytest.raises(ValueError, match="`upper` must be of the shape"):

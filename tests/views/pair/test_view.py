@@ -11,8 +11,8 @@ import traitlets
 
 import semrsm_widgets as srsm
 from semrsm_widgets.analysis.splits import SIMILARITIES
-from semrsm_widgets.views import _pictures
-from semrsm_widgets.views._place_colours import AGAINST, CORNERS, FOR, place_colour, place_colours
+from semrsm_widgets.views._pictures import pair_still
+from semrsm_widgets.views._place_colours import AGAINST, CORNERS, FOR, place_colours
 
 DEADLINE = 30.0
 N, GRID, D = 5, (3, 4), 8
@@ -346,12 +346,13 @@ def test_the_two_signs_are_told_apart_by_every_kind_of_vision(vision):
 
 def test_colours_are_told_apart_among_the_shown():
     grid = (14, 14)
+    everywhere = place_colours(range(14 * 14), grid)
     face = [5 * 14 + 6, 5 * 14 + 8, 8 * 14 + 6, 8 * 14 + 8]  # in the middle
     assert place_colours(face, grid) == [from_hex(corner) for corner in CORNERS]
-    assert least_distance([place_colour(token, grid) for token in face], "all colours") < 30
+    assert least_distance([everywhere[token] for token in face], "all colours") < 30
     far = place_colours([*face, 13 * 14 + 13], grid)  # one outlier does not make the others alike
     assert least_distance(far[:4], "all colours") > 30
-    assert place_colours([7], grid) == [place_colour(4, (3, 3))]  # the middle
+    assert place_colours([7], grid) == [place_colours(range(9), (3, 3))[4]]  # the middle
     assert place_colours([], grid) == []
 
 
@@ -402,8 +403,8 @@ def test_an_ambiguous_match_is_dashed_in_the_picture():
         matches = srsm.Analysis(analysis.images, {"a": each}, matcher=srsm.Exact()).matches("a", 0, 1)
         picture = analysis.images.thumbnail(0, 360)
         sides = [(picture, (0.0, 0.0, 1.0, 1.0))] * 2
-        drawn.append((matches.ambiguous().all(), np.asarray(_pictures.pair(matches, sides, 1))))
+        drawn.append((matches.ambiguous().all(), np.asarray(pair_still(matches, sides, 1))))
     assert [ambiguous for ambiguous, _ in drawn] == [False, True]
-    middle = np.array(place_colour(4, (3, 3)))
+    middle = np.array(place_colours(range(9), (3, 3))[4])
     solid, dashed = ((pixels == middle).all(-1).sum() for _, pixels in drawn)
     assert 0 < dashed < 0.5 * solid

@@ -12,9 +12,9 @@ import traitlets
 
 import semrsm_widgets as srsm
 from semrsm_widgets.tokens.grid import moved_token
-from semrsm_widgets.views import _pictures
 from semrsm_widgets.views._base import View, guarded_method, time_left
 from semrsm_widgets.views._bokeh_pane import MISSING, bokehjs, colour_indices, heatmap_item
+from semrsm_widgets.views._pictures import heatmap_still, put_back
 from semrsm_widgets.views._rsm_frames import (
     DIVERGING,
     PALETTE,
@@ -606,7 +606,7 @@ def test_a_view_without_a_browser_is_a_picture(rsm_view, pair_view):
 
 
 def test_the_heatmap_picture_paints_each_cell_in_its_colour():
-    picture = _pictures.heatmaps({"x": (np.array([[0, 254], [MISSING, 0]], dtype=np.uint8), PALETTE)}, "title")
+    picture = heatmap_still({"x": (np.array([[0, 254], [MISSING, 0]], dtype=np.uint8), PALETTE)}, "title")
     colours = {picture.getpixel((x, y)) for x in range(24, 324) for y in range(60, 340)}
     assert tuple(int(PALETTE[0][k : k + 2], 16) for k in (1, 3, 5)) in colours
     assert tuple(int(PALETTE[254][k : k + 2], 16) for k in (1, 3, 5)) in colours
@@ -617,7 +617,7 @@ def test_rebuilding_an_image_from_itself_gives_it_back():
     analysis = make_analysis()
     matches = analysis.matches("a", 2, 2)
     panel = analysis.images.image(2).resize((400, 300))
-    rebuilt = _pictures.rebuild(matches, panel, (0, 0, 400, 300))
+    rebuilt = put_back(matches, panel, (0, 0, 400, 300))
     expected = np.asarray(panel.resize(rebuilt.size), dtype=float)
     assert np.abs(np.asarray(rebuilt, dtype=float) - expected).mean() < 12
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 import semrsm_widgets as srsm
 from semrsm_widgets.images.warp import Warp
-from semrsm_widgets.views import _lab_images
+from semrsm_widgets.views._lab_images import SHORT_SIDE, reduced
 from semrsm_widgets.views.transform_lab import TransformLab
 
 DEADLINE = 60.0
@@ -237,8 +237,8 @@ def test_several_pictures_can_be_chosen_from(opened, tmp_path):
 
 
 def test_large_pictures_are_reduced():
-    images = _lab_images.reduced(srsm.load_images([noise(side=900)[:, :700]]))
-    assert images.size(0) == (_lab_images.SHORT_SIDE, 823)
+    images = reduced(srsm.load_images([noise(side=900)[:, :700]]))
+    assert images.size(0) == (SHORT_SIDE, 823)
 
 
 def test_an_error_in_the_model_is_shown_and_does_not_last(opened):
