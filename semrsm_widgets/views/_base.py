@@ -35,7 +35,7 @@ def esm(*names: str) -> str:
     return "\n".join((_HERE / name).read_text(encoding="utf-8") for name in names)
 
 
-STYLE = (_HERE / "style.css").read_text(encoding="utf-8")
+STYLE = (_HERE / "base/style.css").read_text(encoding="utf-8")
 
 
 def guarded(method: Callable[..., Any]) -> Callable[..., Any]:

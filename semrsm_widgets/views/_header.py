@@ -22,7 +22,7 @@ class ExplorerHeader(BokehPane):
     It has the page load BokehJS, so that the heatmaps need not wait for it later.
     """
 
-    _esm = esm("_shared.js", "_bokeh_pane.js", "explorer.js")
+    _esm = esm("base/dom.js", "base/bokeh_pane.js", "explorer/header.js")
 
     _title: t.List[str] = t.List().tag(sync=True)
     _notices: t.List[str] = t.List().tag(sync=True)

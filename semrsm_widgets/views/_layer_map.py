@@ -49,7 +49,7 @@ class LayerMap(KernelChosen, View):
         patience: matching that is estimated to take more seconds than this waits for Start.
     """
 
-    _esm = esm("_shared.js", "_heatmap_canvas.js", "_layer_grid.js", "compare_view.js")
+    _esm = esm("base/dom.js", "compare/heatmap_canvas.js", "compare/layer_grid.js", "compare/layer_map.js")
 
     similarity = t.Unicode("semantic", help='"aligned", "semantic" or "pooled".').tag(sync=True)
     cell: Any = t.Tuple(

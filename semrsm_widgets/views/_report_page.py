@@ -52,7 +52,7 @@ def page_html(
         ("", "globalThis.srsmModules = {};"),
         ("", bokehjs().decode()),
         *((' type="module"', module_script(name, text)) for name, text in modules.items()),
-        (' type="module"', esm("report.js")),
+        (' type="module"', esm("../report/page.js")),
     ]
     scripts = [(kind, _safe(text)) for kind, text in scripts]
     hashes = " ".join(f"'sha256-{_hash(text)}'" for _, text in scripts)
@@ -122,4 +122,4 @@ def _hash(script: str) -> str:
 
 
 def _css() -> str:
-    return esm("report.css")
+    return esm("../report/page.css")

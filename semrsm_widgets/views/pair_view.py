@@ -76,13 +76,13 @@ class PairView(LayerChosen, View):
     """
 
     _esm = esm(
-        "_shared.js",
-        "_pair_reading.js",
-        "_pair_panels.js",
-        "_pair_marks.js",
-        "_pair_words.js",
-        "_pair_more.js",
-        "pair_view.js",
+        "base/dom.js",
+        "pair/reading.js",
+        "pair/panels.js",
+        "pair/marks.js",
+        "pair/words.js",
+        "pair/more.js",
+        "pair/view.js",
     )
 
     token = t.Int(-1, help="The pinned token of A, in raster order; -1: none.").tag(sync=True)

@@ -73,7 +73,13 @@ class RetrievalView(LayerChosen, KernelChosen, View):
         >>> view.search("holiday.jpg")  # a picture from outside the set
     """
 
-    _esm = esm("_shared.js", "_thumbnails.js", "_rank_rows.js", "_query_panel.js", "retrieval_view.js")
+    _esm = esm(
+        "base/dom.js",
+        "retrieval/thumbnails.js",
+        "retrieval/rank_rows.js",
+        "retrieval/query_panel.js",
+        "retrieval/view.js",
+    )
 
     query = t.Int(0, help="Index of the query image; -1: the picture given to `search`.").tag(sync=True)
     k = t.Int(5, help=f"How many answers each row shows, 1 to {LARGEST_K}.").tag(sync=True)

@@ -71,7 +71,13 @@ class RSMView(LayerChosen, KernelChosen, BokehPane):
     """
 
     _esm = esm(
-        "_shared.js", "_bokeh_pane.js", "_matrices.js", "_distribution.js", "_heatmap.js", "_readout.js", "rsm_view.js"
+        "base/dom.js",
+        "base/bokeh_pane.js",
+        "rsm/matrices.js",
+        "rsm/distribution.js",
+        "rsm/heatmap.js",
+        "rsm/readout.js",
+        "rsm/view.js",
     )
 
     baseline = t.Unicode("aligned", help='"aligned" or "pooled".').tag(sync=True)

@@ -105,7 +105,7 @@ class TransformLab(View):
         >>> lab.analysis.matches(lab.layer, 0, 1).semantic
     """
 
-    _esm = esm("_shared.js", "_shift_chart.js", "transform_lab.js")
+    _esm = esm("base/dom.js", "transform_lab/shift_chart.js", "transform_lab/view.js")
 
     layer = t.Unicode("", help="The layer on screen.").tag(sync=True)
     index = t.Int(0, help="Which of the pictures is shown.").tag(sync=True)
