@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.experiments.scores import Score, Scores
     from semrsm_widgets.experiments.translation import translation_test
     from semrsm_widgets.extraction import LayerTable, Layout, extract, layers, predict
+    from semrsm_widgets.figures import comparison_figure, matchers_figure, scores_figure
     from semrsm_widgets.images import Images, demo_images, load_images
     from semrsm_widgets.matching import (
         Assignment,
@@ -75,7 +76,6 @@ if TYPE_CHECKING:
     from semrsm_widgets.views._explore import explore
     from semrsm_widgets.views.compare_view import CompareView
     from semrsm_widgets.views.explorer import Explorer
-    from semrsm_widgets.views.figures import comparison_figure, matchers_figure, scores_figure
     from semrsm_widgets.views.pair_view import PairView
     from semrsm_widgets.views.report import StaticReport, to_html
     from semrsm_widgets.views.retrieval_view import RetrievalView
@@ -259,14 +259,14 @@ _MODULES = {
         "Scores",
     ),
     "experiments.translation": ("translation_test",),
-    "views._explore": ("explore",),
-    "views.compare_view": ("CompareView",),
-    "views.explorer": ("Explorer",),
-    "views.figures": (
+    "figures": (
         "comparison_figure",
         "matchers_figure",
         "scores_figure",
     ),
+    "views._explore": ("explore",),
+    "views.compare_view": ("CompareView",),
+    "views.explorer": ("Explorer",),
     "views.pair_view": ("PairView",),
     "views.report": (
         "StaticReport",

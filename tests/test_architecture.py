@@ -34,6 +34,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "rsm",
         "analysis",
         "retrieval experiments",
+        "figures",
         "views report",
         "cli _installation",
     )
@@ -41,11 +42,11 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
 """From the bottom to the top; a package stands for all its modules. The package's own `__init__` is above all."""
 
 ONLY_IN: dict[tuple[str, ...], tuple[str, ...]] = {
-    ("ipywidgets", "anywidget", "traitlets", "bokeh"): ("views", "views.*", "report"),
+    ("ipywidgets", "anywidget", "traitlets", "bokeh"): ("views", "views.*", "report", "figures.*"),
     # _engine tries numba and says why it cannot be used.
     ("numba", "llvmlite"): ("matching.solvers.*",),
     ("timm",): ("models", "models.load"),
-    ("matplotlib",): ("views._paper", "views._plots_*"),
+    ("matplotlib",): ("figures.sheet", "views._plots_*"),
 }
 """Packages that only the given modules may import, inside functions too."""
 
@@ -218,7 +219,7 @@ def test_the_checker_passes_a_good_tree(tmp_path: Path) -> None:
             "models:2: imports features, which is above it",
         ),
         ("analysis.py", "import_module('house.cli')\nimport house.cli", "analysis:1: imports cli, which is above it"),
-        ("analysis.py", "import traitlets as t", "analysis:1: traitlets belongs in views, views.*, report"),
+        ("analysis.py", "import traitlets as t", "analysis:1: traitlets belongs in views, views.*, report, figures.*"),
         ("features.py", "def f():\n    import timm.data", "features:2: timm belongs in models, models.load"),
         (
             "matching/exact.py",

@@ -18,10 +18,9 @@ from bokeh.models import ColumnDataSource, Image, LinearColorMapper, Range1d
 from bokeh.plotting import figure
 from bokeh.resources import Resources
 
-from ._base import View
+from semrsm_widgets.figures import MISSING
 
-# Colour indices run from 0 to 254; this one is "not computed yet" and is drawn transparent.
-MISSING = 255
+from ._base import View
 
 
 @functools.cache
@@ -69,10 +68,3 @@ def heatmap_item(name: str, palette: tuple[str, ...], size: int) -> dict[str, An
     plot.add_glyph(source, glyph)
     item: dict[str, Any] = json_item(plot)  # type: ignore[assignment]
     return item
-
-
-def colour_indices(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Return values as uint8 colour indices 0..254 on [low, high]; NaN becomes `MISSING`."""
-    span = high - low if high > low else 1.0
-    scaled = np.clip((values - low) / span, 0, 1) * (MISSING - 1)
-    return np.where(np.isnan(values), MISSING, np.rint(scaled)).astype(np.uint8)

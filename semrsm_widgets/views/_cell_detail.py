@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semrsm_widgets.experiments.pair_changes import PairChange, RSMDifference
+from semrsm_widgets.figures import MISSING, colour_indices
 
-from ._bokeh_pane import MISSING, colour_indices
 from ._rsm_frames import EXACT_IMAGES
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
-from ._bokeh_pane import colour_indices
+from semrsm_widgets.figures import colour_indices, heatmap_still, still_font
+
 from ._cell_detail import detail_ranges
-from ._pictures import heatmap_still, still_font
 
 if TYPE_CHECKING:
     from semrsm_widgets.experiments.layer_pairs import Comparison

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from semrsm_widgets.common import check_number, message, optional
 
 if TYPE_CHECKING:
-    from ._paper import Sheet
+    from semrsm_widgets.figures.sheet import Sheet
 
 FORMATS = (".svg", ".pdf", ".png")
 NARROWEST_MM = 70.0
@@ -45,7 +45,7 @@ class SavesFigure:
         todo = "A column of a journal is about 85 mm wide, a page 180."
         width = check_number("width_mm", width_mm, minimum=NARROWEST_MM, todo=todo)
         optional("matplotlib", extra="figures")
-        from ._paper import Sheet, paper_style
+        from semrsm_widgets.figures.sheet import Sheet, paper_style
 
         with paper_style():
             sheet = Sheet(width)

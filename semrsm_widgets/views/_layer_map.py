@@ -12,6 +12,7 @@ from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.common import message
 from semrsm_widgets.experiments.layer_pairs import Comparison, LayerPair, compare
 from semrsm_widgets.experiments.pair_changes import RSMDifference, rsm_difference
+from semrsm_widgets.figures import DIVERGING, PALETTE, stacked
 from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import UndefinedKernelError
 from semrsm_widgets.statistics import UndefinedStatisticError
@@ -20,8 +21,7 @@ from ._base import View, check_trait, esm, guarded_method, jpeg_bytes
 from ._cell_detail import detail_message
 from ._compare_picture import detail_still, layer_map_still
 from ._cost import Cost, describe_cost, long_cost, make_ready
-from ._pictures import stacked
-from ._rsm_frames import DIVERGING, EXACT_IMAGES, PALETTE
+from ._rsm_frames import EXACT_IMAGES
 from ._shown import checked_pair, image_rows, layer_rows
 from ._traits import KERNELS, KernelChosen
 from ._worker import DEBOUNCE_SECONDS, Job

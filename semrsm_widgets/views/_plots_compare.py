@@ -8,11 +8,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from ._bokeh_pane import MISSING, colour_indices
+from semrsm_widgets.figures import MISSING, colour_indices, layer_sentence, matcher_sentence, model_sentence
+from semrsm_widgets.figures.sheet import (
+    GAP,
+    LINE,
+    MARGIN,
+    QUIET,
+    SMALL,
+    TITLE,
+    Sheet,
+    clipped,
+    number,
+    raster,
+    text_width,
+)
+
 from ._cell_detail import detail_ranges
 from ._compare_picture import cell_colour, ink_for
-from ._paper import GAP, LINE, MARGIN, QUIET, SMALL, TITLE, Sheet, clipped, number, raster, text_width
-from ._provenance import layer_sentence, matcher_sentence, model_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,10 +7,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from ._figure_style import COLOURS
-from ._paper import GAP, INK, LINE, MARGIN, QUIET, TITLE, Sheet, clipped, number, raster, text_width
+from semrsm_widgets.figures import COLOURS, layer_sentence, null_sentence
+from semrsm_widgets.figures.sheet import (
+    GAP,
+    INK,
+    LINE,
+    MARGIN,
+    QUIET,
+    TITLE,
+    Sheet,
+    clipped,
+    number,
+    raster,
+    text_width,
+)
+
 from ._pictures import put_back
-from ._provenance import layer_sentence, null_sentence
 
 if TYPE_CHECKING:
     from PIL import Image

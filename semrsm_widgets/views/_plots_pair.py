@@ -8,11 +8,18 @@ import numpy as np
 from matplotlib import patheffects
 
 from semrsm_widgets.analysis import contribution_difference
-from semrsm_widgets.models import model_view, visible_box
-from semrsm_widgets.tokens import cell_box
-
-from ._figure_style import COLOURS
-from ._paper import (
+from semrsm_widgets.figures import (
+    AGAINST,
+    COLOURS,
+    FOR,
+    certificate_sentence,
+    layer_sentence,
+    matcher_sentence,
+    model_sentence,
+    null_sentence,
+    place_colours,
+)
+from semrsm_widgets.figures.sheet import (
     CENTRE,
     GAP,
     INK,
@@ -29,9 +36,10 @@ from ._paper import (
     text_width,
     wrapped,
 )
+from semrsm_widgets.models import model_view, visible_box
+from semrsm_widgets.tokens import cell_box
+
 from ._pictures import NUMBERED, put_back, strongest
-from ._place_colours import AGAINST, FOR, place_colours
-from ._provenance import certificate_sentence, layer_sentence, matcher_sentence, model_sentence, null_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

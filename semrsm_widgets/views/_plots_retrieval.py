@@ -9,8 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from ._paper import GAP, INK, LINE, MARGIN, QUIET, RULE, SMALL, TITLE, Sheet, clipped, number, raster
-from ._provenance import certificate_sentence, layer_sentence, matcher_sentence, model_sentence, null_sentence
+from semrsm_widgets.figures import certificate_sentence, layer_sentence, matcher_sentence, model_sentence, null_sentence
+from semrsm_widgets.figures.sheet import (
+    GAP,
+    INK,
+    LINE,
+    MARGIN,
+    QUIET,
+    RULE,
+    SMALL,
+    TITLE,
+    Sheet,
+    clipped,
+    number,
+    raster,
+)
+
 from ._retrieval_picture import RIGHT, WRONG
 
 if TYPE_CHECKING:

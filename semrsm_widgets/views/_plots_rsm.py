@@ -9,9 +9,29 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.ticker import MaxNLocator
 
-from ._paper import CENTRE, GAP, INK, LINE, MARGIN, QUIET, RULE, TITLE, Sheet, clipped, number, raster, text_width
-from ._provenance import certificate_sentence, layer_sentence, matcher_sentence, model_sentence, null_sentence
-from ._rsm_frames import colour_range
+from semrsm_widgets.figures import (
+    certificate_sentence,
+    colour_range,
+    layer_sentence,
+    matcher_sentence,
+    model_sentence,
+    null_sentence,
+)
+from semrsm_widgets.figures.sheet import (
+    CENTRE,
+    GAP,
+    INK,
+    LINE,
+    MARGIN,
+    QUIET,
+    RULE,
+    TITLE,
+    Sheet,
+    clipped,
+    number,
+    raster,
+    text_width,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

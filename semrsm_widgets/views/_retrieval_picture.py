@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ._pictures import still_font
+from semrsm_widgets.figures import still_font
 
 if TYPE_CHECKING:
     from collections.abc import Collection

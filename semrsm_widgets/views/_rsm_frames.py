@@ -13,26 +13,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bokeh.palettes import PuOr11, Viridis256, interp_palette
 from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
 from scipy.spatial.distance import squareform
 
+from semrsm_widgets.figures import finite_range
 from semrsm_widgets.retrieval import label_auc
-
-from ._bokeh_pane import MISSING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from semrsm_widgets.common import Matrix
     from semrsm_widgets.images import Images
     from semrsm_widgets.rsm import Similarities
 
-    Matrix = NDArray[np.float64]
-
-PALETTE = tuple(Viridis256[round(k * (MISSING - 1) / 255)] for k in range(MISSING))
-"""For levels: 255 colours, one for each index but `MISSING`."""
-DIVERGING = tuple(interp_palette(tuple(reversed(PuOr11)), MISSING))
-"""For differences: 255 colours, orange below zero, white at it, purple above."""
 
 # Up to this many images a frame carries exact values and certificates.
 EXACT_IMAGES = 300
@@ -94,8 +87,8 @@ def _frame(matrices: Mapping[str, Matrix], **facts: Any) -> Frame:
     rows, buffers = [], []
     for name, matrix in sent.items():
         values = matrix[triangle]
-        low, high = _limits(values)
-        rows.append({"name": name, "low": low, "high": high, "off_diagonal": _limits(matrix[_triangle(size, 1)])})
+        low, high = finite_range(values)
+        rows.append({"name": name, "low": low, "high": high, "off_diagonal": finite_range(matrix[_triangle(size, 1)])})
         buffers.append(values.astype(np.float32).tobytes() if exact else _steps(values, low, high).tobytes())
     content = {"kind": "frame", **facts, "exact": exact, "matrices": rows}
     return Frame(content=content, buffers=buffers)
@@ -104,12 +97,6 @@ def _frame(matrices: Mapping[str, Matrix], **facts: Any) -> Frame:
 @functools.lru_cache(maxsize=2)
 def _triangle(size: int, first: int = 0) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.triu_indices(size, first)
-
-
-def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the least and the largest finite value; (0, 0) where there is none."""
-    finite = values[np.isfinite(values)]
-    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 
 def _steps(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.uint16]:
@@ -124,17 +111,6 @@ def _label_aucs(matrices: Mapping[str, Matrix], images: Images) -> dict[str, flo
         return None
     found = {name: label_auc(matrices[name], images.labels) for name in ("aligned", "semantic", "pooled")}
     return {name: value for name, value in found.items() if np.isfinite(value)}
-
-
-def colour_range(*matrices: Matrix) -> tuple[float, float]:
-    """Return (low, high) of the one colour range that RSMs share: from 0 or the least value to the largest.
-
-    The diagonal is left out: it is known (1 for cosine and RBF), and would take most of the range from the rest.
-    """
-    off_diagonal = ~np.eye(len(matrices[0]), dtype=bool) if len(matrices[0]) > 1 else np.ones((1, 1), dtype=bool)
-    low, high = _limits(np.concatenate([matrix[off_diagonal] for matrix in matrices]))
-    low = min(0.0, low)
-    return low, high if high > low else low + 1.0
 
 
 def label_order(images: Images) -> list[int]:

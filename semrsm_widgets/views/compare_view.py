@@ -10,12 +10,12 @@ import traitlets as t
 from semrsm_widgets.common import check_number, message
 from semrsm_widgets.experiments.layer_pairs import check_same_images
 from semrsm_widgets.experiments.scores import check_analysis
+from semrsm_widgets.figures import stacked
 from semrsm_widgets.tokens import moved_token
 
 from ._base import View, check_trait
 from ._composed import ComposedView
 from ._layer_map import PALETTES, SIMILARITIES, Cell, LayerMap, checked_cell
-from ._pictures import stacked
 from ._shown import PATIENCE_SECONDS, checked_pair
 from ._traits import checked_kernel_name
 from .pair_view import PairView
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.experiments.layer_pairs import Comparison
-
-    from ._paper import Sheet
+    from semrsm_widgets.figures.sheet import Sheet
 
 # Narrower than this a PairView's three pictures are too small: the two then stand one below the other.
 _PAIR_WIDTH = "580px"

@@ -13,6 +13,7 @@ import traitlets as t
 
 from semrsm_widgets.analysis import Analysis, Recipe, named
 from semrsm_widgets.common import message, suggest
+from semrsm_widgets.figures import stacked, with_few_colours
 from semrsm_widgets.images import Images
 
 from ._base import View, check_trait
@@ -20,7 +21,6 @@ from ._code import code_of
 from ._composed import ComposedView
 from ._cost import describe_seconds
 from ._header import ExplorerHeader
-from ._pictures import stacked, with_few_colours
 from ._shown import PATIENCE_SECONDS, checked_pair, default_layer
 from ._traits import checked_kernel_name
 from ._worker import CancelledError
@@ -31,7 +31,8 @@ from .rsm_view import RSMView
 if TYPE_CHECKING:
     from PIL import Image
 
-    from ._paper import Sheet
+    from semrsm_widgets.figures.sheet import Sheet
+
     from ._worker import Job
 
 # About the height of the heatmaps: what stands below them must not jump when they come.

@@ -8,6 +8,7 @@ import traitlets as t
 
 from semrsm_widgets.analysis import SIMILARITIES, check_analysis
 from semrsm_widgets.common import message
+from semrsm_widgets.figures import AGAINST, CORNERS, FOR
 from semrsm_widgets.matching import Exact
 from semrsm_widgets.models import model_view, visible_box
 from semrsm_widgets.tokens import moved_token
@@ -16,7 +17,6 @@ from ._base import View, check_trait, esm, guarded_method, jpeg_bytes
 from ._cost import describe_seconds, is_ready, long_cost, make_ready
 from ._pair_messages import matches_message
 from ._pictures import pair_still, why_still
-from ._place_colours import AGAINST, CORNERS, FOR
 from ._shown import PATIENCE_SECONDS, image_rows, layer_rows, missing_picture
 from ._traits import LayerChosen
 from ._worker import Job
@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from semrsm_widgets.analysis import Analysis
+    from semrsm_widgets.figures.sheet import Sheet
     from semrsm_widgets.matching import Matcher
     from semrsm_widgets.rsm import NullLevel
-
-    from ._paper import Sheet
 
 # More lines than this are a tangle.
 MOST_LINES = 40

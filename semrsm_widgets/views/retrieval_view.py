@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from semrsm_widgets.analysis import Analysis
+    from semrsm_widgets.figures.sheet import Sheet
     from semrsm_widgets.images import Images
 
-    from ._paper import Sheet
     from ._worker import Job
 
 OUTSIDE = -1

@@ -10,25 +10,14 @@ import traitlets as t
 
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.common import message
+from semrsm_widgets.figures import DIVERGING, PALETTE, colour_indices, colour_range, heatmap_still
 from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import Similarities, UndefinedKernelError, rbf
 
 from ._base import check_trait, esm, guarded_method, jpeg_bytes
-from ._bokeh_pane import BokehPane, colour_indices, heatmap_item
+from ._bokeh_pane import BokehPane, heatmap_item
 from ._cost import describe_cost, long_cost, make_ready
-from ._pictures import heatmap_still
-from ._rsm_frames import (
-    DIVERGING,
-    PALETTE,
-    Frame,
-    cluster_order,
-    colour_range,
-    frame_bytes,
-    full_frame,
-    is_exact,
-    label_order,
-    partial_frame,
-)
+from ._rsm_frames import Frame, cluster_order, frame_bytes, full_frame, is_exact, label_order, partial_frame
 from ._shown import PATIENCE_SECONDS, checked_pair, thumbnail
 from ._traits import KERNELS, KernelChosen, LayerChosen
 from ._worker import DEBOUNCE_SECONDS, CancelledError, Job
@@ -36,7 +25,7 @@ from ._worker import DEBOUNCE_SECONDS, CancelledError, Job
 if TYPE_CHECKING:
     from PIL import Image
 
-    from ._paper import Sheet
+    from semrsm_widgets.figures.sheet import Sheet
 
 BASELINES = ("aligned", "pooled")
 ORDERS = ("file", "label", "cluster")

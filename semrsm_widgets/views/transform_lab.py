@@ -14,6 +14,7 @@ import traitlets as t
 from semrsm_widgets.analysis import Analysis, Recipe
 from semrsm_widgets.common import check_int, check_number, message, suggest
 from semrsm_widgets.extraction import extract
+from semrsm_widgets.figures import model_sentence
 from semrsm_widgets.images import BORDERS, LEAST_ZOOM, MOST_SHIFT, MOST_TILES, MOST_ZOOM, Images, Warp, load_images
 from semrsm_widgets.matching import Auction, Exact
 from semrsm_widgets.models import VisionModel, load_model, visible_box
@@ -23,7 +24,6 @@ from ._base import View, check_trait, esm, guarded_method, jpeg_bytes
 from ._cost import describe_cost, long_cost, make_ready
 from ._lab_images import chosen, joined, photographs, reduced, seen
 from ._pictures import pair_still
-from ._provenance import model_sentence
 from ._shown import PATIENCE_SECONDS, default_layer, layer_rows
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from semrsm_widgets.analysis import Matches
     from semrsm_widgets.common import PixelBox
+    from semrsm_widgets.figures.sheet import Sheet
     from semrsm_widgets.rsm import NullLevel
 
-    from ._paper import Sheet
     from ._worker import Job
 
 # Up to this many tokens SciPy solves a pair in milliseconds, exactly, and nothing need be compiled.

@@ -11,7 +11,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 import semrsm_widgets as srsm
-from semrsm_widgets.views._rsm_frames import DIVERGING, PALETTE, colour_range, label_order
+from semrsm_widgets.figures.palettes import DIVERGING, PALETTE, colour_range
+from semrsm_widgets.views._rsm_frames import label_order
 
 QUICKSTART = Path(__file__).parents[2] / "notebooks" / "01_quickstart.ipynb"
 COMPLETE = ".srsm-rsm[data-complete='true']"

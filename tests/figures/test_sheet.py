@@ -16,11 +16,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import semrsm_widgets as srsm
+from semrsm_widgets.figures.palettes import colour_range
+from semrsm_widgets.figures.sentences import certificate_sentence
+from semrsm_widgets.figures.sheet import Sheet, clipped, number, paper_style, text_width, wrapped
 from semrsm_widgets.rsm.kernels import UndefinedKernelError
 from semrsm_widgets.views import _plots_pair, _plots_rsm
-from semrsm_widgets.views._paper import Sheet, clipped, number, paper_style, text_width, wrapped
-from semrsm_widgets.views._provenance import certificate_sentence
-from semrsm_widgets.views._rsm_frames import colour_range, label_order
+from semrsm_widgets.views._rsm_frames import label_order
 from semrsm_widgets.views.explorer import Explorer
 
 DEADLINE = 180.0  # the machine may be busy

@@ -14,7 +14,7 @@ from ipywidgets.widgets.widget import _instances
 from PIL import Image
 
 import semrsm_widgets as srsm
-from semrsm_widgets.views._bokeh_pane import MISSING
+from semrsm_widgets.figures.palettes import MISSING
 from semrsm_widgets.views._compare_picture import NEGATIVE, cell_colour
 from semrsm_widgets.views._layer_map import PALETTES, SIMILARITIES, LayerMap
 from semrsm_widgets.views._rsm_frames import EXACT_IMAGES

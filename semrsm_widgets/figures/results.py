@@ -30,7 +30,7 @@ from semrsm_widgets.experiments.layer_pairs import Comparison
 from semrsm_widgets.experiments.matchers import MatcherReport
 from semrsm_widgets.experiments.scores import Score, Scores
 
-from ._figure_style import DASHES, INK, colour_of, frame, ink_on, place_legend
+from .style import DASHES, INK, colour_of, frame, ink_on, place_legend
 
 # Between the points of two similarities, in parts of a layer's width.
 DODGE = 0.11
