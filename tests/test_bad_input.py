@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 import semrsm_widgets as srsm
-from semrsm_widgets.views._shown import missing_picture
+from semrsm_widgets.views.base.placed import missing_picture
 
 DEADLINE = 120.0
 

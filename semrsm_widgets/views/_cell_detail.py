@@ -8,8 +8,7 @@ import numpy as np
 
 from semrsm_widgets.experiments.pair_changes import PairChange, RSMDifference
 from semrsm_widgets.figures import MISSING, colour_indices
-
-from ._rsm_frames import EXACT_IMAGES
+from semrsm_widgets.views.base import EXACT_IMAGES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

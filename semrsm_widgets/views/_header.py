@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets as t
 
-from ._base import esm, jpeg_bytes
-from ._bokeh_pane import BokehPane
+from semrsm_widgets.views.base import BokehPane, esm, jpeg_bytes
 
 if TYPE_CHECKING:
     from semrsm_widgets.images import Images

@@ -16,15 +16,28 @@ from semrsm_widgets.figures import DIVERGING, PALETTE, stacked
 from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import UndefinedKernelError
 from semrsm_widgets.statistics import UndefinedStatisticError
+from semrsm_widgets.views.base import (
+    DEBOUNCE_SECONDS,
+    EXACT_IMAGES,
+    KERNELS,
+    Cost,
+    Job,
+    KernelChosen,
+    View,
+    check_trait,
+    checked_pair,
+    describe_cost,
+    esm,
+    guarded_method,
+    image_rows,
+    jpeg_bytes,
+    layer_rows,
+    long_cost,
+    make_ready,
+)
 
-from ._base import View, check_trait, esm, guarded_method, jpeg_bytes
 from ._cell_detail import detail_message
 from ._compare_picture import detail_still, layer_map_still
-from ._cost import Cost, describe_cost, long_cost, make_ready
-from ._rsm_frames import EXACT_IMAGES
-from ._shown import checked_pair, image_rows, layer_rows
-from ._traits import KERNELS, KernelChosen
-from ._worker import DEBOUNCE_SECONDS, Job
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

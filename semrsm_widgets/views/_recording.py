@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ._base import View
-from ._worker import Job
+from semrsm_widgets.views.base import Job, View
 
 # Traits that are ipywidgets' and anywidget's own affair.
 _OWN_TRAITS = frozenset({"layout", "tabbable", "tooltip"})

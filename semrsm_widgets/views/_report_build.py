@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from semrsm_widgets.common import Progress, __version__
+from semrsm_widgets.views.base import KERNELS, Job, make_ready
 
-from ._cost import make_ready
 from ._packing import Blobs, Rounding, pack
 from ._products import Shares, token_shares
 from ._recording import Message, Recording, ask, page_traits, record, unplugged
@@ -20,8 +20,6 @@ from ._report_images import as_png, private_images, small_images
 from ._report_page import Words, page_html
 from ._report_pairs import NearPairs, Pair, near_pairs, pooled_analysis, pooled_layers
 from ._report_words import counted, embedded_words, held_words, origin_words, pooled_words, provenance_words
-from ._traits import KERNELS
-from ._worker import Job
 from .pair_view import PairView
 from .retrieval_view import RetrievalView
 from .rsm_view import ORDERS, RSMView

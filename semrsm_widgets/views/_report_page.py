@@ -12,9 +12,7 @@ from html import escape
 from typing import Any
 
 from semrsm_widgets.common import __version__
-
-from ._base import STYLE, esm
-from ._bokeh_pane import bokehjs
+from semrsm_widgets.views.base import STYLE, bokehjs, esm
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,7 @@ import numpy as np
 from semrsm_widgets.retrieval import Answers, Lookup, Query, Ranked
 from semrsm_widgets.rsm import Kernel, UndefinedKernelError, cosine
 from semrsm_widgets.tokens import PatchBox
-
-from ._traits import KERNELS
+from semrsm_widgets.views.base import KERNELS
 
 if TYPE_CHECKING:
     from ._outside import OutsidePicture

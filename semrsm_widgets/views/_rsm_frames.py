@@ -18,6 +18,7 @@ from scipy.spatial.distance import squareform
 
 from semrsm_widgets.figures import finite_range
 from semrsm_widgets.retrieval import label_auc
+from semrsm_widgets.views.base import is_exact
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from semrsm_widgets.rsm import Similarities
 
 
-# Up to this many images a frame carries exact values and certificates.
-EXACT_IMAGES = 300
 # 65,534 steps; the last 16-bit number is "not computed".
 _STEPS = 65534
 # Above this many images the leaves of a cluster tree stand as the linkage leaves them: ordering them takes O(N³).
@@ -41,11 +40,6 @@ class Frame:
 
     content: dict[str, Any]
     buffers: list[bytes] = field(repr=False)
-
-
-def is_exact(images: int) -> bool:
-    """Return whether the frame of so many images carries exact values and certificates."""
-    return images <= EXACT_IMAGES
 
 
 def frame_bytes(images: int) -> int:

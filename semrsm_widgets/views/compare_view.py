@@ -12,12 +12,16 @@ from semrsm_widgets.experiments.layer_pairs import check_same_images
 from semrsm_widgets.experiments.scores import check_analysis
 from semrsm_widgets.figures import stacked
 from semrsm_widgets.tokens import moved_token
+from semrsm_widgets.views.base import (
+    PATIENCE_SECONDS,
+    ComposedView,
+    View,
+    check_trait,
+    checked_kernel_name,
+    checked_pair,
+)
 
-from ._base import View, check_trait
-from ._composed import ComposedView
 from ._layer_map import PALETTES, SIMILARITIES, Cell, LayerMap, checked_cell
-from ._shown import PATIENCE_SECONDS, checked_pair
-from ._traits import checked_kernel_name
 from .pair_view import PairView
 
 if TYPE_CHECKING:

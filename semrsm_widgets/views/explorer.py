@@ -15,15 +15,20 @@ from semrsm_widgets.analysis import Analysis, Recipe, named
 from semrsm_widgets.common import message, suggest
 from semrsm_widgets.figures import stacked, with_few_colours
 from semrsm_widgets.images import Images
+from semrsm_widgets.views.base import (
+    PATIENCE_SECONDS,
+    CancelledError,
+    ComposedView,
+    View,
+    check_trait,
+    checked_kernel_name,
+    checked_pair,
+    default_layer,
+    describe_seconds,
+)
 
-from ._base import View, check_trait
 from ._code import code_of
-from ._composed import ComposedView
-from ._cost import describe_seconds
 from ._header import ExplorerHeader
-from ._shown import PATIENCE_SECONDS, checked_pair, default_layer
-from ._traits import checked_kernel_name
-from ._worker import CancelledError
 from .pair_view import PairView, checked_top_k
 from .retrieval_view import RetrievalView
 from .rsm_view import RSMView
@@ -32,8 +37,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from semrsm_widgets.figures.sheet import Sheet
-
-    from ._worker import Job
+    from semrsm_widgets.views.base import Job
 
 # About the height of the heatmaps: what stands below them must not jump when they come.
 _RESERVED = "430px"

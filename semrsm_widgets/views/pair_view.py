@@ -12,14 +12,26 @@ from semrsm_widgets.figures import AGAINST, CORNERS, FOR
 from semrsm_widgets.matching import Exact
 from semrsm_widgets.models import model_view, visible_box
 from semrsm_widgets.tokens import moved_token
+from semrsm_widgets.views.base import (
+    PATIENCE_SECONDS,
+    Job,
+    LayerChosen,
+    View,
+    check_trait,
+    describe_seconds,
+    esm,
+    guarded_method,
+    image_rows,
+    is_ready,
+    jpeg_bytes,
+    layer_rows,
+    long_cost,
+    make_ready,
+    missing_picture,
+)
 
-from ._base import View, check_trait, esm, guarded_method, jpeg_bytes
-from ._cost import describe_seconds, is_ready, long_cost, make_ready
 from ._pair_messages import matches_message
 from ._pictures import pair_still, why_still
-from ._shown import PATIENCE_SECONDS, image_rows, layer_rows, missing_picture
-from ._traits import LayerChosen
-from ._worker import Job
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from semrsm_widgets.analysis import Analysis, check_analysis, named
 from semrsm_widgets.common import Progress, check_choice, check_int, check_number, message, written_whole
+from semrsm_widgets.views.base import KERNELS, Job, default_layer
 
 from ._report_build import ReportBuilder
-from ._shown import default_layer
-from ._traits import KERNELS
-from ._worker import Job
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Recipe

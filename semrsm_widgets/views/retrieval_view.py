@@ -13,15 +13,25 @@ from semrsm_widgets.common import check_int, message
 from semrsm_widgets.retrieval import LARGEST_K, Lookup, Query, Ranked
 from semrsm_widgets.rsm import NULL_PAIRS, NullLevel, rbf
 from semrsm_widgets.tokens import PatchBox, checked_box, moved_box
+from semrsm_widgets.views.base import (
+    KERNELS,
+    PATIENCE_SECONDS,
+    KernelChosen,
+    LayerChosen,
+    PlacedPicture,
+    View,
+    describe_seconds,
+    esm,
+    guarded_method,
+    jpeg_bytes,
+    make_ready,
+    placed_picture,
+    search_seconds,
+)
 
-from ._base import View, esm, guarded_method, jpeg_bytes
-from ._cost import describe_seconds, make_ready, search_seconds
 from ._outside import OutsidePicture, needed_model, opened, opened_file, seen
-from ._placed import PlacedPicture, placed_picture
 from ._retrieval_picture import retrieval_still
 from ._retrieved import Wanted, ranked_by, retrieved, width
-from ._shown import PATIENCE_SECONDS
-from ._traits import KERNELS, KernelChosen, LayerChosen
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -29,8 +39,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.figures.sheet import Sheet
     from semrsm_widgets.images import Images
-
-    from ._worker import Job
+    from semrsm_widgets.views.base import Job
 
 OUTSIDE = -1
 """The query that is a picture from outside the set."""

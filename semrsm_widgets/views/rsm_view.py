@@ -13,14 +13,29 @@ from semrsm_widgets.common import message
 from semrsm_widgets.figures import DIVERGING, PALETTE, colour_indices, colour_range, heatmap_still
 from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import Similarities, UndefinedKernelError, rbf
+from semrsm_widgets.views.base import (
+    DEBOUNCE_SECONDS,
+    KERNELS,
+    PATIENCE_SECONDS,
+    BokehPane,
+    CancelledError,
+    Job,
+    KernelChosen,
+    LayerChosen,
+    check_trait,
+    checked_pair,
+    describe_cost,
+    esm,
+    guarded_method,
+    heatmap_item,
+    is_exact,
+    jpeg_bytes,
+    long_cost,
+    make_ready,
+    thumbnail,
+)
 
-from ._base import check_trait, esm, guarded_method, jpeg_bytes
-from ._bokeh_pane import BokehPane, heatmap_item
-from ._cost import describe_cost, long_cost, make_ready
-from ._rsm_frames import Frame, cluster_order, frame_bytes, full_frame, is_exact, label_order, partial_frame
-from ._shown import PATIENCE_SECONDS, checked_pair, thumbnail
-from ._traits import KERNELS, KernelChosen, LayerChosen
-from ._worker import DEBOUNCE_SECONDS, CancelledError, Job
+from ._rsm_frames import Frame, cluster_order, frame_bytes, full_frame, label_order, partial_frame
 
 if TYPE_CHECKING:
     from PIL import Image

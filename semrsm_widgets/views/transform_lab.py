@@ -19,12 +19,22 @@ from semrsm_widgets.images import BORDERS, LEAST_ZOOM, MOST_SHIFT, MOST_TILES, M
 from semrsm_widgets.matching import Auction, Exact
 from semrsm_widgets.models import VisionModel, load_model, visible_box
 from semrsm_widgets.tokens import Tokens
+from semrsm_widgets.views.base import (
+    PATIENCE_SECONDS,
+    View,
+    check_trait,
+    default_layer,
+    describe_cost,
+    esm,
+    guarded_method,
+    jpeg_bytes,
+    layer_rows,
+    long_cost,
+    make_ready,
+)
 
-from ._base import View, check_trait, esm, guarded_method, jpeg_bytes
-from ._cost import describe_cost, long_cost, make_ready
 from ._lab_images import chosen, joined, photographs, reduced, seen
 from ._pictures import pair_still
-from ._shown import PATIENCE_SECONDS, default_layer, layer_rows
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -33,8 +43,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.common import PixelBox
     from semrsm_widgets.figures.sheet import Sheet
     from semrsm_widgets.rsm import NullLevel
-
-    from ._worker import Job
+    from semrsm_widgets.views.base import Job
 
 # Up to this many tokens SciPy solves a pair in milliseconds, exactly, and nothing need be compiled.
 _EXACT_TOKENS = 400

@@ -24,7 +24,7 @@ from semrsm_widgets.views._packing import Blobs, Rounding, pack
 from semrsm_widgets.views._products import PRODUCTS, token_shares
 from semrsm_widgets.views._recording import Message, Recording, plain, unplugged
 from semrsm_widgets.views._report_pairs import near_pairs
-from semrsm_widgets.views._traits import KERNELS
+from semrsm_widgets.views.base.traits import KERNELS
 
 NASTY = "</script><script>alert(1)</script>"
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from semrsm_widgets.views._worker import CancelledError, Job, Worker
+from semrsm_widgets.views.base.worker import CancelledError, Job, Worker
 
 DEADLINE = 10.0
 

@@ -17,7 +17,7 @@ import semrsm_widgets as srsm
 from semrsm_widgets.figures.palettes import MISSING
 from semrsm_widgets.views._compare_picture import NEGATIVE, cell_colour
 from semrsm_widgets.views._layer_map import PALETTES, SIMILARITIES, LayerMap
-from semrsm_widgets.views._rsm_frames import EXACT_IMAGES
+from semrsm_widgets.views.base.wire import EXACT_IMAGES
 
 DEADLINE = 60.0
 N, D = 8, 6

@@ -14,7 +14,7 @@ from huggingface_hub import constants
 from PIL import Image
 
 import semrsm_widgets as srsm
-from semrsm_widgets.views._cost import describe_seconds
+from semrsm_widgets.views.base.cost import describe_seconds
 from semrsm_widgets.views.explorer import Explorer
 
 DEADLINE = 60.0

@@ -14,10 +14,10 @@ import semrsm_widgets as srsm
 from semrsm_widgets.figures.palettes import DIVERGING, MISSING, PALETTE, colour_indices, colour_range
 from semrsm_widgets.figures.still import heatmap_still
 from semrsm_widgets.tokens.grid import moved_token
-from semrsm_widgets.views._base import View, guarded_method, time_left
-from semrsm_widgets.views._bokeh_pane import bokehjs, heatmap_item
 from semrsm_widgets.views._pictures import put_back
 from semrsm_widgets.views._rsm_frames import cluster_order, full_frame, label_order, partial_frame
+from semrsm_widgets.views.base.bokeh_pane import bokehjs, heatmap_item
+from semrsm_widgets.views.base.view import View, guarded_method, time_left
 
 DEADLINE = 30.0
 N, GRID, D = 6, (3, 4), 8
@@ -122,7 +122,7 @@ def test_a_page_gets_figures_then_the_shown_layer_then_thumbnails_then_the_rest(
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_a_frame_carries_every_similarity_its_certificate_null_and_label_separation(analysis, monkeypatch, exact):
-    from semrsm_widgets.views import _rsm_frames as module
+    from semrsm_widgets.views.base import wire as module
 
     monkeypatch.setattr(module, "EXACT_IMAGES", N if exact else N - 1)
     similarities = analysis.similarities("b")
@@ -144,7 +144,7 @@ def test_a_frame_carries_every_similarity_its_certificate_null_and_label_separat
 
 
 def test_a_16_bit_frame_marks_what_is_not_finite(monkeypatch):
-    from semrsm_widgets.views import _rsm_frames as module
+    from semrsm_widgets.views.base import wire as module
 
     monkeypatch.setattr(module, "EXACT_IMAGES", 1)
     matrix = np.array([[1.0, np.nan], [np.nan, -3.0]])
@@ -183,9 +183,10 @@ def test_a_frame_is_not_sent_twice(rsm_view):
 
 
 def test_many_images_send_rounded_values_and_answer_hovers(monkeypatch):
-    from semrsm_widgets.views import _rsm_frames, rsm_view
+    from semrsm_widgets.views import rsm_view
+    from semrsm_widgets.views.base import wire
 
-    monkeypatch.setattr(_rsm_frames, "EXACT_IMAGES", 3)
+    monkeypatch.setattr(wire, "EXACT_IMAGES", 3)
     monkeypatch.setattr(rsm_view, "AHEAD_BYTES", 10)
     analysis = make_analysis()
     view = srsm.RSMView(analysis, layer="a")
@@ -235,7 +236,7 @@ def test_a_start_counts_for_what_is_shown_not_for_what_comes(monkeypatch):
 
 
 def test_a_hover_never_computes(monkeypatch):
-    from semrsm_widgets.views import _rsm_frames as module
+    from semrsm_widgets.views.base import wire as module
 
     monkeypatch.setattr(module, "EXACT_IMAGES", 3)
     view = srsm.RSMView(make_analysis(), layer="a", patience=1e-9)

@@ -20,7 +20,7 @@ from bokeh.resources import Resources
 
 from semrsm_widgets.figures import MISSING
 
-from ._base import View
+from .view import View
 
 
 @functools.cache

@@ -54,5 +54,5 @@ class SavesFigure:
         return target
 
     def _draw_figure(self, sheet: Sheet) -> Any:
-        """Draw the view on a sheet (see `_paper.Sheet`); the module `_plots_*` of its subject knows how."""
+        """Draw the view on a sheet (see `figures.sheet.Sheet`); `paper.py` in its folder knows how."""
         raise ValueError(message("view", "one that can be drawn as a figure", type(self).__name__))

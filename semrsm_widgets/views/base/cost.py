@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from semrsm_widgets.analysis import Analysis
 
-    from ._worker import Job
+    from .worker import Job
 
 
 # Five times what the auction takes for an entry of an affinity on two cores: below this nothing is worth a sample.
@@ -103,3 +103,7 @@ def make_ready(matcher: Any, tokens: int, job: Job) -> None:
     if not is_ready(matcher, tokens):
         job.step("Compiling the matcher (a few seconds, only the first time)")
         matcher.prepare(tokens)
+
+
+# Longer jobs show what they will cost and wait for Start.
+PATIENCE_SECONDS = 30.0

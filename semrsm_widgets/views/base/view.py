@@ -17,15 +17,15 @@ import traitlets as t
 
 from semrsm_widgets.common import check_choice
 
-from ._cost import describe_seconds
-from ._figure_file import SavesFigure
-from ._private import HIDDEN
-from ._worker import Job, Worker
+from .cost import describe_seconds
+from .private import HIDDEN
+from .save_figure import SavesFigure
+from .worker import Job, Worker
 
 if TYPE_CHECKING:
     from PIL import Image
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parents[1]
 # Before that, how long the rest of a step takes is a guess.
 _SURE_SECONDS = 2.0
 

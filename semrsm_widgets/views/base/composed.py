@@ -8,8 +8,8 @@ from typing import Any
 import ipywidgets
 import traitlets as t
 
-from ._base import View, close_with_layout, with_picture
-from ._figure_file import SavesFigure
+from .save_figure import SavesFigure
+from .view import View, close_with_layout, with_picture
 
 
 class ComposedView(SavesFigure, ipywidgets.VBox):

@@ -7,10 +7,10 @@ from typing import Any
 import traitlets as t
 
 from semrsm_widgets.analysis import Analysis, check_analysis
+from semrsm_widgets.common import message
 from semrsm_widgets.rsm import Kernel, cosine, inner_product, rbf
 
-from ._base import check_trait
-from ._shown import checked_pair, default_layer, image_rows, layer_rows
+from .view import check_trait
 
 KERNELS: dict[str, Kernel] = {"cosine": cosine, "inner product": inner_product, "RBF": rbf}
 """The kernels that a view offers, by the name on its button."""
@@ -74,3 +74,39 @@ class LayerChosen(t.HasTraits):
     @t.validate("pair")
     def _check_pair(self, proposal: Any) -> tuple[int, int]:
         return checked_pair(self.analysis, proposal["value"])
+
+
+def checked_pair(analysis: Analysis, pair: Any) -> tuple[int, int]:
+    """Return a pair of image indices, or raise TraitError in the house's form."""
+    i, j = (int(k) for k in pair)
+    last = len(analysis) - 1
+    if not (0 <= i <= last and 0 <= j <= last):
+        raise t.TraitError(message("pair", f"two image indices from 0 to {last}", f"{(i, j)}"))
+    return i, j
+
+
+def default_layer(analysis: Analysis) -> str:
+    """Return the layer to show first: two thirds in, where position varies and patches still mean something."""
+    names = [name for name in analysis.layers if (analysis.tokens[name].grid or (1, 1)) != (1, 1)] or analysis.layers
+    return names[(2 * (len(names) - 1)) // 3]
+
+
+def layer_rows(analysis: Analysis) -> list[dict[str, Any]]:
+    """Return what the browser shows of each layer."""
+    rows = []
+    for name, tokens in analysis.tokens.items():
+        _, count, channels = tokens.values.shape
+        row = {"name": name, "tokens": count, "channels": channels, "grid": tokens.grid, "native": tokens.native_grid}
+        prefix = 0 if tokens.prefix is None else tokens.prefix.shape[1]
+        class_token = prefix > 0 and tokens.has_class_token
+        rows.append({**row, "prefix": prefix, "class_token": class_token, "note": tokens.note})
+    return rows
+
+
+def image_rows(analysis: Analysis) -> list[dict[str, Any]]:
+    """Return what the browser shows of each image."""
+    labels = analysis.images.labels
+    return [
+        {"id": name, "labels": sorted(labels[k]) if labels is not None else []}
+        for k, name in enumerate(analysis.images.ids)
+    ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from PIL import Image
+from PIL import Image, ImageDraw
 
+from semrsm_widgets.images import Images
 from semrsm_widgets.models import model_view, visible_box
 
 if TYPE_CHECKING:
@@ -46,3 +47,23 @@ def _placed(
         return model_view(model.transform, images.image(k)), _WHOLE
     left, top, right, bottom = box
     return images.thumbnail(k, side), (left / width, top / height, right / width, bottom / height)
+
+
+def thumbnail(images: Images, k: int, size: int) -> Image.Image:
+    """Return picture k at no more than `size` pixels a side; a crossed-out tile where it cannot be read any more.
+
+    A file may be gone since its tokens were extracted: what was computed is still there to be seen.
+    """
+    try:
+        return images.thumbnail(k, size)
+    except (OSError, TypeError, ValueError):
+        return missing_picture(size)
+
+
+def missing_picture(size: int) -> Image.Image:
+    """Return a grey tile with a cross."""
+    tile = Image.new("RGB", (size, size), (208, 208, 208))
+    draw = ImageDraw.Draw(tile)
+    for start, end in (((0, 0), (size, size)), ((0, size), (size, 0))):
+        draw.line((*start, *end), fill=(150, 150, 150), width=max(1, size // 48))
+    return tile
