@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.views._explore import explore
     from semrsm_widgets.views.compare_view import CompareView
     from semrsm_widgets.views.explorer import Explorer
-    from semrsm_widgets.views.pair_view import PairView
+    from semrsm_widgets.views.pair.view import PairView
     from semrsm_widgets.views.report import StaticReport, to_html
     from semrsm_widgets.views.retrieval_view import RetrievalView
     from semrsm_widgets.views.rsm_view import RSMView
@@ -267,7 +267,7 @@ _MODULES = {
     "views._explore": ("explore",),
     "views.compare_view": ("CompareView",),
     "views.explorer": ("Explorer",),
-    "views.pair_view": ("PairView",),
+    "views.pair.view": ("PairView",),
     "views.report": (
         "StaticReport",
         "to_html",

@@ -46,7 +46,7 @@ ONLY_IN: dict[tuple[str, ...], tuple[str, ...]] = {
     # _engine tries numba and says why it cannot be used.
     ("numba", "llvmlite"): ("matching.solvers.*",),
     ("timm",): ("models", "models.load"),
-    ("matplotlib",): ("figures.sheet", "views._plots_*"),
+    ("matplotlib",): ("figures.sheet", "views.*.paper", "views._plots_*"),
 }
 """Packages that only the given modules may import, inside functions too."""
 

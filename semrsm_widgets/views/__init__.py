@@ -1,9 +1,10 @@
 """The views: widgets over an Analysis."""
 
+from semrsm_widgets.views.pair import PairView
+
 from ._explore import explore
 from .compare_view import CompareView
 from .explorer import Explorer
-from .pair_view import PairView
 from .report import StaticReport, to_html
 from .retrieval_view import RetrievalView
 from .rsm_view import RSMView

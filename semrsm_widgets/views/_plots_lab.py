@@ -21,8 +21,7 @@ from semrsm_widgets.figures.sheet import (
     raster,
     text_width,
 )
-
-from ._pictures import put_back
+from semrsm_widgets.views.pair import put_back
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -20,9 +20,9 @@ from semrsm_widgets.views.base import (
     checked_kernel_name,
     checked_pair,
 )
+from semrsm_widgets.views.pair import PairView
 
 from ._layer_map import PALETTES, SIMILARITIES, Cell, LayerMap, checked_cell
-from .pair_view import PairView
 
 if TYPE_CHECKING:
     from PIL import Image

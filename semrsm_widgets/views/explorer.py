@@ -26,10 +26,10 @@ from semrsm_widgets.views.base import (
     default_layer,
     describe_seconds,
 )
+from semrsm_widgets.views.pair import PairView, checked_top_k
 
 from ._code import code_of
 from ._header import ExplorerHeader
-from .pair_view import PairView, checked_top_k
 from .retrieval_view import RetrievalView
 from .rsm_view import RSMView
 

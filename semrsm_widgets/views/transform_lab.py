@@ -32,9 +32,9 @@ from semrsm_widgets.views.base import (
     long_cost,
     make_ready,
 )
+from semrsm_widgets.views.pair import pair_still
 
 from ._lab_images import chosen, joined, photographs, reduced, seen
-from ._pictures import pair_still
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -20,9 +20,10 @@ from semrsm_widgets.figures.palettes import colour_range
 from semrsm_widgets.figures.sentences import certificate_sentence
 from semrsm_widgets.figures.sheet import Sheet, clipped, number, paper_style, text_width, wrapped
 from semrsm_widgets.rsm.kernels import UndefinedKernelError
-from semrsm_widgets.views import _plots_pair, _plots_rsm
+from semrsm_widgets.views import _plots_rsm
 from semrsm_widgets.views._rsm_frames import label_order
 from semrsm_widgets.views.explorer import Explorer
+from semrsm_widgets.views.pair import paper
 
 DEADLINE = 180.0  # the machine may be busy
 N, GRID = 6, (4, 5)
@@ -228,7 +229,7 @@ def test_the_pair_s_numbers_and_its_outlines_are_the_core_s(opened, tmp_path):
     analysis = make_analysis()
     view = opened(srsm.PairView(analysis, layer="b", pair=(1, 4), top_k=12))
     matches, null = analysis.matches("b", 1, 4), analysis.null("b")
-    bars = {bar.name: bar for bar in _plots_pair.number_bars(matches, null)}
+    bars = {bar.name: bar for bar in paper.number_bars(matches, null)}
     assert bars["semantic (best match)"].value == matches.semantic
     assert bars["unrelated tokens"].value == null.mean
     assert bars["= pooled part"].value + bars["+ matched part"].value == pytest.approx(matches.semantic)

@@ -14,10 +14,10 @@ import semrsm_widgets as srsm
 from semrsm_widgets.figures.palettes import DIVERGING, MISSING, PALETTE, colour_indices, colour_range
 from semrsm_widgets.figures.still import heatmap_still
 from semrsm_widgets.tokens.grid import moved_token
-from semrsm_widgets.views._pictures import put_back
 from semrsm_widgets.views._rsm_frames import cluster_order, full_frame, label_order, partial_frame
 from semrsm_widgets.views.base.bokeh_pane import bokehjs, heatmap_item
 from semrsm_widgets.views.base.view import View, guarded_method, time_left
+from semrsm_widgets.views.pair.still import put_back
 
 DEADLINE = 30.0
 N, GRID, D = 6, (3, 4), 8

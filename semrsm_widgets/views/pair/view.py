@@ -30,8 +30,8 @@ from semrsm_widgets.views.base import (
     missing_picture,
 )
 
-from ._pair_messages import matches_message
-from ._pictures import pair_still, why_still
+from .messages import matches_message
+from .still import pair_still, why_still
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -293,7 +293,7 @@ class PairView(LayerChosen, View):
         return why_still(matches, expected, sides, self.top_k, similarity=similarity)
 
     def _draw_figure(self, sheet: Sheet) -> None:
-        from ._plots_pair import draw_pair, draw_why
+        from .paper import draw_pair, draw_why
 
         matches = self.analysis.matches(self.layer, *self.pair)
         null = self.analysis.null(self.layer) if len(self.analysis) > 1 else None

@@ -39,7 +39,7 @@ from semrsm_widgets.figures.sheet import (
 from semrsm_widgets.models import model_view, visible_box
 from semrsm_widgets.tokens import cell_box
 
-from ._pictures import NUMBERED, put_back, strongest
+from .still import NUMBERED, put_back, strongest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
