@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.views.pair.view import PairView
     from semrsm_widgets.views.report import StaticReport, to_html
     from semrsm_widgets.views.retrieval_view import RetrievalView
-    from semrsm_widgets.views.rsm_view import RSMView
+    from semrsm_widgets.views.rsm.view import RSMView
     from semrsm_widgets.views.transform_lab import TransformLab
 
 __all__ = [
@@ -273,7 +273,7 @@ _MODULES = {
         "to_html",
     ),
     "views.retrieval_view": ("RetrievalView",),
-    "views.rsm_view": ("RSMView",),
+    "views.rsm.view": ("RSMView",),
     "views.transform_lab": ("TransformLab",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

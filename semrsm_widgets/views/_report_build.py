@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from semrsm_widgets.common import Progress, __version__
 from semrsm_widgets.views.base import KERNELS, Job, make_ready
 from semrsm_widgets.views.pair import PairView
+from semrsm_widgets.views.rsm import ORDERS, RSMView
 
 from ._packing import Blobs, Rounding, pack
 from ._products import Shares, token_shares
@@ -22,7 +23,6 @@ from ._report_page import Words, page_html
 from ._report_pairs import NearPairs, Pair, near_pairs, pooled_analysis, pooled_layers
 from ._report_words import counted, embedded_words, held_words, origin_words, pooled_words, provenance_words
 from .retrieval_view import RetrievalView
-from .rsm_view import ORDERS, RSMView
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis

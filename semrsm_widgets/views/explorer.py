@@ -27,11 +27,11 @@ from semrsm_widgets.views.base import (
     describe_seconds,
 )
 from semrsm_widgets.views.pair import PairView, checked_top_k
+from semrsm_widgets.views.rsm import RSMView
 
 from ._code import code_of
 from ._header import ExplorerHeader
 from .retrieval_view import RetrievalView
-from .rsm_view import RSMView
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 import semrsm_widgets as srsm
 from semrsm_widgets.figures.palettes import DIVERGING, PALETTE, colour_range
-from semrsm_widgets.views._rsm_frames import label_order
+from semrsm_widgets.views.rsm.frames import label_order
 
 QUICKSTART = Path(__file__).parents[2] / "notebooks" / "01_quickstart.ipynb"
 COMPLETE = ".srsm-rsm[data-complete='true']"

@@ -20,10 +20,10 @@ from semrsm_widgets.figures.palettes import colour_range
 from semrsm_widgets.figures.sentences import certificate_sentence
 from semrsm_widgets.figures.sheet import Sheet, clipped, number, paper_style, text_width, wrapped
 from semrsm_widgets.rsm.kernels import UndefinedKernelError
-from semrsm_widgets.views import _plots_rsm
-from semrsm_widgets.views._rsm_frames import label_order
 from semrsm_widgets.views.explorer import Explorer
 from semrsm_widgets.views.pair import paper
+from semrsm_widgets.views.rsm import paper
+from semrsm_widgets.views.rsm.frames import label_order
 
 DEADLINE = 180.0  # the machine may be busy
 N, GRID = 6, (4, 5)
@@ -212,9 +212,7 @@ def test_rows_follow_the_order_that_is_given():
     order = [3, 1, 5, 0, 4, 2]
     with paper_style():
         sheet = Sheet(85)
-        _plots_rsm.draw_rsms(
-            sheet, analysis, similarities, kernel="cosine", limits=(0.0, 1.0), pair=(3, 1), order=order
-        )
+        paper.draw_rsms(sheet, analysis, similarities, kernel="cosine", limits=(0.0, 1.0), pair=(3, 1), order=order)
     pixels = sheet.figure.axes[1].images[0].get_array()
     cell = len(pixels) // N
     expected = np.rint(255 * np.array(colormaps["viridis"](similarities.semantic[3, 1])[:3]))

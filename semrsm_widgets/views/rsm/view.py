@@ -35,7 +35,7 @@ from semrsm_widgets.views.base import (
     thumbnail,
 )
 
-from ._rsm_frames import Frame, cluster_order, frame_bytes, full_frame, label_order, partial_frame
+from .frames import Frame, cluster_order, frame_bytes, full_frame, label_order, partial_frame
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -331,7 +331,7 @@ class RSMView(LayerChosen, KernelChosen, BokehPane):
         return heatmap_still(arranged, title)
 
     def _draw_figure(self, sheet: Sheet) -> None:
-        from ._plots_rsm import draw_rsms
+        from .paper import draw_rsms
 
         draw_rsms(
             sheet,
