@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.views.explorer import Explorer
     from semrsm_widgets.views.pair.view import PairView
     from semrsm_widgets.views.report import StaticReport, to_html
-    from semrsm_widgets.views.retrieval_view import RetrievalView
+    from semrsm_widgets.views.retrieval.view import RetrievalView
     from semrsm_widgets.views.rsm.view import RSMView
     from semrsm_widgets.views.transform_lab import TransformLab
 
@@ -272,7 +272,7 @@ _MODULES = {
         "StaticReport",
         "to_html",
     ),
-    "views.retrieval_view": ("RetrievalView",),
+    "views.retrieval.view": ("RetrievalView",),
     "views.rsm.view": ("RSMView",),
     "views.transform_lab": ("TransformLab",),
 }

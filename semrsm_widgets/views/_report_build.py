@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from semrsm_widgets.common import Progress, __version__
 from semrsm_widgets.views.base import KERNELS, Job, make_ready
 from semrsm_widgets.views.pair import PairView
+from semrsm_widgets.views.retrieval import RetrievalView
 from semrsm_widgets.views.rsm import ORDERS, RSMView
 
 from ._packing import Blobs, Rounding, pack
@@ -22,7 +23,6 @@ from ._report_images import as_png, private_images, small_images
 from ._report_page import Words, page_html
 from ._report_pairs import NearPairs, Pair, near_pairs, pooled_analysis, pooled_layers
 from ._report_words import counted, embedded_words, held_words, origin_words, pooled_words, provenance_words
-from .retrieval_view import RetrievalView
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis

@@ -27,11 +27,11 @@ from semrsm_widgets.views.base import (
     describe_seconds,
 )
 from semrsm_widgets.views.pair import PairView, checked_top_k
+from semrsm_widgets.views.retrieval import RetrievalView
 from semrsm_widgets.views.rsm import RSMView
 
 from ._code import code_of
 from ._header import ExplorerHeader
-from .retrieval_view import RetrievalView
 
 if TYPE_CHECKING:
     from PIL import Image

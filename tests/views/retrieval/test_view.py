@@ -12,7 +12,7 @@ import traitlets
 from PIL import Image
 
 import semrsm_widgets as srsm
-from semrsm_widgets.views import retrieval_view as module
+from semrsm_widgets.views.retrieval import view as module
 
 DEADLINE = 60
 N, D, GRID = 8, 6, (3, 4)

@@ -29,9 +29,9 @@ from semrsm_widgets.views.base import (
     search_seconds,
 )
 
-from ._outside import OutsidePicture, needed_model, opened, opened_file, seen
-from ._retrieval_picture import retrieval_still
-from ._retrieved import Wanted, ranked_by, retrieved, width
+from .messages import Wanted, ranked_by, retrieved, width
+from .outside import OutsidePicture, needed_model, opened, opened_file, seen
+from .still import retrieval_still
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -370,7 +370,7 @@ class RetrievalView(LayerChosen, KernelChosen, View):
         )
 
     def _draw_figure(self, sheet: Sheet) -> None:
-        from ._plots_retrieval import Drawn, draw_retrieval
+        from .paper import Drawn, draw_retrieval
 
         wanted, layer = self._wanted(), self.layer
         if wanted.outside is not None and wanted.outside.tokens is None:

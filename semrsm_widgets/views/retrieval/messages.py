@@ -12,7 +12,7 @@ from semrsm_widgets.tokens import PatchBox
 from semrsm_widgets.views.base import KERNELS
 
 if TYPE_CHECKING:
-    from ._outside import OutsidePicture
+    from .outside import OutsidePicture
 
 
 class Wanted(NamedTuple):

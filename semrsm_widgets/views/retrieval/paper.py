@@ -25,7 +25,7 @@ from semrsm_widgets.figures.sheet import (
     raster,
 )
 
-from ._retrieval_picture import RIGHT, WRONG
+from .still import RIGHT, WRONG
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
