@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     )
     from semrsm_widgets.tokens import Tokens
     from semrsm_widgets.views._explore import explore
-    from semrsm_widgets.views.compare_view import CompareView
+    from semrsm_widgets.views.compare.view import CompareView
     from semrsm_widgets.views.explorer import Explorer
     from semrsm_widgets.views.pair.view import PairView
     from semrsm_widgets.views.report import StaticReport, to_html
@@ -265,7 +265,7 @@ _MODULES = {
         "scores_figure",
     ),
     "views._explore": ("explore",),
-    "views.compare_view": ("CompareView",),
+    "views.compare.view": ("CompareView",),
     "views.explorer": ("Explorer",),
     "views.pair.view": ("PairView",),
     "views.report": (

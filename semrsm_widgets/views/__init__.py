@@ -1,11 +1,11 @@
 """The views: widgets over an Analysis."""
 
+from semrsm_widgets.views.compare import CompareView
 from semrsm_widgets.views.pair import PairView
 from semrsm_widgets.views.retrieval import RetrievalView
 from semrsm_widgets.views.rsm import RSMView
 
 from ._explore import explore
-from .compare_view import CompareView
 from .explorer import Explorer
 from .report import StaticReport, to_html
 from .transform_lab import TransformLab

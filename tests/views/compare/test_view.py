@@ -15,9 +15,9 @@ from PIL import Image
 
 import semrsm_widgets as srsm
 from semrsm_widgets.figures.palettes import MISSING
-from semrsm_widgets.views._compare_picture import NEGATIVE, cell_colour
-from semrsm_widgets.views._layer_map import PALETTES, SIMILARITIES, LayerMap
 from semrsm_widgets.views.base.wire import EXACT_IMAGES
+from semrsm_widgets.views.compare.layer_map import PALETTES, SIMILARITIES, LayerMap
+from semrsm_widgets.views.compare.still import NEGATIVE, cell_colour
 
 DEADLINE = 60.0
 N, D = 8, 6
@@ -373,7 +373,7 @@ def test_an_error_in_the_worker_is_shown(opened):
 
 
 def test_an_error_while_a_cell_opens_is_shown(view, monkeypatch):
-    from semrsm_widgets.views import compare_view as module
+    from semrsm_widgets.views.compare import view as module
 
     def broken(*args, **kwargs):
         raise RuntimeError("no room")

@@ -22,7 +22,7 @@ from semrsm_widgets.views.base import (
 )
 from semrsm_widgets.views.pair import PairView
 
-from ._layer_map import PALETTES, SIMILARITIES, Cell, LayerMap, checked_cell
+from .layer_map import PALETTES, SIMILARITIES, Cell, LayerMap, checked_cell
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -145,7 +145,7 @@ class CompareView(ComposedView):
 
     def _draw_figure(self, sheet: Sheet) -> None:
         """Draw the map, and below it the opened cell and the pair."""
-        from ._plots_compare import draw_comparison, draw_difference
+        from .paper import draw_comparison, draw_difference
 
         comparison = self.comparison
         if comparison is None:

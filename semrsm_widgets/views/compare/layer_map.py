@@ -36,8 +36,8 @@ from semrsm_widgets.views.base import (
     make_ready,
 )
 
-from ._cell_detail import detail_message
-from ._compare_picture import detail_still, layer_map_still
+from .messages import detail_message
+from .still import detail_still, layer_map_still
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from semrsm_widgets.figures import colour_indices, heatmap_still, still_font
 
-from ._cell_detail import detail_ranges
+from .messages import detail_ranges
 
 if TYPE_CHECKING:
     from semrsm_widgets.experiments.layer_pairs import Comparison

@@ -23,8 +23,8 @@ from semrsm_widgets.figures.sheet import (
     text_width,
 )
 
-from ._cell_detail import detail_ranges
-from ._compare_picture import cell_colour, ink_for
+from .messages import detail_ranges
+from .still import cell_colour, ink_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
