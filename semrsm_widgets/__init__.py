@@ -80,7 +80,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.views.report import StaticReport, to_html
     from semrsm_widgets.views.retrieval.view import RetrievalView
     from semrsm_widgets.views.rsm.view import RSMView
-    from semrsm_widgets.views.transform_lab import TransformLab
+    from semrsm_widgets.views.transform_lab.view import TransformLab
 
 __all__ = [
     "Analysis",
@@ -274,7 +274,7 @@ _MODULES = {
     ),
     "views.retrieval.view": ("RetrievalView",),
     "views.rsm.view": ("RSMView",),
-    "views.transform_lab": ("TransformLab",),
+    "views.transform_lab.view": ("TransformLab",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 import semrsm_widgets as srsm
 from semrsm_widgets.images.warp import Warp
-from semrsm_widgets.views._lab_images import SHORT_SIDE, reduced
-from semrsm_widgets.views.transform_lab import TransformLab
+from semrsm_widgets.views.transform_lab.pictures import SHORT_SIDE, reduced
+from semrsm_widgets.views.transform_lab.view import TransformLab
 
 DEADLINE = 60.0
 SIDE, GRID = 64, 8

@@ -34,7 +34,7 @@ from semrsm_widgets.views.base import (
 )
 from semrsm_widgets.views.pair import pair_still
 
-from ._lab_images import chosen, joined, photographs, reduced, seen
+from .pictures import chosen, joined, photographs, reduced, seen
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -352,7 +352,7 @@ class TransformLab(View):
         return seen(self.images.image(index), box), seen(self._moved(index, warp, model), box)
 
     def _draw_figure(self, sheet: Sheet) -> None:
-        from ._plots_lab import draw_lab
+        from .paper import draw_lab
 
         if self.model is None or self.analysis is None or self._warped is None:
             raise ValueError(message("lab", "ready to be drawn", "one that is loading", "Call lab.wait()."))
