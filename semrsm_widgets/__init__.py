@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.tokens import Tokens
     from semrsm_widgets.views._explore import explore
     from semrsm_widgets.views.compare.view import CompareView
-    from semrsm_widgets.views.explorer import Explorer
+    from semrsm_widgets.views.explorer.view import Explorer
     from semrsm_widgets.views.pair.view import PairView
     from semrsm_widgets.views.report import StaticReport, to_html
     from semrsm_widgets.views.retrieval.view import RetrievalView
@@ -266,7 +266,7 @@ _MODULES = {
     ),
     "views._explore": ("explore",),
     "views.compare.view": ("CompareView",),
-    "views.explorer": ("Explorer",),
+    "views.explorer.view": ("Explorer",),
     "views.pair.view": ("PairView",),
     "views.report": (
         "StaticReport",

@@ -20,7 +20,7 @@ from semrsm_widgets.figures.palettes import colour_range
 from semrsm_widgets.figures.sentences import certificate_sentence
 from semrsm_widgets.figures.sheet import Sheet, clipped, number, paper_style, text_width, wrapped
 from semrsm_widgets.rsm.kernels import UndefinedKernelError
-from semrsm_widgets.views.explorer import Explorer
+from semrsm_widgets.views.explorer.view import Explorer
 from semrsm_widgets.views.pair import paper
 from semrsm_widgets.views.rsm import paper
 from semrsm_widgets.views.rsm.frames import label_order

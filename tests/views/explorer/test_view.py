@@ -15,7 +15,7 @@ from PIL import Image
 
 import semrsm_widgets as srsm
 from semrsm_widgets.views.base.cost import describe_seconds
-from semrsm_widgets.views.explorer import Explorer
+from semrsm_widgets.views.explorer.view import Explorer
 
 DEADLINE = 60.0
 

@@ -30,8 +30,8 @@ from semrsm_widgets.views.pair import PairView, checked_top_k
 from semrsm_widgets.views.retrieval import RetrievalView
 from semrsm_widgets.views.rsm import RSMView
 
-from ._code import code_of
-from ._header import ExplorerHeader
+from .header import ExplorerHeader
+from .script import code_of
 
 if TYPE_CHECKING:
     from PIL import Image

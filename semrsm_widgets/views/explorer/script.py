@@ -13,7 +13,7 @@ from semrsm_widgets.models import VisionModel
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
 
-    from .explorer import Explorer
+    from .view import Explorer
 
 _ID_COLUMNS = 100
 
