@@ -136,7 +136,7 @@ def slider(page: LabPage, runs: int, images: int, ahead: bool) -> list[float]:
     cells = [
         SETUP,
         f"images = srsm.demo_images(crops={images // 8})\n"
-        + ("" if ahead else "import semrsm_widgets.views.rsm_view as module\nmodule.AHEAD_BYTES = 0\n")
+        + ("" if ahead else "import semrsm_widgets.views.rsm.view as module\nmodule.AHEAD_BYTES = 0\n")
         + "explorer = srsm.explore(images=images, max_images=None)\nexplorer",
         "assert explorer.wait(300), explorer.last_error\n"
         "[explorer.analysis.similarities(layer) for layer in explorer.analysis.layers]\n"

@@ -268,7 +268,7 @@ def test_a_long_computation_waits_for_start(lab_page):
 def test_a_kernel_that_never_sent_bokehjs_does_not_block_the_views_after_it(lab_page):
     show(
         lab_page,
-        "from semrsm_widgets.views._bokeh_pane import BokehPane\n"
+        "from semrsm_widgets.views.base import BokehPane\n"
         "answer = BokehPane._send_bokehjs\n"
         "BokehPane._send_bokehjs = lambda self, content: None  # as if its kernel had gone\n"
         "images, model = srsm.demo_images(), srsm.load_model()\n"

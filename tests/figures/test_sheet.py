@@ -21,9 +21,9 @@ from semrsm_widgets.figures.sentences import certificate_sentence
 from semrsm_widgets.figures.sheet import Sheet, clipped, number, paper_style, text_width, wrapped
 from semrsm_widgets.rsm.kernels import UndefinedKernelError
 from semrsm_widgets.views.explorer.view import Explorer
-from semrsm_widgets.views.pair import paper
-from semrsm_widgets.views.rsm import paper
+from semrsm_widgets.views.pair.paper import number_bars
 from semrsm_widgets.views.rsm.frames import label_order
+from semrsm_widgets.views.rsm.paper import draw_rsms
 
 DEADLINE = 180.0  # the machine may be busy
 N, GRID = 6, (4, 5)
@@ -212,7 +212,7 @@ def test_rows_follow_the_order_that_is_given():
     order = [3, 1, 5, 0, 4, 2]
     with paper_style():
         sheet = Sheet(85)
-        paper.draw_rsms(sheet, analysis, similarities, kernel="cosine", limits=(0.0, 1.0), pair=(3, 1), order=order)
+        draw_rsms(sheet, analysis, similarities, kernel="cosine", limits=(0.0, 1.0), pair=(3, 1), order=order)
     pixels = sheet.figure.axes[1].images[0].get_array()
     cell = len(pixels) // N
     expected = np.rint(255 * np.array(colormaps["viridis"](similarities.semantic[3, 1])[:3]))
@@ -227,7 +227,7 @@ def test_the_pair_s_numbers_and_its_outlines_are_the_core_s(opened, tmp_path):
     analysis = make_analysis()
     view = opened(srsm.PairView(analysis, layer="b", pair=(1, 4), top_k=12))
     matches, null = analysis.matches("b", 1, 4), analysis.null("b")
-    bars = {bar.name: bar for bar in paper.number_bars(matches, null)}
+    bars = {bar.name: bar for bar in number_bars(matches, null)}
     assert bars["semantic (best match)"].value == matches.semantic
     assert bars["unrelated tokens"].value == null.mean
     assert bars["= pooled part"].value + bars["+ matched part"].value == pytest.approx(matches.semantic)

@@ -102,10 +102,10 @@ def unpacked(content, buffers, size=N):
     return found
 
 
-def test_a_page_gets_figures_then_the_shown_layer_then_thumbnails_then_the_rest(view, analysis):
-    sent = Sent(view)
-    ask(view, kind="ready")
-    assert view.wait(DEADLINE)
+def test_a_page_gets_figures_then_the_shown_layer_then_thumbnails_then_the_rest(rsm_view, analysis):
+    sent = Sent(rsm_view)
+    ask(rsm_view, kind="ready")
+    assert rsm_view.wait(DEADLINE)
     ((setup, _),) = sent.of("setup")
     assert len(setup["items"]) == 3
     ((_, thumbnails),) = sent.of("thumbnails")
@@ -172,22 +172,22 @@ def test_aligned_is_on_its_way_before_semantic_is_computed(monkeypatch):
     view.close()
 
 
-def test_a_frame_is_not_sent_twice(view):
-    sent = Sent(view)
-    ask(view, kind="ready")
-    assert view.wait(DEADLINE)
+def test_a_frame_is_not_sent_twice(rsm_view):
+    sent = Sent(rsm_view)
+    ask(rsm_view, kind="ready")
+    assert rsm_view.wait(DEADLINE)
     before = len(sent.of("frame"))
-    view.layer = "c"
-    assert view.wait(DEADLINE)
+    rsm_view.layer = "c"
+    assert rsm_view.wait(DEADLINE)
     assert len(sent.of("frame")) == before
 
 
 def test_many_images_send_rounded_values_and_answer_hovers(monkeypatch):
     from semrsm_widgets.views.base import wire
-    from semrsm_widgets.views.rsm import view
+    from semrsm_widgets.views.rsm import view as module
 
     monkeypatch.setattr(wire, "EXACT_IMAGES", 3)
-    monkeypatch.setattr(view, "AHEAD_BYTES", 10)
+    monkeypatch.setattr(module, "AHEAD_BYTES", 10)
     analysis = make_analysis()
     view = srsm.RSMView(analysis, layer="a")
     assert view.wait(DEADLINE)  # what is sent before a page is there does not count
@@ -259,11 +259,11 @@ def test_a_hover_never_computes(monkeypatch):
         ("pair", (-1, 0), "from 0 to 5"),
     ],
 )
-def test_a_wrong_trait_raises_and_keeps_the_old_value(view, trait, value, text):
-    before = getattr(view, trait)
+def test_a_wrong_trait_raises_and_keeps_the_old_value(rsm_view, trait, value, text):
+    before = getattr(rsm_view, trait)
     with pytest.raises(traitlets.TraitError, match=text):
-        setattr(view, trait, value)
-    assert getattr(view, trait) == before
+        setattr(rsm_view, trait, value)
+    assert getattr(rsm_view, trait) == before
 
 
 def test_a_view_wants_an_analysis():
@@ -321,21 +321,21 @@ def test_an_error_in_the_worker_is_shown_with_its_traceback():
     view.close()
 
 
-def test_an_error_in_a_callback_is_shown_too(view):
-    ask(view, kind="value", i=0, j=99)
-    assert view._status["state"] == "error"
-    assert "from 0 to 5" in view._status["text"]
+def test_an_error_in_a_callback_is_shown_too(rsm_view):
+    ask(rsm_view, kind="value", i=0, j=99)
+    assert rsm_view._status["state"] == "error"
+    assert "from 0 to 5" in rsm_view._status["text"]
 
 
-def test_unknown_messages_are_ignored(view):
-    ask(view, kind="__init__")
-    ask(view, kind=None)
-    assert view.last_error == ""
+def test_unknown_messages_are_ignored(rsm_view):
+    ask(rsm_view, kind="__init__")
+    ask(rsm_view, kind=None)
+    assert rsm_view.last_error == ""
 
 
-def test_bokehjs_comes_when_asked(view):
-    sent = Sent(view)
-    ask(view, kind="bokehjs")
+def test_bokehjs_comes_when_asked(rsm_view):
+    sent = Sent(rsm_view)
+    ask(rsm_view, kind="bokehjs")
     ((_, buffers),) = sent.of("bokehjs")
     assert buffers[0] == bokehjs()
     assert len(buffers[0]) > 500_000
@@ -535,27 +535,27 @@ def test_images_are_ordered_by_label_and_by_cluster():
     assert sorted(cluster_order(np.eye(2))) == [0, 1]
 
 
-def test_baseline_order_excess_and_colours_are_set_from_python_and_checked(view, analysis):
-    view.order = "label"
-    assert view._sequence == label_order(analysis.images)
-    view.order = "cluster"
-    assert view.wait(DEADLINE)
-    assert sorted(view._sequence) == list(range(N))
-    assert view._sequence_note == "clusters of b"
-    kept = list(view._sequence)
-    view.layer = "c"  # layers can be compared only in one order
-    assert view.wait(DEADLINE)
-    assert view._sequence == kept
-    view.order = "file"
-    assert view._sequence == []
-    plain = view.picture()
-    view.baseline, view.excess, view.colour_range = "pooled", True, (-1.0, 1.0)
-    assert view.picture().tobytes() != plain.tobytes()
+def test_baseline_order_excess_and_colours_are_set_from_python_and_checked(rsm_view, analysis):
+    rsm_view.order = "label"
+    assert rsm_view._sequence == label_order(analysis.images)
+    rsm_view.order = "cluster"
+    assert rsm_view.wait(DEADLINE)
+    assert sorted(rsm_view._sequence) == list(range(N))
+    assert rsm_view._sequence_note == "clusters of b"
+    kept = list(rsm_view._sequence)
+    rsm_view.layer = "c"  # layers can be compared only in one order
+    assert rsm_view.wait(DEADLINE)
+    assert rsm_view._sequence == kept
+    rsm_view.order = "file"
+    assert rsm_view._sequence == []
+    plain = rsm_view.picture()
+    rsm_view.baseline, rsm_view.excess, rsm_view.colour_range = "pooled", True, (-1.0, 1.0)
+    assert rsm_view.picture().tobytes() != plain.tobytes()
     for name, value in (("baseline", "semantic"), ("order", "size"), ("colour_range", (1.0, 0.0))):
-        before = getattr(view, name)
+        before = getattr(rsm_view, name)
         with pytest.raises(traitlets.TraitError, match=name):
-            setattr(view, name, value)
-        assert getattr(view, name) == before
+            setattr(rsm_view, name, value)
+        assert getattr(rsm_view, name) == before
 
 
 def test_an_order_by_label_wants_labels():
@@ -567,13 +567,13 @@ def test_an_order_by_label_wants_labels():
     assert full_frame(unlabelled.similarities("a"), "cosine", images).content["auc"] is None
 
 
-def test_a_dropped_frame_is_sent_again(view):
-    sent = Sent(view)
-    ask(view, kind="ready")
-    assert view.wait(DEADLINE)
+def test_a_dropped_frame_is_sent_again(rsm_view):
+    sent = Sent(rsm_view)
+    ask(rsm_view, kind="ready")
+    assert rsm_view.wait(DEADLINE)
     before = len(sent.of("frame"))
-    ask(view, kind="frame", layer="b", kernel="cosine")
-    assert view.wait(DEADLINE)
+    ask(rsm_view, kind="frame", layer="b", kernel="cosine")
+    assert rsm_view.wait(DEADLINE)
     again = sent.of("frame")[before:]
     assert [(content["layer"], content["kernel"]) for content, _ in again] == [("b", "cosine")]
 
@@ -590,8 +590,8 @@ def test_a_heatmap_item_is_plain_json():
     assert "aligned" in json.dumps(item)
 
 
-def test_a_view_without_a_browser_is_a_picture(view, pair_view):
-    for view in (view, pair_view):
+def test_a_view_without_a_browser_is_a_picture(rsm_view, pair_view):
+    for view in (rsm_view, pair_view):
         data, _ = view._repr_mimebundle_()
         assert data["text/plain"] == repr(view)
         assert data["image/png"].startswith("iVBOR")
