@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         dual_bound,
     )
     from semrsm_widgets.models import VisionModel, load_model
+    from semrsm_widgets.report import StaticReport, to_html
     from semrsm_widgets.retrieval import (
         SearchResult,
         average_precision,
@@ -77,7 +78,6 @@ if TYPE_CHECKING:
     from semrsm_widgets.views.compare.view import CompareView
     from semrsm_widgets.views.explorer.view import Explorer
     from semrsm_widgets.views.pair.view import PairView
-    from semrsm_widgets.views.report import StaticReport, to_html
     from semrsm_widgets.views.retrieval.view import RetrievalView
     from semrsm_widgets.views.rsm.view import RSMView
     from semrsm_widgets.views.transform_lab.view import TransformLab
@@ -268,13 +268,13 @@ _MODULES = {
     "views.compare.view": ("CompareView",),
     "views.explorer.view": ("Explorer",),
     "views.pair.view": ("PairView",),
-    "views.report": (
-        "StaticReport",
-        "to_html",
-    ),
     "views.retrieval.view": ("RetrievalView",),
     "views.rsm.view": ("RSMView",),
     "views.transform_lab.view": ("TransformLab",),
+    "report": (
+        "StaticReport",
+        "to_html",
+    ),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -297,7 +297,7 @@ def layers(name: str | None, image_size: int | None = None, *, every: bool = Fal
 def report(options: argparse.Namespace) -> int:
     """Write the report of a folder of images; what is being done goes to the standard error."""
     from semrsm_widgets.analysis import Recipe
-    from semrsm_widgets.views.report import analysis_at_once, checked_path, to_html
+    from semrsm_widgets.report import analysis_at_once, checked_path, to_html
 
     said = ""
 

@@ -1,5 +1,6 @@
 """The views: widgets over an Analysis."""
 
+from semrsm_widgets.report import StaticReport, to_html
 from semrsm_widgets.views.compare import CompareView
 from semrsm_widgets.views.explorer import Explorer
 from semrsm_widgets.views.pair import PairView
@@ -8,7 +9,6 @@ from semrsm_widgets.views.rsm import RSMView
 from semrsm_widgets.views.transform_lab import TransformLab
 
 from ._explore import explore
-from .report import StaticReport, to_html
 
 __all__ = [
     "CompareView",

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from semrsm_widgets.analysis import Recipe
 from semrsm_widgets.common import check_number
+from semrsm_widgets.report import StaticReport, analysis_at_once, static
 from semrsm_widgets.views.base import PATIENCE_SECONDS
 from semrsm_widgets.views.explorer import Explorer
-
-from .report import StaticReport, analysis_at_once, static
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis

@@ -19,11 +19,11 @@ from PIL import Image
 
 import semrsm_widgets as srsm
 from semrsm_widgets.analysis.recipe import Recipe
-from semrsm_widgets.views import report
-from semrsm_widgets.views._packing import Blobs, Rounding, pack
-from semrsm_widgets.views._products import PRODUCTS, token_shares
-from semrsm_widgets.views._recording import Message, Recording, plain, unplugged
-from semrsm_widgets.views._report_pairs import near_pairs
+from semrsm_widgets.report import report
+from semrsm_widgets.report.near_pairs import near_pairs
+from semrsm_widgets.report.packing import Blobs, Rounding, pack
+from semrsm_widgets.report.products import PRODUCTS, token_shares
+from semrsm_widgets.report.recording import Message, Recording, plain, unplugged
 from semrsm_widgets.views.base.traits import KERNELS
 
 NASTY = "</script><script>alert(1)</script>"
@@ -198,7 +198,7 @@ def test_the_pairs_are_the_nearest_ones():
 
 
 def test_fewer_pairs_where_there_is_no_room(monkeypatch):
-    monkeypatch.setattr("semrsm_widgets.views._report_build._LEAST_PAIR_BYTES", 12_000)
+    monkeypatch.setattr("semrsm_widgets.report.build._LEAST_PAIR_BYTES", 12_000)
     analysis = make_analysis(n=16, grid=(8, 8))
     text = report.static(analysis, neighbours=10, max_megabytes=0.1).html
     page = Elements(text)

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._products import PRODUCTS, Shares, is_product
+from .products import PRODUCTS, Shares, is_product
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ._recording import Message
+    from .recording import Message
 
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG"
 # Stands for NaN among rounded numbers.

@@ -16,7 +16,7 @@ from semrsm_widgets.analysis import Analysis, check_analysis, named
 from semrsm_widgets.common import Progress, check_choice, check_int, check_number, message, written_whole
 from semrsm_widgets.views.base import KERNELS, Job, default_layer
 
-from ._report_build import ReportBuilder
+from .build import ReportBuilder
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Recipe

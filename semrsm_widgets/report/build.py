@@ -16,13 +16,13 @@ from semrsm_widgets.views.pair import PairView
 from semrsm_widgets.views.retrieval import RetrievalView
 from semrsm_widgets.views.rsm import ORDERS, RSMView
 
-from ._packing import Blobs, Rounding, pack
-from ._products import Shares, token_shares
-from ._recording import Message, Recording, ask, page_traits, record, unplugged
-from ._report_images import as_png, private_images, small_images
-from ._report_page import Words, page_html
-from ._report_pairs import NearPairs, Pair, near_pairs, pooled_analysis, pooled_layers
-from ._report_words import counted, embedded_words, held_words, origin_words, pooled_words, provenance_words
+from .near_pairs import NearPairs, Pair, near_pairs, pooled_analysis, pooled_layers
+from .packing import Blobs, Rounding, pack
+from .page import Words, page_html
+from .pictures import as_png, private_images, small_images
+from .products import Shares, token_shares
+from .recording import Message, Recording, ask, page_traits, record, unplugged
+from .words import counted, embedded_words, held_words, origin_words, pooled_words, provenance_words
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
