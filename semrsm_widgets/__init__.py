@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.extraction import LayerTable, Layout, extract, layers, predict
     from semrsm_widgets.figures import comparison_figure, matchers_figure, scores_figure
     from semrsm_widgets.images import Images, demo_images, load_images
+    from semrsm_widgets.launch import explore
     from semrsm_widgets.matching import (
         Assignment,
         Auction,
@@ -74,7 +75,6 @@ if TYPE_CHECKING:
         smallest_eigenvalue,
     )
     from semrsm_widgets.tokens import Tokens
-    from semrsm_widgets.views._explore import explore
     from semrsm_widgets.views.compare.view import CompareView
     from semrsm_widgets.views.explorer.view import Explorer
     from semrsm_widgets.views.pair.view import PairView
@@ -264,7 +264,6 @@ _MODULES = {
         "matchers_figure",
         "scores_figure",
     ),
-    "views._explore": ("explore",),
     "views.compare.view": ("CompareView",),
     "views.explorer.view": ("Explorer",),
     "views.pair.view": ("PairView",),
@@ -275,6 +274,7 @@ _MODULES = {
         "StaticReport",
         "to_html",
     ),
+    "launch": ("explore",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

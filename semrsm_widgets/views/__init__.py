@@ -1,14 +1,11 @@
-"""The views: widgets over an Analysis."""
+"""The widgets, a folder a view."""
 
-from semrsm_widgets.report import StaticReport, to_html
-from semrsm_widgets.views.compare import CompareView
-from semrsm_widgets.views.explorer import Explorer
-from semrsm_widgets.views.pair import PairView
-from semrsm_widgets.views.retrieval import RetrievalView
-from semrsm_widgets.views.rsm import RSMView
-from semrsm_widgets.views.transform_lab import TransformLab
-
-from ._explore import explore
+from .compare import CompareView
+from .explorer import Explorer
+from .pair import PairView
+from .retrieval import RetrievalView
+from .rsm import RSMView
+from .transform_lab import TransformLab
 
 __all__ = [
     "CompareView",
@@ -16,8 +13,5 @@ __all__ = [
     "PairView",
     "RSMView",
     "RetrievalView",
-    "StaticReport",
     "TransformLab",
-    "explore",
-    "to_html",
 ]
