@@ -13,13 +13,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis, Matches, Split, contribution_difference
     from semrsm_widgets.common import __version__ as __version__
-    from semrsm_widgets.experiments.agreement import output_agreement
-    from semrsm_widgets.experiments.layer_pairs import Comparison, compare
-    from semrsm_widgets.experiments.matchers import MatcherReport, matcher_report
-    from semrsm_widgets.experiments.pair_changes import PairChange, RSMDifference, rsm_difference
-    from semrsm_widgets.experiments.retrieve import retrieval_scores
-    from semrsm_widgets.experiments.scores import Score, Scores
-    from semrsm_widgets.experiments.translation import translation_test
+    from semrsm_widgets.experiments import (
+        Comparison,
+        MatcherReport,
+        PairChange,
+        RSMDifference,
+        Score,
+        Scores,
+        compare,
+        matcher_report,
+        output_agreement,
+        retrieval_scores,
+        rsm_difference,
+        translation_test,
+    )
     from semrsm_widgets.extraction import LayerTable, Layout, extract, layers, predict
     from semrsm_widgets.figures import comparison_figure, matchers_figure, scores_figure
     from semrsm_widgets.images import Images, demo_images, load_images
@@ -75,12 +82,7 @@ if TYPE_CHECKING:
         smallest_eigenvalue,
     )
     from semrsm_widgets.tokens import Tokens
-    from semrsm_widgets.views.compare.view import CompareView
-    from semrsm_widgets.views.explorer.view import Explorer
-    from semrsm_widgets.views.pair.view import PairView
-    from semrsm_widgets.views.retrieval.view import RetrievalView
-    from semrsm_widgets.views.rsm.view import RSMView
-    from semrsm_widgets.views.transform_lab.view import TransformLab
+    from semrsm_widgets.views import CompareView, Explorer, PairView, RetrievalView, RSMView, TransformLab
 
 __all__ = [
     "Analysis",
@@ -239,37 +241,33 @@ _MODULES = {
         "nearest",
         "search",
     ),
-    "experiments.agreement": ("output_agreement",),
-    "experiments.layer_pairs": (
+    "experiments": (
         "Comparison",
-        "compare",
-    ),
-    "experiments.matchers": (
         "MatcherReport",
-        "matcher_report",
-    ),
-    "experiments.pair_changes": (
         "PairChange",
         "RSMDifference",
-        "rsm_difference",
-    ),
-    "experiments.retrieve": ("retrieval_scores",),
-    "experiments.scores": (
         "Score",
         "Scores",
+        "compare",
+        "matcher_report",
+        "output_agreement",
+        "retrieval_scores",
+        "rsm_difference",
+        "translation_test",
     ),
-    "experiments.translation": ("translation_test",),
     "figures": (
         "comparison_figure",
         "matchers_figure",
         "scores_figure",
     ),
-    "views.compare.view": ("CompareView",),
-    "views.explorer.view": ("Explorer",),
-    "views.pair.view": ("PairView",),
-    "views.retrieval.view": ("RetrievalView",),
-    "views.rsm.view": ("RSMView",),
-    "views.transform_lab.view": ("TransformLab",),
+    "views": (
+        "CompareView",
+        "Explorer",
+        "PairView",
+        "RSMView",
+        "RetrievalView",
+        "TransformLab",
+    ),
     "report": (
         "StaticReport",
         "to_html",

@@ -152,7 +152,7 @@ def compare(
     return Comparison(layers_a=rows_of, layers_b=columns_of, rows=tuple(rows))
 
 
-_Side = tuple[Matrix | ValueError, float]
+_Side = tuple["Matrix | ValueError", float]
 
 
 def _rsms(analysis: Analysis, layer: str, kernel: Kernel, names: Sequence[str]) -> dict[str, _Side]:

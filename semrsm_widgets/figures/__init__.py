@@ -1,7 +1,7 @@
 """The drawing kit, with no widget in it: figures of results, colours, still pictures, sheets for papers."""
 
 from .palettes import DIVERGING, MISSING, PALETTE, colour_indices, colour_range, finite_range
-from .place_colours import AGAINST, CORNERS, FOR, place_colours
+from .place_palette import AGAINST, CORNERS, FOR, place_colours
 from .results import comparison_figure, matchers_figure, scores_figure
 from .sentences import certificate_sentence, layer_sentence, matcher_sentence, model_sentence, null_sentence
 from .still import (

@@ -26,9 +26,7 @@ from bokeh.palettes import Cividis256, PuOr11
 from bokeh.plotting import figure
 
 from semrsm_widgets.common import check_choice, message
-from semrsm_widgets.experiments.layer_pairs import Comparison
-from semrsm_widgets.experiments.matchers import MatcherReport
-from semrsm_widgets.experiments.scores import Score, Scores
+from semrsm_widgets.experiments import Comparison, MatcherReport, Score, Scores
 
 from .style import DASHES, INK, colour_of, frame, ink_on, place_legend
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from helpers.lab_harness import LabPage, free_port, serve, server_arguments
 
 import semrsm_widgets
-from semrsm_widgets.cli import ANNOUNCEMENTS, QUICKSTART
+from semrsm_widgets.cli.lab import ANNOUNCEMENTS, QUICKSTART
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import semrsm_widgets
-from semrsm_widgets import _installation, cli
+from semrsm_widgets.cli import check, lab, main
+from semrsm_widgets.cli.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,10 +36,10 @@ def tutorials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of two tutorials, in place of the real ones."""
     folder = tmp_path / "shipped"
     folder.mkdir()
-    for name in (cli.QUICKSTART, "02_more.ipynb"):
+    for name in (lab.QUICKSTART, "02_more.ipynb"):
         (folder / name).write_text(f"shipped {name}")
     (folder / "notes.txt").write_text("not a tutorial")
-    monkeypatch.setattr(cli, "tutorials_folder", lambda: folder)
+    monkeypatch.setattr(lab, "tutorials_folder", lambda: folder)
     return folder
 
 
@@ -51,7 +52,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         commands.append(command)
         return 0
 
-    monkeypatch.setattr(cli, "_run_until_stopped", pretend)
+    monkeypatch.setattr(lab, "run_until_stopped", pretend)
     return commands
 
 
@@ -81,7 +82,7 @@ def test_the_command_line_starts_without_torch() -> None:
 )
 def test_wrong_use_exits_with_2(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_info:
-        cli.main(arguments)
+        main(arguments)
     assert exit_info.value.code == 2
     assert said in capsys.readouterr().err
 
@@ -90,16 +91,16 @@ def test_wrong_use_exits_with_2(arguments: list[str], said: str, capsys: pytest.
 
 
 def test_the_tutorials_of_a_checkout_are_found() -> None:
-    assert cli.tutorials_folder() == ROOT / "notebooks"
+    assert lab.tutorials_folder() == ROOT / "notebooks"
 
 
 def test_missing_tutorials_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "package").mkdir()
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks" / cli.QUICKSTART).write_text("a stranger's: this is no checkout")
-    monkeypatch.setattr(cli, "__file__", str(tmp_path / "package" / "cli.py"))
-    with pytest.raises(cli.CommandError, match=r"no notebooks/01_quickstart\.ipynb in or beside"):
-        cli.tutorials_folder()
+    (tmp_path / "notebooks" / lab.QUICKSTART).write_text("a stranger's: this is no checkout")
+    monkeypatch.setattr(lab, "__file__", str(tmp_path / "package" / "cli" / "lab.py"))
+    with pytest.raises(CommandError, match=r"no notebooks/01_quickstart\.ipynb in or beside"):
+        lab.tutorials_folder()
 
 
 @pytest.mark.usefixtures("tutorials")
@@ -107,17 +108,17 @@ def test_lab_copies_and_never_overwrites(
     tmp_path: Path, started: list[list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "my" / "tutorials"
-    assert cli.main(["lab", str(folder)]) == 0
+    assert main(["lab", str(folder)]) == 0
     assert (
         f"Tutorials in {folder}:\n  01_quickstart.ipynb: copied\n  02_more.ipynb: copied\n" in capsys.readouterr().out
     )
     assert sorted(p.name for p in folder.iterdir()) == ["01_quickstart.ipynb", "02_more.ipynb"]
 
-    (folder / cli.QUICKSTART).write_text("my own notes")
+    (folder / lab.QUICKSTART).write_text("my own notes")
     (folder / "02_more.ipynb").unlink()
-    assert cli.main(["lab", str(folder)]) == 0
+    assert main(["lab", str(folder)]) == 0
     assert "01_quickstart.ipynb: kept yours\n  02_more.ipynb: copied\n" in capsys.readouterr().out
-    assert (folder / cli.QUICKSTART).read_text() == "my own notes"
+    assert (folder / lab.QUICKSTART).read_text() == "my own notes"
     assert (folder / "02_more.ipynb").read_text() == "shipped 02_more.ipynb"
     assert len(started) == 2
 
@@ -127,10 +128,10 @@ def test_lab_keeps_even_a_dangling_link(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
     try:
-        (folder / cli.QUICKSTART).symlink_to(tmp_path / "elsewhere.ipynb")
+        (folder / lab.QUICKSTART).symlink_to(tmp_path / "elsewhere.ipynb")
     except OSError:
         pytest.skip("links need a right that this user has not got")
-    assert cli.copy_tutorials(folder) == {cli.QUICKSTART: False, "02_more.ipynb": True}
+    assert lab.copy_tutorials(folder) == {lab.QUICKSTART: False, "02_more.ipynb": True}
     assert not (tmp_path / "elsewhere.ipynb").exists()
 
 
@@ -139,16 +140,16 @@ def test_lab_starts_this_environments_jupyterlab_on_the_quickstart(
     tmp_path: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["lab", "--no-browser", "--", "--port", "9000"]) == 0
+    assert main(["lab", "--no-browser", "--", "--port", "9000"]) == 0
     (command,) = started
     assert command[:3] == [sys.executable, "-m", "jupyterlab"]
     assert f"--ServerApp.root_dir={tmp_path / 'semrsm-tutorials'}" in command
     assert "--LabApp.default_url=/lab/tree/01_quickstart.ipynb" in command
     assert "--no-browser" in command
     assert command[-2:] == ["--port", "9000"]
-    assert (tmp_path / "semrsm-tutorials" / cli.QUICKSTART).exists()
+    assert (tmp_path / "semrsm-tutorials" / lab.QUICKSTART).exists()
 
-    assert cli.main(["lab"]) == 0
+    assert main(["lab"]) == 0
     assert "--no-browser" not in started[1]
 
 
@@ -156,16 +157,16 @@ def test_the_environment_of_lab_puts_its_own_first(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("JUPYTER_PATH", "mine")
     monkeypatch.delenv("JUPYTER_CONFIG_PATH", raising=False)
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    environment = cli.lab_environment(tmp_path)
+    environment = lab.lab_environment(tmp_path)
     assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
     data, mine = environment["JUPYTER_PATH"].split(os.pathsep)
     assert mine == "mine"
     kernel = json.loads((Path(data) / "kernels" / "python3" / "kernel.json").read_text())
     assert kernel["argv"][:3] == [sys.executable, "-m", "ipykernel_launcher"]
     page_config = Path(environment["JUPYTER_CONFIG_PATH"]) / "labconfig" / "page_config.json"
-    assert json.loads(page_config.read_text()) == {"disabledExtensions": {cli.ANNOUNCEMENTS: True}}
+    assert json.loads(page_config.read_text()) == {"disabledExtensions": {lab.ANNOUNCEMENTS: True}}
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")  # the user's own choice stays
-    assert cli.lab_environment(tmp_path / "again")["OMP_WAIT_POLICY"] == "ACTIVE"
+    assert lab.lab_environment(tmp_path / "again")["OMP_WAIT_POLICY"] == "ACTIVE"
 
 
 @pytest.mark.usefixtures("tutorials", "started")
@@ -176,7 +177,7 @@ def test_lab_refuses_a_folder_that_cannot_be(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str, status: int, said: str
 ) -> None:
     (tmp_path / "file").write_text("")
-    assert cli.main(["lab", str(tmp_path / place)]) == status
+    assert main(["lab", str(tmp_path / place)]) == status
     error = capsys.readouterr().err
     assert error.startswith("semrsm: ")
     assert said in error
@@ -188,8 +189,8 @@ def test_lab_refuses_a_folder_that_cannot_be(
     ("missing", "named"),
     [
         ({"jupyterlab"}, "needs jupyterlab."),
-        ({cli.WEIGHTS_PACKAGE}, f"needs {cli.WEIGHTS_PACKAGE}."),
-        ({"jupyterlab", cli.WEIGHTS_PACKAGE}, f"needs jupyterlab and {cli.WEIGHTS_PACKAGE}."),
+        ({lab.WEIGHTS_PACKAGE}, f"needs {lab.WEIGHTS_PACKAGE}."),
+        ({"jupyterlab", lab.WEIGHTS_PACKAGE}, f"needs jupyterlab and {lab.WEIGHTS_PACKAGE}."),
     ],
 )
 def test_lab_says_what_installs_what_it_misses(
@@ -200,8 +201,8 @@ def test_lab_says_what_installs_what_it_misses(
     named: str,
 ) -> None:
     find: Callable[[str], object] = lambda name: None if name in missing else object()  # noqa: E731
-    monkeypatch.setattr(cli, "find_spec", find)
-    assert cli.main(["lab", str(tmp_path / "new")]) == 1
+    monkeypatch.setattr(lab, "find_spec", find)
+    assert main(["lab", str(tmp_path / "new")]) == 1
     assert capsys.readouterr().err == f'semrsm: `semrsm lab` {named} Install with: pip install "semrsm-widgets[lab]"\n'
     assert not (tmp_path / "new").exists()
 
@@ -218,8 +219,8 @@ def test_ctrl_c_is_left_to_jupyterlab_and_its_status_returned(tmp_path: Path) ->
         "while True: time.sleep(0.05)\n"
     )
     parent = (
-        "import os, sys; from semrsm_widgets import cli\n"
-        f"sys.exit(cli._run_until_stopped([sys.executable, '-c', {child!r}], dict(os.environ)))"
+        "import os, sys; from semrsm_widgets.cli import lab\n"
+        f"sys.exit(lab.run_until_stopped([sys.executable, '-c', {child!r}], dict(os.environ)))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", parent], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -249,7 +250,7 @@ def test_check_reports_everything_and_exits_with_0() -> None:
     assert set(lines) >= {
         "semrsm_widgets",
         "python",
-        *_installation.REQUIRED,
+        *check.REQUIRED,
         "jupyterlab",
         "devices",
         "matching",
@@ -302,11 +303,11 @@ def test_a_missing_package_is_named(
 ) -> None:
     if fault is not None:
         monkeypatch.syspath_prepend(broken(tmp_path, name, fault))
-    assert _installation._import_line(name) == _installation.Line(name, value, todo)
+    assert check._import_line(name) == check.Line(name, value, todo)
 
 
 def test_what_is_optional_is_no_problem() -> None:
-    line = _installation._optional_line("weights", "absent_one", "only the bundled model needs them")
+    line = check._optional_line("weights", "absent_one", "only the bundled model needs them")
     assert line.problem == ""
     assert (
         line.value
@@ -315,10 +316,10 @@ def test_what_is_optional_is_no_problem() -> None:
 
 
 def test_a_broken_engine_is_reported_and_the_rest_goes_on() -> None:
-    def fail() -> _installation.Line:
+    def fail() -> check.Line:
         raise RuntimeError("no such instruction")
 
-    line = _installation._guarded_line("matching", fail)
+    line = check._guarded_line("matching", fail)
     assert line.value == "broken: RuntimeError: no such instruction"
     assert line.problem
 
@@ -336,9 +337,9 @@ def test_layers_prints_the_table() -> None:
 
 
 def test_layers_of_the_bundled_model_and_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["layers"]) == 0
+    assert main(["layers"]) == 0
     short = capsys.readouterr().out
-    assert cli.main(["layers", "--all"]) == 0
+    assert main(["layers", "--all"]) == 0
     every = capsys.readouterr().out
     assert "* conv_stem" in " ".join(short.split())
     assert every.count("\n") > 5 * short.count("\n")
@@ -352,7 +353,7 @@ def test_layers_of_the_bundled_model_and_all_of_them(capsys: pytest.CaptureFixtu
     ],
 )
 def test_layers_of_what_there_is_not(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(arguments) == 2
+    assert main(arguments) == 2
     assert text in capsys.readouterr().err
 
 
@@ -372,7 +373,7 @@ def photos(tmp_path: Path) -> Path:
 def test_report_writes_one_file(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = photos.parent / "out.html"
     arguments = ["report", str(photos), "-o", str(target), "--layers", "blocks.5", "--max-images", "2"]
-    assert cli.main([*arguments, "--no-images"]) == 0
+    assert main([*arguments, "--no-images"]) == 0
     said = capsys.readouterr()
     assert re.fullmatch(r".*out\.html: \d\.\d MB\n", said.out)
     assert said.err.splitlines()[0] == "Opening the images ..."
@@ -401,7 +402,7 @@ def test_report_of_what_cannot_be(
     said: str,
 ) -> None:
     monkeypatch.chdir(photos.parent)
-    assert cli.main(["report", *(str(photos) if each == "PHOTOS" else each for each in arguments)]) == status
+    assert main(["report", *(str(photos) if each == "PHOTOS" else each for each in arguments)]) == status
     error = capsys.readouterr().err.splitlines()
     assert error[-1].startswith(said)
     assert list(photos.parent.glob("*.html")) == []

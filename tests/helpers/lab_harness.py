@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import semrsm_widgets
-from semrsm_widgets.cli import lab_environment
+from semrsm_widgets.cli.lab import lab_environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -97,7 +97,7 @@ class _Loader:
             self.numba = str(numba.__version__)
             if numba.config.DISABLE_JIT:
                 raise ImportError("NUMBA_DISABLE_JIT is set")
-            self.module = import_module("semrsm_widgets.matching.solvers.numba_auction")
+            self.module = import_module(f"{__package__}.numba_auction")
             self.kernel, self.cache = self.module.build()
             self.simd = "vector"
             if self.cache is None:

@@ -10,8 +10,7 @@ from bokeh.palettes import Cividis256
 
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.common import message
-from semrsm_widgets.experiments.layer_pairs import Comparison, LayerPair, compare
-from semrsm_widgets.experiments.pair_changes import RSMDifference, rsm_difference
+from semrsm_widgets.experiments import Comparison, LayerPair, RSMDifference, compare, rsm_difference
 from semrsm_widgets.figures import DIVERGING, PALETTE, stacked
 from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import UndefinedKernelError

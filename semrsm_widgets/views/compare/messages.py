@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.experiments.pair_changes import PairChange, RSMDifference
+from semrsm_widgets.experiments import PairChange, RSMDifference
 from semrsm_widgets.figures import MISSING, colour_indices
 from semrsm_widgets.views.base import EXACT_IMAGES
 

@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from semrsm_widgets.analysis import Analysis
-    from semrsm_widgets.experiments.layer_pairs import Comparison, LayerPair
-    from semrsm_widgets.experiments.pair_changes import RSMDifference
+    from semrsm_widgets.experiments import Comparison, LayerPair, RSMDifference
 
 _HIGHEST = 6.0  # millimetres of a cell
 _NAMES = 0.28  # of the width, at most, for the names of layers

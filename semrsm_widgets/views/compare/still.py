@@ -13,8 +13,7 @@ from semrsm_widgets.figures import colour_indices, heatmap_still, still_font
 from .messages import detail_ranges
 
 if TYPE_CHECKING:
-    from semrsm_widgets.experiments.layer_pairs import Comparison
-    from semrsm_widgets.experiments.pair_changes import RSMDifference
+    from semrsm_widgets.experiments import Comparison, RSMDifference
 
 NEGATIVE = "#c2577f"
 """Of a CKA of -1; the range from 0 to 1 holds none below 0."""

@@ -8,8 +8,7 @@ import ipywidgets
 import traitlets as t
 
 from semrsm_widgets.common import check_number, message
-from semrsm_widgets.experiments.layer_pairs import check_same_images
-from semrsm_widgets.experiments.scores import check_analysis
+from semrsm_widgets.experiments import check_analysis, check_same_images
 from semrsm_widgets.figures import stacked
 from semrsm_widgets.tokens import moved_token
 from semrsm_widgets.views.base import (
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from semrsm_widgets.analysis import Analysis
-    from semrsm_widgets.experiments.layer_pairs import Comparison
+    from semrsm_widgets.experiments import Comparison
     from semrsm_widgets.figures.sheet import Sheet
 
 # Narrower than this a PairView's three pictures are too small: the two then stand one below the other.

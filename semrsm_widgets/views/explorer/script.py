@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semrsm_widgets.analysis import Recipe
-from semrsm_widgets.common import __version__, message
+from semrsm_widgets.common import __version__
 from semrsm_widgets.images import Images, demo_images
 from semrsm_widgets.models import VisionModel
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
 
-    from .view import Explorer
-
 _ID_COLUMNS = 100
 
 
-def code_of(explorer: Explorer, recipe: Recipe | None) -> str:
+@dataclass(frozen=True, kw_only=True)
+class ExplorerState:
+    """What an explorer shows.
+
+    Attributes:
+        analysis: of what.
+        recipe: how the Analysis was made; None where it was given.
+        on_screen: the explorer's own arguments: layer, kernel, pair and query.
+        settings: for each view by its name in the explorer, the traits that are not their defaults.
+    """
+
+    analysis: Analysis
+    recipe: Recipe | None
+    on_screen: Mapping[str, Any]
+    settings: Mapping[str, Mapping[str, Any]]
+
+
+def code_of(state: ExplorerState) -> str:
     """Return a script whose explorer shows the same.
 
     What is only an object here (a model of one's own, pictures in memory, an Analysis) keeps a name to which the reader
     has to give a value; a comment says which.
-
-    Raises:
-        RuntimeError: the explorer has nothing to show yet.
     """
-    analysis = explorer.analysis
-    if analysis is None:
-        raise RuntimeError(message("explorer", "one that has opened its views", repr(explorer), "Call wait() before."))
+    analysis, recipe = state.analysis, state.recipe
     head = [f"# {_made_by(analysis)}", "import semrsm_widgets as srsm", ""]
     if recipe is None or not isinstance(recipe.model, VisionModel | str | None):
-        body = [f"# `analysis` is {analysis!r}", *_call(["analysis"], _on_screen(explorer))]
+        body = [f"# `analysis` is {analysis!r}", *_call(["analysis"], state.on_screen)]
     else:
-        body = _from_model(explorer, recipe, analysis)
-    return "\n".join([*head, *body, *_settings(explorer)]) + "\n"
+        body = _from_model(state, recipe, analysis)
+    return "\n".join([*head, *body, *_settings(state.settings)]) + "\n"
 
 
 def _made_by(analysis: Analysis) -> str:
@@ -45,7 +57,7 @@ def _made_by(analysis: Analysis) -> str:
     return ", ".join([f"semrsm_widgets {__version__}", *model, *weights, repr(analysis.matcher)])
 
 
-def _from_model(explorer: Explorer, recipe: Recipe, analysis: Analysis) -> list[str]:
+def _from_model(state: ExplorerState, recipe: Recipe, analysis: Analysis) -> list[str]:
     """Return the lines that open the images, and the call."""
     model = [f"# `model` is {recipe.model!r}"] if isinstance(recipe.model, VisionModel) else []
     given = ["model"] if model else [repr(recipe.model)] if recipe.model is not None else []
@@ -58,7 +70,7 @@ def _from_model(explorer: Explorer, recipe: Recipe, analysis: Analysis) -> list[
     }
     shown = {name: value for name, value in options.items() if value != getattr(Recipe, name)}
     matcher = {} if recipe.matcher is None else {"matcher": _Code(f"srsm.{recipe.matcher!r}")}
-    settings = {**shown, "seed": recipe.seed, **matcher, **_on_screen(explorer)}
+    settings = {**shown, "seed": recipe.seed, **matcher, **state.on_screen}
     return [*model, *_images(recipe, analysis.images.ids), *_call([*given, "images=images"], settings)]
 
 
@@ -76,22 +88,11 @@ def _images(recipe: Recipe, ids: tuple[str, ...]) -> list[str]:
     return ["# `source` is what was given for images", "images = srsm.load_images(source)", *choose]
 
 
-def _on_screen(explorer: Explorer) -> dict[str, Any]:
-    return {"layer": explorer.layer, "kernel": explorer.kernel, "pair": explorer.pair, "query": max(0, explorer.query)}
-
-
-def _settings(explorer: Explorer) -> list[str]:
+def _settings(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return the lines for what was set on the views."""
-    shown = {
-        "rsm_view": (explorer.rsm_view, ("baseline", "order", "excess", "colour_range")),
-        "pair_view": (explorer.pair_view, ("token", "top_k", "similarity", "one_to_one", "expected")),
-        "retrieval_view": (explorer.retrieval_view, ("k", "box")),
-    }
-    found = []
-    for place, (view, names) in shown.items():
-        for name in names:
-            if view is not None and getattr(view, name) != view.trait_defaults(name):
-                found.append(f"explorer.{place}.{name} = {getattr(view, name)!r}")
+    found = [
+        f"explorer.{place}.{name} = {value!r}" for place, traits in settings.items() for name, value in traits.items()
+    ]
     return [*(["explorer.wait()", *found] if found else []), "explorer"]
 
 
@@ -102,7 +103,7 @@ class _Code(str):
         return str(self)
 
 
-def _call(arguments: list[str], options: dict[str, Any]) -> list[str]:
+def _call(arguments: list[str], options: Mapping[str, Any]) -> list[str]:
     parts = [*arguments, *(f"{name}={value!r}" for name, value in options.items())]
     return ["explorer = srsm.explore(", *(f"    {part}," for part in parts), ")"]
 

@@ -31,7 +31,7 @@ from semrsm_widgets.views.retrieval import RetrievalView
 from semrsm_widgets.views.rsm import RSMView
 
 from .header import ExplorerHeader
-from .script import code_of
+from .script import ExplorerState, code_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -151,7 +151,27 @@ class Explorer(ComposedView):
         Example:
             >>> print(explorer.to_code())
         """
-        return code_of(self, self._recipe)
+        if self.analysis is None:
+            raise RuntimeError(message("explorer", "one that has opened its views", repr(self), "Call wait() before."))
+        shown: dict[str, tuple[View | None, tuple[str, ...]]] = {
+            "rsm_view": (self.rsm_view, ("baseline", "order", "excess", "colour_range")),
+            "pair_view": (self.pair_view, ("token", "top_k", "similarity", "one_to_one", "expected")),
+            "retrieval_view": (self.retrieval_view, ("k", "box")),
+        }
+        return code_of(
+            ExplorerState(
+                analysis=self.analysis,
+                recipe=self._recipe,
+                on_screen={"layer": self.layer, "kernel": self.kernel, "pair": self.pair, "query": max(0, self.query)},
+                settings={
+                    place: {
+                        name: getattr(view, name) for name in names if getattr(view, name) != view.trait_defaults(name)
+                    }
+                    for place, (view, names) in shown.items()
+                    if view is not None
+                },
+            )
+        )
 
     def close(self) -> None:
         """Free the threads and the widgets, also while they are being made."""

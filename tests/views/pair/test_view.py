@@ -11,7 +11,7 @@ import traitlets
 
 import semrsm_widgets as srsm
 from semrsm_widgets.analysis.splits import SIMILARITIES
-from semrsm_widgets.figures.place_colours import AGAINST, CORNERS, FOR, place_colours
+from semrsm_widgets.figures.place_palette import AGAINST, CORNERS, FOR, place_colours
 from semrsm_widgets.views.pair.still import pair_still
 
 DEADLINE = 30.0

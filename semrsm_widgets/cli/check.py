@@ -53,7 +53,7 @@ def check() -> int:
 
 def _report() -> Iterator[Line]:
     """Yield the lines one by one: the slow ones then show what is being waited for."""
-    yield Line("semrsm_widgets", f"{__version__} ({Path(__file__).resolve().parent})")
+    yield Line("semrsm_widgets", f"{__version__} ({Path(__file__).resolve().parents[1]})")
     yield Line("python", f"{sys.version.split()[0]} ({sys.executable})")
     broken = set()
     for name in REQUIRED:
