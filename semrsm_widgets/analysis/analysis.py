@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from semrsm_widgets.common import Cache, Progress, check_choice, check_int, message
+from semrsm_widgets.common import Memo, Progress, check_choice, check_int, message
 from semrsm_widgets.images import Images
 from semrsm_widgets.matching import Assignment, Auction, Identity
 from semrsm_widgets.models import visible_box
@@ -22,6 +23,7 @@ from semrsm_widgets.rsm import (
     checked_kernel,
     cosine,
     estimate,
+    kernel_name,
     matched_gram,
     null_grams,
     rbf,
@@ -30,12 +32,13 @@ from semrsm_widgets.rsm import (
 from semrsm_widgets.statistics import checked_probabilities
 from semrsm_widgets.tokens import Tokens, token_boxes
 
+from .archive import AnalysisRecord, LayerGrams, read_archive, write_archive
+from .export import to_frame, to_rdms, to_xarray
 from .inputs import check_layers, checked_queries, present
 from .matches import Matches, matches_of
+from .provenance import provenance_card
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -44,6 +47,31 @@ if TYPE_CHECKING:
 
 # Tokens of so many bytes are copied at a time to match pairs.
 _PAIR_BYTES = 64 * 2**20
+
+
+class GramKey(NamedTuple):
+    """What a Gram depends on."""
+
+    layer: str
+    matcher: Matcher
+
+
+class NullKey(NamedTuple):
+    """What the Grams of unrelated tokens depend on: n sampled pairs, and the seed of the sample."""
+
+    layer: str
+    matcher: Matcher
+    n: int
+    seed: int
+
+
+class AssignmentKey(NamedTuple):
+    """What the assignment of images i and j depends on."""
+
+    layer: str
+    i: int
+    j: int
+    matcher: Matcher
 
 
 class Analysis:
@@ -96,7 +124,12 @@ class Analysis:
         self.probabilities = None if probabilities is None else checked_probabilities(probabilities, len(images))
         self.provenance: Mapping[str, Any] = {} if model is None else model.provenance
         self.queries, self.query_tokens = checked_queries(queries, query_tokens, self.layers)
-        self._cache = Cache()
+        self._grams: Memo[GramKey, MatchedGram] = Memo()
+        self._query_grams: Memo[GramKey, MatchedGram] = Memo()
+        self._class_token_grams: Memo[tuple[str, bool], MatchedGram] = Memo()  # layer, of the queries
+        self._nulls: Memo[NullKey, list[MatchedGram]] = Memo()
+        self._assignments: Memo[AssignmentKey, Assignment] = Memo()
+        self._estimates: Memo[str, Estimate] = Memo()
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -120,12 +153,11 @@ class Analysis:
         """
         tokens = self._tokens(layer)
         matcher = self.matcher if matcher is None else matcher
-        key = ("gram", layer, matcher)
 
         def compute(report: Progress) -> MatchedGram:
             return matched_gram(present(tokens), matcher=matcher, progress=report)
 
-        return self._cache.get(key, compute, progress)  # type: ignore[no-any-return]
+        return self._grams.get(GramKey(layer, matcher), compute, progress)
 
     def pooled_gram(self, layer: str) -> MatchedGram:
         """Return the Gram of the mean tokens of a layer, scaled by S to the level of the other Grams."""
@@ -145,7 +177,7 @@ class Analysis:
         def compute(_: Progress) -> MatchedGram:
             return matched_gram(present(rows), present(own) if queries else None, matcher=Identity())
 
-        return self._cache.get(("class token", layer, queries), compute)  # type: ignore[no-any-return]
+        return self._class_token_grams.get((layer, queries), compute)
 
     def query_gram(
         self, layer: str, *, matcher: Matcher | None = None, progress: Progress | None = None
@@ -161,25 +193,24 @@ class Analysis:
         def compute(report: Progress) -> MatchedGram:
             return matched_gram(queries, present(tokens), matcher=matcher, progress=report)
 
-        return self._cache.get(("query gram", layer, matcher), compute, progress)  # type: ignore[no-any-return]
+        return self._query_grams.get(GramKey(layer, matcher), compute, progress)
 
     def has(self, layer: str, *, matcher: Matcher | None = None) -> bool:
         """Return whether the matched Gram of a layer is there already."""
-        matcher = self.matcher if matcher is None else matcher
-        return self._cache.peek(("gram", layer, matcher)) is not None
+        return GramKey(layer, self.matcher if matcher is None else matcher) in self._grams
 
     def has_assignment(self, layer: str, i: int, j: int) -> bool:
         """Return whether the assignment of images i and j is there already."""
-        return self._cache.peek(("assignment", layer, i, j, self.matcher)) is not None
+        return AssignmentKey(layer, i, j, self.matcher) in self._assignments
 
     def has_null(self, layer: str) -> bool:
         """Return whether the level of unrelated tokens is there already."""
-        return self._cache.peek(("null", layer, self.matcher, NULL_PAIRS, 0)) is not None
+        return NullKey(layer, self.matcher, NULL_PAIRS, 0) in self._nulls
 
     def estimate(self, layer: str) -> Estimate:
         """Return what the matched Gram of a layer will cost on this machine, from a short sample."""
         tokens = self._tokens(layer)
-        return self._cache.get(("estimate", layer), lambda _: estimate(present(tokens), self.matcher))  # type: ignore[no-any-return]
+        return self._estimates.get(layer, lambda _: estimate(present(tokens), self.matcher))
 
     def rsm(
         self, layer: str, kernel: Kernel = cosine, *, matcher: Matcher | None = None, centred: bool = False
@@ -226,13 +257,12 @@ class Analysis:
         tokens = self._tokens(layer)
         i, j = self._pair(i, j)
         matcher = self.matcher if matcher is None else matcher
-        key = ("assignment", layer, i, j, matcher)
 
         def compute(_: Progress) -> Assignment:
             values = present(tokens).values
             return matcher(values[i : i + 1], values[j : j + 1])
 
-        return self._cache.get(key, compute)  # type: ignore[no-any-return]
+        return self._assignments.get(AssignmentKey(layer, i, j, matcher), compute)
 
     def match_pairs(self, layer: str, pairs: Iterable[tuple[int, int]]) -> None:
         """Match many pairs of images at once, which is quicker than one by one; `assignment` then has them."""
@@ -249,7 +279,7 @@ class Analysis:
                     value=found.value[k : k + 1],
                     upper_bound=found.upper_bound[k : k + 1],
                 )
-                self._cache.put(("assignment", layer, i, j, self.matcher), one)
+                self._assignments.put(AssignmentKey(layer, i, j, self.matcher), one)
 
     def matches(self, layer: str, i: int, j: int, *, matcher: Matcher | None = None) -> Matches:
         """Return the matched patches of images i and j at a layer, with what each match contributes."""
@@ -291,8 +321,7 @@ class Analysis:
         """
         grams = self.null_grams(layer, n=n, seed=seed, progress=progress)
         kernel, _ = self.shared_kernel(layer, kernel)
-        levels = np.array([kernel(gram).item() for gram in grams])
-        return NullLevel(mean=float(levels.mean()), quantile95=float(np.quantile(levels, 0.95)), n=n)
+        return NullLevel.of(grams, kernel)
 
     def null_grams(
         self, layer: str, *, n: int = NULL_PAIRS, seed: int = 0, progress: Progress | None = None
@@ -308,7 +337,7 @@ class Analysis:
         def compute(report: Progress) -> list[MatchedGram]:
             return null_grams(present(tokens).values, self.matcher, n=n, seed=seed, progress=report)
 
-        return self._cache.get(("null", layer, self.matcher, n, seed), compute, progress)  # type: ignore[no-any-return]
+        return self._nulls.get(NullKey(layer, self.matcher, n, seed), compute, progress)
 
     def to_xarray(self, kernel: Kernel = cosine) -> Any:
         """Return the aligned, semantic and pooled RSMs of all layers as an `xarray.DataArray` with named axes.
@@ -318,9 +347,8 @@ class Analysis:
         Raises:
             ImportError: xarray is not installed; the text says what to install.
         """
-        from .export import to_xarray
-
-        return to_xarray(self, kernel)
+        found = (self.similarities(layer, kernel) for layer in self.layers)
+        return to_xarray(self.images.ids, found, kernel_name(kernel), self._card)
 
     def to_frame(self, kernel: Kernel = cosine) -> Any:
         """Return the same RSMs as a `pandas.DataFrame` in long form, a line for each pair i < j.
@@ -332,9 +360,8 @@ class Analysis:
         Raises:
             ImportError: pandas is not installed; the text says what to install.
         """
-        from .export import to_frame
-
-        return to_frame(self, kernel)
+        found = ((self.similarities(layer, kernel), self.gram(layer)) for layer in self.layers)
+        return to_frame(self.images.ids, found, kernel_name(kernel))
 
     def to_rdms(self, kernel: Kernel = cosine) -> Any:
         """Return the same RSMs as `rsatoolbox.rdm.RDMs`: dissimilarities (K_ii + K_jj) / 2 - K_ij.
@@ -344,9 +371,8 @@ class Analysis:
         Raises:
             ImportError: rsatoolbox is not installed; the text says what to install.
         """
-        from .export import to_rdms
-
-        return to_rdms(self, kernel)
+        found = (self.similarities(layer, kernel) for layer in self.layers)
+        return to_rdms(self.images.ids, found, kernel_name(kernel), repr(self.matcher))
 
     def save(self, path: str | Path, *, tokens: bool = False, progress: Progress | None = None) -> None:
         """Write the analysis to an .npz file: Grams, nulls, ids, labels, thumbnails and provenance; never pickle.
@@ -361,9 +387,30 @@ class Analysis:
         Raises:
             ValueError: the analysis has queries, which are not saved: save the one of the images alone.
         """
-        from .archive import save
-
-        save(self, path, tokens=tokens, progress=progress)
+        if self.queries is not None:
+            todo = "Save Analysis(images, tokens) of the images alone."
+            raise ValueError(message("analysis", "one without queries to be saved", "one with queries", todo))
+        layers = {}
+        for k, name in enumerate(self.layers):
+            if progress is not None:
+                progress(k, len(self.layers))
+            layers[name] = LayerGrams(
+                semantic=self.gram(name),
+                aligned=self.gram(name, matcher=Identity()),
+                class_token=self.class_token_gram(name),
+                null=self.null_grams(name) if len(self) > 1 else None,
+            )
+        record = AnalysisRecord(
+            images=self.images,
+            tokens=self.tokens,
+            layers=layers,
+            matcher=self.matcher,
+            probabilities=self.probabilities,
+            provenance=self._card(),
+        )
+        write_archive(record, Path(path), tokens=tokens)
+        if progress is not None:
+            progress(len(self.layers), len(self.layers))
 
     @classmethod
     def load(cls, path: str | Path) -> Analysis:
@@ -373,19 +420,22 @@ class Analysis:
             FileNotFoundError: there is no such file.
             ValueError: it is no such file, or from a newer version.
         """
-        from .archive import read
-
-        stored = read(path)
-        analysis = cls(stored.images, stored.tokens, matcher=stored.matcher, probabilities=stored.probabilities)
-        analysis.provenance = stored.provenance
-        for layer, kept in stored.layers.items():
-            analysis._cache.put(("gram", layer, stored.matcher), kept.semantic)
-            analysis._cache.put(("gram", layer, Identity()), kept.aligned)
+        record = read_archive(Path(path))
+        analysis = cls(record.images, record.tokens, matcher=record.matcher, probabilities=record.probabilities)
+        analysis.provenance = record.provenance
+        for layer, kept in record.layers.items():
+            analysis._grams.put(GramKey(layer, record.matcher), kept.semantic)
+            analysis._grams.put(GramKey(layer, Identity()), kept.aligned)
             if kept.class_token is not None:
-                analysis._cache.put(("class token", layer, False), kept.class_token)
+                analysis._class_token_grams.put((layer, False), kept.class_token)
             if kept.null is not None:
-                analysis._cache.put(("null", layer, stored.matcher, NULL_PAIRS, 0), kept.null)
+                analysis._nulls.put(NullKey(layer, record.matcher, NULL_PAIRS, 0), kept.null)
         return analysis
+
+    def _card(self) -> dict[str, Any]:
+        """Return what others need to repeat a result."""
+        grams = {name: self.gram(name) for name in self.layers}
+        return provenance_card(self.provenance, self.images, self.tokens, grams, self.matcher)
 
     def _tokens(self, layer: str) -> Tokens:
         return self.tokens[check_choice("layer", layer, self.layers)]

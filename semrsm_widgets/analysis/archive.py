@@ -17,20 +17,17 @@ import numpy as np
 import torch
 from PIL import Image
 
-from semrsm_widgets.common import Progress, message, written_whole
+from semrsm_widgets.common import message, written_whole
 from semrsm_widgets.images import Images, MemorySource
 from semrsm_widgets.matching import Assignment, Auction, BatchOptimal, Exact, Fallbacks, Greedy, Identity, TopKGreedy
 from semrsm_widgets.rsm import MatchedGram
 from semrsm_widgets.tokens import Tokens
-
-from .provenance import provenance_card
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from semrsm_widgets.matching import Matcher
 
-    from .analysis import Analysis
 
 FORMAT = 1
 TENSORS = ("values", "prefix")
@@ -62,8 +59,8 @@ class StoredMatcher:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredLayer:
-    """What is kept of one layer besides its tokens: the Grams that were saved, by what made them."""
+class LayerGrams:
+    """What is kept of one layer besides its tokens: its Grams, by what made them."""
 
     semantic: MatchedGram
     aligned: MatchedGram
@@ -72,51 +69,50 @@ class StoredLayer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
-    """What an Analysis is rebuilt from."""
+class AnalysisRecord:
+    """What is kept of an Analysis, and what one is rebuilt from."""
 
     images: Images
-    tokens: dict[str, Tokens]
-    layers: dict[str, StoredLayer]
+    tokens: Mapping[str, Tokens]
+    layers: Mapping[str, LayerGrams]
     matcher: Matcher
     probabilities: NDArray[np.float64] | None
     provenance: Mapping[str, Any]
 
 
-def save(analysis: Analysis, path: str | Path, *, tokens: bool, progress: Progress | None) -> None:
-    """Write an Analysis; see `Analysis.save`."""
-    if analysis.queries is not None:
-        todo = "Save Analysis(images, tokens) of the images alone."
-        raise ValueError(message("analysis", "one without queries to be saved", "one with queries", todo))
+def write_archive(record: AnalysisRecord, path: Path, *, tokens: bool) -> None:
+    """Write a record, with its tokens or with their shapes alone; the file appears whole or not at all."""
     arrays: dict[str, NDArray[Any]] = {}
-    layers = []
-    for k, name in enumerate(analysis.layers):
-        if progress is not None:
-            progress(k, len(analysis.layers))
-        layers.append(_write_layer(analysis, name, f"{k}", arrays, tokens=tokens))
-    for i in range(len(analysis)):
-        arrays[f"thumbnails/{i}"] = _png(analysis.images.thumbnail(i))
-    if analysis.probabilities is not None:
-        arrays["probabilities"] = analysis.probabilities
-    labels = analysis.images.labels
+    layers = [
+        _write_layer(name, record.tokens[name], grams, f"{k}", arrays, tokens=tokens)
+        for k, (name, grams) in enumerate(record.layers.items())
+    ]
+    for i in range(len(record.images)):
+        arrays[f"thumbnails/{i}"] = _png(record.images.thumbnail(i))
+    if record.probabilities is not None:
+        arrays["probabilities"] = record.probabilities
+    labels = record.images.labels
     header = {
         "format": FORMAT,
-        "ids": analysis.images.ids,
+        "ids": record.images.ids,
         "labels": None if labels is None else [sorted(names) for names in labels],
-        "note": analysis.images.note,
+        "note": record.images.note,
         "layers": layers,
-        "matcher": _matcher_words(analysis.matcher),
-        "provenance": provenance_card(analysis),
+        "matcher": _matcher_words(record.matcher),
+        "provenance": record.provenance,
     }
     arrays["header"] = np.array(json.dumps(header, ensure_ascii=False))
-    _write_whole(Path(path), arrays)
-    if progress is not None:
-        progress(len(analysis.layers), len(analysis.layers))
+    with written_whole(path if path.suffix else path.with_suffix(".npz")) as file:
+        np.savez(file, allow_pickle=False, **dict(arrays))
 
 
-def read(path: str | Path) -> Stored:
-    """Return what `save` wrote."""
-    path = Path(path)
+def read_archive(path: Path) -> AnalysisRecord:
+    """Return what `write_archive` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no such file, or from a newer version.
+    """
     todo = "Give a file that analysis.save(path) wrote."
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -128,7 +124,7 @@ def read(path: str | Path) -> Stored:
         newer = f"format {header['format']}, written by a newer version"
         raise ValueError(message("path", f"of format {FORMAT} or older", newer, "Update semrsm-widgets."))
     layers = header["layers"]
-    return Stored(
+    return AnalysisRecord(
         images=_images(header, arrays),
         tokens={layer["name"]: _tokens(layer, f"{k}", arrays) for k, layer in enumerate(layers)},
         layers={layer["name"]: _layer(layer, f"{k}", arrays) for k, layer in enumerate(layers)},
@@ -139,21 +135,15 @@ def read(path: str | Path) -> Stored:
 
 
 def _write_layer(
-    analysis: Analysis, name: str, key: str, arrays: dict[str, NDArray[Any]], *, tokens: bool
+    name: str, layer: Tokens, grams: LayerGrams, key: str, arrays: dict[str, NDArray[Any]], *, tokens: bool
 ) -> dict[str, Any]:
     """Put a layer's arrays in, and return the rest of it as JSON values."""
-    layer = analysis.tokens[name]
-    grams = {
-        "semantic": analysis.gram(name),
-        "aligned": analysis.gram(name, matcher=Identity()),
-        "class_token": analysis.class_token_gram(name),
-    }
-    words = {kind: _write_gram(gram, f"{key}/{kind}", arrays) for kind, gram in grams.items() if gram is not None}
-    if len(analysis) > 1:
-        null = analysis.null_grams(name)
-        words["null"] = _words(null[0])
+    kinds = {"semantic": grams.semantic, "aligned": grams.aligned, "class_token": grams.class_token}
+    words = {kind: _write_gram(gram, f"{key}/{kind}", arrays) for kind, gram in kinds.items() if gram is not None}
+    if grams.null is not None:
+        words["null"] = _words(grams.null[0])
         for column in GRAM_ARRAYS:
-            arrays[f"{key}/null/{column}"] = np.stack([getattr(gram, column) for gram in null])
+            arrays[f"{key}/null/{column}"] = np.stack([getattr(gram, column) for gram in grams.null])
     if tokens:
         arrays[f"{key}/values"] = _plain(layer.values)
         if layer.prefix is not None:
@@ -193,7 +183,7 @@ def _gram(words: dict[str, Any], columns: Mapping[str, Any]) -> MatchedGram:
     )
 
 
-def _layer(layer: dict[str, Any], key: str, arrays: Mapping[str, NDArray[Any]]) -> StoredLayer:
+def _layer(layer: dict[str, Any], key: str, arrays: Mapping[str, NDArray[Any]]) -> LayerGrams:
     words = layer["grams"]
 
     def columns(kind: str) -> dict[str, NDArray[np.float64]]:
@@ -204,7 +194,7 @@ def _layer(layer: dict[str, Any], key: str, arrays: Mapping[str, NDArray[Any]]) 
         stacked = columns("null")
         count = len(stacked["products"])
         null = [_gram(words["null"], {name: each[k] for name, each in stacked.items()}) for k in range(count)]
-    return StoredLayer(
+    return LayerGrams(
         semantic=_gram(words["semantic"], columns("semantic")),
         aligned=_gram(words["aligned"], columns("aligned")),
         class_token=_gram(words["class_token"], columns("class_token")) if "class_token" in words else None,
@@ -266,9 +256,3 @@ def _plain(values: torch.Tensor) -> NDArray[Any]:
     values = values.detach().cpu()
     array: NDArray[Any] = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
     return array
-
-
-def _write_whole(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write a file that appears whole or not at all."""
-    with written_whole(path if path.suffix else path.with_suffix(".npz")) as file:
-        np.savez(file, allow_pickle=False, **dict(arrays))

@@ -7,87 +7,106 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.common import frame, optional
-from semrsm_widgets.rsm import kernel_name
-
-from .provenance import provenance_card
+from semrsm_widgets.common import data_frame, optional
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from numpy.typing import NDArray
 
-    from semrsm_widgets.rsm import Kernel
-
-    from .analysis import Analysis
+    from semrsm_widgets.rsm import MatchedGram, Similarities
 
 SIMILARITIES = ("aligned", "semantic", "pooled")
 
 
-def to_xarray(analysis: Analysis, kernel: Kernel) -> Any:
-    """Return (layer, similarity, image, other_image) similarities as an `xarray.DataArray`."""
+def to_xarray(
+    ids: Sequence[str], found: Iterable[Similarities], kernel: str, card: Callable[[], dict[str, Any]]
+) -> Any:
+    """Return (layer, similarity, image, other_image) similarities as an `xarray.DataArray`.
+
+    Args:
+        ids: of the N images.
+        found: of each layer; computed while they are taken.
+        kernel: its name.
+        card: makes the provenance that goes along.
+    """
     xarray = optional("xarray")
-    ids = list(analysis.images.ids)
+    layers = list(found)
     return xarray.DataArray(
-        _stacked(analysis, kernel),
+        _stacked(layers),
         dims=("layer", "similarity", "image", "other_image"),
         coords={
-            "layer": list(analysis.layers),
+            "layer": [each.layer for each in layers],
             "similarity": list(SIMILARITIES),
-            "image": ids,
-            "other_image": ids,
-            "null_mean": ("layer", [analysis.null(layer, kernel).mean for layer in analysis.layers]),
+            "image": list(ids),
+            "other_image": list(ids),
+            "null_mean": ("layer", [each.null.mean for each in layers]),
         },
-        name=kernel_name(kernel),
-        attrs={"provenance": json.dumps(provenance_card(analysis), ensure_ascii=False)},
+        name=kernel,
+        attrs={"provenance": json.dumps(card(), ensure_ascii=False)},
     )
 
 
-def to_frame(analysis: Analysis, kernel: Kernel) -> Any:
-    """Return a line for each layer, similarity and pair of images i < j as a `pandas.DataFrame`."""
-    first, second = np.triu_indices(len(analysis), 1)
-    ids = np.array(analysis.images.ids, dtype=object)
+def to_frame(ids: Sequence[str], found: Iterable[tuple[Similarities, MatchedGram]], kernel: str) -> Any:
+    """Return a line for each layer, similarity and pair of images i < j as a `pandas.DataFrame`.
+
+    Args:
+        ids: of the N images.
+        found: of each layer, with the semantic Gram, whose parts are told; computed while they are taken.
+        kernel: its name.
+    """
+    pandas = optional("pandas")
+    first, second = np.triu_indices(len(ids), 1)
+    names = np.array(ids, dtype=object)
     blocks = []
-    for layer in analysis.layers:
-        found, gram = analysis.similarities(layer, kernel), analysis.gram(layer)
+    for each, gram in found:
         norms = gram.norms[first, second]
         for name in SIMILARITIES:
             columns: dict[str, Any] = {
-                "layer": layer,
-                "kernel": kernel_name(kernel),
+                "layer": each.layer,
+                "kernel": kernel,
                 "similarity": name,
-                "image": ids[first],
-                "other_image": ids[second],
-                "value": getattr(found, name)[first, second],
+                "image": names[first],
+                "other_image": names[second],
+                "value": getattr(each, name)[first, second],
             }
             if name == "semantic":
-                columns |= {"high": found.upper[first, second], "null": found.null.mean}
-                columns["excess"] = columns["value"] - found.null.mean
+                columns |= {"high": each.upper[first, second], "null": each.null.mean}
+                columns["excess"] = columns["value"] - each.null.mean
                 for part, products in (("pooled_part", gram.pooled_part), ("matched_part", gram.matched_part)):
                     values = products[first, second]
                     columns[part] = np.divide(values, norms, out=np.zeros_like(values), where=norms > 0)
-            blocks.append(frame(columns))
-    return optional("pandas").concat(blocks, ignore_index=True)
+            blocks.append(data_frame(columns))
+    return pandas.concat(blocks, ignore_index=True)
 
 
-def to_rdms(analysis: Analysis, kernel: Kernel) -> Any:
-    """Return (K_ii + K_jj) / 2 - K_ij of all layers and similarities as `rsatoolbox.rdm.RDMs`."""
+def to_rdms(ids: Sequence[str], found: Iterable[Similarities], kernel: str, matcher: str) -> Any:
+    """Return (K_ii + K_jj) / 2 - K_ij of all layers and similarities as `rsatoolbox.rdm.RDMs`.
+
+    Args:
+        ids: of the N images.
+        found: of each layer; computed while they are taken.
+        kernel: its name.
+        matcher: its name.
+    """
     rdm = optional("rsatoolbox.rdm")
-    stacked = _stacked(analysis, kernel).reshape(-1, len(analysis), len(analysis))
+    layers = list(found)
+    stacked = _stacked(layers).reshape(-1, len(ids), len(ids))
     own = np.diagonal(stacked, axis1=1, axis2=2)
     distances = (own[:, :, None] + own[:, None, :]) / 2 - stacked
-    upper = np.triu_indices(len(analysis), 1)
+    upper = np.triu_indices(len(ids), 1)
     return rdm.RDMs(
         distances[:, *upper],
-        dissimilarity_measure=f"(K_ii + K_jj) / 2 - K_ij, {kernel_name(kernel)}",
-        descriptors={"matcher": repr(analysis.matcher)},
+        dissimilarity_measure=f"(K_ii + K_jj) / 2 - K_ij, {kernel}",
+        descriptors={"matcher": matcher},
         rdm_descriptors={
-            "layer": np.repeat(analysis.layers, len(SIMILARITIES)).tolist(),
-            "similarity": list(SIMILARITIES) * len(analysis.layers),
+            "layer": np.repeat([each.layer for each in layers], len(SIMILARITIES)).tolist(),
+            "similarity": list(SIMILARITIES) * len(layers),
         },
-        pattern_descriptors={"image": list(analysis.images.ids)},
+        pattern_descriptors={"image": list(ids)},
     )
 
 
-def _stacked(analysis: Analysis, kernel: Kernel) -> NDArray[np.float64]:
+def _stacked(layers: Sequence[Similarities]) -> NDArray[np.float64]:
     """Return (layers, 3, N, N)."""
-    found = (analysis.similarities(layer, kernel) for layer in analysis.layers)
-    return np.array([[getattr(each, name) for name in SIMILARITIES] for each in found])
+    return np.array([[getattr(each, name) for name in SIMILARITIES] for each in layers])

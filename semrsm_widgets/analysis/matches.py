@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.common import check_choice, frame, message
+from semrsm_widgets.common import check_choice, data_frame, message
 
 from .splits import SIMILARITIES, Split, mean_token_split, paired_split
 
@@ -130,7 +130,7 @@ class Matches:
                 for side, values in zip(("left", "top", "right", "bottom"), boxes[index].T, strict=True):
                     columns[f"{prefix}{side}"] = values
         columns |= {name: getattr(self, name)[token] for name in ("value", "contribution", "margin")}
-        return frame(columns)
+        return data_frame(columns)
 
 
 def matches_of(

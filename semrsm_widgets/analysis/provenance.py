@@ -10,20 +10,29 @@ from semrsm_widgets.common import __version__
 from semrsm_widgets.rsm import MatchedGram, UndefinedKernelError, rbf_sigma
 
 if TYPE_CHECKING:
-    from .analysis import Analysis
+    from collections.abc import Mapping
+
+    from semrsm_widgets.images import Images
+    from semrsm_widgets.tokens import Tokens
 
 
-def provenance_card(analysis: Analysis) -> dict[str, Any]:
+def provenance_card(
+    provenance: Mapping[str, Any],
+    images: Images,
+    tokens: Mapping[str, Tokens],
+    grams: Mapping[str, MatchedGram],
+    matcher: Any,
+) -> dict[str, Any]:
     """Return what others need to repeat a result: model, weights' hash, transform, images' hashes, σ, versions."""
-    card: dict[str, Any] = dict(analysis.provenance)
+    card: dict[str, Any] = dict(provenance)
     if "images" not in card:  # one that was loaded has thumbnails only, but knows the hashes of its pictures
         card["images"] = {
             ident: hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
-            for ident, picture in zip(analysis.images.ids, analysis.images, strict=True)
+            for ident, picture in zip(images.ids, images, strict=True)
         }
-    card["matcher"] = repr(analysis.matcher)
-    card["layers"] = {name: repr(tokens) for name, tokens in analysis.tokens.items()}
-    card["sigma"] = {name: _sigma(analysis.gram(name)) for name in analysis.layers}
+    card["matcher"] = repr(matcher)
+    card["layers"] = {name: repr(each) for name, each in tokens.items()}
+    card["sigma"] = {name: _sigma(gram) for name, gram in grams.items()}
     card["versions"] = {"semrsm_widgets": __version__, **{name: version(name) for name in ("numpy", "scipy", "torch")}}
     return card
 

@@ -2,23 +2,23 @@
 
 from .checks import check_choice, check_int, check_number, describe, message, suggest
 from .files import written_whole
-from .memo import Cache
-from .tables import frame, frame_of, optional
+from .memo import Memo
+from .tables import data_frame, frame_of, optional
 from .types import Grid, Matrix, PixelBox, Progress
 from .version import __version__
 
 __all__ = [
-    "Cache",
     "Grid",
     "Matrix",
+    "Memo",
     "PixelBox",
     "Progress",
     "__version__",
     "check_choice",
     "check_int",
     "check_number",
+    "data_frame",
     "describe",
-    "frame",
     "frame_of",
     "message",
     "optional",

@@ -21,7 +21,7 @@ def optional(package: str, extra: str = "interop") -> Any:
         raise ImportError(f'{root} is not installed. Install it with: pip install "semrsm-widgets[{extra}]"') from error
 
 
-def frame(columns: Mapping[str, Any]) -> Any:
+def data_frame(columns: Mapping[str, Any]) -> Any:
     """Return a `pandas.DataFrame` of named columns."""
     return optional("pandas").DataFrame(dict(columns))
 

@@ -6,17 +6,16 @@ N² / 2 of an RSM; where the RSM is there already, its row is taken.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
 from semrsm_widgets.analysis import present
-from semrsm_widgets.common import Progress
+from semrsm_widgets.common import Memo, Progress
 from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import (
     NULL_PAIRS,
@@ -29,7 +28,7 @@ from semrsm_widgets.rsm import (
     rbf,
     rbf_sigma,
 )
-from semrsm_widgets.tokens import box_tokens
+from semrsm_widgets.tokens import PatchBox, box_tokens
 
 from .metrics import average_precision, chance_average_precision, f1_at_k, label_f1, nearest
 from .query import SIMILARITIES, Query, checked_rankings
@@ -45,6 +44,15 @@ LARGEST_K = 20
 """Up to this many answers F1@k and certainty are given."""
 # Rows are small: as many as one looks at in a while.
 _KEPT = 128
+
+
+class RowKey(NamedTuple):
+    """What the Gram of a query with all images depends on; `query` is the key of a Query."""
+
+    layer: str
+    query: Hashable
+    box: PatchBox | None
+    matcher: Matcher
 
 
 class NotDefinedError(ValueError):
@@ -107,8 +115,9 @@ class Lookup:
     def __init__(self, analysis: Analysis, rankings: Mapping[str, Any] | None = None) -> None:
         self.analysis = analysis
         self.rankings = checked_rankings(rankings, len(analysis))
-        self._rows: OrderedDict[Any, MatchedGram] = OrderedDict()
-        self._nulls: OrderedDict[Any, list[MatchedGram]] = OrderedDict()
+        # A worker and whoever saves a figure ask at the same time.
+        self._rows: Memo[RowKey, MatchedGram] = Memo(keep=_KEPT)
+        self._nulls: Memo[tuple[str, PatchBox], list[MatchedGram]] = Memo(keep=_KEPT)
 
     def names(self, layer: str) -> tuple[str, ...]:
         """Return the similarities of a layer: the class token's only where the layer has one."""
@@ -127,7 +136,7 @@ class Lookup:
     def has(self, layer: str, query: Query) -> bool:
         """Return whether the semantic similarities of a query are there already."""
         matcher = self.analysis.matcher
-        return self._in_rsm(layer, query, matcher) or self._key(layer, query, matcher) in self._rows
+        return self._in_rsm(layer, query, matcher) or RowKey(layer, query.key, query.box, matcher) in self._rows
 
     def has_null(self, layer: str, query: Query) -> bool:
         """Return whether the level of unrelated tokens is there already."""
@@ -212,21 +221,15 @@ class Lookup:
         """
         if query.box is None:
             return self.analysis.null(layer, kernel, progress=progress)
-        key = layer, query.box
-        if key not in self._nulls:
+        box = query.box
+
+        def compute(report: Progress) -> list[MatchedGram]:
             tokens = present(self.analysis.tokens[layer])
-            part = torch.from_numpy(box_tokens(query.box, tokens.grid))
-            grams = null_grams(
-                tokens.values,
-                self.analysis.matcher,
-                n=NULL_PAIRS,
-                seed=0,
-                part=part,
-                progress=progress or (lambda done, total: None),
-            )
-            _keep(self._nulls, key, grams)
-        levels = np.array([kernel(gram).item() for gram in self._nulls[key]])
-        return NullLevel(mean=float(levels.mean()), quantile95=float(np.quantile(levels, 0.95)), n=len(levels))
+            part = torch.from_numpy(box_tokens(box, tokens.grid))
+            return null_grams(tokens.values, self.analysis.matcher, n=NULL_PAIRS, seed=0, part=part, progress=report)
+
+        grams = self._nulls.get((layer, box), compute, progress)
+        return NullLevel.of(grams, kernel)
 
     # -- grams, (1, R) each: the query with all other images ------------------------------------------------------
 
@@ -259,12 +262,13 @@ class Lookup:
         """Return the (1, R) Gram of a query under a matcher: from the RSM, from what is remembered, or computed."""
         if self._in_rsm(layer, query, matcher):
             return self._without_query(self.analysis.gram(layer, matcher=matcher), query)
-        key = self._key(layer, query, matcher)
-        if key not in self._rows:
+
+        def compute(report: Progress) -> MatchedGram:
             database = present(self.analysis.tokens[layer])
-            gram = matched_gram(self._looked_up(layer, query), database, matcher=matcher, progress=progress)
-            _keep(self._rows, key, self._without_query(gram, query))
-        return self._rows[key]
+            gram = matched_gram(self._looked_up(layer, query), database, matcher=matcher, progress=report)
+            return self._without_query(gram, query)
+
+        return self._rows.get(RowKey(layer, query.key, query.box, matcher), compute, progress)
 
     def _in_rsm(self, layer: str, query: Query, matcher: Matcher) -> bool:
         """Return whether the query is a row of an RSM that is there."""
@@ -345,9 +349,6 @@ class Lookup:
         at = np.array([f1_at_k(order[None], f1[None], k)[0] for k in range(1, most + 1)])
         return at, float(average_precision(order[None], f1[None] > 0)[0])
 
-    def _key(self, layer: str, query: Query, matcher: Matcher) -> Any:
-        return layer, query.key, query.box, matcher
-
 
 def _certain(values: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return (K,) whether no image after the first k can belong among them; both arrays nearest first."""
@@ -359,10 +360,3 @@ def _certain(values: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray
 
 def _is_rbf(kernel: Kernel) -> bool:
     return isinstance(kernel, partial) and kernel.func is rbf
-
-
-def _keep(cache: OrderedDict[Any, Any], key: Any, value: Any) -> None:
-    """Remember a value, and forget the oldest of too many."""
-    cache[key] = value
-    while len(cache) > _KEPT:
-        cache.popitem(last=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,11 @@ import torch
 from .gram import MatchedGram
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from semrsm_widgets.matching import Assignment, Matcher
+
+    from .kernels import Kernel
 
 # The null's size: the standard error of its mean is then about a tenth of its spread.
 NULL_PAIRS = 96
@@ -39,6 +42,17 @@ class NullLevel:
     mean: float
     quantile95: float
     n: int
+
+    @classmethod
+    def of(cls, grams: Sequence[MatchedGram], kernel: Kernel) -> NullLevel:
+        """Return the level of sampled pairs under a kernel.
+
+        Args:
+            grams: 1 x 1, one for each sampled pair, as `null_grams` gives them.
+            kernel: of a Gram; the RBF needs a fixed σ.
+        """
+        values = np.array([kernel(gram).item() for gram in grams])
+        return cls(mean=float(values.mean()), quantile95=float(np.quantile(values, 0.95)), n=len(values))
 
 
 def null_grams(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import semrsm_widgets as srsm
-from semrsm_widgets.analysis import archive
+from semrsm_widgets.analysis.provenance import provenance_card
 
 N, S, D = 5, 6, 4
 
@@ -78,7 +78,8 @@ def test_the_provenance_card_outlives_a_second_saving(tmp_path):
     once = srsm.Analysis.load(tmp_path / "a.npz")
     once.save(tmp_path / "b.npz")
     twice = srsm.Analysis.load(tmp_path / "b.npz")
-    card = archive.provenance_card(before)
+    grams = {name: before.gram(name) for name in before.layers}
+    card = provenance_card(before.provenance, before.images, before.tokens, grams, before.matcher)
     assert twice.provenance == once.provenance == json.loads(json.dumps(card))
     assert set(card["images"]) == set(before.images.ids)
     assert len(set(card["images"].values())) == N
