@@ -20,9 +20,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from lab_harness import CHROMIUM_ARGUMENTS, LabPage, find_chromium, start_lab
+from helpers.lab_harness import CHROMIUM_ARGUMENTS, LabPage, find_chromium, start_lab
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,7 +136,7 @@ def slider(page: LabPage, runs: int, images: int, ahead: bool) -> list[float]:
     cells = [
         SETUP,
         f"images = srsm.demo_images(crops={images // 8})\n"
-        + ("" if ahead else "import semrsm_widgets.views.rsm_view as module\nmodule.AHEAD_BYTES = 0\n")
+        + ("" if ahead else "import semrsm_widgets.views.rsm.view as module\nmodule.AHEAD_BYTES = 0\n")
         + "explorer = srsm.explore(images=images, max_images=None)\nexplorer",
         "assert explorer.wait(300), explorer.last_error\n"
         "[explorer.analysis.similarities(layer) for layer in explorer.analysis.layers]\n"

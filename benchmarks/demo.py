@@ -29,7 +29,7 @@ def main(runs: int = 5) -> None:
     import torch
 
     import semrsm_widgets as srsm
-    from semrsm_widgets.matching import engine, warm_up
+    from semrsm_widgets.matching.solvers.engine import engine, warm_up
 
     compile_seconds = warm_up()
     images = srsm.demo_images()

@@ -22,8 +22,8 @@ import torch
 from PIL import Image
 
 import semrsm_widgets as srsm
-from semrsm_widgets._stream import batches, default_workers
-from semrsm_widgets.models import prepare
+from semrsm_widgets.extraction.batches import batches, default_workers
+from semrsm_widgets.models.vision_model import prepare
 
 BATCH = 16
 LAYERS = "layer?.*"

@@ -27,11 +27,12 @@ from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 
 import semrsm_widgets as srsm
-from semrsm_widgets._calibrate import Setting, make_table
-from semrsm_widgets._collect import Collector
-from semrsm_widgets._hooks import as_found, noise
-from semrsm_widgets.features import LayerRow, LayerTable
-from semrsm_widgets.geometry import token_boxes, visible_box
+from semrsm_widgets.extraction.collector import Collector
+from semrsm_widgets.extraction.hooks import Setting, as_found, noise
+from semrsm_widgets.extraction.layer_table import LayerRow, LayerTable
+from semrsm_widgets.extraction.model_layers import make_table
+from semrsm_widgets.models.visible import visible_box
+from semrsm_widgets.tokens.grid import token_boxes
 
 NAMES = Path(__file__).with_name("families.json")  # the smallest variant of each family of timm 1.0.31
 SMALLER = {"qwen3_vit": 256, "gemma4_vit": 288, "deepseek_vit": 224, "csatv2": 256, "naflexvit": 256}

@@ -13,10 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from browser import quote
-from lab_harness import CHROMIUM_ARGUMENTS, LabPage, find_chromium, start_lab
+from helpers.lab_harness import CHROMIUM_ARGUMENTS, LabPage, find_chromium, start_lab
 
 LAYERS = 5
 

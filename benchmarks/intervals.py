@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from _features import machine
 
-from semrsm_widgets.comparison import cka, jackknife, permutation_test, rsa
 from semrsm_widgets.experiments.translation import separation
-from semrsm_widgets.retrieval import label_f1, nearest, score_ranking
-from semrsm_widgets.statistic import Statistic
+from semrsm_widgets.retrieval.metrics import label_f1, nearest, score_ranking
+from semrsm_widgets.statistics.comparison import cka, jackknife, permutation_test, rsa
+from semrsm_widgets.statistics.statistic import Statistic
 
 RESULTS = Path(__file__).parent / "results"
 CHANNELS = 20

@@ -27,9 +27,11 @@ from _features import LAYERS, features, machine
 from _products import product_forms
 from scipy.optimize import linear_sum_assignment
 
-from semrsm_widgets.matching import Auction, BatchOptimal, Greedy, TopKGreedy, warm_up
-from semrsm_widgets.matching._affinities import Affinities
-from semrsm_widgets.matching._pool import Pool
+from semrsm_widgets.matching.affinities import Affinities
+from semrsm_widgets.matching.approximate import BatchOptimal, Greedy, TopKGreedy
+from semrsm_widgets.matching.auction import Auction
+from semrsm_widgets.matching.solvers.engine import warm_up
+from semrsm_widgets.matching.threads import Pool
 
 try:
     import lap

@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from lab_harness import CHROMIUM_ARGUMENTS, find_chromium
+from helpers.lab_harness import CHROMIUM_ARGUMENTS, find_chromium
 
 import semrsm_widgets as srsm
 

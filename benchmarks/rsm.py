@@ -33,8 +33,8 @@ from _products import product_forms, seconds
 from scipy.optimize import linear_sum_assignment
 
 import semrsm_widgets as srsm
-from semrsm_widgets.matching._affinities import Affinities
-from semrsm_widgets.matching._pool import Pool
+from semrsm_widgets.matching.affinities import Affinities
+from semrsm_widgets.matching.threads import Pool
 
 CORES = os.cpu_count() or 1
 RESULTS = Path(__file__).parent / "results"

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from browser import first_paints, hovers, quote, slider
-from lab_harness import CHROMIUM_ARGUMENTS, LabPage, find_chromium, free_port, start_lab
+from helpers.lab_harness import CHROMIUM_ARGUMENTS, LabPage, find_chromium, free_port, start_lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,18 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semrsm_widgets.analysis import Analysis
-    from semrsm_widgets.comparison import (
-        PermutationTest,
-        cka,
-        doubly_centred,
-        jackknife,
-        permutation_test,
-        rsa,
-        smallest_eigenvalue,
-    )
-    from semrsm_widgets.divergence import js_divergence
-    from semrsm_widgets.exact_search import SearchResult, search
+    from semrsm_widgets.analysis import Analysis, Matches, Split, contribution_difference
+    from semrsm_widgets.common import __version__ as __version__
     from semrsm_widgets.experiments import (
         Comparison,
         MatcherReport,
@@ -37,9 +27,10 @@ if TYPE_CHECKING:
         rsm_difference,
         translation_test,
     )
-    from semrsm_widgets.features import LayerTable, Layout, Tokens, extract, layers, predict
+    from semrsm_widgets.extraction import LayerTable, Layout, extract, layers, predict
+    from semrsm_widgets.figures import comparison_figure, matchers_figure, scores_figure
     from semrsm_widgets.images import Images, demo_images, load_images
-    from semrsm_widgets.matches import Matches
+    from semrsm_widgets.launch import explore
     from semrsm_widgets.matching import (
         Assignment,
         Auction,
@@ -52,18 +43,22 @@ if TYPE_CHECKING:
         dual_bound,
     )
     from semrsm_widgets.models import VisionModel, load_model
-    from semrsm_widgets.null import NullLevel
+    from semrsm_widgets.report import StaticReport, to_html
     from semrsm_widgets.retrieval import (
+        SearchResult,
         average_precision,
         chance_average_precision,
         f1_at_k,
         hub_counts,
         label_f1,
         nearest,
+        search,
     )
     from semrsm_widgets.rsm import (
         Estimate,
         MatchedGram,
+        NullLevel,
+        Similarities,
         aligned_rsm,
         cosine,
         estimate,
@@ -74,23 +69,20 @@ if TYPE_CHECKING:
         rbf_sigma,
         semantic_rsm,
     )
-    from semrsm_widgets.similarities import Similarities
-    from semrsm_widgets.splits import Split, contribution_difference
-    from semrsm_widgets.statistic import Statistic, UndefinedStatisticError
-    from semrsm_widgets.views import (
-        CompareView,
-        Explorer,
-        PairView,
-        RetrievalView,
-        RSMView,
-        StaticReport,
-        TransformLab,
-        explore,
-        to_html,
+    from semrsm_widgets.statistics import (
+        PermutationTest,
+        Statistic,
+        UndefinedStatisticError,
+        cka,
+        doubly_centred,
+        jackknife,
+        js_divergence,
+        permutation_test,
+        rsa,
+        smallest_eigenvalue,
     )
-    from semrsm_widgets.views.figures import comparison_figure, matchers_figure, scores_figure
-
-__version__ = "0.1.0"
+    from semrsm_widgets.tokens import Tokens
+    from semrsm_widgets.views import CompareView, Explorer, PairView, RetrievalView, RSMView, TransformLab
 
 __all__ = [
     "Analysis",
@@ -177,10 +169,36 @@ __all__ = [
 # Where each name lives. A module is imported when a name of it is first used: the command line answers without waiting
 # for torch, and the core works without a widget library.
 _MODULES = {
-    "analysis": ("Analysis",),
-    "features": ("LayerTable", "Layout", "Tokens", "extract", "layers", "predict"),
-    "images": ("Images", "demo_images", "load_images"),
-    "matches": ("Matches",),
+    "common": ("__version__",),
+    "images": (
+        "Images",
+        "demo_images",
+        "load_images",
+    ),
+    "models": (
+        "VisionModel",
+        "load_model",
+    ),
+    "tokens": ("Tokens",),
+    "statistics": (
+        "PermutationTest",
+        "Statistic",
+        "UndefinedStatisticError",
+        "cka",
+        "doubly_centred",
+        "jackknife",
+        "js_divergence",
+        "permutation_test",
+        "rsa",
+        "smallest_eigenvalue",
+    ),
+    "extraction": (
+        "LayerTable",
+        "Layout",
+        "extract",
+        "layers",
+        "predict",
+    ),
     "matching": (
         "Assignment",
         "Auction",
@@ -192,11 +210,11 @@ _MODULES = {
         "affinity",
         "dual_bound",
     ),
-    "models": ("VisionModel", "load_model"),
-    "null": ("NullLevel",),
     "rsm": (
         "Estimate",
         "MatchedGram",
+        "NullLevel",
+        "Similarities",
         "aligned_rsm",
         "cosine",
         "estimate",
@@ -207,32 +225,20 @@ _MODULES = {
         "rbf_sigma",
         "semantic_rsm",
     ),
-    "comparison": (
-        "PermutationTest",
-        "cka",
-        "doubly_centred",
-        "jackknife",
-        "permutation_test",
-        "rsa",
-        "smallest_eigenvalue",
+    "analysis": (
+        "Analysis",
+        "Matches",
+        "Split",
+        "contribution_difference",
     ),
-    "divergence": ("js_divergence",),
     "retrieval": (
+        "SearchResult",
         "average_precision",
         "chance_average_precision",
         "f1_at_k",
         "hub_counts",
         "label_f1",
         "nearest",
-    ),
-    "similarities": ("Similarities",),
-    "splits": ("Split", "contribution_difference"),
-    "statistic": (
-        "Statistic",
-        "UndefinedStatisticError",
-    ),
-    "exact_search": (
-        "SearchResult",
         "search",
     ),
     "experiments": (
@@ -249,18 +255,24 @@ _MODULES = {
         "rsm_difference",
         "translation_test",
     ),
-    "views.figures": ("comparison_figure", "matchers_figure", "scores_figure"),
+    "figures": (
+        "comparison_figure",
+        "matchers_figure",
+        "scores_figure",
+    ),
     "views": (
         "CompareView",
         "Explorer",
         "PairView",
         "RSMView",
         "RetrievalView",
-        "StaticReport",
         "TransformLab",
-        "explore",
+    ),
+    "report": (
+        "StaticReport",
         "to_html",
     ),
+    "launch": ("explore",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

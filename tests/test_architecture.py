@@ -1,18 +1,18 @@
-"""Dependencies run downward only, and heavy packages stay where they belong. The imports are read, not run.
+"""The house: data flows down the ladder, packages meet at their faces, heavy packages stay where they belong.
 
-The levels, from the top (a module may import its own level and those below it, but never in a circle):
-
-    cli -> views, report -> experiments -> analysis -> rsm, retrieval, comparison -> matching -> features -> models,
-    images, geometry
-
-A module that is missing from LEVELS fails its test: give it a place there.
+The imports are read, not run. A package may import from those before it in LADDER, never from one after it, not even
+under TYPE_CHECKING; packages on one step do not import each other. `PACKAGE/__init__.py` is a package's face: it only
+imports and lists `__all__`, and other packages take nothing past it. Inside a package imports are relative, across
+packages absolute. No module has an underscore: what a face does not list is private.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -24,121 +24,166 @@ import semrsm_widgets
 
 PACKAGE = Path(semrsm_widgets.__file__).resolve().parent
 
-LEVELS: tuple[frozenset[str], ...] = tuple(
-    frozenset(names.split())
-    for names in (
-        "_check _cache _files _frames statistic _centred",
-        "models images geometry _checkpoint _decode _hub _load _ramps _vision _warp",
-        "features _defaults _hooks _layouts _listing _probe _truth _calibrate _collect _stream _token_cache _predict",
-        "matching",
-        "rsm gram _estimate kernels retrieval comparison divergence exact_search matches splits null query _inputs",
-        "analysis similarities archive interop lookup",
-        "experiments",
-        "views report",
-        "cli _installation",
-    )
+LADDER: tuple[tuple[str, ...], ...] = (
+    ("common",),
+    ("images", "models", "tokens", "statistics"),
+    ("extraction", "matching"),
+    ("rsm",),
+    ("analysis",),
+    ("retrieval",),
+    ("experiments",),
+    ("figures",),
+    ("views.base",),
+    ("views.pair",),
+    ("views.rsm", "views.retrieval", "views.compare", "views.transform_lab"),
+    ("views.explorer",),
+    ("views",),
+    ("report",),
+    ("launch",),
+    ("cli",),
 )
-"""From the bottom to the top; a package stands for all its modules. The package's own `__init__` is above all."""
+"""From the bottom to the top. A view's folder is a package; `launch` is the one module beside the packages."""
 
 ONLY_IN: dict[tuple[str, ...], tuple[str, ...]] = {
-    ("ipywidgets", "anywidget", "traitlets", "bokeh"): ("views", "views.*", "report"),
-    # _engine tries numba and says why it cannot be used.
-    ("numba", "llvmlite"): ("matching._auction_cpu*", "matching._simd", "matching._engine"),
-    ("timm",): ("models",),
-    ("matplotlib",): ("views._paper", "views._plots_*"),
+    ("ipywidgets", "anywidget", "traitlets", "bokeh"): (
+        "figures.palettes",
+        "figures.results",
+        "figures.style",
+        "views.*",
+        "report.*",
+        "launch",
+    ),
+    ("numba", "llvmlite"): ("matching.solvers.*",),
+    ("timm",): ("models.load",),
+    ("matplotlib",): ("figures.sheet", "views.*.paper"),
 }
 """Packages that only the given modules may import, inside functions too."""
 
-FROM_ROOT = frozenset({"__version__"})
-"""What a module may take from the package's own `__init__`; anything else comes from the module that defines it."""
+DEFERRED = ("figures.sheet", "views.*.paper")
+"""Modules that import matplotlib, which is optional: no face lists them, they are loaded inside a function (or by each
+other)."""
+
+MOST_FILES = 16
+"""Python files in one folder; more want a folder of their own."""
 
 
 class Import(NamedTuple):
-    """One import: `target` is a dotted name, `typing_only` says that it never runs."""
+    """One import: `source` is the dotted module, `name` what is taken from it ("" for the module itself)."""
 
-    target: str
+    source: str
+    name: str
     line: int
-    typing_only: bool
+    relative: bool
+    deferred: bool
+
+    @property
+    def target(self) -> str:
+        return f"{self.source}.{self.name}" if self.name else self.source
 
 
-def modules(package: Path) -> dict[str, Path]:
+class Found(NamedTuple):
+    """One module of the package: its dotted name within it, its file, its parsed text."""
+
+    name: str
+    path: Path
+    tree: ast.Module
+
+    @property
+    def is_face(self) -> bool:
+        return self.path.name == "__init__.py"
+
+
+def modules(package: Path) -> dict[str, Found]:
     """Return the modules of a package by their name within it; its own `__init__` is ""."""
     found = {}
     for path in sorted(package.rglob("*.py")):
+        if "node_modules" in path.parts:
+            continue
         parts = path.relative_to(package).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        found[name] = Found(name, path, ast.parse(path.read_text(encoding="utf-8")))
     return found
 
 
-def imports(path: Path, module: str, package: str, *, is_package: bool) -> list[Import]:
-    """Return every import of a file: anywhere in it, relative ones resolved, `import_module("...")` too.
-
-    Args:
-        path: the file.
-        module: its name within the package.
-        package: the package's name.
-        is_package: whether the file is an `__init__`.
-    """
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+def imports(module: Found, package: str) -> Iterator[Import]:
+    """Yield every import of a file: anywhere in it, relative ones resolved, `import_module("...")` too."""
+    here = [package, *filter(None, module.name.split("."))]
+    inside = {
+        id(node)
+        for function in ast.walk(module.tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+    }
     typing_only = {
         id(node)
-        for branch in ast.walk(tree)
+        for branch in ast.walk(module.tree)
         if isinstance(branch, ast.If) and "TYPE_CHECKING" in ast.unparse(branch.test)
         for statement in branch.body
         for node in ast.walk(statement)
     }
-    here = [package, *filter(None, module.split("."))]
-    found = []
-    for node in ast.walk(tree):
-        targets: list[str] = []
+    for node in ast.walk(module.tree):
+        deferred = id(node) in inside or id(node) in typing_only
+        line = getattr(node, "lineno", 0)
         if isinstance(node, ast.Import):
-            targets = [alias.name for alias in node.names]
+            yield from (Import(alias.name, "", line, False, deferred) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = here[: len(here) - node.level + is_package] if node.level else []
+            base = here[: len(here) - node.level + module.is_face] if node.level else []
             source = ".".join([*base, *filter(None, [node.module])])
-            targets = [f"{source}.{alias.name}" for alias in node.names]
+            yield from (Import(source, alias.name, line, node.level > 0, deferred) for alias in node.names)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
             first = node.args[0] if node.args else None
             if isinstance(first, ast.Constant) and isinstance(first.value, str) and not first.value.startswith("."):
-                targets = [first.value]
-        found += [Import(target, getattr(node, "lineno", 0), id(node) in typing_only) for target in targets]
-    return found
+                yield Import(first.value, "", line, False, deferred)
 
 
-def level(module: str) -> int | None:
-    """Return the level of a module, 0 at the bottom; None if it has no place."""
-    if module == "":
-        return len(LEVELS)
-    top = module.split(".")[0]
-    return next((i for i, names in enumerate(LEVELS) if top in names), None)
+def rung(module: str) -> tuple[int, str] | None:
+    """Return the step of a module on the ladder and the package that it belongs to; None if it has no place."""
+    best: tuple[int, str] | None = None
+    for step, packages in enumerate(LADDER):
+        for package in packages:
+            if (module == package or module.startswith(f"{package}.")) and (
+                best is None or len(package) > len(best[1])
+            ):
+                best = step, package
+    return best
 
 
-def violations(package: Path) -> list[str]:
+def module_of(name: str, found: dict[str, Found]) -> str:
+    """Return the module that a dotted name within the package is, or is defined in."""
+    while name and name not in found:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def import_faults(package: Path) -> list[str]:
     """Return what is wrong with the imports of a package, one line for each fault."""
     found = modules(package)
     faults = []
-    edges: dict[str, set[str]] = {module: set() for module in found}
-    for module, path in found.items():
-        own = level(module)
-        if own is None:
-            faults.append(f"{module}: has no place in LEVELS")
+    edges: dict[str, set[str]] = {name: set() for name in found}
+    for module in found.values():
+        place = rung(module.name)
+        if module.name and place is None:
+            faults.append(
+                f"{module.name}: has no place on the ladder; move it into a package, or add its package to LADDER"
+            )
             continue
-        for imported in imports(path, module, package.name, is_package=path.name == "__init__.py"):
-            where = f"{module or '__init__'}:{imported.line}"
-            top, _, rest = imported.target.partition(".")
+        for each in imports(module, package.name):
+            where = f"{module.name or '__init__'}:{each.line}"
+            top, _, rest = each.target.partition(".")
             if top != package.name:
-                faults += [f"{where}: {top} belongs in {', '.join(ok)}" for ok in _refusing(top, module)]
+                faults += [f"{where}: {top} belongs in {', '.join(ok)}" for ok in refusing(top, module.name)]
                 continue
-            target = _module_of(rest, found)
+            target = module_of(rest, found)
+            if module.name == "":
+                continue
             if target == "":
-                if module and rest not in FROM_ROOT:
-                    faults.append(f"{where}: takes {rest or 'everything'} from the package; name the module it is in")
+                faults.append(f"{where}: takes {rest or 'everything'} from the root; import the package it is in")
                 continue
-            if not imported.typing_only:
-                edges[module].add(target)
-            other = level(target)
-            if other is not None and other > own:
-                faults.append(f"{where}: imports {target}, which is above it")
+            other = rung(target)
+            if place is None or other is None:
+                continue
+            edges[module.name].add(target)
+            faults += [f"{where}: {fault}" for fault in step_faults(each, module.name, place, target, other, found)]
     try:
         TopologicalSorter(edges).prepare()
     except CycleError as error:
@@ -146,7 +191,30 @@ def violations(package: Path) -> list[str]:
     return faults
 
 
-def _refusing(package: str, module: str) -> list[tuple[str, ...]]:
+def step_faults(
+    each: Import, module: str, place: tuple[int, str], target: str, other: tuple[int, str], found: dict[str, Found]
+) -> Iterator[str]:
+    """Yield what is wrong with one import within the house."""
+    (own_step, own), (step, package) = place, other
+    if own == package:
+        if not each.relative:
+            yield f"imports {target} absolutely; inside {own} imports are relative"
+        return
+    if each.relative and not target.startswith(f"{own}."):
+        yield f"imports {target} relatively; across packages imports are absolute"
+    if step > own_step:
+        yield f"imports {target}, which is above it"
+    elif step == own_step:
+        yield f"imports {target}, which stands on the same step"
+    elif target != package or (each.name and f"{package}.{each.name}" in found):
+        deferred = each.deferred or any(fnmatchcase(module, name) for name in DEFERRED)
+        if not (deferred and any(fnmatchcase(target, name) for name in DEFERRED)):
+            yield f"imports {target} past the face of {package}; list the name in {package}/__init__.py"
+    elif each.name and each.name not in names_of_face(found[package]):
+        yield f"imports {each.name}, which the face of {package} does not list"
+
+
+def refusing(package: str, module: str) -> list[tuple[str, ...]]:
     """Return the places where `package` may be imported, if `module` is none of them."""
     return [
         places
@@ -155,15 +223,96 @@ def _refusing(package: str, module: str) -> list[tuple[str, ...]]:
     ]
 
 
-def _module_of(name: str, found: dict[str, Path]) -> str:
-    """Return the module that a dotted name within the package is, or is defined in."""
-    while name and name not in found:
-        name = name.rpartition(".")[0]
-    return name
+def names_of_face(face: Found) -> list[str]:
+    """Return what a face lists in `__all__`."""
+    for node in face.tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return list(ast.literal_eval(node.value))
+    return []
 
 
-def test_imports_run_downward_and_heavy_packages_stay_in_their_place() -> None:
-    assert violations(PACKAGE) == []
+def house_faults(package: Path) -> list[str]:
+    """Return what is wrong with files and faces, one line for each fault."""
+    found = modules(package)
+    faults = []
+    exported: dict[str, set[str]] = {}
+    for module in found.values():
+        parts = module.name.split(".") if module.name else []
+        faults += [
+            f"{module.name}: has an underscore; name it after its subject"
+            for part in parts
+            if re.fullmatch(r"_(?!_).*", part)
+        ]
+        if module.is_face and module.name:
+            exported[module.name] = set(names_of_face(module))
+            faults += face_faults(module, found)
+    for name, names in exported.items():
+        inner = {module.rpartition(".")[2] for module in found if module.rpartition(".")[0] == name}
+        faults += [
+            f"{name}.{each}: bears the name of what its face exports; name it after its subject"
+            for each in sorted(inner & names)
+        ]
+    public = set(names_of_face(found[""])) if "" in found else set()
+    faults += [
+        f"{name}: hides the public name" for name in sorted(public & {name for name in found if "." not in name})
+    ]
+    for folder in sorted({module.path.parent for module in found.values()}):
+        count = len([path for path in folder.glob("*.py") if path.name != "__init__.py"])
+        if count > MOST_FILES:
+            faults.append(f"{folder.relative_to(package)}: {count} files; look for two subjects")
+    return faults
+
+
+def face_faults(face: Found, found: dict[str, Found]) -> Iterator[str]:
+    """Yield what is wrong with a face: it only imports from its own package, and lists all of it once."""
+    taken = []
+    for node in face.tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.level or any(name.name == "annotations" for name in node.names)):
+            taken += [alias.asname or alias.name for alias in node.names if node.level]
+            source = f"{face.name}.{node.module}" if node.module else face.name
+            defined = top_names(found[source]) if source in found else None
+            for alias in node.names:
+                if (
+                    node.level
+                    and defined is not None
+                    and alias.name not in defined
+                    and f"{source}.{alias.name}" not in found
+                ):
+                    yield f"{face.name}: lists {alias.name}, which {source} does not have"
+        elif not isinstance(node, ast.Expr | ast.Assign):
+            yield f"{face.name}: a face only imports from its own package and lists __all__ (line {node.lineno})"
+    listed = names_of_face(face)
+    if sorted(taken) != sorted(listed):
+        odd = sorted(set(taken) ^ set(listed))
+        yield f"{face.name}: imports and __all__ differ: {', '.join(odd)}"
+
+
+def top_names(module: Found) -> set[str]:
+    """Return the names that a module defines or, being a face, hands on."""
+    names: set[str] = set(names_of_face(module)) if module.is_face else set()
+    for node in module.tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)}
+    return names
+
+
+def test_data_flows_down_the_ladder_and_packages_meet_at_their_faces() -> None:
+    assert import_faults(PACKAGE) == []
+
+
+def test_every_file_has_a_name_and_every_face_lists_what_is_there() -> None:
+    assert house_faults(PACKAGE) == []
+
+
+def test_the_root_holds_packages_and_the_door() -> None:
+    files = {path.name for path in PACKAGE.iterdir() if path.is_file()}
+    assert files == {"__init__.py", "launch.py", "py.typed"}
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    # The tutorials are in the wheel, but not in a checkout.
+    assert folders - {"notebooks"} == {package.partition(".")[0] for step in LADDER for package in step} - {"launch"}
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
@@ -171,23 +320,49 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", script], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
     ).stdout.split()
-    heavy = {"ipywidgets", "anywidget", "traitlets", "bokeh", "matplotlib", "numba", "llvmlite", "timm", "torchvision"}
+    heavy = "ipywidgets anywidget traitlets bokeh matplotlib numba llvmlite timm torch torchvision scipy numpy"
     assert "semrsm_widgets" in loaded
-    assert heavy.isdisjoint(loaded)
+    assert set(heavy.split(" ")).isdisjoint(loaded)
 
 
+def test_the_core_loads_no_widgets() -> None:
+    core = [package for step in LADDER[:7] for package in step]
+    script = f"import sys\nfor name in {core}: __import__('semrsm_widgets.' + name)\nprint(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "semrsm_widgets.experiments" in loaded
+    assert {"ipywidgets", "anywidget", "bokeh", "matplotlib"}.isdisjoint(loaded)
+
+
+FACE = "from .{0} import {1}\n\n__all__ = [{1!r}]\n"
 GOOD = {
-    "__init__.py": "from importlib import import_module\nfrom house.analysis import Analysis\n",
-    "_check.py": "import math\n",
-    "images.py": "from ._check import message\n",
-    "models.py": "def load(): import timm\n",
-    "features.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from house.models import Model\n",
-    "matching/__init__.py": "from house.matching.exact import Exact\n",
-    "matching/exact.py": "from ..features import Tokens\nfrom house import __version__\n",
-    "matching/_auction_cpu.py": "import numba.core\n",
-    "analysis.py": "from house import images\nfrom house.matching import Exact\n",
-    "views/__init__.py": "import bokeh.models\nfrom . import pane\n",
-    "views/pane.py": "from house.analysis import Analysis\n",
+    "__init__.py": "from importlib import import_module\nfrom house.analysis import Analysis\n__all__ = ['Analysis']\n",
+    "launch.py": "from house.report import StaticReport\n",
+    "common/__init__.py": FACE.format("checks", "message"),
+    "common/checks.py": "import math\nmessage = ''\n",
+    "images/__init__.py": FACE.format("image_set", "Images"),
+    "images/image_set.py": "from house.common import message\nclass Images: ...\n",
+    "models/__init__.py": FACE.format("load", "load_model"),
+    "models/load.py": "def load_model(): import timm\n",
+    "matching/__init__.py": FACE.format("auction", "Auction"),
+    "matching/auction.py": "from house.common import message\nfrom .solvers.engine import kernel\nclass Auction: ...\n",
+    "matching/solvers/engine.py": "import numba.core\nkernel = 1\n",
+    "analysis/__init__.py": FACE.format("store", "Analysis"),
+    "analysis/store.py": (
+        "from typing import TYPE_CHECKING\nfrom house.matching import Auction\nclass Analysis: ...\n"
+        "if TYPE_CHECKING:\n    from house.images import Images\n"
+    ),
+    "figures/__init__.py": "",
+    "figures/sheet.py": "import matplotlib\nclass Sheet: ...\n",
+    "views/__init__.py": "from .pair import PairView\n\n__all__ = ['PairView']\n",
+    "views/pair/__init__.py": FACE.format("view", "PairView"),
+    "views/pair/view.py": "import bokeh.models\nclass PairView:\n    def f(self):\n        from .paper import draw\n",
+    "views/compare/__init__.py": FACE.format("view", "CompareView"),
+    "views/compare/view.py": "class CompareView: ...\n",
+    "views/pair/paper.py": "from house.figures.sheet import Sheet\nimport matplotlib\ndef draw(): ...\n",
+    "report/__init__.py": FACE.format("page", "StaticReport"),
+    "report/page.py": "from house.analysis import Analysis\nclass StaticReport: ...\n",
 }
 
 
@@ -201,42 +376,134 @@ def build(folder: Path, files: dict[str, str]) -> Path:
     return package
 
 
-def test_the_checker_passes_a_good_tree(tmp_path: Path) -> None:
-    assert violations(build(tmp_path, GOOD)) == []
+def faults_of(folder: Path, files: dict[str, str]) -> list[str]:
+    package = build(folder, files)
+    return import_faults(package) + house_faults(package)
+
+
+def test_the_checker_passes_a_good_house(tmp_path: Path) -> None:
+    good = {
+        **GOOD,
+        "views/pair/paper.py": "import matplotlib\ndef draw():\n    from house.figures.sheet import Sheet\n",
+    }
+    assert faults_of(tmp_path, good) == []
 
 
 @pytest.mark.parametrize(
     ("name", "text", "fault"),
     [
-        ("images.py", "from house.analysis import Analysis", "images:1: imports analysis, which is above it"),
-        ("images.py", "def f():\n    from .views.pane import Pane", "images:2: imports views.pane, which is above it"),
-        ("matching/exact.py", "from .. import analysis", "matching.exact:1: imports analysis, which is above it"),
-        ("matching/__init__.py", "from ..analysis import A", "matching:1: imports analysis, which is above it"),
+        ("images/load.py", "from house.analysis import Analysis", "images.load:1: imports analysis, which is above it"),
         (
-            "models.py",
-            "if TYPE_CHECKING:\n    from house.features import Tokens",
-            "models:2: imports features, which is above it",
+            "images/load.py",
+            "def f():\n    from house.views import P",
+            "images.load:2: imports views, which is above it",
         ),
-        ("analysis.py", "import_module('house.cli')\nimport house.cli", "analysis:1: imports cli, which is above it"),
-        ("analysis.py", "import traitlets as t", "analysis:1: traitlets belongs in views, views.*, report"),
-        ("features.py", "def f():\n    import timm.data", "features:2: timm belongs in models"),
         (
-            "matching/exact.py",
-            "from numba import njit",
-            "matching.exact:1: numba belongs in matching._auction_cpu*, matching._simd, matching._engine",
+            "models/hub.py",
+            "if TYPE_CHECKING:\n    from house.analysis import Analysis",
+            "models.hub:2: imports analysis, which is above it",
         ),
-        ("rsm.py", "from house import Analysis", "rsm:1: takes Analysis from the package; name the module it is in"),
-        ("helpers.py", "", "helpers: has no place in LEVELS"),
+        ("common/x.py", "import_module('house.report')", "common.x:1: imports report, which is above it"),
+        (
+            "models/hub.py",
+            "from house.images import Images",
+            "models.hub:1: imports images, which stands on the same step",
+        ),
+        (
+            "analysis/x.py",
+            "from house.images.image_set import Images",
+            "analysis.x:1: imports images.image_set past the face of images; list the name in images/__init__.py",
+        ),
+        (
+            "analysis/x.py",
+            "from house.images import image_set",
+            "analysis.x:1: imports images.image_set past the face of images; list the name in images/__init__.py",
+        ),
+        (
+            "analysis/x.py",
+            "from house.images import X",
+            "analysis.x:1: imports X, which the face of images does not list",
+        ),
+        (
+            "analysis/x.py",
+            "from house.analysis.store import Analysis",
+            "analysis.x:1: imports analysis.store absolutely; inside analysis imports are relative",
+        ),
+        (
+            "analysis/x.py",
+            "from ..images import Images",
+            "analysis.x:1: imports images relatively; across packages imports are absolute",
+        ),
+        (
+            "analysis/x.py",
+            "from house import Analysis",
+            "analysis.x:1: takes Analysis from the root; import the package it is in",
+        ),
+        (
+            "views/rsm/view.py",
+            "from house.views.compare import CompareView",
+            "views.rsm.view:1: imports views.compare, which stands on the same step",
+        ),
+        (
+            "report/pairs.py",
+            "from house.figures.sheet import Sheet",
+            "report.pairs:1: imports figures.sheet past the face of figures; list the name in figures/__init__.py",
+        ),
+        (
+            "analysis/x.py",
+            "import traitlets as t",
+            "analysis.x:1: traitlets belongs in " + ", ".join(next(iter(ONLY_IN.values()))),
+        ),
+        ("images/load.py", "def f():\n    import timm.data", "images.load:2: timm belongs in models.load"),
+        ("matching/exact.py", "from numba import njit", "matching.exact:1: numba belongs in matching.solvers.*"),
+        (
+            "figures/style.py",
+            "import matplotlib",
+            "figures.style:1: matplotlib belongs in figures.sheet, views.*.paper",
+        ),
+        (
+            "helpers.py",
+            "",
+            "helpers: has no place on the ladder; move it into a package, or add its package to LADDER",
+        ),
+        ("images/_load.py", "", "images._load: has an underscore; name it after its subject"),
+        (
+            "models/load_model.py",
+            "",
+            "models.load_model: bears the name of what its face exports; name it after its subject",
+        ),
+        ("Analysis.py", "", "Analysis: hides the public name"),
+        (
+            "images/__init__.py",
+            "from .image_set import Gone\n__all__ = ['Gone']",
+            "images: lists Gone, which images.image_set does not have",
+        ),
+        ("images/__init__.py", "from .image_set import Images", "images: imports and __all__ differ: Images"),
+        (
+            "images/__init__.py",
+            "from .image_set import Images\n__all__ = ['Images']\ndef f(): ...",
+            "images: a face only imports from its own package and lists __all__ (line 3)",
+        ),
+        (
+            "images/image_set.py",
+            "from .image_set import Images",
+            "imports in a circle: images.image_set <- images.image_set",
+        ),
     ],
 )
-def test_the_checker_finds_a_violation(tmp_path: Path, name: str, text: str, fault: str) -> None:
-    assert fault in violations(build(tmp_path, {**GOOD, "cli.py": "", name: text}))
+def test_the_checker_finds_a_fault(tmp_path: Path, name: str, text: str, fault: str) -> None:
+    assert fault in faults_of(tmp_path, {**GOOD, name: text})
 
 
-def test_the_checker_finds_a_circle(tmp_path: Path) -> None:
-    circle = {"images.py": "from house.models import load", "models.py": "from house.images import Images"}
-    (fault,) = violations(build(tmp_path, {**GOOD, **circle}))
-    assert fault in (
-        "imports in a circle: images <- models <- images",
-        "imports in a circle: models <- images <- models",
-    )
+def test_the_checker_finds_a_circle_of_types(tmp_path: Path) -> None:
+    circle = {
+        "images/image_set.py": "from .load import load\nclass Images: ...\n",
+        "images/load.py": "if TYPE_CHECKING:\n    from .image_set import Images\nload = 1\n",
+    }
+    faults = faults_of(tmp_path, {**GOOD, **circle})
+    assert [fault for fault in faults if fault.startswith("imports in a circle: images.")]
+
+
+def test_the_checker_finds_a_crowd(tmp_path: Path) -> None:
+    crowd = {f"images/part{k}.py": "" for k in range(MOST_FILES)}
+    assert f"images: {MOST_FILES + 1} files; look for two subjects" in faults_of(tmp_path, {**GOOD, **crowd})

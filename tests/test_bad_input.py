@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 import semrsm_widgets as srsm
-from semrsm_widgets.views import _shown
+from semrsm_widgets.views.base.placed import missing_picture
 
 DEADLINE = 120.0
 
@@ -45,7 +45,7 @@ def of(sent, kind):
 def is_missing(jpeg):
     """Return whether a picture is the tile that stands for one that cannot be read."""
     picture = Image.open(io.BytesIO(bytes(jpeg)))
-    expected = _shown.missing_picture(max(picture.size))
+    expected = missing_picture(max(picture.size))
     return picture.size == expected.size and np.abs(np.asarray(picture, float) - np.asarray(expected)).mean() < 6
 
 

@@ -17,7 +17,8 @@ import numpy as np, torch
 import semrsm_widgets as srsm
 from IPython.display import clear_output, display
 from ipywidgets.widgets.widget import _instances
-from semrsm_widgets.views import pair_view, rsm_view
+from semrsm_widgets.views.pair import view as pair_view
+from semrsm_widgets.views.rsm import view as rsm_view
 
 torch.set_num_threads(1)
 rsm_view.DEBOUNCE_SECONDS = pair_view._DEBOUNCE_SECONDS = 0.0  # nobody drags

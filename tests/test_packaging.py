@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import semrsm_widgets
-from semrsm_widgets.cli import QUICKSTART
+from semrsm_widgets.cli.lab import QUICKSTART
 
 PACKAGE = Path(semrsm_widgets.__file__).resolve().parent
 ROOT = PACKAGE.parent
@@ -90,10 +90,10 @@ def test_its_tutorials_are_found_once_unpacked(wheel: Path, tmp_path: Path) -> N
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     script = (
-        "import pathlib, semrsm_widgets; from semrsm_widgets import cli\n"
+        "import pathlib, semrsm_widgets; from semrsm_widgets.cli import lab\n"
         "print(pathlib.Path(semrsm_widgets.__file__).parent)\n"
-        "print(cli.tutorials_folder())\n"
-        "print(sorted(cli.copy_tutorials(pathlib.Path('mine'))))\n"
+        "print(lab.tutorials_folder())\n"
+        "print(sorted(lab.copy_tutorials(pathlib.Path('mine'))))\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", script],

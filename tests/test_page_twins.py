@@ -19,22 +19,22 @@ import pytest
 import torch
 
 import semrsm_widgets as srsm
-from semrsm_widgets.experiments.layer_pairs import LayerPair
-from semrsm_widgets.experiments.pair_changes import rsm_difference
-from semrsm_widgets.lookup import Lookup
-from semrsm_widgets.views import _rsm_frames
-from semrsm_widgets.views._cell_detail import detail_message
-from semrsm_widgets.views._compare_picture import cell_colour, ink_for
-from semrsm_widgets.views._layer_map import _cell_facts
-from semrsm_widgets.views._packing import Blobs, Rounding, pack
-from semrsm_widgets.views._pair_messages import matches_message
-from semrsm_widgets.views._paper import number
-from semrsm_widgets.views._place_colours import CORNERS, place_colours
-from semrsm_widgets.views._products import token_shares
-from semrsm_widgets.views._provenance import _at_most
-from semrsm_widgets.views._recording import Message
-from semrsm_widgets.views._retrieved import Wanted, retrieved
-from semrsm_widgets.views._shown import moved_token
+from semrsm_widgets.experiments import LayerPair, rsm_difference
+from semrsm_widgets.figures import CORNERS, PALETTE
+from semrsm_widgets.figures.place_palette import place_colours
+from semrsm_widgets.figures.sentences import _at_most
+from semrsm_widgets.figures.sheet import number
+from semrsm_widgets.report.packing import Blobs, Rounding, pack
+from semrsm_widgets.report.products import token_shares
+from semrsm_widgets.report.recording import Message
+from semrsm_widgets.retrieval import Lookup
+from semrsm_widgets.tokens import moved_token
+from semrsm_widgets.views.compare.layer_map import _cell_facts
+from semrsm_widgets.views.compare.messages import detail_message
+from semrsm_widgets.views.compare.still import cell_colour, ink_for
+from semrsm_widgets.views.pair.messages import matches_message
+from semrsm_widgets.views.retrieval.messages import Wanted, retrieved
+from semrsm_widgets.views.rsm import frames as rsm_frames
 
 FILE = Path(srsm.__file__).resolve().parents[1] / "tests" / "js" / "twins.json"
 
@@ -117,9 +117,9 @@ def twins() -> dict[str, Any]:
             for tokens in ([0], [1, 5], [0, 1, 2, 3, 4, 5], [5, 3, 3, 0])
         ],
         "cells": {
-            "palette": _rsm_frames.PALETTE,
+            "palette": PALETTE,
             "colours": [
-                {"value": value, "colour": (colour := cell_colour(value, _rsm_frames.PALETTE)), "ink": ink_for(colour)}
+                {"value": value, "colour": (colour := cell_colour(value, PALETTE)), "ink": ink_for(colour)}
                 for value in CKA
             ],
         },
@@ -142,9 +142,9 @@ def frames(asked: srsm.Analysis, similarities: Any) -> list[dict[str, Any]]:
     """Return frames of exact values and of 16-bit steps, with the matrices that they stand for."""
     names = ("aligned", "semantic", "pooled", "upper")
     found = []
-    for most in (len(asked), 1):
-        with mock.patch.object(_rsm_frames, "EXACT_IMAGES", most):
-            frame = _rsm_frames.full_frame(similarities, "cosine", asked.images)
+    for exact in (True, False):
+        with mock.patch.object(rsm_frames, "is_exact", lambda _size, exact=exact: exact):
+            frame = rsm_frames.full_frame(similarities, "cosine", asked.images)
         kept = [row["name"] for row in frame.content["matrices"]]
         assert kept == list(names if frame.content["exact"] else names[:3])
         matrices = {name: numbers(getattr(similarities, name)) for name in kept}

@@ -9,9 +9,11 @@ import torch
 from torch import nn
 from torchvision import transforms as T  # noqa: N812 (its usual name)
 
-from semrsm_widgets.features import extract, layers
-from semrsm_widgets.images import demo_images
-from semrsm_widgets.models import VisionModel, load_model
+from semrsm_widgets.extraction.forward import extract
+from semrsm_widgets.extraction.model_layers import layers
+from semrsm_widgets.images.demo import demo_images
+from semrsm_widgets.models.load import load_model
+from semrsm_widgets.models.vision_model import VisionModel
 
 IMAGES = demo_images().select([0, 3])
 SIDE = 64

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import semrsm_widgets as srsm
-from semrsm_widgets.views import _base
+from semrsm_widgets.views.base import view
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 DEADLINE = 180.0  # the machine may be busy
@@ -183,7 +183,7 @@ def test_every_view_that_knows_names_can_keep_them_out_of_the_notebook():
     # anywidget makes a class of its own for each instance; those have a trait in this place
     views = [
         kind
-        for kind in kinds(_base.View)
+        for kind in kinds(view.View)
         if isinstance(getattr(kind, "_esm", None), str) and "_images" in kind.class_trait_names()
     ]
     assert len(views) >= 3

@@ -6,7 +6,7 @@ import semrsm_widgets as srsm
 
 
 def test_every_public_name_resolves_and_is_listed():
-    assert sorted(srsm._HOME) == sorted(srsm.__all__)
+    assert sorted(srsm._HOME) == sorted([*srsm.__all__, "__version__"])
     for name in srsm.__all__:
         value = getattr(srsm, name)
         assert value.__name__ == name

@@ -6,14 +6,20 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from semrsm_widgets._cache import Progress
-from semrsm_widgets._check import message
-from semrsm_widgets.comparison import RSMStatistic, cka, doubly_centred, jackknife, rsa
-from semrsm_widgets.divergence import js_divergence
-from semrsm_widgets.experiments.scores import Scores, Where, check_analysis, chosen_layers, rsms_of, score
-from semrsm_widgets.kernels import kernel_name
-from semrsm_widgets.rsm import Kernel, cosine, inner_product, rbf
-from semrsm_widgets.statistic import UndefinedStatisticError, undefined
+from semrsm_widgets.common import Progress, message
+from semrsm_widgets.rsm import Kernel, cosine, inner_product, kernel_name, rbf
+from semrsm_widgets.statistics import (
+    RSMStatistic,
+    UndefinedStatisticError,
+    cka,
+    doubly_centred,
+    jackknife,
+    js_divergence,
+    rsa,
+    undefined,
+)
+
+from .scores import Scores, Where, check_analysis, chosen_layers, rsms_of, score
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis

@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets._cache import Progress
-from semrsm_widgets._check import check_choice, message
-from semrsm_widgets._frames import frame_of
-from semrsm_widgets.comparison import RSMStatistic, cka, jackknife, permutation_test, smallest_eigenvalue
-from semrsm_widgets.experiments.scores import SIMILARITIES, check_analysis, chosen_layers, rsms_of
-from semrsm_widgets.kernels import kernel_name
-from semrsm_widgets.rsm import Kernel, Matrix, cosine
-from semrsm_widgets.statistic import UndefinedStatisticError, undefined
+from semrsm_widgets.common import Matrix, Progress, check_choice, frame_of, message
+from semrsm_widgets.rsm import Kernel, cosine, kernel_name
+from semrsm_widgets.statistics import (
+    RSMStatistic,
+    UndefinedStatisticError,
+    cka,
+    jackknife,
+    permutation_test,
+    smallest_eigenvalue,
+    undefined,
+)
+
+from .scores import SIMILARITIES, check_analysis, chosen_layers, rsms_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -147,7 +152,7 @@ def compare(
     return Comparison(layers_a=rows_of, layers_b=columns_of, rows=tuple(rows))
 
 
-_Side = tuple[Matrix | ValueError, float]
+_Side = tuple["Matrix | ValueError", float]
 
 
 def _rsms(analysis: Analysis, layer: str, kernel: Kernel, names: Sequence[str]) -> dict[str, _Side]:

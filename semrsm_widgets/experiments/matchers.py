@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets._check import message
-from semrsm_widgets._frames import frame_of
-from semrsm_widgets.comparison import jackknife, rsa
+from semrsm_widgets.common import frame_of, message
 from semrsm_widgets.matching import Exact
 from semrsm_widgets.rsm import MatchedGram, cosine, matched_gram
-from semrsm_widgets.statistic import Statistic, UndefinedStatisticError, undefined
+from semrsm_widgets.statistics import Statistic, UndefinedStatisticError, jackknife, rsa, undefined
 
 if TYPE_CHECKING:
-    from semrsm_widgets._cache import Progress
+    from semrsm_widgets.common import Progress
     from semrsm_widgets.matching import Matcher
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
-from semrsm_widgets._check import check_int
-from semrsm_widgets.comparison import Matrix, cka, doubly_centred
+from semrsm_widgets.common import Matrix, check_int
+from semrsm_widgets.statistics import cka, doubly_centred
 
 
 @dataclass(frozen=True, kw_only=True)

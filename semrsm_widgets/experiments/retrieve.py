@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from semrsm_widgets._check import check_int, message
 from semrsm_widgets.analysis import Analysis
-from semrsm_widgets.experiments.scores import Score, Scores, Where, chosen_layers, rsms_of, score
-from semrsm_widgets.kernels import kernel_name
+from semrsm_widgets.common import Matrix, check_int, message
 from semrsm_widgets.retrieval import Labels, Ranking, chance_average_precision, label_f1, nearest, score_ranking
-from semrsm_widgets.rsm import Kernel, Matrix, cosine
-from semrsm_widgets.statistic import undefined
+from semrsm_widgets.rsm import Kernel, cosine, kernel_name
+from semrsm_widgets.statistics import undefined
+
+from .scores import Score, Scores, Where, chosen_layers, rsms_of, score
 
 
 def retrieval_scores(

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from math import nan
 from typing import Any, NamedTuple
 
-from semrsm_widgets._check import check_choice, check_int, describe, message
-from semrsm_widgets._frames import frame_of
 from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.common import Matrix, check_choice, check_int, describe, frame_of, message
 from semrsm_widgets.matching import Identity
-from semrsm_widgets.rsm import Kernel, MatchedGram, Matrix, UndefinedKernelError, cosine
-from semrsm_widgets.statistic import Statistic
+from semrsm_widgets.rsm import Kernel, MatchedGram, UndefinedKernelError, cosine
+from semrsm_widgets.statistics import Statistic
 
 SIMILARITIES = ("aligned", "semantic", "pooled", "class token")
 CENTRED = ("aligned centred", "semantic centred")

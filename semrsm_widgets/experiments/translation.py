@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets._check import check_int, check_number, message
-from semrsm_widgets._decode import Source
 from semrsm_widgets.analysis import Analysis
-from semrsm_widgets.experiments.scores import Score, Scores, Where, rsms_of, score
-from semrsm_widgets.features import extract
-from semrsm_widgets.images import Images, crop_boxes, load_images
-from semrsm_widgets.kernels import kernel_name
-from semrsm_widgets.rsm import Kernel, Matrix, cosine
-from semrsm_widgets.statistic import UNIT, Statistic, from_replicates, undefined
+from semrsm_widgets.common import Matrix, check_int, check_number, message
+from semrsm_widgets.extraction import extract
+from semrsm_widgets.images import Images, Source, crop_boxes, load_images
+from semrsm_widgets.rsm import Kernel, cosine, kernel_name
+from semrsm_widgets.statistics import UNIT, Statistic, from_replicates, undefined
+
+from .scores import Score, Scores, Where, rsms_of, score
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from semrsm_widgets._cache import Progress
+    from semrsm_widgets.common import Progress
     from semrsm_widgets.matching import Matcher
     from semrsm_widgets.models import VisionModel
 

@@ -5,18 +5,18 @@ A matcher is an immutable value that is called with token sets x (B, S, D) and y
 permuted.
 """
 
-from __future__ import annotations
-
-from typing import Any, Protocol
-
-from semrsm_widgets.matching._engine import Engine, engine, warm_up
-from semrsm_widgets.matching.approximate import BatchOptimal, Greedy, TopKGreedy
-from semrsm_widgets.matching.assignment import Assignment, Fallbacks, affinity, dual_bound
-from semrsm_widgets.matching.auction import Auction
-from semrsm_widgets.matching.bounds import row_column_bounds, undecided
-from semrsm_widgets.matching.exact import Exact, Identity
+from .approximate import BatchOptimal, Greedy, TopKGreedy
+from .assignment import Assignment, Fallbacks, affinity, dual_bound
+from .auction import Auction
+from .blocks import block_shape, match_job
+from .bounds import undecided
+from .exact import Exact, Identity
+from .matcher import AffinityMatcher, Matcher, PairJob
+from .solvers.engine import Engine, engine, warm_up
+from .token_set import TokenSet, check_pair
 
 __all__ = [
+    "AffinityMatcher",
     "Assignment",
     "Auction",
     "BatchOptimal",
@@ -26,19 +26,15 @@ __all__ = [
     "Greedy",
     "Identity",
     "Matcher",
+    "PairJob",
+    "TokenSet",
     "TopKGreedy",
     "affinity",
+    "block_shape",
+    "check_pair",
     "dual_bound",
     "engine",
-    "row_column_bounds",
+    "match_job",
     "undecided",
     "warm_up",
 ]
-
-
-class Matcher(Protocol):
-    """What all matchers are: a callable on B pairs of token sets. Any function of this signature serves, too."""
-
-    def __call__(self, x: Any, y: Any, /) -> Assignment:
-        """Return the assignment of x (B, S, D) and y (B, T, D): min(S, T) pairs of tokens each."""
-        ...

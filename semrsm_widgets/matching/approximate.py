@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from semrsm_widgets._check import check_int, message
-from semrsm_widgets.matching._tokens import TokenSet, check_pair
-from semrsm_widgets.matching.assignment import Assignment
+from semrsm_widgets.common import check_int, message
+
+from .assignment import Assignment
+from .token_set import TokenSet, check_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets._check import message
-from semrsm_widgets.matching._tokens import read_array
+from semrsm_widgets.common import message
+
+from .token_set import read_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

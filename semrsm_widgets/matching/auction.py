@@ -8,23 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from semrsm_widgets._check import check_int, check_number, message
-from semrsm_widgets.matching import _auction_torch
-from semrsm_widgets.matching._affinities import Affinities
-from semrsm_widgets.matching._blocks import (
-    Job,
-    Products,
-    check_memory,
-    match_batch,
-    match_batches,
-    match_sets,
-    transposed,
-)
-from semrsm_widgets.matching._engine import is_ready, kernel_for
-from semrsm_widgets.matching._pool import Pool, default_threads
-from semrsm_widgets.matching._tokens import read_array
-from semrsm_widgets.matching.assignment import Assignment, Fallbacks
-from semrsm_widgets.matching.exact import Exact
+from semrsm_widgets.common import check_int, check_number, message
+
+from .affinities import Affinities
+from .assignment import Assignment, Fallbacks
+from .blocks import check_memory, match_batch, match_batches, match_sets, transposed
+from .exact import Exact
+from .matcher import PairJob, Products
+from .solvers import torch_auction
+from .solvers.engine import is_ready, kernel_for
+from .threads import Pool, default_threads
+from .token_set import read_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -116,12 +110,12 @@ class Auction:
         for lists in {False, columns >= LISTS_FROM}:
             kernel_for(self._entry, lists=lists)
 
-    def match_sets(self, job: Job) -> Products:
+    def match_sets(self, job: PairJob) -> Products:
         """Return the products of all pairs of a job."""
         if self.device == "cpu":
             return match_sets(self, job)
-        room = job.memory // _auction_torch.COPIES
-        check_memory(_auction_torch.COPIES * self.dtype.itemsize * job.x.size * job.y.size, job)
+        room = job.memory // torch_auction.COPIES
+        check_memory(torch_auction.COPIES * self.dtype.itemsize * job.x.size * job.y.size, job)
         return match_batches(self, job, room)
 
     def solve(self, affinity: Any, norms: Any) -> Assignment:
@@ -163,7 +157,7 @@ class Auction:
 
     def _solve_tensor(self, affinity: torch.Tensor, norms: NDArray[np.float64], pool: Pool) -> Assignment:
         """Return the certified assignment of affinities (P, S, T), S <= T, solved where they are."""
-        found = _auction_torch.solve(affinity, norms, self.gap, BIDS_PER_ROW * affinity.shape[2])
+        found = torch_auction.solve(affinity, norms, self.gap, BIDS_PER_ROW * affinity.shape[2])
         fallbacks = Fallbacks()
         for k in np.flatnonzero(~found.certified).tolist():
             one = Affinities.read(affinity[k : k + 1])

@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from semrsm_widgets._check import message
-from semrsm_widgets.matching._affinities import Affinities
-from semrsm_widgets.matching._blocks import Job, Products, match_batch, match_sets
-from semrsm_widgets.matching._pool import Pool, default_threads
-from semrsm_widgets.matching._tokens import TokenSet, check_pair
-from semrsm_widgets.matching.assignment import Assignment
+from semrsm_widgets.common import message
+
+from .affinities import Affinities
+from .assignment import Assignment
+from .blocks import match_batch, match_sets
+from .matcher import PairJob, Products
+from .threads import Pool, default_threads
+from .token_set import TokenSet, check_pair
 
 _CHUNK = 2**20
 _SECONDS_PER_ENTRY = 1e-7
@@ -45,7 +47,7 @@ class Identity:
         permutation = np.tile(np.arange(left.size), (len(left), 1))
         return Assignment(permutation, value, np.full(len(left), np.inf))
 
-    def match_sets(self, job: Job) -> Products:
+    def match_sets(self, job: PairJob) -> Products:
         """Return the products of all images: one float64 product of flattened tokens, some channels at a time."""
         left, right = job.x, job.y
         _check_sizes(left, right)
@@ -110,7 +112,7 @@ class Exact:
         pool.run(solve, len(affinities), _SECONDS_PER_ENTRY * affinities.rows * affinities.columns)
         return Assignment(permutation, value, value.copy())
 
-    def match_sets(self, job: Job) -> Products:
+    def match_sets(self, job: PairJob) -> Products:
         """Return the products of all pairs of a job."""
         return match_sets(self, job)
 

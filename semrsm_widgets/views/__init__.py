@@ -1,13 +1,11 @@
-"""The views: widgets over an Analysis."""
+"""The widgets, a folder a view."""
 
-from semrsm_widgets.views._explore import explore
-from semrsm_widgets.views.compare_view import CompareView
-from semrsm_widgets.views.explorer import Explorer
-from semrsm_widgets.views.pair_view import PairView
-from semrsm_widgets.views.report import StaticReport, to_html
-from semrsm_widgets.views.retrieval_view import RetrievalView
-from semrsm_widgets.views.rsm_view import RSMView
-from semrsm_widgets.views.transform_lab import TransformLab
+from .compare import CompareView
+from .explorer import Explorer
+from .pair import PairView
+from .retrieval import RetrievalView
+from .rsm import RSMView
+from .transform_lab import TransformLab
 
 __all__ = [
     "CompareView",
@@ -15,8 +13,5 @@ __all__ = [
     "PairView",
     "RSMView",
     "RetrievalView",
-    "StaticReport",
     "TransformLab",
-    "explore",
-    "to_html",
 ]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from lab_harness import CHROMIUM_ARGUMENTS, Lab, LabPage, find_chromium, start_lab
+from helpers.lab_harness import CHROMIUM_ARGUMENTS, Lab, LabPage, find_chromium, start_lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

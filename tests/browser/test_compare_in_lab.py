@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 import semrsm_widgets as srsm
-from semrsm_widgets.views._compare_picture import cell_colour
-from semrsm_widgets.views._layer_map import PALETTES
+from semrsm_widgets.views.compare.layer_map import PALETTES
+from semrsm_widgets.views.compare.still import cell_colour
 
 expect.set_options(timeout=60_000)  # the kernel imports torch, the machine may be slow
 

@@ -11,7 +11,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 import semrsm_widgets as srsm
-from semrsm_widgets.views._rsm_frames import DIVERGING, PALETTE, colour_range, label_order
+from semrsm_widgets.figures.palettes import DIVERGING, PALETTE, colour_range
+from semrsm_widgets.views.rsm.frames import label_order
 
 QUICKSTART = Path(__file__).parents[2] / "notebooks" / "01_quickstart.ipynb"
 COMPLETE = ".srsm-rsm[data-complete='true']"
@@ -267,7 +268,7 @@ def test_a_long_computation_waits_for_start(lab_page):
 def test_a_kernel_that_never_sent_bokehjs_does_not_block_the_views_after_it(lab_page):
     show(
         lab_page,
-        "from semrsm_widgets.views._bokeh_pane import BokehPane\n"
+        "from semrsm_widgets.views.base import BokehPane\n"
         "answer = BokehPane._send_bokehjs\n"
         "BokehPane._send_bokehjs = lambda self, content: None  # as if its kernel had gone\n"
         "images, model = srsm.demo_images(), srsm.load_model()\n"

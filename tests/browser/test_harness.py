@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from lab_harness import Lab, LabPage
+    from helpers.lab_harness import Lab, LabPage
 
 SLIDER = ["import ipywidgets", "print('6 * 7 =', 6 * 7)", "ipywidgets.IntSlider(value=5, max=9, description='layer')"]
 

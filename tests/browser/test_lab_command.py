@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab_harness import LabPage, free_port, serve, server_arguments
+from helpers.lab_harness import LabPage, free_port, serve, server_arguments
 
 import semrsm_widgets
-from semrsm_widgets.cli import ANNOUNCEMENTS, QUICKSTART
+from semrsm_widgets.cli.lab import ANNOUNCEMENTS, QUICKSTART
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

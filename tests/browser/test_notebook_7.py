@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from lab_harness import LabPage, start_lab
+from helpers.lab_harness import LabPage, start_lab
 from playwright.sync_api import expect
 
 expect.set_options(timeout=60_000)

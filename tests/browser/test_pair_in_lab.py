@@ -6,11 +6,11 @@ import re
 
 import numpy as np
 import pytest
-from lab_harness import LabPage
+from helpers.lab_harness import LabPage
 from playwright.sync_api import expect
 
 import semrsm_widgets as srsm
-from semrsm_widgets.views._place_colours import AGAINST, FOR, place_colours
+from semrsm_widgets.figures.place_palette import AGAINST, FOR, place_colours
 
 expect.set_options(timeout=60_000)  # the kernel imports torch, the machine may be slow
 

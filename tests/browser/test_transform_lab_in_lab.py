@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 import semrsm_widgets as srsm
-from semrsm_widgets._warp import Warp
+from semrsm_widgets.images.warp import Warp
 
 expect.set_options(timeout=60_000)  # the kernel imports torch, the machine may be slow
 

@@ -1,4 +1,4 @@
-// The matrices of a frame (see _rsm_frames.py): unpacked, subtracted, counted and coloured. All are N x N, row by row.
+// The matrices of a frame (see frames.py): unpacked, subtracted, counted and coloured. All are N x N, row by row.
 
 import { asArray } from "../base/wire.js";
 

@@ -1,0 +1,19 @@
+"""Images and tokens, everything that is asked of them, and how they are kept."""
+
+from .analysis import Analysis, check_analysis
+from .inputs import present
+from .matches import Matches, contribution_difference
+from .recipe import Recipe, named
+from .splits import SIMILARITIES, Split
+
+__all__ = [
+    "SIMILARITIES",
+    "Analysis",
+    "Matches",
+    "Recipe",
+    "Split",
+    "check_analysis",
+    "contribution_difference",
+    "named",
+    "present",
+]

@@ -1,0 +1,488 @@
+"""The compute core behind every view: one set of images, their tokens by layer, and what is asked of them, cached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from semrsm_widgets.common import Memo, Progress, check_choice, check_int, message
+from semrsm_widgets.images import Images
+from semrsm_widgets.matching import Assignment, Auction, Identity
+from semrsm_widgets.models import visible_box
+from semrsm_widgets.rsm import (
+    NULL_PAIRS,
+    Estimate,
+    Kernel,
+    MatchedGram,
+    NullLevel,
+    Similarities,
+    checked_kernel,
+    cosine,
+    estimate,
+    kernel_name,
+    matched_gram,
+    null_grams,
+    rbf,
+    rbf_sigma,
+)
+from semrsm_widgets.statistics import checked_probabilities
+from semrsm_widgets.tokens import Tokens, token_boxes
+
+from .archive import AnalysisRecord, LayerGrams, read_archive, write_archive
+from .export import to_frame, to_rdms, to_xarray
+from .inputs import check_layers, checked_queries, present
+from .matches import Matches, matches_of
+from .provenance import provenance_card
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from semrsm_widgets.matching import Matcher
+    from semrsm_widgets.models import VisionModel
+
+# Tokens of so many bytes are copied at a time to match pairs.
+_PAIR_BYTES = 64 * 2**20
+
+
+class GramKey(NamedTuple):
+    """What a Gram depends on."""
+
+    layer: str
+    matcher: Matcher
+
+
+class NullKey(NamedTuple):
+    """What the Grams of unrelated tokens depend on: n sampled pairs, and the seed of the sample."""
+
+    layer: str
+    matcher: Matcher
+    n: int
+    seed: int
+
+
+class AssignmentKey(NamedTuple):
+    """What the assignment of images i and j depends on."""
+
+    layer: str
+    i: int
+    j: int
+    matcher: Matcher
+
+
+class Analysis:
+    """Images and their tokens by layer, and everything the views ask of them.
+
+    Grams, RSMs, assignments and nulls are computed when they are first asked for and kept. All methods may be called
+    from several threads.
+
+    Args:
+        images: N images.
+        tokens: layer name -> Tokens of the same N images, in depth order.
+        model: where the tokens came from; its name is shown and its provenance kept.
+        matcher: how tokens are paired; `Auction()` unless told otherwise.
+        probabilities: (N, classes) what the model predicts for each image, as `predict(model, images)` gives it.
+        queries: M other images, to be looked up among the N; they have RSMs of their own (`query_rsm`).
+        query_tokens: layer name -> Tokens of the queries; S may differ from that of the images.
+
+    Attributes:
+        probabilities: (N, classes) float64, or None.
+        provenance: what to write down for others to repeat a result.
+
+    Raises:
+        ValueError: no layers, a layer whose number of images differs, probabilities that are none or do not fit, or
+            query tokens of other layers.
+
+    Example:
+        >>> images = srsm.demo_images()
+        >>> model = srsm.load_model()
+        >>> analysis = srsm.Analysis(images, srsm.extract(model, images), model=model)
+        >>> analysis.rsm("blocks.4").shape
+        (16, 16)
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        tokens: Mapping[str, Tokens],
+        *,
+        model: VisionModel | None = None,
+        matcher: Matcher | None = None,
+        probabilities: Any = None,
+        queries: Images | None = None,
+        query_tokens: Mapping[str, Tokens] | None = None,
+    ) -> None:
+        check_layers("images", "tokens", images, tokens)
+        self.images = images
+        self.tokens: dict[str, Tokens] = dict(tokens)
+        self.model = model
+        self.matcher: Matcher = Auction() if matcher is None else matcher
+        self.probabilities = None if probabilities is None else checked_probabilities(probabilities, len(images))
+        self.provenance: Mapping[str, Any] = {} if model is None else model.provenance
+        self.queries, self.query_tokens = checked_queries(queries, query_tokens, self.layers)
+        self._grams: Memo[GramKey, MatchedGram] = Memo()
+        self._query_grams: Memo[GramKey, MatchedGram] = Memo()
+        self._class_token_grams: Memo[tuple[str, bool], MatchedGram] = Memo()  # layer, of the queries
+        self._nulls: Memo[NullKey, list[MatchedGram]] = Memo()
+        self._assignments: Memo[AssignmentKey, Assignment] = Memo()
+        self._estimates: Memo[str, Estimate] = Memo()
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers' names, in depth order."""
+        return tuple(self.tokens)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        model = f"{self.model.name}, " if self.model is not None else ""
+        return f"Analysis({model}{len(self)} images, {len(self.tokens)} layers, {self.matcher!r})"
+
+    def gram(self, layer: str, *, matcher: Matcher | None = None, progress: Progress | None = None) -> MatchedGram:
+        """Return the matched Gram of a layer, computed on first use.
+
+        Args:
+            layer: one of `layers`.
+            matcher: `analysis.matcher` unless given; `Identity()` gives the aligned Gram.
+            progress: called with (pairs done, pairs in all) while it is computed; may raise to cancel.
+        """
+        tokens = self._tokens(layer)
+        matcher = self.matcher if matcher is None else matcher
+
+        def compute(report: Progress) -> MatchedGram:
+            return matched_gram(present(tokens), matcher=matcher, progress=report)
+
+        return self._grams.get(GramKey(layer, matcher), compute, progress)
+
+    def pooled_gram(self, layer: str) -> MatchedGram:
+        """Return the Gram of the mean tokens of a layer, scaled by S to the level of the other Grams."""
+        aligned = self.gram(layer, matcher=Identity())
+        return aligned.pooled().scaled(aligned.sizes[0])
+
+    def class_token_gram(self, layer: str, *, queries: bool = False) -> MatchedGram | None:
+        """Return the Gram of the first prefix token of a layer (the class token of a ViT), or None without one.
+
+        With `queries=True` it is (M, N): the queries' class tokens with those of the images.
+        """
+        own = _class_tokens(self._tokens(layer))
+        rows = _class_tokens(self._queries(layer)) if queries else own
+        if own is None or rows is None:
+            return None
+
+        def compute(_: Progress) -> MatchedGram:
+            return matched_gram(present(rows), present(own) if queries else None, matcher=Identity())
+
+        return self._class_token_grams.get((layer, queries), compute)
+
+    def query_gram(
+        self, layer: str, *, matcher: Matcher | None = None, progress: Progress | None = None
+    ) -> MatchedGram:
+        """Return the matched Gram (M, N) of the M queries, in rows, with the N images.
+
+        Raises:
+            ValueError: the Analysis was made without queries.
+        """
+        tokens, queries = self._tokens(layer), self._queries(layer)
+        matcher = self.matcher if matcher is None else matcher
+
+        def compute(report: Progress) -> MatchedGram:
+            return matched_gram(queries, present(tokens), matcher=matcher, progress=report)
+
+        return self._query_grams.get(GramKey(layer, matcher), compute, progress)
+
+    def has(self, layer: str, *, matcher: Matcher | None = None) -> bool:
+        """Return whether the matched Gram of a layer is there already."""
+        return GramKey(layer, self.matcher if matcher is None else matcher) in self._grams
+
+    def has_assignment(self, layer: str, i: int, j: int) -> bool:
+        """Return whether the assignment of images i and j is there already."""
+        return AssignmentKey(layer, i, j, self.matcher) in self._assignments
+
+    def has_null(self, layer: str) -> bool:
+        """Return whether the level of unrelated tokens is there already."""
+        return NullKey(layer, self.matcher, NULL_PAIRS, 0) in self._nulls
+
+    def estimate(self, layer: str) -> Estimate:
+        """Return what the matched Gram of a layer will cost on this machine, from a short sample."""
+        tokens = self._tokens(layer)
+        return self._estimates.get(layer, lambda _: estimate(present(tokens), self.matcher))
+
+    def rsm(
+        self, layer: str, kernel: Kernel = cosine, *, matcher: Matcher | None = None, centred: bool = False
+    ) -> NDArray[np.float64]:
+        """Return the (N, N) RSM of a layer under a kernel; semantic unless `matcher=Identity()`.
+
+        With `centred=True` it is the RSM of the mean-free tokens, which the same permutations reach.
+        """
+        checked_kernel(kernel)
+        gram = self.gram(layer, matcher=matcher)
+        return kernel(gram.centred() if centred else gram)
+
+    def query_rsm(self, layer: str, kernel: Kernel = cosine, *, matcher: Matcher | None = None) -> NDArray[np.float64]:
+        """Return the (M, N) RSM of the M queries, in rows, with the N images."""
+        return checked_kernel(kernel)(self.query_gram(layer, matcher=matcher))
+
+    def similarities(self, layer: str, kernel: Kernel = cosine) -> Similarities:
+        """Return aligned, semantic and pooled RSM of a layer with the semantic one's certificate and its null.
+
+        Under the RBF all share the σ of the semantic Gram (design: comparable levels), unless `kernel` fixes one.
+        """
+        gram = self.gram(layer)
+        kernel, sigma = self.shared_kernel(layer, kernel)
+        upper = np.where(np.isfinite(gram.upper_bound), kernel(gram.at_upper_bound()), np.inf)
+        return Similarities(
+            layer=layer,
+            aligned=kernel(self.gram(layer, matcher=Identity())),
+            semantic=kernel(gram),
+            upper=upper,
+            pooled=kernel(self.pooled_gram(layer)),
+            null=self.null(layer, kernel),
+            sigma=sigma,
+        )
+
+    def shared_kernel(self, layer: str, kernel: Kernel) -> tuple[Kernel, float | None]:
+        """Return the kernel with the layer's own σ filled in where it is the RBF, and that σ (else None)."""
+        if kernel is not rbf:
+            return checked_kernel(kernel), None
+        sigma = rbf_sigma(self.gram(layer))
+        return partial(rbf, sigma=sigma), sigma
+
+    def assignment(self, layer: str, i: int, j: int, *, matcher: Matcher | None = None) -> Assignment:
+        """Return the assignment of the tokens of image i to those of image j; it needs no RSM."""
+        tokens = self._tokens(layer)
+        i, j = self._pair(i, j)
+        matcher = self.matcher if matcher is None else matcher
+
+        def compute(_: Progress) -> Assignment:
+            values = present(tokens).values
+            return matcher(values[i : i + 1], values[j : j + 1])
+
+        return self._assignments.get(AssignmentKey(layer, i, j, matcher), compute)
+
+    def match_pairs(self, layer: str, pairs: Iterable[tuple[int, int]]) -> None:
+        """Match many pairs of images at once, which is quicker than one by one; `assignment` then has them."""
+        values = present(self._tokens(layer)).values
+        missing = [pair for pair in (self._pair(i, j) for i, j in pairs) if not self.has_assignment(layer, *pair)]
+        step = max(1, _PAIR_BYTES // (8 * values[0].numel()))
+        for start in range(0, len(missing), step):
+            part = missing[start : start + step]
+            x, y = (values[list(side)] for side in zip(*part, strict=True))
+            found = self.matcher(x, y)
+            for k, (i, j) in enumerate(part):
+                one = Assignment(
+                    permutation=found.permutation[k : k + 1],
+                    value=found.value[k : k + 1],
+                    upper_bound=found.upper_bound[k : k + 1],
+                )
+                self._assignments.put(AssignmentKey(layer, i, j, self.matcher), one)
+
+    def matches(self, layer: str, i: int, j: int, *, matcher: Matcher | None = None) -> Matches:
+        """Return the matched patches of images i and j at a layer, with what each match contributes."""
+        assignment = self.assignment(layer, i, j, matcher=matcher)
+        tokens = self._tokens(layer)
+        x, y = (tokens.values[k].double().cpu().numpy() for k in (i, j))
+        return matches_of(
+            assignment,
+            x,
+            y,
+            layer=layer,
+            pair=(i, j),
+            grid=tokens.grid,
+            other_grid=tokens.grid,
+            class_token=_class_token_cosine(tokens, i, j),
+            boxes=(self._boxes(i, tokens.grid), self._boxes(j, tokens.grid)),
+        )
+
+    def null(
+        self,
+        layer: str,
+        kernel: Kernel = cosine,
+        *,
+        n: int = NULL_PAIRS,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> NullLevel:
+        """Return what the semantic similarity reaches between unrelated tokens at a layer.
+
+        Args:
+            layer: one of `layers`.
+            kernel: a kernel of a Gram; give the RBF a fixed σ (`shared_kernel`).
+            n: pairs of different images to sample (with replacement of pairs when there are fewer).
+            seed: of the sampled pairs and channel permutations.
+            progress: called with (pairs done, pairs in all) while it is computed; may raise to cancel.
+
+        Raises:
+            ValueError: fewer than two images, or n < 2.
+        """
+        grams = self.null_grams(layer, n=n, seed=seed, progress=progress)
+        kernel, _ = self.shared_kernel(layer, kernel)
+        return NullLevel.of(grams, kernel)
+
+    def null_grams(
+        self, layer: str, *, n: int = NULL_PAIRS, seed: int = 0, progress: Progress | None = None
+    ) -> list[MatchedGram]:
+        """Return the 1 x 1 Grams of the n pairs that `null` samples, for kernels of one's own."""
+        check_int("n", n, minimum=2)
+        if len(self) < 2:
+            raise ValueError(
+                message("images", "at least two, to sample pairs of different images", f"{len(self)} image")
+            )
+        tokens = self._tokens(layer)
+
+        def compute(report: Progress) -> list[MatchedGram]:
+            return null_grams(present(tokens).values, self.matcher, n=n, seed=seed, progress=report)
+
+        return self._nulls.get(NullKey(layer, self.matcher, n, seed), compute, progress)
+
+    def to_xarray(self, kernel: Kernel = cosine) -> Any:
+        """Return the aligned, semantic and pooled RSMs of all layers as an `xarray.DataArray` with named axes.
+
+        Its dimensions are layer, similarity, image and other_image; the last two carry the images' ids.
+
+        Raises:
+            ImportError: xarray is not installed; the text says what to install.
+        """
+        found = (self.similarities(layer, kernel) for layer in self.layers)
+        return to_xarray(self.images.ids, found, kernel_name(kernel), self._card)
+
+    def to_frame(self, kernel: Kernel = cosine) -> Any:
+        """Return the same RSMs as a `pandas.DataFrame` in long form, a line for each pair i < j.
+
+        Columns: layer, kernel, similarity, image, other_image, value; for semantic also high (the certified upper
+        bound), null (what unrelated tokens reach), excess (value - null), and pooled_part and matched_part, which add
+        up to the semantic cosine.
+
+        Raises:
+            ImportError: pandas is not installed; the text says what to install.
+        """
+        found = ((self.similarities(layer, kernel), self.gram(layer)) for layer in self.layers)
+        return to_frame(self.images.ids, found, kernel_name(kernel))
+
+    def to_rdms(self, kernel: Kernel = cosine) -> Any:
+        """Return the same RSMs as `rsatoolbox.rdm.RDMs`: dissimilarities (K_ii + K_jj) / 2 - K_ij.
+
+        That is 1 - K for cosine and RBF, half the squared distance for the inner product.
+
+        Raises:
+            ImportError: rsatoolbox is not installed; the text says what to install.
+        """
+        found = (self.similarities(layer, kernel) for layer in self.layers)
+        return to_rdms(self.images.ids, found, kernel_name(kernel), repr(self.matcher))
+
+    def save(self, path: str | Path, *, tokens: bool = False, progress: Progress | None = None) -> None:
+        """Write the analysis to an .npz file: Grams, nulls, ids, labels, thumbnails and provenance; never pickle.
+
+        What has not been computed yet is computed. The file appears whole or not at all.
+
+        Args:
+            path: where to; the suffix .npz is added if there is none.
+            tokens: also the tokens, many times larger; without them `assignment` and `matches` raise.
+            progress: called with (layers done, layers in all); may raise to cancel.
+
+        Raises:
+            ValueError: the analysis has queries, which are not saved: save the one of the images alone.
+        """
+        if self.queries is not None:
+            todo = "Save Analysis(images, tokens) of the images alone."
+            raise ValueError(message("analysis", "one without queries to be saved", "one with queries", todo))
+        layers = {}
+        for k, name in enumerate(self.layers):
+            if progress is not None:
+                progress(k, len(self.layers))
+            layers[name] = LayerGrams(
+                semantic=self.gram(name),
+                aligned=self.gram(name, matcher=Identity()),
+                class_token=self.class_token_gram(name),
+                null=self.null_grams(name) if len(self) > 1 else None,
+            )
+        record = AnalysisRecord(
+            images=self.images,
+            tokens=self.tokens,
+            layers=layers,
+            matcher=self.matcher,
+            probabilities=self.probabilities,
+            provenance=self._card(),
+        )
+        write_archive(record, Path(path), tokens=tokens)
+        if progress is not None:
+            progress(len(self.layers), len(self.layers))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Analysis:
+        """Return an analysis that `save` wrote: its pictures are the thumbnails, its model only a name.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is no such file, or from a newer version.
+        """
+        record = read_archive(Path(path))
+        analysis = cls(record.images, record.tokens, matcher=record.matcher, probabilities=record.probabilities)
+        analysis.provenance = record.provenance
+        for layer, kept in record.layers.items():
+            analysis._grams.put(GramKey(layer, record.matcher), kept.semantic)
+            analysis._grams.put(GramKey(layer, Identity()), kept.aligned)
+            if kept.class_token is not None:
+                analysis._class_token_grams.put((layer, False), kept.class_token)
+            if kept.null is not None:
+                analysis._nulls.put(NullKey(layer, record.matcher, NULL_PAIRS, 0), kept.null)
+        return analysis
+
+    def _card(self) -> dict[str, Any]:
+        """Return what others need to repeat a result."""
+        grams = {name: self.gram(name) for name in self.layers}
+        return provenance_card(self.provenance, self.images, self.tokens, grams, self.matcher)
+
+    def _tokens(self, layer: str) -> Tokens:
+        return self.tokens[check_choice("layer", layer, self.layers)]
+
+    def _queries(self, layer: str) -> Tokens:
+        if self.query_tokens is None:
+            todo = "Make it with Analysis(images, tokens, queries=..., query_tokens=...)."
+            raise ValueError(message("analysis", "made with queries", "one without", todo))
+        return self.query_tokens[layer]
+
+    def _boxes(self, image: int, grid: tuple[int, int] | None) -> NDArray[np.float64] | None:
+        """Return (S, 4) the pixels of an image that each token stands on; None where that is not known."""
+        if self.model is None or grid is None:
+            return None
+        seen = visible_box(self.model.transform, self.images.size(image))
+        return None if seen is None else token_boxes(grid, seen)
+
+    def _pair(self, i: int, j: int) -> tuple[int, int]:
+        last = len(self) - 1
+        return check_int("i", i, minimum=0, maximum=last), check_int("j", j, minimum=0, maximum=last)
+
+
+def _class_tokens(tokens: Tokens) -> Tensor | None:
+    """Return (N, 1, D), or None where the model has no class token."""
+    return tokens.cls().values if tokens.has_class_token and tokens.prefix is not None else None
+
+
+def _class_token_cosine(tokens: Tokens, i: int, j: int) -> float:
+    """Return the cosine of two images' class tokens, 0 where one is all zero; NaN where the model has none."""
+    own = _class_tokens(tokens)
+    if own is None:
+        return float("nan")
+    x, y = (own[k, 0].double().cpu().numpy() for k in (i, j))
+    return float(x @ y / (np.linalg.norm(x) * np.linalg.norm(y) or 1.0))
+
+
+def check_analysis(analysis: Any, *, at_least: int = 1) -> Analysis:
+    """Return the analysis if it has so many images.
+
+    Raises:
+        TypeError: it is none; the text tells how to make one.
+        ValueError: it has too few images.
+    """
+    if not isinstance(analysis, Analysis):
+        todo = "Make one with Analysis(images, extract(model, images), model=model), or call explore(...)."
+        raise TypeError(message("analysis", "an Analysis", analysis, todo))
+    if len(analysis) < at_least:
+        expected = f"of at least {at_least} images: an RSM compares them"
+        raise ValueError(message("analysis", expected, f"{len(analysis)}", "PairView shows one image with itself."))
+    return analysis

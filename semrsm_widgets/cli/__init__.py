@@ -1,0 +1,5 @@
+"""The command line: `semrsm lab | report | layers | check`."""
+
+from .command_line import main
+
+__all__ = ["main"]

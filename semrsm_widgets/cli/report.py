@@ -1,0 +1,42 @@
+"""`semrsm report`: what a model finds alike, in one HTML file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from .errors import CommandError
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write the report of a folder of images; what is being done goes to the standard error."""
+    from semrsm_widgets.analysis import Recipe
+    from semrsm_widgets.report import analysis_at_once, checked_path, to_html
+
+    said = ""
+
+    def say(text: str, fraction: float | None = None) -> None:
+        nonlocal said
+        if text != said:
+            said = text
+            print(f"{text.rstrip(':')} ...", file=sys.stderr, flush=True)
+
+    try:
+        path = checked_path(options.output)
+        recipe = Recipe(
+            model=options.model,
+            images=options.images,
+            skip_unreadable=options.skip_unreadable,
+            layers=options.layers,
+            max_images=options.max_images,
+            device=options.device,
+        )
+        analysis, notices = analysis_at_once(recipe, say, save_images=not options.no_images)
+        say("Comparing the images")
+        to_html(analysis, path, images=not options.no_images, notices=notices)
+    except (ValueError, TypeError) as error:
+        raise CommandError(str(error), code=2) from None
+    except (OSError, ImportError) as error:
+        raise CommandError(str(error)) from None
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    return 0

@@ -1,0 +1,32 @@
+"""Optional packages, imported only when they are asked for, and results as data frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from importlib import import_module
+from typing import Any
+
+
+def optional(package: str, extra: str = "interop") -> Any:
+    """Return an optional package, which the named extra of this one installs.
+
+    Raises:
+        ImportError: it is not installed; the text says what to install.
+    """
+    try:
+        return import_module(package)
+    except ImportError as error:
+        root = package.partition(".")[0]
+        raise ImportError(f'{root} is not installed. Install it with: pip install "semrsm-widgets[{extra}]"') from error
+
+
+def data_frame(columns: Mapping[str, Any]) -> Any:
+    """Return a `pandas.DataFrame` of named columns."""
+    return optional("pandas").DataFrame(dict(columns))
+
+
+def frame_of(rows: Sequence[Any], row: type) -> Any:
+    """Return a `pandas.DataFrame` with a line for each of some frozen dataclasses, a column for each field."""
+    names = [field.name for field in fields(row)]
+    return optional("pandas").DataFrame([asdict(each) for each in rows], columns=names)

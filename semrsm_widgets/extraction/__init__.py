@@ -1,0 +1,10 @@
+"""A model and images become Tokens: layers found, layouts decided, outputs collected by forward hooks."""
+
+from .forward import extract
+from .layer_table import LayerTable
+from .layout import Layout, to_tokens
+from .model_layers import layers
+from .predictions import predict
+from .shape_reading import LARGEST_PREFIX
+
+__all__ = ["LARGEST_PREFIX", "LayerTable", "Layout", "extract", "layers", "predict", "to_tokens"]

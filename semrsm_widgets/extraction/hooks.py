@@ -1,0 +1,241 @@
+"""Running a model with hooks, and leaving it exactly as found."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+from semrsm_widgets.common import message
+
+Hook = Callable[[str, Any], None]
+
+_guard = threading.Lock()
+_locks: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """Return the module inside torch.compile, DataParallel and the like; hooks work on it alone.
+
+    Raises:
+        ValueError: hooks cannot work on this module.
+    """
+    while True:
+        if isinstance(module, (DataParallel, DistributedDataParallel)):
+            module = module.module
+        elif isinstance(getattr(module, "_orig_mod", None), nn.Module):
+            module = module._orig_mod  # type: ignore[assignment]
+        else:
+            break
+    if isinstance(module, torch.jit.ScriptModule):
+        todo = "Load the Python model it was made from: TorchScript has no forward hooks."
+        raise ValueError(message("model", "a module in Python", "a ScriptModule", todo))
+    if type(module).__name__ == "FullyShardedDataParallel":
+        todo = "Gather its weights into the plain module first, and extract from that."
+        raise ValueError(message("model", "a module whose weights are whole", "one that is sharded over devices", todo))
+    if getattr(module, "_compiled_call_impl", None) is not None:
+        todo = "Use torch.compile(module), which leaves the original usable, or extract before module.compile()."
+        raise ValueError(message("model", "a module that was not compiled in place", type(module).__name__, todo))
+    return module
+
+
+def takes_hooks(part: nn.Module) -> bool:
+    """Return whether a submodule can be hooked: scripted ones cannot, what is around them can."""
+    return not isinstance(part, torch.jit.ScriptModule)
+
+
+@contextmanager
+def as_found(module: nn.Module, device: torch.device | str | None = None) -> Iterator[torch.device]:
+    """Put a module into eval mode, without gradients, on `device`; on leaving, restore it whatever happened.
+
+    Another thread that wants the same module waits until then. Yields the device on which inputs are expected.
+    """
+    with _alone(module), _as_found(module, device) as target:
+        yield target
+
+
+@contextmanager
+def _as_found(module: nn.Module, device: torch.device | str | None) -> Iterator[torch.device]:
+    empty = [name for name, value in (*module.named_parameters(), *module.named_buffers()) if value.is_meta]
+    if empty:
+        todo = "Load them first: weights on the meta device are shapes only."
+        raise ValueError(message("model", "a model with its weights in memory", f"one without {empty[0]!r}", todo))
+    flags = [(part, part.training) for part in module.modules()]
+    homes = {t.device for t in (*module.parameters(), *module.buffers())}
+    home = next(iter(homes), torch.device("cpu"))
+    try:
+        target = torch.device(device) if device is not None else home
+    except RuntimeError:
+        raise ValueError(message("device", "None or a torch device such as 'cpu' or 'cuda'", repr(device))) from None
+    if device is not None and len(homes) > 1:
+        todo = "Leave `device` out: the model is spread over several devices."
+        raise ValueError(message("device", "None for this model", str(device), todo))
+    try:
+        module.eval()
+        if target != home:
+            module.to(target)
+        with torch.no_grad():
+            yield target
+    finally:
+        for part, training in flags:
+            part.training = training
+        if target != home:
+            module.to(home)
+
+
+@contextmanager
+def _alone(module: nn.Module) -> Iterator[None]:
+    """Have a module for this thread alone: another's forward would reach its hooks, and change its place and mode."""
+    with _guard:
+        lock = _locks.setdefault(module, threading.RLock())
+    with lock:
+        yield
+
+
+@contextmanager
+def hooked(module: nn.Module, paths: Iterable[str], hook: Hook) -> Iterator[None]:
+    """Call `hook(path, output)` after each forward of the named submodules ("" is the module itself)."""
+    handles = []
+    try:
+        for path in paths:
+            # The default argument binds this path; the hook returns None, so that it replaces no output.
+            def tell(_module: nn.Module, _inputs: Any, output: Any, path: str = path) -> None:
+                hook(path, output)
+
+            handles.append(module.get_submodule(path).register_forward_hook(tell))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class Leaf(NamedTuple):
+    """One tensor of an output, and the (h, w) that stands beside it, as in `(x, (h, w))`, or None."""
+
+    tensor: Tensor
+    hint: tuple[int, int] | None
+
+
+def leaves(output: Any) -> dict[str, Leaf]:
+    """Return the floating tensors of an output by where they are in it: "[1]", ".last_hidden_state"; "" if only one."""
+    found = dict(_walk(output, "", None))
+    return {"": next(iter(found.values()))} if len(found) == 1 else found
+
+
+def _walk(output: Any, key: str, hint: tuple[int, int] | None) -> Iterator[tuple[str, Leaf]]:
+    if isinstance(output, Tensor):
+        if output.is_floating_point() and output.ndim >= 2:
+            yield key, Leaf(output, hint)
+    elif isinstance(output, Mapping):
+        for name, value in output.items():
+            yield from _walk(value, f"{key}.{name}", None)
+    elif isinstance(output, (list, tuple)):
+        size = _size(output[1]) if len(output) == 2 else None
+        for i, value in enumerate(output):
+            yield from _walk(value, f"{key}[{i}]", size if i == 0 else None)
+    elif is_dataclass(output) and not isinstance(output, type):
+        for each in fields(output):
+            yield from _walk(getattr(output, each.name), f"{key}.{each.name}", None)
+
+
+def _size(value: Any) -> tuple[int, int] | None:
+    """Return (h, w) if a value is two or three small integers ((h, w) or (time, h, w)), else None."""
+    if not isinstance(value, (list, tuple)) or len(value) not in (2, 3):
+        return None
+    if not all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in value):
+        return None
+    return value[-2], value[-1]
+
+
+def run(module: nn.Module, batch: Tensor, as_keyword: bool, call: Callable[..., Any] | None = None) -> Any:
+    """Run the module, or another callable of it, on a batch, cast to the module's own floating type.
+
+    Errors get a note saying on what.
+    """
+    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), batch.dtype)
+    if batch.is_floating_point():
+        batch = batch.to(dtype)
+    call = module if call is None else call
+    try:
+        return call(pixel_values=batch) if as_keyword else call(batch)
+    except Exception as error:
+        error.add_note(
+            f"(while running {type(module).__name__} on a batch of shape {tuple(batch.shape)}, {batch.dtype})"
+        )
+        raise
+
+
+@dataclass(frozen=True)
+class Output:
+    """One tensor that a submodule gave in a forward.
+
+    Attributes:
+        path: the submodule's name; "" is the model itself.
+        call: 1 for the submodule's first call in this forward, 2 for its second, ...
+        calls: how often it is called in all.
+        leaf: where the tensor is in what the submodule returned; "" if there is only one.
+        shape: (N, ...) of the tensor.
+        same_as: position in the trace of an earlier output that is this very tensor, or None.
+        hint: the (h, w) that the module returned beside it, or None.
+    """
+
+    path: str
+    call: int
+    calls: int
+    leaf: str
+    shape: tuple[int, ...]
+    same_as: int | None
+    hint: tuple[int, int] | None = None
+
+
+def noise(shape: tuple[int, ...], device: torch.device, seed: int = 0) -> Tensor:
+    """Return Gaussian noise from a generator of its own: the user's random state stays as it is."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
+
+
+def trace(
+    module: nn.Module, input_shape: tuple[int, ...], n: int, as_keyword: bool, device: torch.device
+) -> list[Output]:
+    """Return the outputs of all submodules, in the order in which they finish, for `n` noise images.
+
+    Call it inside `as_found`.
+    """
+    counts: Counter[str] = Counter()
+    seen: list[Output] = []
+    # Many modules hand on the very tensor of another. An in-place operation keeps the object but moves its version.
+    owners: dict[tuple[int, int], tuple[weakref.ref[Tensor], int]] = {}
+
+    def note(path: str, output: Any) -> None:
+        counts[path] += 1
+        for leaf, (tensor, hint) in leaves(output).items():
+            key = (id(tensor), -1 if tensor.is_inference() else tensor._version)
+            owner, position = owners.get(key, (None, -1))
+            same = position if owner is not None and owner() is tensor else None
+            if same is None:
+                owners[key] = (weakref.ref(tensor), len(seen))
+            seen.append(Output(path, counts[path], 0, leaf, tuple(tensor.shape), same, hint))
+
+    with hooked(module, [path for path, part in module.named_modules() if takes_hooks(part)], note):
+        run(module, noise((n, *input_shape), device), as_keyword)
+    return [replace(output, calls=counts[output.path]) for output in seen]
+
+
+TRACED_IMAGES = 3  # an unlikely length for any other axis
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a module is run: inside `as_found`, on inputs of a shape (C, H, W), on a device, perhaps by keyword."""
+
+    module: nn.Module
+    input_shape: tuple[int, ...]
+    as_keyword: bool
+    device: torch.device

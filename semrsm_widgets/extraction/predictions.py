@@ -1,0 +1,94 @@
+"""What a model takes the images for: class probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from semrsm_widgets.common import check_int, describe, message
+from semrsm_widgets.images import Images, load_images
+from semrsm_widgets.models import VisionModel, check_model, prepare
+
+from .batches import batches, default_workers
+from .hooks import as_found, run, unwrapped
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SUM_SLACK = 1e-3  # outputs that add up to 1 within this are probabilities already
+
+
+def predict(
+    model: VisionModel,
+    images: Images | Any,
+    *,
+    batch_size: int = 16,
+    device: torch.device | str | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> NDArray[np.float64]:
+    """Return the class probabilities that a classifier gives: (N, classes) float64, rows that add up to 1.
+
+    They are the softmax of the model's output (of `logits`, where it returns several by name); an output that is
+    probabilities already is taken as it is. The model is left exactly as found.
+
+    Args:
+        model: a classifier with its transform.
+        images: `Images`, or anything `load_images` takes.
+        batch_size: images in one forward.
+        device: where to run the model; None: where it is.
+        workers: threads that decode images; see `extract`.
+        progress: called with (images done, images in all); may raise to cancel.
+
+    Raises:
+        ValueError: the model has no classifier, or its output is not finite; the image is named.
+        TypeError: `model` is no VisionModel.
+        OSError: an image cannot be read; it is named.
+
+    Example:
+        >>> probabilities = predict(load_model(), demo_images())
+        >>> probabilities.shape
+        (16, 1000)
+        >>> analysis = Analysis(images, tokens, model=model, probabilities=probabilities)
+    """
+    check_model(model)
+    chosen = images if isinstance(images, Images) else load_images(images)
+    check_int("batch_size", batch_size, minimum=1)
+    threads = default_workers() if workers is None else check_int("workers", workers, minimum=0)
+    module = unwrapped(model.module)
+    first, as_keyword = prepare(model.transform, chosen.image(0))
+    stream = batches(model.transform, chosen, first, batch_size, threads)
+    parts = []
+    with as_found(module, device) as home, closing(stream):
+        if progress is not None:
+            progress(0, len(chosen))
+        for start, batch in stream:
+            logits = _logits(module, run(module, batch.to(home), as_keyword), len(batch))
+            for i, row in enumerate(logits, start):
+                if not bool(torch.isfinite(row).all()):
+                    raise ValueError(f"the model's output has NaN or infinite values for image {chosen.ids[i]!r}.")
+            parts.append(_probabilities(logits))
+            if progress is not None:
+                progress(start + len(batch), len(chosen))
+    return np.concatenate(parts)
+
+
+def _logits(module: nn.Module, output: Any, n: int) -> Tensor:
+    """Return the scores (N, classes) float64 of a classifier's output."""
+    scores = output.get("logits") if isinstance(output, Mapping) else output
+    headless = getattr(module, "num_classes", 1) == 0
+    if headless or not isinstance(scores, Tensor) or scores.ndim != 2 or len(scores) != n or scores.shape[1] < 2:
+        got = f"{type(module).__name__}, whose output is {describe(output)}"
+        raise ValueError(message("model", "a classifier, which returns (N, classes) or `logits`", got))
+    return scores.detach().to("cpu", torch.float64)
+
+
+def _probabilities(scores: Tensor) -> NDArray[np.float64]:
+    are = bool((scores >= 0).all()) and bool(((scores.sum(1) - 1).abs() < SUM_SLACK).all())
+    found: NDArray[np.float64] = (scores / scores.sum(1, keepdim=True) if are else scores.softmax(1)).numpy()
+    return found

@@ -1,0 +1,27 @@
+"""Pictures in a stable order, with ids and labels."""
+
+from .demo import crop_boxes, demo_images
+from .image_set import Images, subset
+from .load import SUFFIXES, label_set, load_images, open_images
+from .sources import FileSource, MemorySource, Source
+from .warp import BORDERS, LEAST_ZOOM, MOST_SHIFT, MOST_TILES, MOST_ZOOM, Warp
+
+__all__ = [
+    "BORDERS",
+    "LEAST_ZOOM",
+    "MOST_SHIFT",
+    "MOST_TILES",
+    "MOST_ZOOM",
+    "SUFFIXES",
+    "FileSource",
+    "Images",
+    "MemorySource",
+    "Source",
+    "Warp",
+    "crop_boxes",
+    "demo_images",
+    "label_set",
+    "load_images",
+    "open_images",
+    "subset",
+]

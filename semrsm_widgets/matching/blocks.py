@@ -1,0 +1,253 @@
+"""All pairs of two sets of images: one matrix product for a block's affinities, then its pairs over threads.
+
+On the CPU, products run on the calling thread with torch's own threads, and pairs on a pool of threads (the kernels
+release the GIL) while the calling thread reports progress. Tokens on an accelerator are multiplied there by a thread
+of its own, one block ahead of the pairs. Whatever interrupts the calling thread (a progress callback that raises,
+Ctrl-C) sets the cancel flag, which the kernels poll, and is raised again once the pool is quiet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from math import isqrt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from semrsm_widgets.common import message
+
+from .affinities import Affinities, padded
+from .assignment import Assignment, Fallbacks
+from .matcher import AffinityMatcher, PairJob, Products, SetMatcher, TensorSolver
+from .threads import Pool
+from .token_set import TokenSet, check_pair
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_Multiplied = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[Any]"]
+"""The images of x and of y of a block, and its products in one flat array."""
+
+_BLOCK_BYTES = 2**22  # of affinities at a time: still in the cache when they are matched
+# For each of several threads. Torch's threads go on spinning for milliseconds after a product, on the cores that the
+# pairs want: with fewer and larger products that costs less than the cache gains.
+_SHARED_BLOCK_BYTES = 2**26
+_MOST_SHARED = 4  # threads for which the block grows
+_BATCH_BYTES = 2**28
+_PRODUCT_FLOPS = 2**33  # multiply-adds of one call: a fraction of a second
+_PAGE = 4096
+_PREPARED_PART = 16  # a side whose tokens take no more than this part of the budget is made ready at once
+_WORKSPACE_BYTES = 448  # for each column, what a solver keeps on each thread: prices, owners, candidate lists
+
+
+def match_job(matcher: Callable[[Any, Any], Assignment], job: PairJob) -> Products:
+    """Return the products of all pairs of a job, by the best way that the matcher knows."""
+    return matcher.match_sets(job) if isinstance(matcher, SetMatcher) else match_batches(matcher, job)
+
+
+def match_batch(matcher: AffinityMatcher, x: Any, y: Any, solve: TensorSolver | None = None) -> Assignment:
+    """Return the assignment of B pairs of token sets (B, S, D), (B, T, D).
+
+    Affinities are handed to `matcher.solve_pairs`, or to `solve` as a tensor (P, S, T) where the tokens are.
+    """
+    left, right = TokenSet.read("x", x), TokenSet.read("y", y)
+    check_pair(left, right)
+    if len(left) != len(right):
+        raise ValueError(message("y", f"{len(left)} token sets, one for each of x", str(len(right))))
+    if left.size > right.size:
+        return transposed(_match_batch(matcher, right, left, solve), left.size)
+    return _match_batch(matcher, left, right, solve)
+
+
+def transposed(answer: Assignment, size: int) -> Assignment:
+    """Return the assignment of (y, x) as that of (x, y), for x of `size` tokens, no fewer than y."""
+    permutation = np.full((len(answer), size), -1, np.int64)
+    np.put_along_axis(permutation, answer.permutation, np.arange(answer.permutation.shape[1])[None], 1)
+    return replace(answer, permutation=permutation)
+
+
+def _match_batch(matcher: AffinityMatcher, left: TokenSet, right: TokenSet, solve: TensorSolver | None) -> Assignment:
+    """Return the assignment of B pairs of token sets of S <= T tokens."""
+    width = padded(right.size)
+    step = max(1, _BATCH_BYTES // (left.size * width * matcher.dtype.itemsize))
+    parts = []
+    with Pool(matcher.workers) as pool:
+        for first in range(0, len(left), step):
+            index = np.arange(first, min(first + step, len(left)))
+            flat = torch.zeros(len(index) * left.size * width + width, dtype=matcher.dtype, device=left.values.device)
+            product = flat[:-width].view(len(index), left.size, width)
+            right_tokens = right.block(index, matcher.dtype, width)
+            torch.bmm(left.block(index, matcher.dtype, left.size), right_tokens.mT, out=product)
+            if solve is None:
+                starts = np.arange(len(index), dtype=np.int64) * (left.size * width)
+                affinities = Affinities(flat.cpu().numpy(), starts, width, left.size, right.size)
+                solve_all = partial(matcher.solve_pairs, affinities, pool=pool)
+            else:
+                solve_all = partial(solve, product[:, :, : right.size], pool=pool)
+            parts.append(_rescaled(solve_all, left, right, index, index))
+    if not parts:
+        empty = np.zeros(0)
+        return Assignment(np.zeros((0, left.size), np.int64), empty, empty.copy())
+    return Assignment(
+        np.concatenate([part.permutation for part in parts]),
+        np.concatenate([part.value for part in parts]),
+        np.concatenate([part.upper_bound for part in parts]),
+        sum((part.fallbacks for part in parts), Fallbacks()),
+    )
+
+
+def match_sets(matcher: AffinityMatcher, job: PairJob) -> Products:
+    """Return the products of all pairs of a job, one block of pairs after another."""
+    x, y = job.x, job.y
+    if x.size > y.size:
+        found = match_sets(matcher, replace(job, x=y, y=x))
+        return Products(found.products.T, found.upper_bound.T, found.fallbacks)
+    products, upper_bound = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
+    fallbacks = Fallbacks()
+    tall, wide, need = block_shape(matcher, job)
+    check_memory(need, job)
+    done = 0
+    with Pool(matcher.workers, lambda part: job.tick(done + part)) as pool:
+        for rows, columns, flat in _multiplied(matcher, job, tall, wide):
+            i, j = (side.ravel() for side in np.meshgrid(rows, columns, indexing="ij"))
+            stride = padded(len(columns) * y.size)
+            starts = ((i - rows[0]) * x.size * stride + (j - columns[0]) * y.size).astype(np.int64)
+            wanted = i < j if job.symmetric else np.ones(len(i), bool)
+            i, j = i[wanted], j[wanted]
+            affinities = Affinities(flat, starts[wanted], stride, x.size, y.size)
+            solve = partial(matcher.solve_pairs, affinities, pool=pool)
+            answer = _rescaled(solve, x, y, i, j)
+            products[i, j], upper_bound[i, j] = answer.value, answer.upper_bound
+            fallbacks += answer.fallbacks
+            done += len(i)
+            job.tick(done)
+    return Products(products, upper_bound, fallbacks)
+
+
+def _multiplied(matcher: AffinityMatcher, job: PairJob, tall: int, wide: int) -> Iterator[_Multiplied]:
+    """Yield the images and the products of one block after another, on the CPU; an accelerator works one ahead."""
+    x, y = job.x, job.y
+    device, tail = x.values.device, padded(y.size)
+    lefts = _prepared(x, matcher, job)
+    rights = lefts if y is x else _prepared(y, matcher, job)
+    step = max(1, _PRODUCT_FLOPS // (wide * y.size * x.values.shape[2]))
+    ahead = works_ahead(device)
+
+    def room(images: int, others: int) -> torch.Tensor:
+        return torch.zeros(images * x.size * padded(others * y.size) + tail, dtype=matcher.dtype, device=device)
+
+    # where blocks are made ahead, the last one is still being matched and needs its own memory
+    buffer = None if ahead else room(tall, wide)
+
+    def multiply(block: tuple[NDArray[np.int64], NDArray[np.int64]]) -> _Multiplied:
+        rows, columns = block
+        left, right = lefts(rows).flatten(0, 1), rights(columns).flatten(0, 1)
+        flat = room(len(rows), len(columns)) if buffer is None else buffer
+        # pairs stand side by side without padding, which would be multiplied, too; the row as a whole is padded
+        stride = padded(len(right))
+        product = flat[: len(left) * stride].view(len(left), stride)[:, : len(right)]
+        for first in range(0, len(left), step):  # a key press is heard between products
+            torch.mm(left[first : first + step], right.T, out=product[first : first + step])
+        return rows, columns, flat.cpu().numpy()
+
+    blocks = _blocks(len(x), len(y), tall, wide, job.symmetric)
+    return _one_ahead(multiply, blocks) if ahead else map(multiply, blocks)
+
+
+def works_ahead(device: torch.device) -> bool:
+    """Return whether products are made while pairs are matched: not by the CPU, which is busy with the pairs."""
+    return device.type != "cpu"
+
+
+def _one_ahead(work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    """Yield work(item) for each item, in order; the next is worked on, by another thread, while one is used."""
+    with ThreadPoolExecutor(1, thread_name_prefix="semrsm-product") as helper:
+        coming = None
+        for item in items:
+            following = helper.submit(work, item)
+            if coming is not None:
+                yield coming.result()
+            coming = following
+        if coming is not None:
+            yield coming.result()
+
+
+def _prepared(tokens: TokenSet, matcher: AffinityMatcher, job: PairJob) -> Callable[[Any], torch.Tensor]:
+    """Return a function of consecutive images that gives their scaled tokens, made ready once if memory allows."""
+    if tokens.values.numel() * matcher.dtype.itemsize > job.memory // _PREPARED_PART:
+        return lambda images: tokens.block(images, matcher.dtype, tokens.size)
+    ready = tokens.block(np.arange(len(tokens)), matcher.dtype, tokens.size)
+    return lambda images: ready[images[0] : images[-1] + 1]
+
+
+def check_memory(need: int, job: PairJob) -> None:
+    """Refuse a job of which one pair does not fit into the budget."""
+    if need > job.memory:
+        expected = f"at least {need} bytes, for one pair of {job.x.size} x {job.y.size} tokens"
+        todo = f"Pass memory={need}, or pool the tokens to a smaller grid: extract(..., max_grid=...)."
+        raise ValueError(message("memory", expected, f"{job.memory} bytes", todo))
+
+
+def match_batches(matcher: Callable[[Any, Any], Assignment], job: PairJob, batch: int = _BLOCK_BYTES) -> Products:
+    """Return the products of all pairs by calling any matcher on batches of pairs, of some bytes of affinities."""
+    x, y = job.x, job.y
+    products, upper_bound = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
+    fallbacks = Fallbacks()
+    i, j = np.triu_indices(len(x), 1) if job.symmetric else (a.ravel() for a in np.indices(products.shape))
+    step = max(1, min(batch, job.memory // 2) // (4 * x.size * y.size))
+    for first in range(0, len(i), step):
+        rows, columns = i[first : first + step], j[first : first + step]
+        answer = matcher(x.values[rows], y.values[columns])
+        products[rows, columns], upper_bound[rows, columns] = answer.value, answer.upper_bound
+        fallbacks += answer.fallbacks
+        job.tick(first + len(rows))
+    return Products(products, upper_bound, fallbacks)
+
+
+def _rescaled(
+    solve: Callable[[NDArray[np.float64]], Assignment], x: TokenSet, y: TokenSet, i: Any, j: Any
+) -> Assignment:
+    """Solve pairs of scaled images, given their norms, and bring the values back to the images' own scale."""
+    exponents = x.exponents[i] + y.exponents[j]
+    norms = np.ldexp(np.sqrt(x.sq_norms[i]), -x.exponents[i]) * np.ldexp(np.sqrt(y.sq_norms[j]), -y.exponents[j])
+    answer = solve(norms)
+    value, upper_bound = np.ldexp(answer.value, exponents), np.ldexp(answer.upper_bound, exponents)
+    return replace(answer, value=value, upper_bound=upper_bound)
+
+
+def block_shape(matcher: AffinityMatcher, job: PairJob) -> tuple[int, int, int]:
+    """Return (images of x, images of y) whose affinities are held at once, and the bytes that takes.
+
+    The smaller side gives the rows, as in `match_sets`. The bytes of a single pair may exceed the budget; `match_sets`
+    refuses that.
+    """
+    x, y = (job.x, job.y) if job.x.size <= job.y.size else (job.y, job.x)
+    rows, width, item = x.size, padded(y.size), matcher.dtype.itemsize
+    channels = x.values.shape[2]
+    affinity = rows * width * item * (3 if works_ahead(x.values.device) else 1)
+    fixed = matcher.workers * width * _WORKSPACE_BYTES + (len(job.x) + len(job.y)) * channels * 8
+    each = affinity + 3 * (rows + width) * channels * item  # tokens are cast and scaled on their way
+    block = _BLOCK_BYTES if matcher.workers == 1 else _SHARED_BLOCK_BYTES * min(matcher.workers, _MOST_SHARED)
+    wanted = max(block // (rows * width * item), 2 * matcher.workers)
+    pairs = max(1, min(wanted, (job.memory - job.memory // 4 - fixed) // each))
+    # A symmetric block wastes a triangle of its side, which matters more than the calls it saves once there are many.
+    limit = max(len(x) // 8, min(4, len(x))) if job.symmetric else len(x)
+    tall = max(1, min(limit, isqrt(max(1, pairs // 2))))
+    wide = max(1, min(len(y), pairs // tall))
+    if wide > 1 and padded(wide * y.size) * item % _PAGE == 0:
+        wide -= 1  # rows a multiple of a page apart would share cache sets
+    tokens = 3 * (tall * rows + wide * width) * channels * item
+    return tall, wide, fixed + tall * wide * affinity + tokens
+
+
+def _blocks(
+    n: int, m: int, tall: int, wide: int, symmetric: bool
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield index ranges of rows and columns that cover all pairs, or all pairs i < j."""
+    for top in range(0, n, tall):
+        for left in range(top + 1 if symmetric else 0, m, wide):
+            yield np.arange(top, min(top + tall, n)), np.arange(left, min(left + wide, m))

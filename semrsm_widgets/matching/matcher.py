@@ -1,0 +1,91 @@
+"""What a matcher is, and what a block of pairs asks of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+
+from semrsm_widgets.common import Progress
+
+from .affinities import Affinities
+from .assignment import NO_FALLBACKS, Assignment, Fallbacks
+from .threads import Pool
+from .token_set import TokenSet
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Matcher(Protocol):
+    """What all matchers are: a callable on B pairs of token sets. Any function of this signature serves, too."""
+
+    def __call__(self, x: Any, y: Any, /) -> Assignment:
+        """Return the assignment of x (B, S, D) and y (B, T, D): min(S, T) pairs of tokens each."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Products:
+    """What a matcher makes of all pairs of two sets: matched products and their upper bounds (N, M), float64."""
+
+    products: NDArray[np.float64]
+    upper_bound: NDArray[np.float64]
+    fallbacks: Fallbacks = NO_FALLBACKS
+
+
+@dataclass(eq=False, kw_only=True)
+class PairJob:
+    """All pairs of x and y, or the pairs i < j of x alone, within a budget of memory in bytes."""
+
+    x: TokenSet
+    y: TokenSet
+    symmetric: bool
+    memory: int
+    progress: Progress | None = None
+    done: int = field(default=0, init=False)
+
+    @property
+    def pairs(self) -> int:
+        """The number of pairs to match."""
+        n, m = len(self.x), len(self.y)
+        return n * (n - 1) // 2 if self.symmetric else n * m
+
+    def tick(self, done: int) -> None:
+        """Report how many pairs are done; the callback may raise to cancel."""
+        self.done = done
+        if self.progress is not None:
+            self.progress(done, self.pairs)
+
+
+@runtime_checkable
+class SetMatcher(Protocol):
+    """A matcher that knows a better way through all pairs than one batch after another."""
+
+    def match_sets(self, job: PairJob) -> Products:
+        """Return the products of all pairs of a job."""
+
+
+@runtime_checkable
+class AffinityMatcher(Protocol):
+    """A matcher that works on affinities."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision in which products are wanted."""
+
+    @property
+    def workers(self) -> int:
+        """The number of threads over which pairs are shared."""
+
+    def solve_pairs(self, affinities: Affinities, norms: NDArray[np.float64], pool: Pool) -> Assignment:
+        """Return the assignment of every pair; norms are the products of the two token sets' Frobenius norms."""
+
+
+class TensorSolver(Protocol):
+    """What solves affinities where they are."""
+
+    def __call__(self, affinity: torch.Tensor, norms: NDArray[np.float64], pool: Pool) -> Assignment:
+        """Return the assignment of affinities (P, S, T), S <= T; the pool is for what falls back to the CPU."""

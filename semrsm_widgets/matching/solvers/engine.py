@@ -1,0 +1,202 @@
+"""The compiled kernel, loaded on first use: what runs on this machine, and what serves where it cannot."""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from ..affinities import Affinities, padded
+from ..threads import default_threads
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+REHEARSAL = 20
+"""Tokens of the pair on which a freshly compiled kernel is tried."""
+
+_lock = threading.RLock()
+
+
+class Kind(NamedTuple):
+    """What the kernel is compiled for: the dtypes of affinities and prices, and whether rows keep candidate lists."""
+
+    entry: np.dtype[Any]
+    price: np.dtype[Any]
+    lists: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """What the certified auction runs on here.
+
+    Attributes:
+        numba: the version, empty where it cannot be imported.
+        simd: "vector" (explicit vectors), "plain" (numba's own loop), or "none" (SciPy serves instead).
+        threads: the threads over which pairs are shared.
+        cache: the folder that keeps compiled kernels between sessions, None if there is none.
+        seconds: what compiling or loading took in this session, None if that has not happened yet.
+        note: why a part is missing; else empty.
+    """
+
+    numba: str
+    simd: Literal["vector", "plain", "none"]
+    threads: int
+    cache: str | None
+    seconds: float | None
+    note: str = ""
+
+
+class _Loader:
+    """Builds the kernel once, tries it on a small pair for every kind, and steps down where something fails."""
+
+    def __init__(self) -> None:
+        self.module: Any = None
+        self.kernel: Any = None
+        self.numba = ""
+        self.simd: Literal["vector", "plain", "none"] = "none"
+        self.cache: str | None = None
+        self.seconds: float | None = None
+        self.note = ""
+        self.ready: set[Kind] = set()
+
+    def get(self, kind: Kind) -> _Loader | None:
+        """Return the loader once its kernel runs for `kind`; None, after one warning, where none can."""
+        with _lock:
+            if self.seconds is None:
+                self._load()
+            if self.kernel is not None and kind not in self.ready:
+                self._prepare(kind)
+            return self if self.kernel is not None else None
+
+    def solve(
+        self, affinities: Affinities, norms: NDArray[np.float64], gap: float, cap: int, cancel: NDArray[np.int64],
+        price: np.dtype[Any], part: slice, lists: bool,
+    ) -> tuple[NDArray[Any], ...]:  # fmt: skip
+        """Solve the pairs `part` on this thread; return (permutation, value, upper_bound, status, bids)."""
+        count, rows = part.stop - part.start, affinities.rows
+        permutation, value, bound = np.zeros((count, rows), np.int64), np.zeros(count), np.zeros(count)
+        status, bids = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        lists = lists and self.flag is not None
+        work = self.module.workspace(affinities.columns, price, lists)
+        self.kernel(
+            affinities.flat, affinities.starts[part], affinities.stride, rows, affinities.columns, norms[part], gap,
+            cap, cancel, *work, permutation, value, bound, status, bids, self.flag,
+        )  # fmt: skip
+        return permutation, value, bound, status, bids
+
+    def _load(self) -> None:
+        started = time.perf_counter()
+        try:
+            numba = import_module("numba")
+            self.numba = str(numba.__version__)
+            if numba.config.DISABLE_JIT:
+                raise ImportError("NUMBA_DISABLE_JIT is set")
+            self.module = import_module(f"{__package__}.numba_auction")
+            self.kernel, self.cache = self.module.build()
+            self.simd = "vector"
+            if self.cache is None:
+                self.note = "no folder is writable, so the kernel compiles anew in every session"
+        except Exception as error:  # a broken installation fails in many ways; all of them mean the same here
+            self._give_up(error)
+        self.seconds = time.perf_counter() - started
+
+    def _prepare(self, kind: Kind) -> None:
+        """Compile for a kind: with the cache, else without; with vectors, else plain; else not at all."""
+        started = time.perf_counter()
+        try:
+            try:
+                self._rehearse(kind)
+            except OSError as error:  # the cache folder is full or went away
+                self.kernel, self.cache = self.module.build(cache=False)
+                self.note = f"the cache folder cannot be used ({error})"
+                self._rehearse(kind)
+        except Exception as error:
+            if self.simd == "vector":
+                self.simd, self.note = "plain", f"vector code does not compile ({_first_line(error)})"
+                self._prepare(kind)
+            else:
+                self._give_up(error)
+        self.ready.add(kind)
+        self.seconds = (self.seconds or 0.0) + time.perf_counter() - started
+
+    def _rehearse(self, kind: Kind) -> None:
+        """Solve one pair whose answer is known."""
+        wanted = np.roll(np.arange(REHEARSAL), 7)
+        width = padded(REHEARSAL)
+        affinity = np.zeros((REHEARSAL, width), kind.entry)
+        affinity[np.arange(REHEARSAL), wanted] = 1
+        pair = Affinities(affinity.reshape(-1), np.zeros(1, np.int64), width, REHEARSAL, REHEARSAL)
+        permutation, value, _, status, _ = self.solve(
+            pair, np.full(1, float(REHEARSAL)), 1e-4, 10**6, np.zeros(1, np.int64), kind.price, slice(0, 1), kind.lists
+        )
+        if status[0] or value[0] != REHEARSAL or not np.array_equal(permutation[0], wanted):
+            raise RuntimeError("the compiled kernel gives a wrong answer")
+
+    @property
+    def flag(self) -> bool | None:
+        """The kernel's last argument: its type chooses the vector form or the plain one."""
+        return True if self.simd == "vector" else None
+
+    def _give_up(self, error: Exception) -> None:
+        self.kernel, self.simd, self.note = None, "none", f"numba cannot run here ({_first_line(error)})"
+        way_out = "Reinstall numba to get the auction back."
+        warnings.warn(
+            f"{self.note}: SciPy solves the assignments, exactly but slowly. {way_out}", RuntimeWarning, stacklevel=2
+        )
+
+
+_loader = _Loader()
+
+
+def kernel_for(entry: Any, price: Any = None, lists: bool = False) -> _Loader | None:
+    """Return the loader whose kernel is ready, or None where only SciPy can serve.
+
+    Args:
+        entry: the dtype of the affinities.
+        price: the dtype of the prices; None takes that of the affinities.
+        lists: whether rows keep candidate lists.
+    """
+    return _loader.get(Kind(np.dtype(entry), np.dtype(price or entry), lists))
+
+
+def is_ready(entry: Any, price: Any = None, lists: bool = False) -> bool:
+    """Return whether `kernel_for` answers at once.
+
+    It never waits, not even while another thread compiles: whoever asks has something else to do then.
+    """
+    none_can = _loader.seconds is not None and _loader.kernel is None
+    return none_can or Kind(np.dtype(entry), np.dtype(price or entry), lists) in _loader.ready
+
+
+def warm_up(dtype: Any = np.float32) -> float:
+    """Compile the auction's kernel, or load it from the disk cache, and return the seconds that took.
+
+    Every first use does this by itself; call it where waiting is better done with a status line.
+    """
+    started = time.perf_counter()
+    kernel_for(dtype)
+    return time.perf_counter() - started
+
+
+def engine() -> Engine:
+    """Return what the certified auction runs on here; compiles nothing, so call `warm_up` first to have it tried."""
+    with _lock:
+        return Engine(
+            numba=_loader.numba,
+            simd=_loader.simd,
+            threads=default_threads(),
+            cache=_loader.cache,
+            seconds=_loader.seconds,
+            note=_loader.note,
+        )
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0] if text else ''}"

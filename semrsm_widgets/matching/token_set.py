@@ -1,0 +1,172 @@
+"""Token sets as the matchers read them: checked once at the door, brought to a common scale, handed out in blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from semrsm_widgets.common import message
+from semrsm_widgets.tokens import Tokens
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_CHUNK = 2**15
+"""Numbers read at a time, in float64: few enough that torch starts no threads for them, which a busy machine makes
+wait for each other longer than the work takes."""
+_LARGEST = 1e75
+"""Above this the squared norms' products leave float64; below its inverse a token set counts as zero."""
+
+
+def read_array(name: str, value: Any) -> NDArray[Any]:
+    """Return floating-point numbers as a finite float32 or float64 array; half precision is widened."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        value = (value if value.dtype in (torch.float32, torch.float64) else value.float()).numpy()
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(message(name, "real floating-point numbers", f"dtype {array.dtype}"))
+    if array.dtype not in (np.float32, np.float64):
+        array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
+    if array.size and not np.isfinite(array.min() + array.max()):
+        raise ValueError(message(name, "finite", "NaN or infinity", "The solver would pass over it silently."))
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class TokenSet:
+    """N images' tokens, known to be finite, with what the solvers need to know of them.
+
+    Attributes:
+        values: (N, S, D) as given.
+        exponents: (N,) int: image i is divided by 2**exponents[i] before its products, so that no scale overflows
+            float32.
+        sq_norms: (N,) float64 squared Frobenius norms.
+        means: (N, D) float64 mean tokens.
+    """
+
+    values: torch.Tensor
+    exponents: NDArray[np.int64]
+    sq_norms: NDArray[np.float64]
+    means: NDArray[np.float64]
+
+    @classmethod
+    def read(cls, name: str, value: Any) -> TokenSet:
+        """Return the token set of `value`: Tokens, a tensor or an array (N, S, D).
+
+        Raises:
+            TypeError: not floating-point numbers.
+            ValueError: not three axes, an empty axis, or an image holds NaN or infinity (the image and the layer are
+                named).
+        """
+        layer = value.layer if isinstance(value, Tokens) else ""
+        values = _as_tensor(name, value.values if isinstance(value, Tokens) else value)
+        count, size, channels = values.shape
+        exponents = np.zeros(count, np.int64)
+        sq_norms, means = np.zeros(count), np.zeros((count, channels))
+        step = max(1, _CHUNK // (size * channels))
+        for first in range(0, count, step):
+            part = values[first : first + step].cpu().double().numpy().reshape(-1, size * channels)
+            peaks = np.maximum(part.max(1), -part.min(1))  # NaN wins: this finds what is not finite
+            _refuse(name, layer, first, peaks)
+            here = slice(first, first + len(peaks))
+            peaks[peaks < 1 / _LARGEST] = 0
+            exponents[here] = np.frexp(peaks)[1]
+            if not peaks.all():
+                part = np.where(peaks[:, None] == 0, 0.0, part)
+            sq_norms[here] = np.einsum("nk,nk->n", part, part)
+            means[here] = part.reshape(-1, size, channels).mean(1)
+        return cls(values, exponents, sq_norms, means)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def size(self) -> int:
+        """S, the tokens of each image."""
+        return int(self.values.shape[1])
+
+    def block(self, images: slice | NDArray[np.int64], dtype: torch.dtype, rows: int) -> torch.Tensor:
+        """Return some images' tokens (k, rows, D): scaled to peaks in [0.5, 1), cast, zero-padded to `rows` tokens."""
+        part = self.values[images]
+        wide = part.double() if dtype == torch.float64 or _outside(self.exponents[images]) else part.float()
+        factors = torch.from_numpy(np.ldexp(1.0, -self.exponents[images])).to(wide.device, wide.dtype)  # exact
+        scaled = (wide * factors[:, None, None]).to(dtype)
+        if rows > self.size:
+            scaled = torch.nn.functional.pad(scaled, (0, 0, 0, rows - self.size))
+        return scaled.contiguous()
+
+
+def check_pair(x: TokenSet, y: TokenSet) -> None:
+    """Refuse token sets whose channels or devices differ."""
+    if x.values.shape[2] != y.values.shape[2]:
+        todo = "Channels of different layers or models have no inner product: take both from the same layer."
+        raise ValueError(
+            message("y", f"tokens with the D of x {tuple(x.values.shape)}", str(tuple(y.values.shape)), todo)
+        )
+    if x.values.device != y.values.device:
+        todo = "Move one of them: y.to(x.device)."
+        raise ValueError(message("y", f"on the device of x, {x.values.device}", str(y.values.device), todo))
+
+
+def _as_tensor(name: str, value: Any) -> torch.Tensor:
+    """Return (N, S, D) floating-point numbers as a tensor that shares memory where it can."""
+    if isinstance(value, torch.Tensor):
+        tensor = value.detach()
+    else:
+        array = np.asarray(value)
+        if array.dtype.kind != "f" or array.dtype.itemsize > 8:
+            raise TypeError(
+                message(
+                    name,
+                    "floating-point tokens (N, S, D)",
+                    f"dtype {array.dtype}",
+                    "Convert them: x.astype('float32').",
+                )
+            )
+        native = array.astype(array.dtype.newbyteorder("="), copy=False)
+        tensor = torch.from_numpy(
+            native if native.flags.writeable and min((1, *native.strides)) >= 0 else native.copy()
+        )
+    if not tensor.is_floating_point():
+        raise TypeError(
+            message(name, "floating-point tokens (N, S, D)", f"dtype {tensor.dtype}", "Convert them: x.float().")
+        )
+    if tensor.device.type == "meta":
+        raise ValueError(message(name, "tokens that hold numbers", "a tensor on the meta device"))
+    if tensor.ndim != 3:
+        shape = tuple(tensor.shape)
+        todo = ""
+        if tensor.ndim == 4:
+            n, h, w, d = shape
+            todo = f"Flatten the grid first: x.reshape({n}, {h * w}, {d})."
+        elif tensor.ndim == 2:
+            todo = "For one image write x[None]."
+        raise ValueError(message(name, "tokens of shape (N, S, D)", str(shape), todo))
+    if tensor.shape[1] == 0 or tensor.shape[2] == 0:
+        raise ValueError(message(name, "tokens of shape (N, S, D) with S and D at least 1", str(tuple(tensor.shape))))
+    return tensor
+
+
+def _refuse(name: str, layer: str, first: int, peaks: NDArray[np.float64]) -> None:
+    """Raise if an image's largest magnitude is NaN, infinite or beyond what float64 products hold."""
+    bad = np.flatnonzero(~(peaks <= _LARGEST))
+    if not bad.size:
+        return
+    where = f"image {first + int(bad[0])}" + (f" at layer {layer!r}" if layer else "")
+    peak = peaks[bad[0]]
+    if np.isfinite(peak):
+        raise ValueError(
+            message(name, f"of magnitude below {_LARGEST:g}", f"{peak:g} in {where}", "Rescale the tokens.")
+        )
+    what = "NaN" if np.isnan(peak) else "infinity"
+    todo = "Look for an overflow in half precision, or leave the image out."
+    raise ValueError(message(name, "finite", f"{what} in {where}", todo))
+
+
+def _outside(exponents: NDArray[np.int64]) -> bool:
+    """Say whether float32 could not hold these tokens, or the factors that scale them."""
+    return bool(exponents.size) and bool(np.abs(exponents).max() > 100)

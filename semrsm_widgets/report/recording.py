@@ -1,0 +1,151 @@
+"""What views send, recorded without a browser: the answers of a page that has no kernel behind it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from semrsm_widgets.views.base import Job, View
+
+# Traits that are ipywidgets' and anywidget's own affair.
+_OWN_TRAITS = frozenset({"layout", "tabbable", "tooltip"})
+_OWN_PREFIXES = ("_model_", "_view_", "_dom_", "_esm", "_css", "_anywidget_")
+# Numbers are shown with at most six digits; certified gaps are read from the eighth.
+_DIGITS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One message of a view; `scope` holds those of the view's traits that its content names, with their values."""
+
+    content: dict[str, Any]
+    scope: dict[str, Any]
+    buffers: list[bytes] = field(repr=False)
+
+
+class Recording:
+    """The messages of one view, the last of each kind for each scope.
+
+    Args:
+        keys: the traits on which the view's answers depend, such as ("layer", "pair").
+        apart: further fields that tell messages of one kind and scope apart.
+        named: field of a message -> the trait that it means, where they have different names.
+        arrays: what names the buffers of a message, as [name, type], where the view does not; see `pack`.
+    """
+
+    def __init__(
+        self,
+        keys: tuple[str, ...],
+        *,
+        apart: tuple[str, ...] = (),
+        named: Mapping[str, str] | None = None,
+        arrays: Callable[[dict[str, Any]], list[list[str]] | None] = lambda content: None,
+    ) -> None:
+        self.keys = keys
+        self._apart = apart
+        self._fields = {**{key: key for key in keys}, **(named or {})}
+        self._arrays = arrays
+        self._messages: dict[str, Message] = {}
+
+    def add(self, content: Any, buffers: Iterable[Any]) -> None:
+        """Keep a message; it replaces an earlier one of its kind about the same."""
+        content = plain(dict(content))
+        scope = {key: content[field] for field, key in self._fields.items() if field in content}
+        if (arrays := self._arrays(content)) is not None:
+            content["arrays"] = arrays
+        name = repr((content["kind"], scope, [content.get(key) for key in self._apart]))
+        self._messages.pop(name, None)  # the order is that in which they were last sent
+        self._messages[name] = Message(content=content, scope=scope, buffers=[bytes(each) for each in buffers])
+
+    def covers(self, state: Mapping[str, Any]) -> bool:
+        """Return whether there is a message about exactly this state."""
+        wanted = plain(state)
+        return any(message.scope == wanted for message in self._messages.values())
+
+    @property
+    def messages(self) -> list[Message]:
+        """What was recorded."""
+        return list(self._messages.values())
+
+
+class _Unplugged:
+    """A view without comm and thread: it works at once, what it sends is recorded, and its errors are raised."""
+
+    recording: ClassVar[Recording]
+
+    def open(self) -> None:
+        """Open no comm."""
+
+    def send(self, content: Mapping[str, Any], buffers: Iterable[Any] | None = None) -> None:
+        """Record a message."""
+        self.recording.add(content, buffers or ())
+
+    def run(self, work: Callable[[Job], Any], *, debounce: float = 0.0) -> None:
+        """Work now."""
+        work(Job(lambda text, fraction: None))
+
+    def show_error(self, error: Exception) -> None:
+        """Raise what would be shown."""
+        raise error
+
+    def show_status(self, state: str, text: str, fraction: float | None = None) -> None:
+        """Show nothing."""
+
+
+def unplugged(view_class: Any, recording: Recording, *arguments: Any, **options: Any) -> Any:
+    """Return a view without a browser; what it sends is recorded.
+
+    Args:
+        view_class: which view, a subclass of `View`.
+        recording: where its messages go.
+        *arguments: of the view.
+        **options: of the view.
+    """
+    members: dict[str, Any] = {"recording": recording, "__doc__": view_class.__doc__}
+    unplugged_class: Any = type(view_class)(f"Recorded{view_class.__name__}", (_Unplugged, view_class), members)
+    return unplugged_class(*arguments, patience=math.inf, **options)
+
+
+def ask(view: View, **content: Any) -> None:
+    """Deliver a message to a view as a page would."""
+    view._on_message(view, content, [])
+
+
+def record(view: Any, states: Iterable[Mapping[str, Any]]) -> None:
+    """Have a view send what a page needs to show it in each of the given states.
+
+    Args:
+        view: an unplugged view.
+        states: values of the recording's keys. Neighbours should differ in one trait: each change is worked on.
+    """
+    for state in states:
+        if view.recording.covers(state):
+            continue
+        for name, value in state.items():
+            setattr(view, name, value)
+        if not view.recording.covers(state):
+            ask(view, kind="ready")
+
+
+def page_traits(view: View) -> dict[str, Any]:
+    """Return the traits that the view's page reads, as JSON values."""
+    state = view.get_state()
+    own = {name for name in state if name in _OWN_TRAITS or name.startswith(_OWN_PREFIXES)}
+    traits = {name: value for name, value in state.items() if name not in own}
+    found: dict[str, Any] = plain({**traits, "_status": {"state": "ready", "text": "", "fraction": None}})
+    return found
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON carries it: lists for tuples, null for what is not finite, eight digits of a number."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if hasattr(value, "item"):  # a NumPy scalar
+        value = value.item()
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
+    return value

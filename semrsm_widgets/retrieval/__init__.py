@@ -1,0 +1,37 @@
+"""What a similarity retrieves: how good an answer is, and how one query is answered."""
+
+from .exact_search import SearchResult, search
+from .lookup import LARGEST_K, Answers, Lookup, Ranked
+from .metrics import (
+    Labels,
+    Ranking,
+    average_precision,
+    chance_average_precision,
+    f1_at_k,
+    hub_counts,
+    label_auc,
+    label_f1,
+    nearest,
+    score_ranking,
+)
+from .query import Query
+
+__all__ = [
+    "LARGEST_K",
+    "Answers",
+    "Labels",
+    "Lookup",
+    "Query",
+    "Ranked",
+    "Ranking",
+    "SearchResult",
+    "average_precision",
+    "chance_average_precision",
+    "f1_at_k",
+    "hub_counts",
+    "label_auc",
+    "label_f1",
+    "nearest",
+    "score_ranking",
+    "search",
+]

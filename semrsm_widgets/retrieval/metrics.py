@@ -1,0 +1,312 @@
+"""What a similarity retrieves: nearest images, F1 and average precision over label sets, hubs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.stats import rankdata
+
+from semrsm_widgets.common import Matrix, check_int, message
+from semrsm_widgets.statistics import UNIT, Statistic, checked_matrix, from_replicates, mean_of, undefined
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Ranking = np.ndarray[tuple[int, int], np.dtype[np.int64]]
+Labels = Sequence[Collection[str]]
+
+
+def nearest(K: Any, k: int | None = None, *, queries: bool = False) -> Ranking:
+    """Return the k most similar images of each row, nearest first; ties in the order of the images.
+
+    Args:
+        K: (N, M) similarities; larger is more similar.
+        k: how many; None for all.
+        queries: whether the rows are other images than the columns. A square K is else taken as a set with itself,
+            and no image is its own neighbour.
+
+    Returns:
+        (N, k) int64 column indices.
+
+    Raises:
+        ValueError: NaN, or k is larger than the number of other images.
+
+    Example:
+        >>> nearest([[1.0, 0.2, 0.9], [0.2, 1.0, 0.1], [0.9, 0.1, 1.0]], k=1)
+        array([[2],
+               [0],
+               [0]])
+    """
+    matrix = checked_matrix("K", K)
+    own = _own(matrix, queries)
+    most = matrix.shape[1] - own
+    k = most if k is None else check_int("k", k, minimum=1, maximum=most, todo="There are no more other images.")
+    if own:
+        np.fill_diagonal(matrix, -np.inf)  # checked_matrix gave a copy
+    order: Ranking = np.argsort(-matrix, axis=1, kind="stable")[:, :k]
+    return order
+
+
+def label_f1(labels: Labels, other: Labels | None = None) -> Matrix:
+    """Return the F1 of label sets, (N, M): 2 |A ∩ B| / (|A| + |B|), 0 where both are empty.
+
+    With one label an image it is 1 for the same label and 0 for another.
+
+    Args:
+        labels: N label sets, such as `images.labels`.
+        other: M label sets; None for the same.
+
+    Raises:
+        TypeError: a label set is a single string.
+        ValueError: all label sets are empty.
+
+    Example:
+        >>> label_f1([{"cat"}, {"cat", "dog"}])
+        array([[1.        , 0.66666667],
+               [0.66666667, 1.        ]])
+    """
+    rows = _checked_labels("labels", labels)
+    columns = rows if other is None else _checked_labels("other", other)
+    names = {name: k for k, name in enumerate(sorted(frozenset().union(*rows, *columns)))}
+    a, b = _one_hot(rows, names), _one_hot(columns, names)
+    total = np.add.outer(a.sum(1), b.sum(1))
+    f1: Matrix = np.divide(2 * (a @ b.T), total, out=np.zeros(total.shape), where=total > 0)
+    return f1
+
+
+def label_auc(K: Any, labels: Labels) -> float:
+    """Return how often a pair of images with a label in common is more similar than one without; ties count half.
+
+    Chance gives 0.5. Pairs with an unlabelled image do not count; NaN where either kind of pair is missing.
+
+    Args:
+        K: (N, N) symmetric similarities.
+        labels: N label sets, such as `images.labels`.
+
+    Example:
+        >>> label_auc([[1.0, 0.8, 0.1], [0.8, 1.0, 0.2], [0.1, 0.2, 1.0]], [{"cat"}, {"cat"}, {"dog"}])
+        1.0
+    """
+    matrix, sets = checked_matrix("K", K), _checked_labels("labels", labels)
+    labelled = np.array([bool(each) for each in sets])
+    i, j = np.triu_indices(len(matrix), 1)
+    counts = labelled[i] & labelled[j]
+    same, values = (label_f1(sets)[i, j] > 0)[counts], matrix[i, j][counts]
+    n = int(same.sum())
+    if n in (0, len(same)):
+        return float("nan")
+    return float((rankdata(values)[same].sum() - n * (n + 1) / 2) / (n * (len(same) - n)))
+
+
+def f1_at_k(ranking: Any, f1: Any, k: int) -> NDArray[np.float64]:
+    """Return (N,) the mean F1 of the label sets of each row's k nearest images.
+
+    Args:
+        ranking: (N, >= k) column indices, nearest first, as `nearest` gives them.
+        f1: (N, M), from `label_f1`.
+        k: how many.
+
+    References:
+        Wald et al., arXiv:2410.23107, section 4.1 (retrieval judged by the F1 of the labels).
+
+    Example:
+        >>> f1_at_k([[1], [0]], label_f1([{"cat"}, {"cat", "dog"}]), k=1)
+        array([0.66666667, 0.66666667])
+    """
+    order, scores = np.asarray(ranking), checked_matrix("f1", f1)
+    check_int("k", k, minimum=1, maximum=order.shape[1])
+    mean: NDArray[np.float64] = np.take_along_axis(scores, order[:, :k], 1).mean(1)
+    return mean
+
+
+def average_precision(ranking: Any, relevant: Any) -> NDArray[np.float64]:
+    """Return (N,) the average precision of complete rankings: the mean, over relevant images, of the precision there.
+
+    NaN for a query to which nothing is relevant.
+
+    Args:
+        ranking: (N, R) column indices, nearest first, of all images that could be retrieved.
+        relevant: (N, M) bool: whether image j is an answer to query i; such as `label_f1(labels) > 0`.
+
+    Example:
+        >>> average_precision([[1, 2, 0]], [[False, True, True]])
+        array([1.])
+    """
+    hits = np.take_along_axis(np.asarray(relevant, bool), np.asarray(ranking), 1)
+    precision = np.cumsum(hits, 1) / np.arange(1, hits.shape[1] + 1)
+    found = hits.sum(1)
+    values: NDArray[np.float64] = np.full(len(hits), np.nan)
+    np.divide((precision * hits).sum(1), found, out=values, where=found > 0)
+    return values
+
+
+def chance_average_precision(relevant: int | NDArray[Any], total: int) -> NDArray[np.float64]:
+    """Return the expected average precision of a random order of `total` images of which some are relevant.
+
+    ((R - 1)(M - H_M) / (M - 1) + H_M) / M, with the harmonic number H_M.
+
+    References:
+        Bestgen, *Exact expected average precision of the random baseline* (2015), eq. 3.
+
+    Example:
+        >>> chance_average_precision(1, 2)
+        array(0.75)
+    """
+    count = np.asarray(relevant, np.float64)
+    harmonic = (1 / np.arange(1, total + 1)).sum()
+    slope = (total - harmonic) / (total - 1) if total > 1 else 0.0
+    value: NDArray[np.float64] = np.asarray(((count - 1) * slope + harmonic) / total)
+    return value
+
+
+def hub_counts(K: Any, k: int, *, queries: bool = False) -> NDArray[np.int64]:
+    """Return (M,) how often each image is among the k nearest of the others; k on average.
+
+    A hub is an image that is near to very many: the linear kernel makes hubs of images with large norms, the RBF of
+    those with small ones.
+
+    Args:
+        K: (N, M) similarities.
+        k: how many neighbours count.
+        queries: whether the rows are other images than the columns; see `nearest`.
+
+    References:
+        Radovanović et al., JMLR 11 (2010), section 3 (k-occurrences).
+
+    Example:
+        >>> hub_counts([[1.0, 0.2, 0.9], [0.2, 1.0, 0.1], [0.9, 0.1, 1.0]], k=1)
+        array([2, 0, 1])
+    """
+    order = nearest(K, k, queries=queries)
+    return np.bincount(order.ravel(), minlength=np.shape(K)[1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrieved:
+    """What one similarity retrieves.
+
+    Attributes:
+        f1: mean F1@k over the queries.
+        average_precision: mean average precision over the queries to which something is relevant.
+        top_hub: the largest share of queries that one image is among the k nearest of.
+        orphans: share of images that are among nobody's k nearest.
+    """
+
+    f1: Statistic
+    average_precision: Statistic
+    top_hub: Statistic
+    orphans: Statistic
+
+
+def score_ranking(order: Ranking, f1: Matrix, k: int, *, complete: bool, queries: bool) -> Retrieved:
+    """Return what a ranking retrieves, with intervals.
+
+    Among the images themselves each image is query and answer at once, so an image is left out as both; queries from
+    outside are left out one by one, the database stays as it is.
+
+    Args:
+        order: (N, R) column indices, nearest first.
+        f1: (N, M) F1 of the label sets.
+        k: neighbours that count.
+        complete: whether the ranking lists all images that could be retrieved.
+        queries: whether the rows are other images than the columns.
+    """
+    n, m = f1.shape
+    counts = np.bincount(order[:, :k].ravel(), minlength=m)
+    without = {"f1": _f1_without_one, "ap": _precision_without_one}
+    per_query = {
+        "f1": f1_at_k(order, f1, k),
+        "ap": average_precision(order, f1 > 0) if complete else np.full(n, np.nan),
+    }
+    found: dict[str, Statistic] = {}
+    for name, values in per_query.items():
+        defined = ~np.isnan(values)
+        if not complete and name == "ap":
+            found[name] = undefined("the ranking does not list all images", n)
+        elif not defined.any():
+            found[name] = undefined("no image shares a label with another", n)
+        elif queries:
+            found[name] = mean_of(values[defined], bounds=UNIT)
+        else:
+            replicates = without[name](order, f1, k)
+            found[name] = from_replicates(float(values[defined].mean()), replicates, bounds=UNIT)
+    why = "no interval: hubs are a property of this set of images"
+    return Retrieved(
+        f1=found["f1"],
+        average_precision=found["ap"],
+        top_hub=Statistic(value=float(counts.max() / n), n=n, reason=why),
+        orphans=Statistic(value=float((counts == 0).mean()), n=n, reason=why),
+    )
+
+
+def _f1_without_one(order: Ranking, f1: Matrix, k: int) -> NDArray[np.float64]:
+    """Return (N,) the mean F1@k without image i, as query and as answer: the next in line takes its place."""
+    n = len(order)
+    if order.shape[1] <= k:
+        return np.full(n, np.nan)
+    gained = np.take_along_axis(f1, order[:, : k + 1], 1)
+    scores = np.repeat(gained[:, :k].mean(1)[:, None], n, 1)
+    rows = np.arange(n)[:, None]
+    scores[rows, order[:, :k]] += (gained[:, k:] - gained[:, :k]) / k
+    np.fill_diagonal(scores, 0)
+    mean: NDArray[np.float64] = scores.sum(0) / (n - 1)
+    return mean
+
+
+def _precision_without_one(order: Ranking, f1: Matrix, _k: int) -> NDArray[np.float64]:
+    """Return (N,) the mean average precision without image i, as query and as answer."""
+    n = len(order)
+    hits = np.take_along_axis(f1 > 0, order, 1)
+    rank, nth = np.arange(1, order.shape[1] + 1), np.cumsum(hits, 1)
+    # What relevant images add up to before a rank, and after it once everything moved up by one.
+    before = np.cumsum(hits * nth / rank, 1) - hits * nth / rank
+    moved = np.maximum(rank - 1, 1)
+    kept, fewer = (_after(hits * (nth - less) / moved) for less in (0, 1))
+    total = hits.sum(1, keepdims=True)
+    left = total - hits
+    sums = before + np.where(hits, fewer, kept)
+    values = np.divide(sums, left, out=np.full(sums.shape, np.nan), where=left > 0)
+    placed = np.full((n, n), np.nan)  # the diagonal stays NaN: a query that is left out
+    np.put_along_axis(placed, order, values, 1)
+    defined = ~np.isnan(placed)
+    count = defined.sum(0)
+    means: NDArray[np.float64] = np.full(n, np.nan)
+    np.divide(np.where(defined, placed, 0).sum(0), count, out=means, where=count > 0)
+    return means
+
+
+def _after(terms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return for each column the sum of the columns to its right."""
+    sums: NDArray[np.float64] = terms.sum(1, keepdims=True) - np.cumsum(terms, 1)
+    return sums
+
+
+def _own(matrix: Matrix, queries: bool) -> bool:
+    """Return whether the rows are the columns' own images."""
+    return not queries and matrix.shape[0] == matrix.shape[1]
+
+
+def _checked_labels(name: str, labels: Any) -> list[frozenset[str]]:
+    """Return label sets, of which at least one is not empty."""
+    todo = 'One label an image is a set, too: {"cat"}; see load_images(..., labels=...).'
+    if labels is None:
+        raise ValueError(message(name, "a label set for each image", "None", todo))
+    for label in labels:
+        if isinstance(label, str) or not hasattr(label, "__iter__"):
+            raise TypeError(message(name, "a set of labels for each image", label, todo))
+    sets = [frozenset(map(str, label)) for label in labels]
+    if not any(sets):
+        raise ValueError(
+            message(name, "label sets of which at least one is not empty", f"{len(sets)} empty sets", todo)
+        )
+    return sets
+
+
+def _one_hot(sets: list[frozenset[str]], names: dict[str, int]) -> Matrix:
+    matrix: Matrix = np.zeros((len(sets), len(names)))
+    for row, labels in enumerate(sets):
+        matrix[row, [names[name] for name in labels]] = 1
+    return matrix

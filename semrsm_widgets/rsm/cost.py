@@ -1,0 +1,88 @@
+"""What matching will cost on this machine, from a short sample."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from math import log2
+from typing import Any
+
+import numpy as np
+
+from semrsm_widgets.matching import AffinityMatcher, Auction, Matcher, PairJob, TokenSet, block_shape, match_job
+
+SAMPLE_SECONDS = 0.4
+SAMPLE_TOKENS = 256
+"""How long `estimate` measures, and below how many tokens a sample's time says little about a larger one's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What matching a set of images with itself will cost on this machine.
+
+    Attributes:
+        pairs: pairs of images to match.
+        memory: bytes held besides the tokens; above the budget, `matched_gram` refuses.
+        seconds: time for all pairs, extrapolated from a short sample, compilation excluded.
+    """
+
+    pairs: int
+    memory: int
+    seconds: float
+
+
+def estimate(tokens: Any, matcher: Matcher | None = None, *, memory: int = 2**30) -> Estimate:
+    """Return the pairs, memory and time that `matched_gram(tokens)` will take, from a sample of about half a second.
+
+    Args:
+        tokens: N images' tokens, as for `matched_gram`.
+        matcher: None means `Auction()`.
+        memory: the budget in bytes.
+
+    Raises:
+        TypeError: tokens that are not floating-point numbers.
+        ValueError: a wrong shape, NaN or infinity.
+    """
+    matcher = Auction() if matcher is None else matcher
+    left = TokenSet.read("tokens", tokens)
+    job = PairJob(x=left, y=left, symmetric=True, memory=memory)
+    need = min(2**26, memory // 2) + 24 * len(left) ** 2
+    if isinstance(matcher, AffinityMatcher):
+        need = block_shape(matcher, job)[2] + 24 * len(left) ** 2
+    return Estimate(pairs=job.pairs, memory=need, seconds=_sampled_seconds(matcher, left) * job.pairs)
+
+
+def _sampled_seconds(matcher: Matcher, tokens: TokenSet) -> float:
+    """Return seconds per pair: measured on a few images, with fewer tokens first where images have many."""
+    if len(tokens) < 2:
+        return 0.0
+    _time_per_pair(matcher, tokens, 2, max(1, tokens.size // 4))  # compiles
+    strides = [2**k for k in range(8) if tokens.size // 2**k >= SAMPLE_TOKENS] or [1]
+    measured: list[tuple[int, float]] = []
+    for stride in reversed(strides):
+        measured.append((stride, _time_per_pair(matcher, tokens, 2, stride)))
+        if measured[-1][1] > SAMPLE_SECONDS / 4:
+            break
+    stride, seconds = measured[-1]
+    if stride > 1:
+        slower = seconds / measured[-2][1] if len(measured) > 1 else 0.0
+        return float(seconds * min(max(slower, 4.0), 12.0) ** log2(stride))  # between S² and the worst growth seen
+    for count in (6, 16):
+        if count <= len(tokens) and seconds * count * (count - 1) / 2 < SAMPLE_SECONDS:
+            seconds = _time_per_pair(matcher, tokens, count, 1)
+    return seconds
+
+
+def _time_per_pair(matcher: Matcher, tokens: TokenSet, count: int, stride: int) -> float:
+    """Return the seconds per pair of matching `count` evenly spread images, taking every stride-th token."""
+    images = np.linspace(0, len(tokens) - 1, count).astype(np.int64)
+    some = TokenSet.read("tokens", tokens.values[images][:, ::stride])
+    job = PairJob(x=some, y=some, symmetric=True, memory=2**40)
+    best = float("inf")
+    for _ in range(2):  # the first product of a shape prepares its kernels
+        started = time.perf_counter()
+        match_job(matcher, job)
+        best = min(best, time.perf_counter() - started)
+        if best > SAMPLE_SECONDS / 4:
+            break
+    return best / job.pairs

@@ -1,0 +1,106 @@
+"""Kernels: functions of a matched Gram that give an RSM, and what they are called in results and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from semrsm_widgets.common import Matrix, check_number, message
+
+from .gram import MatchedGram
+
+Kernel = Callable[[MatchedGram], Matrix]
+
+
+class UndefinedKernelError(ValueError):
+    """A kernel has no value for these images: the RBF's default width is 0 where most of them are alike."""
+
+
+def inner_product(gram: MatchedGram) -> Matrix:
+    """Return the matched inner products themselves, (N, M) float64."""
+    return gram.products.copy()
+
+
+def cosine(gram: MatchedGram) -> Matrix:
+    """Return the matched cosine similarities M_ij / (‖X_i‖‖Y_j‖), (N, M) float64; 0 for an all-zero image.
+
+    Example:
+        >>> cosine(matched_gram(np.array([[[1.0, 0.0], [0.0, 2.0]], [[0.0, 2.0], [1.0, 0.0]]])))
+        array([[1., 1.],
+               [1., 1.]])
+    """
+    norms = gram.norms
+    values = np.divide(gram.products, norms, out=np.zeros(gram.shape), where=norms > 0)
+    if gram.symmetric:
+        np.fill_diagonal(values, gram.x_sq_norms > 0)
+    return np.clip(values, -1, 1)
+
+
+def rbf(gram: MatchedGram, sigma: float | None = None) -> Matrix:
+    """Return exp(-d² / 2σ²) with d² = ‖X‖² + ‖Y‖² - 2 M_ij clipped at 0, (N, M) float64; exactly 1 on the diagonal.
+
+    Args:
+        gram: matched products.
+        sigma: σ, in the unit of the tokens' norms; None takes `rbf_sigma(gram)`.
+
+    Raises:
+        ValueError: σ is not positive.
+        UndefinedKernelError: σ is to be derived and cannot be: see `rbf_sigma`. It is a ValueError, too.
+    """
+    width = rbf_sigma(gram) if sigma is None else check_number("sigma", sigma, above=0)
+    similarity: Matrix = np.exp(-_sq_distances(gram) / (2 * width**2))
+    return similarity
+
+
+def rbf_sigma(gram: MatchedGram) -> float:
+    """Return the default RBF width: the square root of the median squared distance between different images.
+
+    For x against itself the diagonal is left out; for x against y every entry counts.
+
+    Raises:
+        UndefinedKernelError: fewer than two images, or more than half of the pairs have no distance.
+    """
+    gram = gram.width_from or gram
+    distances = _sq_distances(gram)
+    if gram.symmetric:
+        distances = distances[np.triu_indices(len(distances), 1)]
+    if distances.size == 0:
+        raise UndefinedKernelError(
+            message("gram", "of at least two images to derive the RBF width", str(gram.shape), "Pass sigma=...")
+        )
+    width = float(np.sqrt(np.median(distances)))
+    if not width > 0:
+        todo = "Most images have the same tokens. Pass sigma=..., or use cosine."
+        raise UndefinedKernelError(
+            message("gram", "of images that differ, to derive the RBF width", "a median distance of 0", todo)
+        )
+    return width
+
+
+def _sq_distances(gram: MatchedGram) -> Matrix:
+    distances: Matrix = np.maximum(np.add.outer(gram.x_sq_norms, gram.y_sq_norms) - 2 * gram.products, 0)
+    if gram.symmetric:
+        np.fill_diagonal(distances, 0)
+    return distances
+
+
+def checked_kernel(kernel: Any) -> Kernel:
+    """Return the kernel, or raise before anything is matched."""
+    if not callable(kernel):
+        todo = "They are functions: kernel=srsm.rbf."
+        raise TypeError(message("kernel", "cosine, rbf, inner_product or a function of a gram", repr(kernel), todo))
+    return kernel  # type: ignore[no-any-return]
+
+
+def kernel_name(kernel: Callable[..., Any]) -> str:
+    """Return the name of a kernel or statistic, with the options that a `partial` fixed: "rbf(sigma=2)"."""
+    function: Any = kernel.func if isinstance(kernel, partial) else kernel
+    options = kernel.keywords if isinstance(kernel, partial) else {}
+    name: str = getattr(function, "__name__", repr(function))
+    shown = ", ".join(
+        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in options.items()
+    )
+    return f"{name}({shown})" if shown else name

@@ -1,0 +1,138 @@
+"""Representational similarity matrices whose entries compare two images' tokens under a matching of positions.
+
+A matched product M_ij = Σ_s <x_s, y_P(s)> is all that a kernel needs, because a permutation changes no norm: match
+once per layer (`matched_gram`), then every kernel and its certificate is free. Entries are float64 NumPy arrays.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from semrsm_widgets.common import Matrix, Progress, check_int, message
+from semrsm_widgets.matching import Auction, Identity, Matcher, PairJob, TokenSet, check_pair, match_job
+
+from .gram import MatchedGram
+from .kernels import Kernel, checked_kernel, cosine
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def matched_gram(
+    x: Any,
+    y: Any = None,
+    *,
+    matcher: Matcher | None = None,
+    memory: int = 2**30,
+    progress: Progress | None = None,
+) -> MatchedGram:
+    """Return the matched products of all images of x with all images of y, or of x with itself.
+
+    Args:
+        x: N images' tokens: `Tokens`, a tensor or an array (N, S, D).
+        y: M images' tokens (M, T, D); None compares x with itself (pairs i < j are solved and mirrored).
+        matcher: None means `Auction()`, certified to 1e-4 of a cosine.
+        memory: bytes that may be held besides the tokens.
+        progress: called with (pairs done, pairs in all) on this thread between blocks; it may raise to cancel, and what
+            it raises is raised here once all threads are quiet.
+
+    Raises:
+        TypeError: tokens that are not floating-point numbers.
+        ValueError: a wrong shape, NaN or infinity (the image and layer are named), or no room for one pair.
+
+    References:
+        Wald et al., arXiv:2410.23107, section 3.
+
+    Example:
+        >>> x = np.array([[[1.0, 0.0], [0.0, 2.0]], [[0.0, 2.0], [1.0, 0.0]]])
+        >>> matched_gram(x).products
+        array([[5., 5.],
+               [5., 5.]])
+    """
+    matcher = Auction() if matcher is None else matcher
+    if not callable(matcher) or isinstance(matcher, type):
+        raise TypeError(message("matcher", "a matcher, such as Auction() or Exact()", repr(matcher)))
+    memory = check_int("memory", memory, minimum=1)
+    left = TokenSet.read("x", x)
+    right = left if y is None else TokenSet.read("y", y)
+    check_pair(left, right)
+    _warn_of_zeros(left, right)
+    job = PairJob(x=left, y=right, symmetric=y is None, memory=memory, progress=progress)
+    found = match_job(matcher, job)
+    norms = np.multiply.outer(np.sqrt(left.sq_norms), np.sqrt(right.sq_norms))
+    # ‖X‖‖Y‖ bounds every product, too; an uncertified product keeps inf
+    upper = np.where(np.isfinite(found.upper_bound), np.clip(found.upper_bound, found.products, norms), np.inf)
+    upper = np.maximum(upper, found.products)
+    pooled = left.means @ right.means.T
+    x_pooled, y_pooled = np.square(left.means).sum(1), np.square(right.means).sum(1)
+    products = found.products
+    if job.symmetric:
+        products, upper = _mirrored(products, left.sq_norms), _mirrored(upper, left.sq_norms)
+        pooled = _mirrored(pooled, x_pooled)
+    job.tick(job.pairs)
+    return MatchedGram(
+        products=products,
+        upper_bound=upper,
+        pooled_products=pooled,
+        x_sq_norms=left.sq_norms,
+        y_sq_norms=right.sq_norms,
+        x_pooled_sq_norms=x_pooled,
+        y_pooled_sq_norms=y_pooled,
+        sizes=(left.size, right.size),
+        symmetric=job.symmetric,
+        matcher=repr(matcher),
+        fallbacks=found.fallbacks,
+    )
+
+
+def semantic_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine, matcher: Matcher | None = None) -> Matrix:
+    """Return the semantic RSM (N, M): tokens are compared under their best one-to-one assignment, wherever they are.
+
+    Args:
+        x: tokens (N, S, D).
+        y: tokens (M, T, D), or None for x with itself.
+        kernel: `inner_product`, `cosine`, `rbf`, or any function of a `MatchedGram`.
+        matcher: None means `Auction()`.
+
+    References:
+        Wald et al., arXiv:2410.23107, section 3.
+
+    Example:
+        >>> x = np.array([[[1.0, 0.0], [0.0, 2.0]], [[0.0, 2.0], [1.0, 0.0]]])
+        >>> semantic_rsm(x)[0, 1], aligned_rsm(x)[0, 1]
+        (1.0, 0.0)
+    """
+    return checked_kernel(kernel)(matched_gram(x, y, matcher=matcher))
+
+
+def aligned_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine) -> Matrix:
+    """Return the aligned RSM (N, M): token s is compared with token s, as ordinary RSMs of flattened responses do."""
+    return checked_kernel(kernel)(matched_gram(x, y, matcher=Identity()))
+
+
+def pooled_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine) -> Matrix:
+    """Return the pooled RSM (N, M): the mean tokens alone are compared."""
+    left = TokenSet.read("x", x)
+    right = None if y is None else TokenSet.read("y", y)
+    means = None if right is None else right.means[:, None]
+    return checked_kernel(kernel)(matched_gram(left.means[:, None], means, matcher=Identity()))
+
+
+def _mirrored(upper_triangle: Matrix, diagonal: NDArray[np.float64]) -> Matrix:
+    triangle: Matrix = np.triu(upper_triangle, 1)
+    full: Matrix = triangle + triangle.T
+    np.fill_diagonal(full, diagonal)
+    return full
+
+
+def _warn_of_zeros(x: TokenSet, y: TokenSet) -> None:
+    """Warn once if images are all zero: their cosines are defined as 0."""
+    blank = np.flatnonzero(x.sq_norms == 0).tolist()
+    others = [] if y is x else np.flatnonzero(y.sq_norms == 0).tolist()
+    if blank or others:
+        names = [f"x {blank[:5]}"] * bool(blank) + [f"y {others[:5]}"] * bool(others)
+        text = f"{len(blank) + len(others)} images are all zero ({', '.join(names)})"
+        warnings.warn(f"{text}: their cosines are 0, the diagonal too.", RuntimeWarning, stacklevel=3)

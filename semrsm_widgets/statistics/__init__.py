@@ -1,0 +1,34 @@
+"""Numbers with their intervals: comparisons of matrices, and what they are made of."""
+
+from .comparison import (
+    PermutationTest,
+    RSMStatistic,
+    cka,
+    doubly_centred,
+    jackknife,
+    permutation_test,
+    rsa,
+    smallest_eigenvalue,
+)
+from .divergence import checked_probabilities, js_divergence
+from .statistic import UNIT, Statistic, UndefinedStatisticError, checked_matrix, from_replicates, mean_of, undefined
+
+__all__ = [
+    "UNIT",
+    "PermutationTest",
+    "RSMStatistic",
+    "Statistic",
+    "UndefinedStatisticError",
+    "checked_matrix",
+    "checked_probabilities",
+    "cka",
+    "doubly_centred",
+    "from_replicates",
+    "jackknife",
+    "js_divergence",
+    "mean_of",
+    "permutation_test",
+    "rsa",
+    "smallest_eigenvalue",
+    "undefined",
+]

@@ -1,0 +1,316 @@
+"""Comparing two RSMs of the same images: CKA, RSA, whether they are related at all, and how sure that is.
+
+Images are the independent units, not pairs: tests permute images, intervals leave out one image at a time. (A bootstrap
+that draws images with replacement puts an image's similarity to itself off the diagonal: its 95 % interval covered
+0 % in a simulation, `benchmarks/intervals.py`.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from math import nan
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from scipy.stats import kendalltau, rankdata
+
+from semrsm_widgets.common import Matrix, check_choice, check_int, message
+
+from .centred import BIASED, PEARSON, UNBIASED, Centred, mean_free
+from .statistic import LEVEL, Statistic, UndefinedStatisticError, checked_rsm, from_replicates
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Method = Literal["pearson", "spearman", "kendall"]
+RSMStatistic = Callable[..., float]
+
+METHODS = ("pearson", "spearman", "kendall")
+CONSTANT_TODO = "Compare layers at which the images differ."
+
+
+def cka(K: Any, L: Any, *, unbiased: bool = True) -> float:
+    """Return the centred kernel alignment of two RSMs of the same images, in [-1, 1].
+
+    <K', L'> / (‖K'‖‖L'‖), where K' is K with row and column means taken out. Unbiased leaves out the diagonal and
+    centres the rest so that it is 0 on average for unrelated RSMs, and may be negative; biased is above 0 even for
+    noise, the more the fewer images. A matched Gram need not be positive semi-definite; look at `smallest_eigenvalue`.
+
+    Args:
+        K: (N, N) symmetric RSM, N at least 4 (biased: 3).
+        L: (N, N) symmetric RSM of the same images in the same order.
+        unbiased: False for the biased one.
+
+    Raises:
+        TypeError: not numbers.
+        ValueError: different sizes, too few images, not symmetric, NaN.
+        UndefinedStatisticError: an RSM is constant once centred. It is a ValueError, too.
+
+    References:
+        Kornblith et al., arXiv:1905.00414, eq. 4 (biased); Song et al., JMLR 13 (2012), eq. 5 (unbiased HSIC).
+
+    Example:
+        >>> K = np.cov(np.random.default_rng(0).normal(size=(5, 30)))
+        >>> round(cka(K, 2 * K + 1), 12)
+        1.0
+    """
+    product = UNBIASED if unbiased else BIASED
+    return _alignment(product, *_prepared(product, *_checked(K, L, product.least)))
+
+
+def rsa(K: Any, L: Any, *, method: Method = "spearman") -> float:
+    """Return the correlation of two RSMs' off-diagonal entries, in [-1, 1].
+
+    Args:
+        K: (N, N) symmetric RSM, N at least 3.
+        L: (N, N) symmetric RSM of the same images in the same order.
+        method: "pearson", "spearman" or "kendall" (tau-b).
+
+    Raises:
+        TypeError: not numbers.
+        ValueError: different sizes, too few images, not symmetric, NaN.
+        UndefinedStatisticError: an RSM is constant off its diagonal. It is a ValueError, too.
+
+    References:
+        Kriegeskorte et al., Frontiers in Systems Neuroscience 2:4 (2008).
+
+    Example:
+        >>> K = np.cov(np.random.default_rng(0).normal(size=(5, 30)))
+        >>> rsa(K, np.exp(K))
+        1.0
+    """
+    check_choice("method", method, METHODS)
+    K, L = _checked(K, L, PEARSON.least)
+    if method == "kendall":
+        upper = np.triu_indices(len(K), 1)
+        _alignment(PEARSON, *_prepared(PEARSON, K, L))  # raises where constant
+        return float(kendalltau(K[upper], L[upper]).statistic)
+    if method == "spearman":
+        K, L = ranks(K), ranks(L)
+    return _alignment(PEARSON, *_prepared(PEARSON, K, L))
+
+
+def smallest_eigenvalue(K: Any) -> float:
+    """Return the smallest eigenvalue of an RSM, relative to its largest in magnitude; below 0, it is no Gram matrix.
+
+    CKA is derived for positive semi-definite matrices, which optimal assignment kernels need not be. It is still a
+    cosine between centred matrices then, but no kernel alignment: say so.
+
+    Args:
+        K: (N, N) symmetric RSM.
+
+    References:
+        Vert, arXiv:0801.4061.
+
+    Example:
+        >>> smallest_eigenvalue(np.array([[1.0, 0.5], [0.5, 1.0]]))
+        0.333...
+    """
+    values = np.linalg.eigvalsh(checked_rsm("K", K, least=1))
+    peak = float(np.abs(values).max())
+    return float(values[0] / peak) if peak > 0 else 0.0
+
+
+def jackknife(statistic: RSMStatistic, *rsms: Any, level: float = LEVEL) -> Statistic:
+    """Return a statistic of RSMs with its interval, from leaving out one image at a time.
+
+    Args:
+        statistic: `cka`, `rsa`, a `partial` of them, or any function of (N, N) RSMs that returns a number in [-1, 1].
+        rsms: the (N, N) RSMs that it takes.
+        level: coverage of the interval.
+
+    Raises:
+        ValueError: what the statistic raises.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> K, L = (np.cov(rng.normal(size=(20, 50))) for _ in range(2))
+        >>> jackknife(cka, K, L)
+        Statistic(value=..., low=..., high=..., n=20, reason='')
+    """
+    matrices = [checked_rsm(f"rsms[{k}]", rsm, least=2) for k, rsm in enumerate(rsms)]
+    value = statistic(*matrices)
+    n = len(matrices[0])
+    product = _product_of(statistic)
+    if n - 1 < (product.least if product else 2):
+        return Statistic(value=value, n=n, reason=f"no interval: needs more than {n} images")
+    if product and len(matrices) == 2:
+        replicates = _alignments_without_one(product, *_prepared(product, matrices[0], matrices[1]))
+    elif _is_spearman(statistic) and len(matrices) == 2:
+        replicates = _spearman_without_one(matrices[0], matrices[1])
+    else:
+        rest = ([np.delete(np.delete(m, i, 0), i, 1) for m in matrices] for i in range(n))
+        replicates = np.array([_or_nan(statistic, matrices_without_one) for matrices_without_one in rest])
+    return from_replicates(value, replicates, bounds=(-1, 1), level=level)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PermutationTest:
+    """Whether two RSMs are related beyond chance.
+
+    Attributes:
+        value: the statistic.
+        p_value: share of permutations, the identity among them, that reach it: one-sided, for a relation that is
+            positive. Never below 1 / (n + 1).
+        null_mean: mean of the statistic under permutation.
+        null_quantile95: its 95 % quantile.
+        n: number of random permutations.
+    """
+
+    value: float
+    p_value: float
+    null_mean: float
+    null_quantile95: float
+    n: int
+
+
+def permutation_test(statistic: RSMStatistic, K: Any, L: Any, *, n: int = 999, seed: int = 0) -> PermutationTest:
+    """Return whether two RSMs are related beyond chance, from permuting the images (not the pairs) of one of them.
+
+    Args:
+        statistic: `cka`, `rsa`, a `partial` of them, or any function of two (N, N) RSMs; large where they agree.
+        K: (N, N) RSM.
+        L: (N, N) RSM of the same images in the same order.
+        n: number of random permutations.
+        seed: of the permutations.
+
+    Raises:
+        ValueError: what the statistic raises, or n < 19 (no p-value below 5 % could come out).
+
+    Example:
+        >>> K = np.cov(np.random.default_rng(0).normal(size=(20, 50)))
+        >>> permutation_test(cka, K, K, n=99).p_value
+        0.01
+    """
+    check_int("n", n, minimum=19, todo="Fewer permutations cannot reach p = 0.05.")
+    K, L = _checked(K, L, 2)
+    value = statistic(K, L)
+    rng = np.random.default_rng(seed)
+    orders = (rng.permutation(len(K)) for _ in range(n))
+    product = _product_of(statistic)
+    if _is_spearman(statistic):
+        product, K, L = PEARSON, ranks(K), ranks(L)  # ranks are permuted with the images
+    if product is None:
+        null = np.array([statistic(K, L[np.ix_(order, order)]) for order in orders])
+    else:
+        left, right = _prepared(product, K, L)
+        norm = np.sqrt(product.of(left, left) * product.of(right, right))
+        null = np.array([product.of(left, right[np.ix_(order, order)]) for order in orders]) / norm
+    reached = int(np.sum(null >= value - 1e-12))
+    return PermutationTest(
+        value=value,
+        p_value=(1 + reached) / (n + 1),
+        null_mean=float(null.mean()),
+        null_quantile95=float(np.quantile(null, 0.95)),
+        n=n,
+    )
+
+
+def ranks(K: NDArray[np.float64]) -> Matrix:
+    """Return the ranks of an RSM's off-diagonal entries, ties averaged, as a symmetric matrix with diagonal 0."""
+    upper = np.triu_indices(len(K), 1)
+    ranked = np.zeros_like(K)
+    ranked[upper] = rankdata(K[upper])
+    total: Matrix = ranked + ranked.T
+    return total
+
+
+def doubly_centred(K: Any) -> Matrix:
+    """Return an RSM without row and column effects: off-diagonal entries centred as unbiased CKA does, diagonal 0.
+
+    Some images are similar to all others (hubs, large norms); what is left says which pairs are more alike than
+    their two images' levels explain. The Pearson correlation of two such matrices is their unbiased CKA.
+
+    Args:
+        K: (N, N) symmetric RSM, N at least 4.
+
+    References:
+        Székely & Rizzo, Annals of Statistics 42 (2014), definition 2 (U-centring).
+    """
+    matrix = mean_free(checked_rsm("K", K, least=4), diagonal=False)
+    n, rows = len(matrix), matrix.sum(1)
+    centred: Matrix = matrix - np.add.outer(rows, rows) / (n - 2) + rows.sum() / ((n - 1) * (n - 2))
+    np.fill_diagonal(centred, 0)
+    return centred
+
+
+def _checked(K: Any, L: Any, least: int) -> tuple[Matrix, Matrix]:
+    """Return two RSMs of the same number of images."""
+    left, right = checked_rsm("K", K, least=least), checked_rsm("L", L, least=least)
+    if left.shape != right.shape:
+        todo = "Both must be RSMs of the same images in the same order."
+        raise ValueError(message("L", f"of the shape of K, {left.shape}", str(right.shape), todo))
+    return left, right
+
+
+def _prepared(product: Centred, K: Matrix, L: Matrix) -> tuple[Matrix, Matrix]:
+    return mean_free(K, diagonal=product.diagonal), mean_free(L, diagonal=product.diagonal)
+
+
+def _alignment(product: Centred, K: Matrix, L: Matrix) -> float:
+    """Return <K, L> / (‖K‖‖L‖) in a centred inner product."""
+    for name, matrix in (("K", K), ("L", L)):
+        if not product.varies(matrix):
+            raise UndefinedStatisticError(message(name, "an RSM that varies", "a constant one", CONSTANT_TODO))
+    value = product.of(K, L) / np.sqrt(product.of(K, K) * product.of(L, L))
+    return float(np.clip(value, -1, 1))
+
+
+def _alignments_without_one(product: Centred, K: Matrix, L: Matrix) -> NDArray[np.float64]:
+    """Return (N,) the alignments without image i; NaN where one is undefined."""
+    cross, left, right = product.without_one(K, L), product.without_one(K, K), product.without_one(L, L)
+    varies = (left > product.floor(K)) & (right > product.floor(L))
+    values: NDArray[np.float64] = np.full(len(K), nan)
+    np.divide(cross, np.sqrt(np.maximum(left * right, 0)), out=values, where=varies)
+    return values
+
+
+def _spearman_without_one(K: Matrix, L: Matrix) -> NDArray[np.float64]:
+    """Return (N,) the Spearman correlations without image i; values are sorted once, not for every image."""
+    n = len(K)
+    first, second = np.triu_indices(n, 1)
+    sides = [np.unique(matrix[first, second], return_inverse=True) for matrix in (K, L)]
+    values: NDArray[np.float64] = np.full(n, nan)
+    for image in range(n):
+        stay = (first != image) & (second != image)
+        a, b = (_mid_ranks(place[stay], len(levels)) for levels, place in sides)
+        a, b = a - a.mean(), b - b.mean()
+        scale = np.sqrt((a @ a) * (b @ b))
+        if scale > 0:
+            values[image] = a @ b / scale
+    return values
+
+
+def _mid_ranks(place: NDArray[np.int64], levels: int) -> NDArray[np.float64]:
+    """Return ranks, ties averaged, of values that are given by their places among sorted levels."""
+    counts = np.bincount(place, minlength=levels)
+    ranked: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return ranked
+
+
+def _is_spearman(statistic: RSMStatistic) -> bool:
+    function, options = _options(statistic)
+    return function is rsa and options.get("method", "spearman") == "spearman"
+
+
+def _or_nan(statistic: RSMStatistic, matrices: list[Matrix]) -> float:
+    """Return the statistic, NaN where it is undefined."""
+    try:
+        return statistic(*matrices)
+    except UndefinedStatisticError:
+        return nan
+
+
+def _options(statistic: RSMStatistic) -> tuple[RSMStatistic, dict[str, Any]]:
+    """Return a function and what a `partial` fixed of it."""
+    return (statistic.func, statistic.keywords) if isinstance(statistic, partial) else (statistic, {})
+
+
+def _product_of(statistic: RSMStatistic) -> Centred | None:
+    """Return the centred inner product whose cosine a statistic is, or None: these need no loop over images."""
+    function, options = _options(statistic)
+    if function is cka:
+        return UNBIASED if options.get("unbiased", True) else BIASED
+    return PEARSON if function is rsa and options.get("method") == "pearson" else None

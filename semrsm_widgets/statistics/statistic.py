@@ -1,0 +1,144 @@
+"""A number with its interval: what every analysis reports, and why it is missing where it is not defined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import nan
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import expit, logit, stdtrit
+
+from semrsm_widgets.common import check_number, message
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LEVEL = 0.95
+"""Coverage of the intervals."""
+UNIT = (0.0, 1.0)
+"""The bounds of shares: F1, average precision, AUC, top-1."""
+SYMMETRY = 1e-9
+"""How far an entry may be from its mirror image, relative to the largest entry."""
+
+
+class UndefinedStatisticError(ValueError):
+    """A statistic has no value for these data, such as the correlation with a constant."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistic:
+    """A value with its interval.
+
+    Attributes:
+        value: the value; NaN where it is undefined.
+        low: lower end of the 95 % interval; NaN where there is none.
+        high: upper end.
+        n: how many independent units it rests on: images or queries, never pairs.
+        reason: why the value or the interval is NaN; else empty.
+    """
+
+    value: float
+    low: float = nan
+    high: float = nan
+    n: int
+    reason: str = ""
+
+
+def undefined(reason: str | Exception, n: int) -> Statistic:
+    """Return the statistic that has no value, with the reason."""
+    return Statistic(value=nan, n=n, reason=str(reason))
+
+
+def from_replicates(
+    value: float,
+    replicates: NDArray[np.float64],
+    *,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+    level: float = LEVEL,
+) -> Statistic:
+    """Return a value with the interval of its delete-one jackknife.
+
+    The standard error is sqrt((n - 1) / n Σ_i (θ_i - θ̄)²) over the n replicates that leave out one unit each; the
+    interval is value ± t_{n-1} standard errors, cut at the bounds of the statistic.
+
+    The interval of a share (bounds 0 and 1) is built on the logit scale, with the standard error divided by
+    value (1 - value): near 1 the plain one covered .90 in `benchmarks/intervals.py`, this one .93 to .95.
+
+    A share that is 0 or 1 whichever unit is left out has no spread to estimate from, yet n units do not make it
+    certain: its interval is the exact binomial one of n out of n (Clopper & Pearson 1934).
+
+    Args:
+        value: the statistic of all units.
+        replicates: (n,) the statistic without unit i.
+        bounds: what the statistic cannot exceed.
+        level: coverage in (0, 1).
+
+    References:
+        Efron & Tibshirani, *An Introduction to the Bootstrap* (1993), eq. 11.5.
+    """
+    check_number("level", level, above=0, maximum=1 - 1e-9)
+    n = len(replicates)
+    missing = int(np.isnan(replicates).sum())
+    if n < 2 or missing:
+        why = "needs two units" if n < 2 else f"undefined without {missing} of the {n} units"
+        return Statistic(value=float(value), n=n, reason=f"no interval: {why}")
+    error = np.sqrt((n - 1) / n * np.square(replicates - replicates.mean()).sum())
+    half = float(stdtrit(n - 1, (1 + level) / 2) * error)
+    low, high = (float(np.clip(end, *bounds)) for end in (value - half, value + half))
+    if bounds == UNIT and 0 < value < 1:
+        steps = np.array([-half, half]) / (value * (1 - value))
+        low, high = map(float, expit(logit(value) + steps))
+    elif bounds == UNIT and error == 0:
+        reach = ((1 - level) / 2) ** (1 / n)
+        low, high = (reach, 1.0) if value == 1 else (0.0, 1 - reach)
+    return Statistic(value=float(value), low=low, high=high, n=n)
+
+
+def mean_of(values: NDArray[np.float64], *, bounds: tuple[float, float] = (-np.inf, np.inf)) -> Statistic:
+    """Return the mean of independent values with its t interval; for a mean that is what the jackknife gives."""
+    n = len(values)
+    if n == 0:
+        return undefined("nothing to average", 0)
+    without = (values.sum() - values) / (n - 1) if n > 1 else np.full(1, nan)
+    return from_replicates(float(values.mean()), without, bounds=bounds)
+
+
+def checked_matrix(name: str, value: Any, *, least: int = 1) -> NDArray[np.float64]:
+    """Return a finite matrix (N, M) as float64.
+
+    Raises:
+        TypeError: not numbers.
+        ValueError: not two axes, fewer than `least` rows, NaN or infinity.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(message(name, "a matrix of real numbers", f"dtype {array.dtype}"))
+    matrix = array.astype(np.float64)
+    if matrix.ndim != 2:
+        raise ValueError(message(name, "a matrix (N, M)", str(matrix.shape)))
+    if min(matrix.shape) < least:
+        todo = "Use more images: the statistic is not defined for fewer."
+        raise ValueError(message(name, f"an RSM of at least {least} images", str(matrix.shape), todo))
+    bad = np.argwhere(~np.isfinite(matrix))
+    if bad.size:
+        where = ", ".join(map(str, bad[0]))
+        todo = "Leave these images out, or find where the NaN comes from."
+        raise ValueError(message(name, "finite", f"{len(bad)} entries NaN or infinite, the first at ({where})", todo))
+    return matrix
+
+
+def checked_rsm(name: str, value: Any, *, least: int) -> NDArray[np.float64]:
+    """Return a square symmetric RSM as float64.
+
+    Raises:
+        TypeError: not numbers.
+        ValueError: not a matrix, not square, not symmetric, fewer than `least` images, NaN or infinity.
+    """
+    matrix = checked_matrix(name, value, least=least)
+    if matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(message(name, "an RSM of a set with itself (N, N)", str(matrix.shape)))
+    worst = float(np.abs(matrix - matrix.T).max())
+    if worst > SYMMETRY * float(np.abs(matrix).max()):
+        raise ValueError(message(name, "symmetric", f"entries that differ by {worst:.3g} from their mirror images"))
+    return matrix

@@ -1,0 +1,16 @@
+"""What extraction hands to matching: tokens, and the grid on which they stand."""
+
+from .grid import PatchBox, box_tokens, cell_box, checked_box, moved_box, moved_token, pooled_grid, token_boxes
+from .tokens import Tokens
+
+__all__ = [
+    "PatchBox",
+    "Tokens",
+    "box_tokens",
+    "cell_box",
+    "checked_box",
+    "moved_box",
+    "moved_token",
+    "pooled_grid",
+    "token_boxes",
+]

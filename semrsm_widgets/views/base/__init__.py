@@ -1,0 +1,66 @@
+"""What every view is made of."""
+
+from .bokeh_pane import BokehPane, bokehjs, heatmap_item
+from .composed import ComposedView
+from .cost import (
+    PATIENCE_SECONDS,
+    Cost,
+    describe_cost,
+    describe_seconds,
+    is_ready,
+    long_cost,
+    make_ready,
+    search_seconds,
+)
+from .placed import PlacedPicture, missing_picture, placed_picture, thumbnail
+from .traits import (
+    KERNELS,
+    KernelChosen,
+    LayerChosen,
+    checked_kernel_name,
+    checked_pair,
+    default_layer,
+    image_rows,
+    layer_rows,
+)
+from .view import View, bundle, bundle_text, check_trait, guarded_method, jpeg_bytes
+from .wire import EXACT_IMAGES, is_exact
+from .worker import DEBOUNCE_SECONDS, CancelledError, Job
+
+__all__ = [
+    "DEBOUNCE_SECONDS",
+    "EXACT_IMAGES",
+    "KERNELS",
+    "PATIENCE_SECONDS",
+    "BokehPane",
+    "CancelledError",
+    "ComposedView",
+    "Cost",
+    "Job",
+    "KernelChosen",
+    "LayerChosen",
+    "PlacedPicture",
+    "View",
+    "bokehjs",
+    "bundle",
+    "bundle_text",
+    "check_trait",
+    "checked_kernel_name",
+    "checked_pair",
+    "default_layer",
+    "describe_cost",
+    "describe_seconds",
+    "guarded_method",
+    "heatmap_item",
+    "image_rows",
+    "is_exact",
+    "is_ready",
+    "jpeg_bytes",
+    "layer_rows",
+    "long_cost",
+    "make_ready",
+    "missing_picture",
+    "placed_picture",
+    "search_seconds",
+    "thumbnail",
+]

@@ -1,0 +1,70 @@
+"""Bokeh figures in our own widgets.
+
+jupyter_bokeh needs a set-up line, saves megabytes into the notebook, shows stale state when displayed twice and tears
+updates that come from two threads (jupyter_bokeh 4.1, Bokeh 3.9, JupyterLab 4.6). So a figure is embedded by BokehJS's
+public API and its data are replaced from binary buffers; the same files serve every view that draws with Bokeh.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import bokeh
+import numpy as np
+import traitlets as t
+from bokeh.embed import json_item
+from bokeh.models import ColumnDataSource, Image, LinearColorMapper, Range1d
+from bokeh.plotting import figure
+from bokeh.resources import Resources
+
+from semrsm_widgets.figures import MISSING
+
+from .view import View
+
+
+@functools.cache
+def bokehjs() -> bytes:
+    """Return BokehJS of the installed Bokeh: the core only, which is all that figures need."""
+    resources = Resources(mode="inline", components=["bokeh"])
+    return "\n".join(resources.js_raw).encode()
+
+
+class BokehPane(View):
+    """A view that draws with Bokeh: it hands BokehJS to the page when the page has none."""
+
+    _bokeh_version = t.Unicode(bokeh.__version__).tag(sync=True)
+
+    _handlers = {"bokehjs": "_send_bokehjs"}  # noqa: RUF012 (never mutated)
+
+    def _send_bokehjs(self, _content: dict[str, Any]) -> None:
+        self.send({"kind": "bokehjs"}, buffers=[bokehjs()])
+
+
+def heatmap_item(name: str, palette: tuple[str, ...], size: int) -> dict[str, Any]:
+    """Return the JSON item of a heatmap that fills its element: N x N colour indices, first row on top.
+
+    Axes, labels and colour bar are the view's own DOM, which follows Jupyter's theme; Bokeh draws the cells.
+    """
+    source = ColumnDataSource(
+        {"image": [np.full((size, size), MISSING, dtype=np.uint8)], "dw": [size], "dh": [size]}, name=name
+    )
+    plot = figure(
+        x_range=Range1d(start=0, end=size),
+        y_range=Range1d(start=0, end=size),
+        tools="",
+        toolbar_location=None,
+        sizing_mode="stretch_both",
+        min_border=0,
+        outline_line_color=None,
+        background_fill_alpha=0,
+        border_fill_alpha=0,
+        output_backend="canvas",
+    )
+    plot.axis.visible = False
+    plot.grid.visible = False
+    mapper = LinearColorMapper(palette=list(palette), low=0, high=MISSING - 1, high_color="rgba(0,0,0,0)")
+    glyph = Image(image="image", x=0, y=0, dw="dw", dh="dh", color_mapper=mapper, origin="top_left")
+    plot.add_glyph(source, glyph)
+    item: dict[str, Any] = json_item(plot)  # type: ignore[assignment]
+    return item

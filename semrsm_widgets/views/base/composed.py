@@ -1,0 +1,82 @@
+"""What views have that are made of views: one state to wait for, to stop and to close."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import ipywidgets
+import traitlets as t
+
+from .save_figure import SavesFigure
+from .view import View, close_with_layout, with_picture
+
+
+class ComposedView(SavesFigure, ipywidgets.VBox):
+    """A column of views: a header of its own, whose status line speaks for all, and others below it.
+
+    A subclass makes `_header` and puts the boxes, labels and the like between its views into `_frame`, both before
+    ipywidgets' own `__init__`.
+    """
+
+    save_images = t.Bool(True, help="Whether the saved notebook may contain pictures and their names.")
+
+    _header: View
+    _frame: list[Any]
+
+    @property
+    def views(self) -> list[View]:
+        """The header and the views that are there."""
+        return [self._header]
+
+    @property
+    def _at_work(self) -> list[View]:
+        """The views that `cancel` stops and `resume` lets go on."""
+        return self.views
+
+    @property
+    def last_error(self) -> str:
+        """Traceback of the last error that any part showed; empty if there was none."""
+        return next((view.last_error for view in self.views if view.last_error), "")
+
+    def cancel(self) -> None:
+        """Stop what is being computed; what is there already stays."""
+        for view in self._at_work:
+            view.worker.cancel()
+
+    def resume(self) -> None:
+        """Go on after a cancel."""
+        for view in self._at_work:
+            if view.cancelled:
+                view.resume()
+
+    def start(self) -> None:
+        """Go on with a computation that waits because it will take long."""
+        for view in self.views:
+            view.start()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until everything is computed; return whether that came within `timeout` seconds.
+
+        Errors are not raised: see `last_error`.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+
+        def in_time(view: View) -> bool:
+            return view.wait(None if end is None else max(0.0, end - time.monotonic()))
+
+        return in_time(self._header) and all(in_time(view) for view in self.views)  # the header's work may add views
+
+    def close(self) -> None:
+        """Free the threads and the widgets."""
+        if hasattr(self, "_frame"):  # ipywidgets also closes what never got through __init__
+            for view in self.views:
+                view.close()
+            for widget in self._frame:
+                if isinstance(widget, ipywidgets.Label):
+                    widget.style.close()
+                close_with_layout(widget, widget.close)
+        close_with_layout(self, super().close)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        return with_picture(self, super()._repr_mimebundle_(**kwargs))

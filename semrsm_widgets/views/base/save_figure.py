@@ -1,0 +1,58 @@
+"""What a view shows, written as a figure for a paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from semrsm_widgets.common import check_number, message, optional
+
+if TYPE_CHECKING:
+    from semrsm_widgets.figures.sheet import Sheet
+
+FORMATS = (".svg", ".pdf", ".png")
+NARROWEST_MM = 70.0
+"""Below this, three panels leave no room for text of 6 points."""
+
+
+class SavesFigure:
+    """A view that can be written as a figure; it draws itself in `_draw_figure`."""
+
+    def save_figure(self, path: str | Path, *, width_mm: float = 85.0) -> Path:
+        """Write what the view shows as a figure for a paper, and return where; no browser is needed.
+
+        Light ground, text of 6 to 8 points at the given width, as text in SVG and PDF; what the numbers come from
+        stands beneath. The same view gives the same file. What has not been computed yet is computed.
+
+        Args:
+            path: a file in a folder that exists, ending in .svg, .pdf or .png (400 pixels to the inch).
+            width_mm: width in millimetres, at least 70; a column is about 85, a page 180.
+
+        Raises:
+            ValueError: another suffix, too narrow a figure, or nothing to draw (the text says why).
+            FileNotFoundError: there is no such folder.
+            ImportError: matplotlib is not installed; the text says what to install.
+
+        Example:
+            >>> srsm.RSMView(analysis).save_figure("rsm.pdf", width_mm=180)
+        """
+        target = Path(path).expanduser()
+        if target.suffix.lower() not in FORMATS:
+            todo = "The suffix says which format is written."
+            raise ValueError(message("path", f"a file name ending in {', '.join(FORMATS)}", repr(str(path)), todo))
+        if not target.parent.is_dir():
+            raise FileNotFoundError(message("path", "in a folder that exists", repr(str(path)), "Make it first."))
+        todo = "A column of a journal is about 85 mm wide, a page 180."
+        width = check_number("width_mm", width_mm, minimum=NARROWEST_MM, todo=todo)
+        optional("matplotlib", extra="figures")
+        from semrsm_widgets.figures.sheet import Sheet, paper_style
+
+        with paper_style():
+            sheet = Sheet(width)
+            self._draw_figure(sheet)
+            sheet.write(target)
+        return target
+
+    def _draw_figure(self, sheet: Sheet) -> Any:
+        """Draw the view on a sheet (see `figures.sheet.Sheet`); `paper.py` in its folder knows how."""
+        raise ValueError(message("view", "one that can be drawn as a figure", type(self).__name__))

@@ -1,0 +1,236 @@
+"""Two models, or two checkpoints of one, on the same images: where their layers agree, and on which pairs not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+import traitlets as t
+
+from semrsm_widgets.common import check_number, message
+from semrsm_widgets.experiments import check_analysis, check_same_images
+from semrsm_widgets.figures import stacked
+from semrsm_widgets.tokens import moved_token
+from semrsm_widgets.views.base import (
+    PATIENCE_SECONDS,
+    ComposedView,
+    View,
+    check_trait,
+    checked_kernel_name,
+    checked_pair,
+)
+from semrsm_widgets.views.pair import PairView
+
+from .layer_map import PALETTES, SIMILARITIES, Cell, LayerMap, checked_cell
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from semrsm_widgets.analysis import Analysis
+    from semrsm_widgets.experiments import Comparison
+    from semrsm_widgets.figures.sheet import Sheet
+
+# Narrower than this a PairView's three pictures are too small: the two then stand one below the other.
+_PAIR_WIDTH = "580px"
+
+
+class CompareView(ComposedView):
+    """A map of layers against layers, each cell the CKA of their RSMs with its interval; a cell opens what differs.
+
+    Below an opened cell stand both RSMs as CKA compares them, their difference, and the pairs of images that are most
+    of all more alike in one than in the other; one pair is shown in two linked PairViews. Layers, grids and input
+    sizes of the two may differ.
+
+    Args:
+        analysis_a: images and tokens of one model.
+        analysis_b: of another model, or of another checkpoint, the same images in the same order.
+        names: what to call the two; the models' names unless given.
+        similarity: whose RSMs are compared: "aligned", "semantic" or "pooled".
+        kernel: "cosine", "inner product" or "RBF".
+        cell: the layers (of A, of B) to open; None for none.
+        pair: indices of the two images chosen.
+        patience: matching that is estimated to take more seconds than this waits for Start.
+        save_images: whether the saved notebook may contain pictures and their names.
+
+    Attributes:
+        analysis_a: the first analysis.
+        analysis_b: the second.
+        pair_views: the two PairViews, or None before a cell was opened.
+
+    Raises:
+        TypeError: not two analyses.
+        ValueError: different images or another order (the text names what differs), or fewer than 4.
+
+    Example:
+        >>> before, after = (srsm.Analysis(images, srsm.extract(m, images), model=m) for m in checkpoints)
+        >>> view = srsm.CompareView(before, after, names=("epoch 1", "epoch 90"))
+        >>> view.cell = ("blocks.4", "blocks.4")
+        >>> view.comparison.to_frame()
+    """
+
+    similarity = t.Unicode("semantic", help='"aligned", "semantic" or "pooled".')
+    kernel = t.Unicode("cosine", help='"cosine", "inner product" or "RBF".')
+    cell: Any = t.Tuple(
+        t.Unicode(), t.Unicode(), allow_none=True, default_value=None, help="The layers (of A, of B) opened, or None."
+    )
+    pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 1), help="Indices of the two images chosen.")
+
+    def __init__(
+        self,
+        analysis_a: Analysis,
+        analysis_b: Analysis,
+        *,
+        names: tuple[str, str] | None = None,
+        similarity: str = "semantic",
+        kernel: str = "cosine",
+        cell: Cell | None = None,
+        pair: tuple[int, int] = (0, 1),
+        patience: float = PATIENCE_SECONDS,
+        save_images: bool = True,
+    ) -> None:
+        self.analysis_a = check_analysis("analysis_a", analysis_a, least=4)
+        self.analysis_b = check_analysis("analysis_b", analysis_b, least=4)
+        check_same_images(analysis_a, analysis_b)
+        self.names = _checked_names(names, self._analyses)
+        self._patience = check_number("patience", patience, above=0)
+        self.pair_views: tuple[PairView, PairView] | None = None
+        self._titles: list[ipywidgets.Label] = []
+        self._boxes: list[ipywidgets.VBox] = []
+        self._following = False  # whether a pin is being carried over to the other PairView
+        state: dict[str, Any] = {"similarity": similarity, "kernel": kernel, "cell": cell, "pair": pair}
+        self._header = LayerMap(self._analyses, self.names, patience, save_images=save_images, **state)
+        self._place = ipywidgets.Box(layout=ipywidgets.Layout(width="100%", flex_flow="row wrap", overflow="visible"))
+        self._frame = [self._place]
+        super().__init__(children=[self._header, self._place], save_images=save_images, **state)
+        for name in state:
+            t.link((self, name), (self._header, name))
+        t.dlink((self, "save_images"), (self._header, "save_images"))
+        self.observe(self._on_cell, names="cell")
+        self._on_cell(None)
+
+    @property
+    def _analyses(self) -> tuple[Analysis, Analysis]:
+        return self.analysis_a, self.analysis_b
+
+    @t.validate("similarity", "kernel", "cell", "pair")
+    def _check(self, proposal: Any) -> Any:
+        """Refuse what the map would refuse, before anything changes."""
+        name, value = proposal["trait"].name, proposal["value"]
+        if name == "cell":
+            return checked_cell(self._analyses, value)
+        if name == "pair":
+            return checked_pair(self.analysis_a, value)
+        return check_trait(name, value, SIMILARITIES) if name == "similarity" else checked_kernel_name(value)
+
+    def __repr__(self) -> str:
+        return f"CompareView({self.names[0]!r}, {self.names[1]!r}, {len(self.analysis_a)} images)"
+
+    # -- what the user may do from Python ------------------------------------------------------------------------
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """The table behind the map (all similarities, under the kernel on screen), or None until it is complete."""
+        return self._header.comparison
+
+    @property
+    def views(self) -> list[View]:
+        """The map and the two PairViews, if they are there."""
+        return [self._header, *(self.pair_views or ())]
+
+    def picture(self) -> Image.Image | None:
+        """Return a picture of the map and of what is open below it, or None while there is nothing to show."""
+        pictures = [view.picture() for view in self.views] if self.cell is not None else [self._header.picture()]
+        return stacked([picture for picture in pictures if picture is not None])
+
+    def _draw_figure(self, sheet: Sheet) -> None:
+        """Draw the map, and below it the opened cell and the pair."""
+        from .paper import draw_comparison, draw_difference
+
+        comparison = self.comparison
+        if comparison is None:
+            raise ValueError(message("view", "ready to be drawn", "one that is comparing", "Call view.wait()."))
+        sides = list(zip(self.names, self._analyses, strict=True))
+        opened = self.cell is not None and self.pair_views is not None
+        if opened:
+            sheet.start_part()
+        draw_comparison(sheet, comparison, self.similarity, sides, PALETTES["map"])
+        difference = self._header.difference
+        if opened and difference is not None:
+            sheet.start_part()
+            draw_difference(sheet, difference, self.cell, sides, PALETTES)
+
+    # -- the two PairViews ---------------------------------------------------------------------------------------
+
+    def _on_cell(self, _change: Any) -> None:
+        """Show the pair at the layers of the opened cell; an error here would be invisible to the browser's user."""
+        try:
+            self._open_pairs()
+        except Exception as error:  # shown, with its traceback in last_error
+            self._header.show_error(error)
+
+    def _open_pairs(self) -> None:
+        if self.cell is None:
+            self._place.children = ()
+            return
+        if self.pair_views is None:
+            first, second = (
+                PairView(
+                    analysis,
+                    layer=layer,
+                    pair=self.pair,
+                    patience=self._patience,
+                    save_images=self.save_images,
+                    _slider=False,
+                )
+                for analysis, layer in zip(self._analyses, self.cell, strict=True)
+            )
+            self.pair_views = first, second
+            for view in self.pair_views:
+                t.link((self, "pair"), (view, "pair"))
+                t.dlink((self, "save_images"), (view, "save_images"))
+                view.observe(self._follow_pin, names="token")
+            t.link((first, "top_k"), (second, "top_k"))
+            self._titles = [_title() for _ in self.pair_views]
+            self._boxes = [_boxed(*parts) for parts in zip(self._titles, self.pair_views, strict=True)]
+            self._frame += [*self._titles, *self._boxes]
+        for letter, name, title, view, layer in zip(
+            "AB", self.names, self._titles, self.pair_views, self.cell, strict=True
+        ):
+            view.layer = layer
+            title.value = f"In model {letter} · {name} · {layer}"
+        self._place.children = self._boxes
+
+    def _follow_pin(self, change: Any) -> None:
+        """Pin in the other PairView the patch at the same place of the image."""
+        if self._following or self.pair_views is None:
+            return
+        self._following = True
+        try:
+            view = change["owner"]
+            other = self.pair_views[view is self.pair_views[0]]
+            grids = [each.analysis.tokens[each.layer].grid for each in (view, other)]
+            other.token = moved_token(change["new"], *grids)
+        finally:
+            self._following = False
+
+
+def _checked_names(names: Any, analyses: tuple[Analysis, Analysis]) -> tuple[str, str]:
+    """Return what the two are called: as told, or as their models are, or A and B."""
+    if names is None:
+        own = [analysis.model.name if analysis.model is not None else "" for analysis in analyses]
+        return own[0] or "tokens", own[1] or "tokens"
+    if not isinstance(names, tuple | list) or len(names) != 2 or not all(isinstance(name, str) for name in names):
+        raise TypeError(message("names", "two strings", names, 'Such as ("epoch 1", "epoch 90").'))
+    return names[0], names[1]
+
+
+def _title() -> ipywidgets.Label:
+    """Return the line above a PairView that says whose it is; a Label shows text as text."""
+    title = ipywidgets.Label()
+    title.add_class("srsm-pair-title")
+    return title
+
+
+def _boxed(title: ipywidgets.Label, view: PairView) -> ipywidgets.VBox:
+    layout = ipywidgets.Layout(flex=f"1 1 {_PAIR_WIDTH}", min_width="0", overflow="visible")
+    return ipywidgets.VBox([title, view], layout=layout)

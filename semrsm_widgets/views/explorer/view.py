@@ -1,0 +1,340 @@
+"""The explorer: views laid out and linked over one analysis, which is made in the background."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+import traitlets as t
+
+from semrsm_widgets.analysis import Analysis, Recipe, named
+from semrsm_widgets.common import message, suggest
+from semrsm_widgets.figures import stacked, with_few_colours
+from semrsm_widgets.images import Images
+from semrsm_widgets.views.base import (
+    PATIENCE_SECONDS,
+    CancelledError,
+    ComposedView,
+    View,
+    check_trait,
+    checked_kernel_name,
+    checked_pair,
+    default_layer,
+    describe_seconds,
+)
+from semrsm_widgets.views.pair import PairView, checked_top_k
+from semrsm_widgets.views.retrieval import RetrievalView
+from semrsm_widgets.views.rsm import RSMView
+
+from .header import ExplorerHeader
+from .script import ExplorerState, code_of
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from semrsm_widgets.figures.sheet import Sheet
+    from semrsm_widgets.views.base import Job
+
+# About the height of the heatmaps: what stands below them must not jump when they come.
+_RESERVED = "430px"
+_GLANCE_SECONDS = 0.02
+
+
+class Explorer(ComposedView):
+    """RSMView, PairView and RetrievalView over one analysis, linked.
+
+    A click in a heatmap, or on an answer of the retrieval, opens the two images between them.
+
+    It appears at once; images, model and layers come in the background, what is on screen first. Made by `explore`.
+
+    Attributes:
+        analysis: the Analysis, or None until the model has seen the images.
+        layer: the layer on screen.
+        kernel: "cosine", "inner product" or "RBF".
+        pair: indices of the two images shown.
+        query: index of the image whose nearest are shown; -1 for one from outside.
+        top_k: how many of the strongest matches are drawn.
+        rsm_view: the RSMView, or None until there is an analysis.
+        pair_view: the PairView, or None until there is an analysis.
+        retrieval_view: the RetrievalView, or None until there is an analysis.
+    """
+
+    analysis = t.Instance(Analysis, allow_none=True)
+    layer = t.Unicode("", help="The layer on screen.")
+    kernel = t.Unicode("cosine", help='"cosine", "inner product" or "RBF".')
+    pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 1), help="Indices of the two images shown.")
+    query = t.Int(0, help="Index of the image whose nearest are shown; -1: a picture from outside.")
+    top_k = t.Int(20, help="How many of the strongest matches are drawn.")
+
+    def __init__(
+        self,
+        make: Callable[[Job, Explorer], Analysis],
+        *,
+        recipe: Recipe | None = None,
+        patience: float = PATIENCE_SECONDS,
+        save_images: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        given = recipe is not None and isinstance(recipe.model, Analysis)
+        self._header = ExplorerHeader(save_images=save_images, _loading=not given)
+        self._patience = patience
+        self._lifetime = threading.Lock()  # a view that opens while the explorer closes must be closed, too
+        self._closed = False
+        self.rsm_view: RSMView | None = None
+        self.pair_view: PairView | None = None
+        self.retrieval_view: RetrievalView | None = None
+        # Fixed places: a view that is there already is not drawn again when another one comes.
+        self._frame = [ipywidgets.VBox(layout=_full_width()) for _ in range(3)]
+        self._rsm_place, self._pair_place, self._retrieval_place = self._frame
+        super().__init__(children=[self._header, *self._frame], save_images=save_images, **kwargs)
+        t.dlink((self, "save_images"), (self._header, "save_images"))
+        self._header.actions = {"cancel": self.cancel, "resume": self.resume, "start": self.start}
+        self._make, self._recipe = make, recipe
+        self.resume()
+
+    @t.validate("layer", "kernel", "pair", "query", "top_k")
+    def _check(self, proposal: Any) -> Any:
+        """Refuse what the views would refuse, before anything changes; before there are views, take it as a wish."""
+        name, value = proposal["trait"].name, proposal["value"]
+        if name == "kernel":
+            return checked_kernel_name(value)
+        if name == "top_k":
+            return checked_top_k(value)
+        if name == "layer":
+            known = None if self.pair_view is None else self.pair_view.analysis.layers
+            return value if known is None else check_trait(name, value, known)
+        if name == "query":
+            return self._checked_query(value)
+        if self.analysis is not None:
+            return checked_pair(self.analysis, value)
+        if min(value) < 0:
+            raise t.TraitError(message("pair", "two image indices, 0 or more", str(value)))
+        return value
+
+    def _checked_query(self, value: int) -> int:
+        if self.retrieval_view is not None:
+            return self.retrieval_view.checked_query(value)
+        if value < 0:
+            raise t.TraitError(message("query", "an image's index, 0 or more", str(value)))
+        return value
+
+    # -- what the user may do from Python ------------------------------------------------------------------------
+
+    @property
+    def views(self) -> list[View]:
+        """The header and the views that are there."""
+        views = (self._header, self.rsm_view, self.pair_view, self.retrieval_view)
+        return [view for view in views if view is not None]
+
+    @property
+    def _at_work(self) -> list[View]:
+        # the header works until there are views, whose work it then shows; it still opens the last of them
+        return [self._header] if self.rsm_view is None else self.views[1:]
+
+    def resume(self) -> None:
+        """Go on after a cancel."""
+        if self.rsm_view is None:
+            self._header.run(self._work)
+        else:
+            super().resume()
+
+    def to_code(self) -> str:
+        """Return a script that shows again what is on screen: model, seed, the images' ids, layers and settings.
+
+        Raises:
+            RuntimeError: the explorer has nothing to show yet: `wait()` first.
+
+        Example:
+            >>> print(explorer.to_code())
+        """
+        if self.analysis is None:
+            raise RuntimeError(message("explorer", "one that has opened its views", repr(self), "Call wait() before."))
+        shown: dict[str, tuple[View | None, tuple[str, ...]]] = {
+            "rsm_view": (self.rsm_view, ("baseline", "order", "excess", "colour_range")),
+            "pair_view": (self.pair_view, ("token", "top_k", "similarity", "one_to_one", "expected")),
+            "retrieval_view": (self.retrieval_view, ("k", "box")),
+        }
+        return code_of(
+            ExplorerState(
+                analysis=self.analysis,
+                recipe=self._recipe,
+                on_screen={"layer": self.layer, "kernel": self.kernel, "pair": self.pair, "query": max(0, self.query)},
+                settings={
+                    place: {
+                        name: getattr(view, name) for name in names if getattr(view, name) != view.trait_defaults(name)
+                    }
+                    for place, (view, names) in shown.items()
+                    if view is not None
+                },
+            )
+        )
+
+    def close(self) -> None:
+        """Free the threads and the widgets, also while they are being made."""
+        with self._lifetime:
+            self._closed = True
+        super().close()
+
+    def __repr__(self) -> str:
+        return f"Explorer({'loading' if self.analysis is None else repr(self.analysis)})"
+
+    # -- in the background ---------------------------------------------------------------------------------------
+
+    def _work(self, job: Job) -> None:
+        analysis = self._make(job, self)
+        job.step("Opening the views")
+        self._show(analysis)
+        self._show_retrieval(job, analysis)
+
+    def preview(self, analysis: Analysis, pair: tuple[int, int]) -> None:
+        """Show a pair from an analysis of the first images, before the others were seen."""
+        self._rsm_place.layout.min_height = _RESERVED
+        self._title(analysis, "")
+        self._show_pair(analysis, self._wished_layer(analysis), pair, preview=True)
+
+    def _show_pair(self, analysis: Analysis, layer: str, pair: tuple[int, int], *, preview: bool = False) -> None:
+        if self.pair_view is not None:
+            self.pair_view.show(analysis)
+            return
+        with self._opening():
+            self.pair_view = PairView(
+                analysis,
+                layer=layer,
+                pair=pair,
+                top_k=self.top_k,
+                patience=self._patience,
+                _slider=False,
+                _preview=preview,
+                save_images=self.save_images,
+            )
+        t.dlink((self, "save_images"), (self.pair_view, "save_images"))
+        self.layer = layer
+        for name in ("layer", "top_k"):
+            t.link((self, name), (self.pair_view, name))
+        self._pair_place.children = (self.pair_view,)
+        self._header._loading = False
+
+    def _show(self, analysis: Analysis) -> None:
+        """Lay the views out and link them."""
+        self.pair = pair = self._wished_pair(analysis)
+        self._show_pair(analysis, self._wished_layer(analysis), pair)
+        with self._opening():
+            self.rsm_view = RSMView(
+                analysis,
+                layer=self.layer,
+                pair=pair,
+                kernel=self.kernel,
+                patience=self._patience,
+                _own_status=False,
+                save_images=self.save_images,
+            )
+        t.dlink((self, "save_images"), (self.rsm_view, "save_images"))
+        for name in ("layer", "kernel", "pair"):
+            t.link((self.rsm_view, name), (self, name))
+        t.link((self, "pair"), (self.pair_view, "pair"))  # not before: a preview has the first images only
+        self.rsm_view.observe(lambda change: self._header.set_trait("_status", change["new"]), names="_status")
+        self._header.set_trait("_status", self.rsm_view._status)
+        self._title(analysis, f"{len(analysis)} images · {len(analysis.layers)} layers")
+        self._rsm_place.children = (self.rsm_view,)
+        self._rsm_place.layout.min_height = None
+        self.analysis = analysis
+
+    def _show_retrieval(self, job: Job, analysis: Analysis) -> None:
+        """Show what the query retrieves, once the RSM on screen is there or waits for somebody: it comes first."""
+        assert self.rsm_view is not None
+        while self.rsm_view._status["state"] == "working" and not analysis.has(self.layer):
+            job.pause(_GLANCE_SECONDS)
+        with self._opening():
+            self.retrieval_view = RetrievalView(
+                analysis,
+                layer=self.layer,
+                kernel=self.kernel,
+                query=self._wished_query(analysis),
+                pair=self.pair,
+                patience=self._patience,
+                _controls=False,
+                save_images=self.save_images,
+            )
+        t.dlink((self, "save_images"), (self.retrieval_view, "save_images"))
+        for name in ("layer", "kernel", "query", "pair"):
+            t.link((self.retrieval_view, name), (self, name))
+        self._retrieval_place.children = (self.retrieval_view,)
+
+    @contextlib.contextmanager
+    def _opening(self) -> Iterator[None]:
+        """Make a view that will be closed with the explorer; where that is closed already, none is made."""
+        with self._lifetime:
+            if self._closed:
+                raise CancelledError
+            yield
+
+    def _wished_layer(self, analysis: Analysis) -> str:
+        """Return the layer asked for before there were any; where there is none of that name, say so."""
+        if not self.layer or self.layer in analysis.layers:
+            return self.layer or default_layer(analysis)
+        instead = default_layer(analysis)
+        self.notice(f"There is no layer {self.layer!r}: showing {instead!r}. {suggest(self.layer, analysis.layers)}")
+        return instead
+
+    def _wished_pair(self, analysis: Analysis) -> tuple[int, int]:
+        """Return the pair asked for before there were images; where there are fewer, say so."""
+        if max(self.pair) < len(analysis):
+            return self.pair
+        self.notice(f"There is no pair {self.pair} among {len(analysis)} images: showing (0, 1).")
+        return 0, 1
+
+    def _wished_query(self, analysis: Analysis) -> int:
+        """Return the query asked for before there were images; where there are fewer, say so."""
+        if self.query < len(analysis):
+            return self.query
+        self.notice(f"There is no query {self.query} among {len(analysis)} images: showing 0.")
+        return 0
+
+    def _title(self, analysis: Analysis, size: str) -> None:
+        self._header._title = ["Tokens" if analysis.model is None else analysis.model.name, size]
+
+    def notice(self, text: str, names: Sequence[str] = ()) -> None:
+        """Add a line to what the header says was reduced, with the names of the pictures that it is about."""
+        self._header._notices = [*self._header._notices, named(text, names)]
+
+    def film(self, images: Images) -> None:
+        """Show the images while the model looks at them."""
+        self._header.show_film(images)
+
+    def extraction_progress(self, job: Job) -> Callable[[int, int], None]:
+        """Return a progress callback that waits for Start once a first batch shows that it will take long."""
+        begun = time.monotonic()
+        asked = False
+
+        def progress(done: int, total: int) -> None:
+            nonlocal asked
+            expected = (time.monotonic() - begun) * total / done if done else 0.0
+            if not asked and done < total and expected > self._patience:
+                asked = True
+                cost = describe_seconds(expected * (1 - done / total))
+                self._header.await_start(job, f"The model needs about {cost} more for {total} images.")
+            job.step("Looking at the images:", done / total if total else None)
+
+        return progress
+
+    def picture(self) -> Image.Image | None:
+        """Return a picture of the views, or None while there is nothing to show."""
+        pictures = [view.picture() for view in self.views]
+        return stacked([with_few_colours(picture) for picture in pictures if picture is not None])
+
+    def _draw_figure(self, sheet: Sheet) -> None:
+        views = (self.rsm_view, self.pair_view, self.retrieval_view)
+        if self.rsm_view is None:
+            raise ValueError(message("explorer", "ready to be drawn", "one that is loading", "Call explorer.wait()."))
+        for view in views:
+            if view is not None:
+                sheet.start_part()
+                view._draw_figure(sheet)
+
+
+def _full_width() -> ipywidgets.Layout:
+    return ipywidgets.Layout(width="100%", overflow="visible", flex="0 0 auto")

@@ -1,0 +1,304 @@
+"""Two images, and which patch of one is paired with which patch of the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import traitlets as t
+
+from semrsm_widgets.analysis import SIMILARITIES, check_analysis
+from semrsm_widgets.common import message
+from semrsm_widgets.figures import AGAINST, CORNERS, FOR
+from semrsm_widgets.matching import Exact
+from semrsm_widgets.models import model_view, visible_box
+from semrsm_widgets.tokens import moved_token
+from semrsm_widgets.views.base import (
+    PATIENCE_SECONDS,
+    Job,
+    LayerChosen,
+    View,
+    bundle,
+    check_trait,
+    describe_seconds,
+    guarded_method,
+    image_rows,
+    is_ready,
+    jpeg_bytes,
+    layer_rows,
+    long_cost,
+    make_ready,
+    missing_picture,
+)
+
+from .messages import matches_message
+from .still import pair_still, why_still
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from semrsm_widgets.analysis import Analysis
+    from semrsm_widgets.figures.sheet import Sheet
+    from semrsm_widgets.matching import Matcher
+    from semrsm_widgets.rsm import NullLevel
+
+# More lines than this are a tangle.
+MOST_LINES = 40
+# Up to this many tokens SciPy answers a pair in a fraction of a second, while the auction is still being compiled.
+EXACT_TOKENS = 1024
+_PICTURE = 360
+_DEBOUNCE_SECONDS = 0.03
+
+
+class _Panel(NamedTuple):
+    """A picture, where the token grid lies on it as fractions of its size, and what kept it from being read, or ""."""
+
+    picture: Image.Image
+    box: tuple[float, float, float, float]
+    problem: str = ""
+
+
+class PairView(LayerChosen, View):
+    """Two images with their token grids, their matched patches, and B's patches moved to their partners in A.
+
+    Hovering a patch (or moving to it with the arrow keys) shows its partner, the cosine of the two and what the match
+    contributes; a click pins it. The strongest matches are outlined and joined by lines, coloured by their place in A,
+    the first nine with digits; a match is dashed where another partner would be nearly as good. Beside the semantic
+    value stands the level that unrelated tokens reach, and its split into the part that any matching gives (pooled
+    part) and the part that the best one adds (matched part).
+
+    What is explained is a choice: the best match (semantic), the same position (aligned) and the mean token (pooled)
+    each split exactly over patches; of the class token only the value is shown. With an `expected` image the view asks
+    why B is nearer to A than that one is: each patch of A is outlined by what it contributes to the difference.
+
+    Args:
+        analysis: what to show.
+        layer: the layer on screen; two thirds into the model unless given.
+        pair: indices (i, j) of images A and B; with `expected`, of the query and of what was found.
+        expected: index of an image to compare B with: why B and not this one; -1 for none.
+        similarity: "best match", "same position", "mean token" or "class token".
+        one_to_one: False takes each patch's nearest neighbour instead of the best match, to see what differs.
+        token: the pinned token of A, in raster order; -1 for none.
+        top_k: how many of the strongest matches are drawn, 0 to 40.
+        patience: where the level of unrelated tokens is estimated to take more seconds than this, it waits for Start.
+
+    Example:
+        >>> srsm.PairView(analysis, layer="blocks.4", pair=(0, 1))
+        >>> srsm.PairView(analysis, pair=(0, 1), expected=5)  # why is 1 nearer to 0 than 5 is?
+    """
+
+    _esm = bundle("pair.js")
+
+    token = t.Int(-1, help="The pinned token of A, in raster order; -1: none.").tag(sync=True)
+    expected = t.Int(-1, help="An image to compare B with: why B and not this one; -1: none.").tag(sync=True)
+    similarity = t.Unicode("best match", help=f"What is explained: one of {SIMILARITIES}.").tag(sync=True)
+    one_to_one = t.Bool(True, help="False: each patch's nearest neighbour instead of the best match.").tag(sync=True)
+    top_k = t.Int(20, help=f"How many of the strongest matches are drawn, 0 to {MOST_LINES}.").tag(sync=True)
+
+    _most_lines = t.Int(MOST_LINES).tag(sync=True)
+    _slider = t.Bool(True).tag(sync=True)
+    _colours = t.Dict({"corners": CORNERS, "for": FOR, "against": AGAINST}).tag(sync=True)
+    _comparable = t.Bool(True, help="Whether any image can be compared with: not where answers are recorded.").tag(
+        sync=True
+    )
+    _preview = t.Bool(False, help="Whether more images are to come: the null is left until they are there.")
+
+    _handlers = {  # noqa: RUF012 (never mutated)
+        "ready": "_send_everything",
+    }
+
+    def __init__(
+        self,
+        analysis: Analysis,
+        *,
+        layer: str | None = None,
+        pair: tuple[int, int] | None = None,
+        expected: int = -1,
+        similarity: str = "best match",
+        one_to_one: bool = True,
+        token: int = -1,
+        top_k: int = 20,
+        patience: float = PATIENCE_SECONDS,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            analysis,
+            layer=layer,
+            pair=pair,
+            expected=expected,
+            similarity=similarity,
+            one_to_one=one_to_one,
+            token=token,
+            top_k=top_k,
+            **kwargs,
+        )
+        self.patience = patience
+        self._pictured: tuple[int, int] | None = None  # the pair whose pictures the browser has
+        self._expected_pictured = -1
+        self.observe(guarded_method(self, "_move_pin"), names="layer")
+        self.observe(guarded_method(self, "_request"), names=["layer", "pair", "expected"])
+        self._request(None)
+
+    @t.validate("expected")
+    def _check_expected(self, proposal: Any) -> int:
+        last = len(self.analysis) - 1
+        if -1 <= proposal["value"] <= last:
+            return int(proposal["value"])
+        expected = f"an image index from 0 to {last}, or -1 for none"
+        raise t.TraitError(message("expected", expected, str(proposal["value"])))
+
+    @t.validate("similarity")
+    def _check_similarity(self, proposal: Any) -> str:
+        return check_trait("similarity", proposal["value"], SIMILARITIES)
+
+    @t.validate("token")
+    def _check_token(self, proposal: Any) -> int:
+        last = self.analysis.tokens[self.layer].values.shape[1] - 1
+        if -1 <= proposal["value"] <= last:
+            return int(proposal["value"])
+        expected = f"a token of {self.layer}, 0 to {last}, or -1 for none"
+        raise t.TraitError(message("token", expected, str(proposal["value"])))
+
+    @t.validate("top_k")
+    def _check_top_k(self, proposal: Any) -> int:
+        return checked_top_k(proposal["value"])
+
+    def __repr__(self) -> str:
+        a, b = (self.analysis.images.ids[k] for k in self.pair)
+        other = "" if self.expected < 0 else f", expected={self.analysis.images.ids[self.expected]!r}"
+        return f"PairView({self.layer!r}, {a!r}, {b!r}{other})"
+
+    def show(self, analysis: Analysis) -> None:
+        """Show another analysis, of the same layers, in which the images of this one come first."""
+        self.analysis = check_analysis(analysis)
+        self._layers = layer_rows(analysis)
+        self._images = image_rows(analysis)
+        self._preview = False
+        self._request(None)
+
+    # -- what the browser asks ----------------------------------------------------------------------------------
+
+    def _send_everything(self, _content: dict[str, Any]) -> None:
+        self._pictured = None
+        self._expected_pictured = -1
+        self._request(None)
+
+    def _move_pin(self, change: Any) -> None:
+        """Keep the pin at its place in the image where the new layer has another grid."""
+        old, new = (self.analysis.tokens[name].grid for name in (change["old"], change["new"]))
+        self.token = moved_token(self.token, old, new)
+
+    def _request(self, change: Any) -> None:
+        self.run(self._work, debounce=0.0 if change is None else _DEBOUNCE_SECONDS)
+
+    # -- the worker ---------------------------------------------------------------------------------------------
+
+    def _work(self, job: Job) -> None:
+        """Send the pair's pictures, its matches, and then the null, which takes many pairs."""
+        layer, (i, j), k = self.layer, self.pair, self.expected
+        if self._pictured != (i, j):
+            self._send_pictures(i, j)
+            self._pictured = (i, j)
+        if k not in (-1, self._expected_pictured):
+            self._send_expected_picture(k)
+            self._expected_pictured = k
+        count = self.analysis.tokens[layer].values.shape[1]
+        quick = not is_ready(self.analysis.matcher, count) and count <= EXACT_TOKENS
+        known = self.analysis.null(layer) if self.analysis.has_null(layer) and not quick else None
+        self._send_matches(layer, (i, j, k), Exact() if quick else None, known)
+        if len(self.analysis) > 1 and not self._preview and known is None:
+            make_ready(self.analysis.matcher, count, job)
+            self._await_null(job, layer)
+            null = self.analysis.null(layer, progress=job.counter(f"Calibrating {layer}:"))
+            # One pair has one certificate on screen: that of the matcher that the RSM uses.
+            self._send_matches(layer, (i, j, k), None, null)
+
+    def _await_null(self, job: Job, layer: str) -> None:
+        """Wait for Start where the null would take long, unless it is there or the RSM's Start covered it."""
+        cost = (
+            None if self.analysis.has_null(layer) else long_cost(self.analysis, [layer], self.patience, null_alone=True)
+        )
+        if cost is not None:
+            text = f"The level of unrelated tokens takes {cost.pairs} pairs, about {describe_seconds(cost.seconds)}."
+            self.await_start(job, text)
+
+    def _send_pictures(self, i: int, j: int) -> None:
+        panels = [self._panel(k) for k in (i, j)]
+        boxes, problems = [panel.box for panel in panels], [panel.problem for panel in panels]
+        content = {"kind": "pictures", "pair": [i, j], "boxes": boxes, "problems": problems}
+        self.send(content, [jpeg_bytes(panel.picture) for panel in panels])
+
+    def _panel(self, k: int) -> _Panel:
+        """Return image k as it is shown; a tile where its file is gone or damaged, but its tokens are not."""
+        images, model = self.analysis.images, self.analysis.model
+        whole = (0.0, 0.0, 1.0, 1.0)
+        try:
+            if model is None:
+                return _Panel(images.thumbnail(k, _PICTURE), whole)
+            width, height = images.size(k)
+            box = visible_box(model.transform, (width, height))
+            if box is None:
+                # A transform that is not understood: draw on what the model saw rather than at a wrong place.
+                return _Panel(model_view(model.transform, images.image(k)), whole)
+            left, top, right, bottom = box
+            shares = (left / width, top / height, right / width, bottom / height)
+            return _Panel(images.thumbnail(k, _PICTURE), shares)
+        except (OSError, TypeError, ValueError) as error:  # by its kind alone: a message would name the file
+            return _Panel(missing_picture(_PICTURE), whole, type(error).__name__)
+
+    def _send_expected_picture(self, k: int) -> None:
+        panel = self._panel(k)
+        content = {"kind": "expected picture", "image": k, "box": panel.box, "problem": panel.problem}
+        self.send(content, [jpeg_bytes(panel.picture)])
+
+    def _send_matches(
+        self, layer: str, images: tuple[int, int, int], matcher: Matcher | None, null: NullLevel | None
+    ) -> None:
+        """Send the matches of A and B, and of A and the expected image."""
+        i, j, k = images
+        if k >= 0:  # first, so that the difference is there when the pair comes
+            self.send(*matches_message("expected", self.analysis.matches(layer, i, k, matcher=matcher)))
+        self.send(*matches_message("matches", self.analysis.matches(layer, i, j, matcher=matcher), null))
+
+    def ready_text(self) -> str:
+        """Return nothing: what there is to say stands beside the images."""
+        return ""
+
+    def picture(self) -> Image.Image | None:
+        """Return A, B and B's patches in A's layout as one picture.
+
+        None where the tokens have no places, and where the match is not there and would take a while.
+        """
+        tokens = self.analysis.tokens[self.layer]
+        count = tokens.values.shape[1]
+        quick = count <= EXACT_TOKENS and is_ready(self.analysis.matcher, count)
+        others = [k for k in (self.pair[1], self.expected) if k >= 0]
+        there = all(self.analysis.has_assignment(self.layer, self.pair[0], k) for k in others)
+        if tokens.grid is None or not (quick or there):
+            return None
+        matches = self.analysis.matches(self.layer, *self.pair)
+        similarity = self.similarity if self.similarity in matches.splits else "class token"
+        panels = [self._panel(k) for k in (*self.pair, self.expected) if k >= 0]
+        sides = [(panel.picture, panel.box) for panel in panels]
+        if self.expected < 0:
+            return pair_still(matches, sides, self.top_k, similarity=similarity)
+        expected = self.analysis.matches(self.layer, self.pair[0], self.expected)
+        return why_still(matches, expected, sides, self.top_k, similarity=similarity)
+
+    def _draw_figure(self, sheet: Sheet) -> None:
+        from .paper import draw_pair, draw_why
+
+        matches = self.analysis.matches(self.layer, *self.pair)
+        null = self.analysis.null(self.layer) if len(self.analysis) > 1 else None
+        similarity = self.similarity if self.similarity in matches.splits else "class token"
+        if self.expected < 0:
+            draw_pair(sheet, self.analysis, matches, top_k=self.top_k, null=null, similarity=similarity)
+            return
+        expected = self.analysis.matches(self.layer, self.pair[0], self.expected)
+        draw_why(sheet, self.analysis, matches, expected, top_k=self.top_k, null=null, similarity=similarity)
+
+
+def checked_top_k(top_k: int) -> int:
+    """Return how many matches to draw, or raise TraitError in the house's form."""
+    if 0 <= top_k <= MOST_LINES:
+        return int(top_k)
+    raise t.TraitError(message("top_k", f"an integer from 0 to {MOST_LINES}", str(top_k)))

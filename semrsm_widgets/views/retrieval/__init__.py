@@ -1,0 +1,5 @@
+"""A query and what it retrieves."""
+
+from .view import RetrievalView
+
+__all__ = ["RetrievalView"]

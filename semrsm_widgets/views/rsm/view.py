@@ -1,0 +1,343 @@
+"""The RSMs of a model by layer: a baseline, the semantic RSM and their difference, with one cursor and one zoom."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import traitlets as t
+
+from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.common import message
+from semrsm_widgets.figures import DIVERGING, PALETTE, colour_indices, colour_range, heatmap_still
+from semrsm_widgets.matching import Identity
+from semrsm_widgets.rsm import Similarities, UndefinedKernelError, rbf
+from semrsm_widgets.views.base import (
+    DEBOUNCE_SECONDS,
+    KERNELS,
+    PATIENCE_SECONDS,
+    BokehPane,
+    CancelledError,
+    Job,
+    KernelChosen,
+    LayerChosen,
+    bundle,
+    check_trait,
+    checked_pair,
+    describe_cost,
+    guarded_method,
+    heatmap_item,
+    is_exact,
+    jpeg_bytes,
+    long_cost,
+    make_ready,
+    thumbnail,
+)
+
+from .frames import Frame, cluster_order, frame_bytes, full_frame, label_order, partial_frame
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from semrsm_widgets.figures.sheet import Sheet
+
+BASELINES = ("aligned", "pooled")
+ORDERS = ("file", "label", "cluster")
+
+# Frames are sent ahead of the slider when they fit into this many bytes: of all kernels, else of the shown one.
+AHEAD_BYTES = 8 * 2**20
+_THUMBNAIL = 72
+
+
+class RSMView(LayerChosen, KernelChosen, BokehPane):
+    """Layer slider over a baseline RSM, the semantic RSM and their difference.
+
+    All three share cursor, zoom and order; baseline and semantic share one colour range. Under each stands its
+    distribution: pairs with a label in common against the others. Hovering a cell names both images and gives every
+    similarity with the certificate of the semantic one; a click (or Enter) sets `pair`. Layers are computed in the
+    background, the one on screen first, and reach the browser ahead of the slider when they are small.
+
+    Args:
+        analysis: what to show.
+        layer: the layer on screen; two thirds into the model unless given.
+        kernel: "cosine", "inner product" or "RBF".
+        pair: indices of the two images of the selected cell.
+        baseline: what stands beside the semantic RSM and is subtracted from it, "aligned" or "pooled".
+        order: of rows and columns: "file", "label", or "cluster" (of the semantic RSM on screen when it is chosen).
+        excess: subtract what unrelated tokens reach from the semantic RSM.
+        colour_range: (low, high) to keep for all layers; None takes each layer's own.
+        patience: a computation estimated to take more seconds than this waits for Start.
+
+    Example:
+        >>> view = srsm.RSMView(analysis, layer="blocks.4")
+        >>> view.baseline, view.order = "pooled", "label"
+    """
+
+    _esm = bundle("rsm.js")
+
+    baseline = t.Unicode("aligned", help='"aligned" or "pooled".').tag(sync=True)
+    order = t.Unicode("file", help='"file", "label" or "cluster".').tag(sync=True)
+    excess = t.Bool(False, help="Whether what unrelated tokens reach is subtracted from semantic.").tag(sync=True)
+    colour_range = t.Tuple(
+        t.Float(), t.Float(), default_value=None, allow_none=True, help="(low, high) of the colours, or None."
+    ).tag(sync=True)
+
+    _kernels = t.List(list(KERNELS)).tag(sync=True)
+    _palettes = t.List([list(PALETTE), list(DIVERGING)]).tag(sync=True)
+    _matcher = t.Unicode().tag(sync=True)
+    _sequence: t.List[int] = t.List(t.Int(), help="The images in the order of the rows; empty: as they are.").tag(
+        sync=True
+    )
+    _sequence_note = t.Unicode(help="Of what layer the clusters are.").tag(sync=True)
+    _own_status = t.Bool(True).tag(sync=True)
+
+    _handlers = {  # noqa: RUF012 (never mutated)
+        "ready": "_send_everything",
+        "value": "_send_value",
+        "frame": "_send_again",
+    }
+
+    def __init__(
+        self,
+        analysis: Analysis,
+        *,
+        layer: str | None = None,
+        kernel: str = "cosine",
+        pair: tuple[int, int] | None = None,
+        patience: float = PATIENCE_SECONDS,
+        **kwargs: Any,
+    ) -> None:
+        self.patience = patience
+        self._sent: set[tuple[str, str]] = set()
+        self._agreed: set[str] = set()  # the layers whose cost was shown and started
+        self._latest: tuple[str, Similarities] | None = None  # the last shown, with the name of its kernel
+        self._thumbnails_due = False
+        super().__init__(analysis, at_least=2, layer=layer, kernel=kernel, pair=pair, **kwargs)
+        self._matcher = repr(analysis.matcher)
+        self.observe(guarded_method(self, "_request"), names=["layer", "kernel"])
+        self.observe(guarded_method(self, "_arrange"), names="order")
+        if self.order == "file":
+            self._request(None)
+        else:
+            self._arrange(None)
+
+    @t.validate("baseline")
+    def _check_baseline(self, proposal: Any) -> str:
+        return check_trait("baseline", proposal["value"], BASELINES)
+
+    @t.validate("order")
+    def _check_order(self, proposal: Any) -> str:
+        order = check_trait("order", proposal["value"], ORDERS)
+        if order == "label" and not any(self.analysis.images.labels or ()):
+            todo = "Give labels to load_images(..., labels=...)."
+            raise t.TraitError(message("order", '"file" or "cluster": these images have no labels', '"label"', todo))
+        return order
+
+    @t.validate("colour_range")
+    def _check_colour_range(self, proposal: Any) -> tuple[float, float] | None:
+        value = proposal["value"]
+        if value is None or (np.isfinite(value).all() and value[0] < value[1]):
+            return value
+        todo = "None takes each layer's own range."
+        raise t.TraitError(message("colour_range", "(low, high), finite, low < high", str(value), todo))
+
+    def __repr__(self) -> str:
+        return f"RSMView({self.layer!r}, {self.kernel!r}, {len(self.analysis)} images)"
+
+    # -- what the browser asks ----------------------------------------------------------------------------------
+
+    def _send_everything(self, _content: dict[str, Any]) -> None:
+        """Answer a page that shows this view anew: figures, then every frame that is known, then thumbnails."""
+        size = len(self.analysis)
+        palettes = {"baseline": PALETTE, "semantic": PALETTE, "difference": DIVERGING}
+        self.send({"kind": "setup", "items": [heatmap_item(name, palette, size) for name, palette in palettes.items()]})
+        # A new set, not an emptied one: a job that is still running goes on to note in the old one what it sent.
+        self._sent = set()
+        self._thumbnails_due = True
+        self._request(None)
+
+    def _request(self, change: Any) -> None:
+        self.run(self._work, debounce=0.0 if change is None else DEBOUNCE_SECONDS)
+
+    def _arrange(self, _change: Any) -> None:
+        """Put the images into the chosen order; clusters wait for the semantic RSM, which the worker computes."""
+        self._sequence_note = ""
+        self._sequence = label_order(self.analysis.images) if self.order == "label" else []
+        self._request(None)
+
+    def _send_again(self, content: dict[str, Any]) -> None:
+        """Send a frame that a page has dropped to save its memory."""
+        self._sent.discard((content["layer"], content["kernel"]))
+        self._request(None)
+
+    def _send_value(self, content: dict[str, Any]) -> None:
+        """Answer a hover for which the browser has rounded values and no thumbnails."""
+        i, j = checked_pair(self.analysis, (content["i"], content["j"]))
+        thumbnails = [jpeg_bytes(thumbnail(self.analysis.images, k, _THUMBNAIL)) for k in (i, j)]
+        latest = self._latest  # what is not there yet is the worker's to compute
+        values = None
+        if latest is not None and (latest[0], latest[1].layer) == (self.kernel, self.layer):
+            shown = latest[1]
+            named = {"aligned": shown.aligned, "semantic": shown.semantic, "upper": shown.upper, "pooled": shown.pooled}
+            values = {name: _finite(matrix[i, j]) for name, matrix in named.items()}
+        where = {"layer": self.layer, "kernel": self.kernel, "i": i, "j": j}
+        self.send({"kind": "value", **where, "values": values}, buffers=thumbnails)
+
+    # -- the worker ---------------------------------------------------------------------------------------------
+
+    def _work(self, job: Job) -> None:
+        """Compute and send: the shown layer (baseline, then semantic), then the others, the nearest first.
+
+        A layer that fails does not keep the others from the slider; its error is shown once they are there.
+        """
+        layer, kernel, sent = self.layer, self.kernel, self._sent
+        failure: Exception | None = None
+        for name in self._by_distance(layer) if self._kernels_ahead() else [layer]:
+            try:
+                self._send_layer(job, name, kernel, sent)
+                if name == layer:
+                    self._cluster(layer)
+            except CancelledError:
+                raise
+            except Exception as error:  # raised below
+                error.add_note(f"Layer {name!r}")
+                failure = failure or error
+            self._send_thumbnails()
+        if failure is not None:
+            raise failure
+
+    def _send_layer(self, job: Job, layer: str, kernel: str, sent: set[tuple[str, str]]) -> None:
+        analysis = self.analysis
+        if (layer, kernel) not in sent:
+            job.step(f"Comparing {layer}")
+            if not analysis.has(layer):
+                if KERNELS[kernel] is not rbf:  # the RBF's σ is the semantic Gram's
+                    self._send_partial(layer, kernel)
+                self._send_thumbnails()
+                self.prepare(job, layer)
+                analysis.gram(layer, progress=job.counter(f"Matching {layer}:"))
+            analysis.null(layer, progress=job.counter(f"Calibrating {layer}:"))
+        self._send_frame(layer, kernel, sent)
+        for name in self._kernels_ahead():  # the other kernels cost nothing once a layer is matched
+            self._send_frame(layer, name, sent)
+
+    def prepare(self, job: Job, layer: str) -> None:
+        """Compile the matcher if it must be, and wait for Start where matching would take long."""
+        make_ready(self.analysis.matcher, self.analysis.tokens[layer].values.shape[1], job)
+        if layer in self._agreed:
+            return
+        waiting = self._by_distance(layer) if self._kernels_ahead() else [layer]
+        waiting = [name for name in waiting if not self.analysis.has(name)]
+        cost = long_cost(self.analysis, waiting, self.patience)
+        if cost is not None:
+            self.await_start(job, f"{describe_cost(cost)} Any pair can be opened before.")
+            self._agreed.update(waiting)
+
+    def _cluster(self, layer: str) -> None:
+        """Order the images by the clusters of a layer, if that was asked for and not done yet."""
+        if self.order != "cluster" or self._sequence:
+            return
+        sequence = cluster_order(self.analysis.similarities(layer, KERNELS[self.kernel]).semantic)
+        self._sequence_note = f"clusters of {layer}"
+        self._sequence = sequence
+
+    def _send_thumbnails(self) -> None:
+        """Send all thumbnails, if the page waits for them and there are not too many."""
+        if not self._thumbnails_due:
+            return
+        self._thumbnails_due = False
+        size = len(self.analysis)
+        if is_exact(size):
+            pictures = [jpeg_bytes(thumbnail(self.analysis.images, k, _THUMBNAIL)) for k in range(size)]
+            self.send({"kind": "thumbnails"}, buffers=pictures)
+
+    def _send_partial(self, layer: str, kernel: str) -> None:
+        """Send the baselines, which cost one product each, before the semantic RSM is there."""
+        function = KERNELS[kernel]
+        aligned = function(self.analysis.gram(layer, matcher=Identity()))
+        self._post(partial_frame(layer, kernel, aligned, function(self.analysis.pooled_gram(layer))))
+
+    def _send_frame(self, layer: str, kernel: str, sent: set[tuple[str, str]]) -> None:
+        """Send what is computed of a layer under a kernel; an undefined RBF is said in its place."""
+        rounded = not is_exact(len(self.analysis))
+        shown = (layer, kernel) == (self.layer, self.kernel) and rounded  # a hover will ask for its values
+        if (layer, kernel) in sent and not shown:
+            return
+        try:
+            similarities = self.analysis.similarities(layer, KERNELS[kernel])
+        except UndefinedKernelError as error:
+            self.send({"kind": "undefined", "layer": layer, "kernel": kernel, "reason": str(error)})
+            sent.add((layer, kernel))
+            return
+        if shown:
+            self._latest = kernel, similarities
+        if (layer, kernel) not in sent:
+            self._post(full_frame(similarities, kernel, self.analysis.images))
+            sent.add((layer, kernel))
+
+    def _post(self, frame: Frame) -> None:
+        self.send(frame.content, frame.buffers)
+
+    def _by_distance(self, layer: str) -> list[str]:
+        names = self.analysis.layers
+        here = names.index(layer)
+        return sorted(names, key=lambda name: abs(names.index(name) - here))
+
+    def _kernels_ahead(self) -> list[str]:
+        """Return the kernels under which all layers are sent ahead of the slider; none where that is too much."""
+        each = len(self.analysis.layers) * frame_bytes(len(self.analysis))
+        if each * len(KERNELS) <= AHEAD_BYTES:
+            return list(KERNELS)
+        return [self.kernel] if each <= AHEAD_BYTES else []
+
+    def ready_text(self) -> str:
+        """Return how long the shown layers took."""
+        count = len({layer for layer, _ in self._sent})
+        return f"{super().ready_text()} · {count} of {len(self.analysis.layers)} layers compared"
+
+    def picture(self) -> Image.Image | None:
+        """Return the three heatmaps as one picture, or None before the semantic RSM is there."""
+        if not self.analysis.has(self.layer) or not self.analysis.has_null(self.layer):
+            return None
+        try:
+            shown = self.analysis.similarities(self.layer, KERNELS[self.kernel])
+        except UndefinedKernelError:
+            return None
+        baseline = shown.aligned if self.baseline == "aligned" else shown.pooled
+        semantic = shown.semantic - shown.null.mean if self.excess else shown.semantic
+        difference = semantic - baseline
+        low, high = self.colour_range or colour_range(baseline, semantic)
+        reach = max(-colour_range(difference)[0], colour_range(difference)[1])
+        paint = partial(colour_indices, low=low, high=high)
+        words = "aligned (same position)" if self.baseline == "aligned" else "pooled (mean token)"
+        best = "semantic, excess over unrelated" if self.excess else "semantic (best match)"
+        panels = {
+            words: (paint(baseline), PALETTE),
+            best: (paint(semantic), PALETTE),
+            f"semantic - {self.baseline}": (colour_indices(difference, -reach, reach), DIVERGING),
+        }
+        rows = self._sequence or list(range(len(self.analysis)))
+        arranged = {name: (matrix[np.ix_(rows, rows)], palette) for name, (matrix, palette) in panels.items()}
+        title = f"{self.layer} · {self.kernel} · {low:.2f} to {high:.2f}; difference {-reach:.2f} to {reach:.2f}"
+        return heatmap_still(arranged, title)
+
+    def _draw_figure(self, sheet: Sheet) -> None:
+        from .paper import draw_rsms
+
+        draw_rsms(
+            sheet,
+            self.analysis,
+            self.analysis.similarities(self.layer, KERNELS[self.kernel]),
+            kernel=self.kernel,
+            baseline=self.baseline,
+            excess=self.excess,
+            limits=self.colour_range,
+            pair=self.pair,
+            order=self._sequence or None,
+        )
+
+
+def _finite(value: float) -> float | None:
+    """Return a value as JSON can carry it: no NaN, no infinity."""
+    return float(value) if np.isfinite(value) else None

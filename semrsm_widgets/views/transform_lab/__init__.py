@@ -1,0 +1,5 @@
+"""One picture, moved about."""
+
+from .view import TransformLab
+
+__all__ = ["TransformLab"]
