@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from semrsm_widgets.analysis import Recipe
+from semrsm_widgets.analysis import AnalysisRecipe
 from semrsm_widgets.common import check_number
 from semrsm_widgets.report import StaticReport, analysis_at_once, static
 from semrsm_widgets.views.base import PATIENCE_SECONDS
@@ -27,9 +27,9 @@ def explore(
     query: int = 0,
     kernel: str = "cosine",
     matcher: Matcher | None = None,
-    max_images: int | None = Recipe.max_images,
-    max_grid: int | None = Recipe.max_grid,
-    batch_size: int = Recipe.batch_size,
+    max_images: int | None = AnalysisRecipe.max_images,
+    max_grid: int | None = AnalysisRecipe.max_grid,
+    batch_size: int = AnalysisRecipe.batch_size,
     device: str | None = None,
     seed: int = 0,
     patience: float = PATIENCE_SECONDS,
@@ -68,7 +68,7 @@ def explore(
         >>> srsm.explore()  # bundled model and photographs, no network
         >>> explorer = srsm.explore("resnet50", images="photos/")
     """
-    recipe = Recipe(
+    recipe = AnalysisRecipe(
         model=model,
         images=images,
         skip_unreadable=skip_unreadable,

@@ -33,7 +33,7 @@ from semrsm_widgets.views.compare.layer_map import _cell_facts
 from semrsm_widgets.views.compare.messages import detail_message
 from semrsm_widgets.views.compare.still import cell_colour, ink_for
 from semrsm_widgets.views.pair.messages import matches_message
-from semrsm_widgets.views.retrieval.messages import Wanted, retrieved
+from semrsm_widgets.views.retrieval.messages import RetrievalState, retrieved
 from semrsm_widgets.views.rsm import frames as rsm_frames
 
 FILE = Path(srsm.__file__).resolve().parents[1] / "tests" / "js" / "twins.json"
@@ -177,7 +177,7 @@ def pair(asked: srsm.Analysis, i: int, j: int) -> dict[str, Any]:
 
 def results(asked: srsm.Analysis) -> dict[str, Any]:
     """Return the message of a query, and the rankings in it."""
-    wanted = Wanted(layer=LAYERS[0], kernel="cosine", query=1, box=None, outside=None)
+    wanted = RetrievalState(layer=LAYERS[0], kernel="cosine", query=1, box=None, outside=None)
     lookup = Lookup(asked)
     content, buffers, ranked = retrieved(lookup, wanted, wanted.as_query(), without="")
     rows = [{"name": row.name, "values": numbers(row.values), "order": numbers(row.order)} for row in ranked]

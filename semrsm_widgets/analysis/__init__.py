@@ -3,14 +3,14 @@
 from .analysis import Analysis, check_analysis
 from .inputs import present
 from .matches import Matches, contribution_difference
-from .recipe import Recipe, named
+from .recipe import AnalysisRecipe, named
 from .splits import SIMILARITIES, Split
 
 __all__ = [
     "SIMILARITIES",
     "Analysis",
+    "AnalysisRecipe",
     "Matches",
-    "Recipe",
     "Split",
     "check_analysis",
     "contribution_difference",

@@ -35,7 +35,7 @@ from semrsm_widgets.tokens import Tokens, token_boxes
 from .archive import AnalysisRecord, LayerGrams, read_archive, write_archive
 from .export import to_frame, to_rdms, to_xarray
 from .inputs import check_layers, checked_queries, present
-from .matches import Matches, matches_of
+from .matches import Matches, match_patches
 from .provenance import provenance_card
 
 if TYPE_CHECKING:
@@ -286,7 +286,7 @@ class Analysis:
         assignment = self.assignment(layer, i, j, matcher=matcher)
         tokens = self._tokens(layer)
         x, y = (tokens.values[k].double().cpu().numpy() for k in (i, j))
-        return matches_of(
+        return match_patches(
             assignment,
             x,
             y,

@@ -133,7 +133,7 @@ class Matches:
         return data_frame(columns)
 
 
-def matches_of(
+def match_patches(
     assignment: Assignment,
     x: NDArray[np.float64],
     y: NDArray[np.float64],

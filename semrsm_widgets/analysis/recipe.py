@@ -34,7 +34,7 @@ class Steps(Protocol):
 AnySteps = TypeVar("AnySteps", bound=Steps, contravariant=True)
 
 
-class Desk(Protocol[AnySteps]):
+class RecipeObserver(Protocol[AnySteps]):
     """Who is served while a recipe is followed: an explorer, or a report that shows nothing before its end."""
 
     save_images: bool
@@ -43,7 +43,7 @@ class Desk(Protocol[AnySteps]):
     def pair(self) -> tuple[int, int] | None:
         """The pair that is wanted early; None for none."""
 
-    def film(self, images: Images) -> None:
+    def show_images(self, images: Images) -> None:
         """Take the images that the model is about to see."""
 
     def preview(self, analysis: Analysis, pair: tuple[int, int]) -> None:
@@ -63,7 +63,7 @@ def named(text: str, names: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class AnalysisRecipe:
     """The arguments of `explore` that say how an Analysis is made; checked at once, followed in the background.
 
     The defaults keep a folder of any size to a matter of seconds on a laptop.
@@ -107,13 +107,13 @@ class Recipe:
             todo = "Give it to load_images, extract or Analysis, which make one."
             raise ValueError(f"{names} must be left out when `model` is an Analysis; got both. {todo}")
 
-    def make(self, job: AnySteps, desk: Desk[AnySteps]) -> Analysis:
-        """Return the Analysis; the desk gets what there is meanwhile, and what was reduced."""
+    def make(self, job: AnySteps, observer: RecipeObserver[AnySteps]) -> Analysis:
+        """Return the Analysis; the observer gets what there is meanwhile, and what was reduced."""
         if isinstance(self.model, Analysis):
             return self.model
         job.step("Opening the images")
-        images = self._chosen_images(desk)
-        desk.film(images)
+        images = self._chosen_images(observer)
+        observer.show_images(images)
         job.step("Loading the model")
         model = self.model if isinstance(self.model, VisionModel) else load_model(self.model)
         job.step("Looking at the images:", 0.0)
@@ -125,31 +125,33 @@ class Recipe:
             device=self.device,
             max_grid=self.max_grid,
         )
-        pair = desk.pair  # it may be set meanwhile
+        pair = observer.pair  # it may be set meanwhile
         if pair is not None and max(pair) < min(_PREVIEW_IMAGES, len(images) - 1):
             first = images.select(range(max(pair) + 1))
-            desk.preview(Analysis(first, see(first), model=model, matcher=self.matcher), pair)
-        tokens = see(images, progress=desk.extraction_progress(job))
+            observer.preview(Analysis(first, see(first), model=model, matcher=self.matcher), pair)
+        tokens = see(images, progress=observer.extraction_progress(job))
         if any(each.grid != each.native_grid for each in tokens.values()):
-            desk.notice(f"Grids above {self.max_grid}×{self.max_grid} patches are pooled; max_grid=None keeps them.")
+            observer.notice(
+                f"Grids above {self.max_grid}×{self.max_grid} patches are pooled; max_grid=None keeps them."
+            )
         return Analysis(images, tokens, model=model, matcher=self.matcher)
 
-    def _chosen_images(self, desk: Desk[Any]) -> Images:
+    def _chosen_images(self, observer: RecipeObserver[Any]) -> Images:
         """Return the images, no more than wanted; say what was left out."""
         given = demo_images() if self.images is None else self.images
         if isinstance(given, Images):
             images = given
-        elif desk.save_images:
+        elif observer.save_images:
             images = load_images(given, skip_unreadable=self.skip_unreadable)
         else:  # load_images warns by name, and the notebook keeps a warning
             images, _ = open_images(given, skip_unreadable=self.skip_unreadable)
         if len(images) < 2:
             raise ValueError(message("images", "at least two images: an RSM compares them", f"{len(images)}"))
         if self.skip_unreadable and images.note:
-            desk.notice(f"{images.note[0].upper()}{images.note[1:]}.", images.left_out)
+            observer.notice(f"{images.note[0].upper()}{images.note[1:]}.", images.left_out)
         if self.max_images is None or len(images) <= self.max_images:
             return images
-        desk.notice(
+        observer.notice(
             f"Showing {self.max_images} of {len(images):,} images, spread over their labels (seed {self.seed}); "
             f"max_images=None takes all."
         )

@@ -10,7 +10,7 @@ from .errors import CommandError
 
 def report(options: argparse.Namespace) -> int:
     """Write the report of a folder of images; what is being done goes to the standard error."""
-    from semrsm_widgets.analysis import Recipe
+    from semrsm_widgets.analysis import AnalysisRecipe
     from semrsm_widgets.report import analysis_at_once, checked_path, to_html
 
     said = ""
@@ -23,7 +23,7 @@ def report(options: argparse.Namespace) -> int:
 
     try:
         path = checked_path(options.output)
-        recipe = Recipe(
+        recipe = AnalysisRecipe(
             model=options.model,
             images=options.images,
             skip_unreadable=options.skip_unreadable,

@@ -4,11 +4,12 @@ from .checks import check_choice, check_int, check_number, describe, message, su
 from .files import written_whole
 from .memo import Memo
 from .tables import data_frame, frame_of, optional
-from .types import Grid, Matrix, PixelBox, Progress
+from .types import Grid, GridPlace, Matrix, PixelBox, Progress
 from .version import __version__
 
 __all__ = [
     "Grid",
+    "GridPlace",
     "Matrix",
     "Memo",
     "PixelBox",

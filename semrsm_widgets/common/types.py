@@ -20,3 +20,6 @@ Grid = tuple[int, int]
 
 PixelBox = tuple[float, float, float, float]
 """(left, top, right, bottom) in pixels; pixel i covers [i, i + 1)."""
+
+GridPlace = tuple[float, float, float, float]
+"""(left, top, right, bottom) as fractions of a picture's width and height: where the token grid lies on it."""

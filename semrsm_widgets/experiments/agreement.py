@@ -19,7 +19,7 @@ from semrsm_widgets.statistics import (
     undefined,
 )
 
-from .scores import Scores, Where, check_analysis, chosen_layers, rsms_of, score
+from .scores import ScoreKey, Scores, check_analysis, chosen_layers, rsms_of, score
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
@@ -90,8 +90,8 @@ def output_agreement(
                         answer = jackknife(statistic, K, divergence)
                     except UndefinedStatisticError as error:
                         answer = undefined(error, len(analysis))
-                    where = Where(layer=layer, kernel=kernel_name(kernel), similarity=similarity)
-                    rows.append(score(where, measure, answer, chance=0.0))
+                    key = ScoreKey(layer=layer, kernel=kernel_name(kernel), similarity=similarity)
+                    rows.append(score(key, measure, answer, chance=0.0))
         if progress is not None:
             progress(done + 1, len(names))
     return Scores(question="Does the representation agree with the output?", rows=tuple(rows))

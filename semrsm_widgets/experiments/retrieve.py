@@ -13,7 +13,7 @@ from semrsm_widgets.retrieval import Labels, Ranking, chance_average_precision, 
 from semrsm_widgets.rsm import Kernel, cosine, kernel_name
 from semrsm_widgets.statistics import undefined
 
-from .scores import Score, Scores, Where, chosen_layers, rsms_of, score
+from .scores import Score, ScoreKey, Scores, chosen_layers, rsms_of, score
 
 
 def retrieval_scores(
@@ -68,10 +68,10 @@ def retrieval_scores(
         raise ValueError(message("labels", "of at least two kinds", "one kind only", "Everything would be right."))
     k = check_int("k", k, minimum=1, maximum=f1.shape[1] - (not queries), todo="There are no more other images.")
     rows: list[Score] = []
-    for where, K in _similarities(source, kernels, layers, centred=centred, queries=queries).items():
-        rows += _scores(where, K, f1, others, k)
+    for key, K in _similarities(source, kernels, layers, centred=centred, queries=queries).items():
+        rows += _scores(key, K, f1, others, k)
     for name, K in (own or {}).items():
-        rows += _scores(Where("", "", name), K, f1, others, k)
+        rows += _scores(ScoreKey("", "", name), K, f1, others, k)
     return Scores(question="Does it retrieve?", rows=tuple(rows))
 
 
@@ -82,19 +82,19 @@ def _similarities(
     *,
     centred: bool,
     queries: bool,
-) -> dict[Where, Any]:
+) -> dict[ScoreKey, Any]:
     """Return matrices by (layer, kernel, similarity)."""
     if not isinstance(source, Analysis):
-        return {Where("", "", name): K for name, K in source.items()}
+        return {ScoreKey("", "", name): K for name, K in source.items()}
     return {
-        Where(layer, kernel_name(kernel), name): K
+        ScoreKey(layer, kernel_name(kernel), name): K
         for layer in chosen_layers(source, layers)
         for kernel in kernels
         for name, K in rsms_of(source, layer, kernel, queries=queries, centred=centred).items()
     }
 
 
-def _scores(where: Where, K: Any, f1: Matrix, others: np.ndarray[Any, np.dtype[np.bool_]], k: int) -> list[Score]:
+def _scores(key: ScoreKey, K: Any, f1: Matrix, others: np.ndarray[Any, np.dtype[np.bool_]], k: int) -> list[Score]:
     """Return the four scores of one similarity."""
     queries = bool(others.all())
     relevant = ((f1 > 0) & others).sum(1)
@@ -106,7 +106,7 @@ def _scores(where: Where, K: Any, f1: Matrix, others: np.ndarray[Any, np.dtype[n
     if isinstance(K, ValueError):
         found = dict.fromkeys((f"F1@{k}", "mAP", "top hub", "orphans"), undefined(K, len(f1)))
     else:
-        order = _ranking(where.similarity, K, f1.shape, k, queries=queries)
+        order = _ranking(key.similarity, K, f1.shape, k, queries=queries)
         complete = order.shape[1] == total
         answer = score_ranking(order, f1, k, complete=complete, queries=queries)
         found = {
@@ -115,7 +115,7 @@ def _scores(where: Where, K: Any, f1: Matrix, others: np.ndarray[Any, np.dtype[n
             "top hub": answer.top_hub,
             "orphans": answer.orphans,
         }
-    return [score(where, name, value, chance=chance.get(name, np.nan)) for name, value in found.items()]
+    return [score(key, name, value, chance=chance.get(name, np.nan)) for name, value in found.items()]
 
 
 def _ranking(name: str, value: Any, shape: tuple[int, int], k: int, *, queries: bool) -> Ranking:

@@ -78,7 +78,7 @@ class Scores:
         return frame_of(self.rows, Score)
 
 
-class Where(NamedTuple):
+class ScoreKey(NamedTuple):
     """Whose score it is: the similarity of a layer under a kernel."""
 
     layer: str
@@ -86,10 +86,10 @@ class Where(NamedTuple):
     similarity: str
 
 
-def score(where: Where, measure: str, statistic: Statistic, *, chance: float = nan, overlap: float = nan) -> Score:
+def score(key: ScoreKey, measure: str, statistic: Statistic, *, chance: float = nan, overlap: float = nan) -> Score:
     """Return a statistic as a row of scores."""
     return Score(
-        **where._asdict(),
+        **key._asdict(),
         measure=measure,
         value=statistic.value,
         low=statistic.low,

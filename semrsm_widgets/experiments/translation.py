@@ -17,7 +17,7 @@ from semrsm_widgets.images import Images, Source, crop_boxes, load_images
 from semrsm_widgets.rsm import Kernel, cosine, kernel_name
 from semrsm_widgets.statistics import UNIT, Statistic, from_replicates, undefined
 
-from .scores import Score, Scores, Where, rsms_of, score
+from .scores import Score, ScoreKey, Scores, rsms_of, score
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,8 +129,8 @@ def _layer_scores(analysis: Analysis, layer: str, kernel: Kernel, overlap: float
                 level = analysis.null(layer, kernel).mean
                 found["same excess"] = _shifted(found["same"], -level)
         chance = {"AUC": 0.5, "top-1": 1 / n, "gap": 0.0, "same": level, "different": level, "same excess": 0.0}
-        where = Where(layer=layer, kernel=kernel_name(kernel), similarity=similarity)
-        rows += [score(where, name, value, chance=chance[name], overlap=overlap) for name, value in found.items()]
+        key = ScoreKey(layer=layer, kernel=kernel_name(kernel), similarity=similarity)
+        rows += [score(key, name, value, chance=chance[name], overlap=overlap) for name, value in found.items()]
     return rows
 
 

@@ -28,7 +28,7 @@ from bokeh.plotting import figure
 from semrsm_widgets.common import check_choice, message
 from semrsm_widgets.experiments import Comparison, MatcherReport, Score, Scores
 
-from .style import DASHES, INK, colour_of, frame, ink_on, place_legend
+from .style import DASHES, INK, colour_of, empty_figure, ink_on, place_legend
 
 # Between the points of two similarities, in parts of a layer's width.
 DODGE = 0.11
@@ -61,7 +61,7 @@ def scores_figure(scores: Scores, measure: str | None = None, *, kernel: str | N
         rows = [each for each in rows if each.kernel == kernel or not each.layer]
     factors = list(dict.fromkeys(_factor(each) for each in rows))
     most = max(each.n for each in rows)
-    plot = frame(
+    plot = empty_figure(
         f"{scores.question} {measure}",
         f"{f'{kernel}, ' if kernel else ''}n = {most} images, 95 % intervals",
         x_range=FactorRange(factors=factors, range_padding=0.05, group_padding=0.8),
@@ -97,7 +97,7 @@ def comparison_figure(comparison: Comparison, similarity: str = "semantic") -> f
     palette = tuple(reversed(PuOr11)) if signed else Cividis256
     low = -1.0 if signed else 0.0
     mapper = LinearColorMapper(palette=palette, low=low, high=1, nan_color="rgba(127, 127, 127, 0.15)")
-    plot = frame(
+    plot = empty_figure(
         f"{rows[0].statistic} of {similarity} RSMs",
         f"{rows[0].kernel}, n = {rows[0].n} images, 95 % intervals",
         x_range=FactorRange(factors=list(comparison.layers_b)),
@@ -153,7 +153,7 @@ def matchers_figure(report: MatcherReport) -> Row:
     }
     source = ColumnDataSource(columns)
     times = columns["ms"]
-    cost = frame(
+    cost = empty_figure(
         "True error against time",
         f"{report.tokens}, n = {rows[0].pairs:,} pairs: mean and worst",
         x_axis_type="log",
@@ -168,7 +168,7 @@ def matchers_figure(report: MatcherReport) -> Row:
     cost.text("ms", "error", text="matcher", source=source, text_color="colour", x_offset=8, text_font_size="11px")
     tips = [("", "@matcher"), ("ratio to the optimum", "@ratio"), ("certified error", "@certified"), ("ms", "@ms")]
     cost.add_tools(HoverTool(renderers=[dots], tooltips=tips))
-    ranks = frame(
+    ranks = empty_figure(
         "Rank agreement with the optimum",
         f"Spearman, n = {rows[0].n} images, 95 % intervals",
         y_range=FactorRange(factors=list(reversed(names))),

@@ -21,7 +21,7 @@ RULE = "rgba(127, 127, 127, 0.28)"
 HEIGHT = 320
 
 
-def frame(title: str, subtitle: str, **options: Any) -> figure:
+def empty_figure(title: str, subtitle: str, **options: Any) -> figure:
     """Return an empty figure that holds on any ground."""
     settings: dict[str, Any] = {"width": 720, "height": HEIGHT, "tools": "pan,wheel_zoom,box_zoom,reset,save"}
     plot = figure(toolbar_location="right", **(settings | options))

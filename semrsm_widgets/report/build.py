@@ -21,7 +21,7 @@ from .packing import Blobs, Rounding, pack
 from .page import Words, page_html
 from .pictures import as_png, private_images, small_images
 from .products import Shares, token_shares
-from .recording import Message, Recording, ask, page_traits, record, unplugged
+from .recording import Message, Recording, ask, page_traits, record, recorded_view
 from .words import counted, embedded_words, held_words, origin_words, pooled_words, provenance_words
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class ReportBuilder:
             part = lambda done, total, k=k: self.report((k + done / max(1, total)) / count / 2)  # noqa: E731
             analysis.gram(name, progress=part)
             analysis.null(name)
-        view = unplugged(
+        view = recorded_view(
             RSMView, Recording(("layer", "kernel")), analysis, layer=layer, kernel=kernel, _own_status=False
         )
         ask(view, kind="ready")
@@ -144,7 +144,7 @@ class ReportBuilder:
             return
         pooled = pooled_layers(self.analysis, max_grid)
         analysis = pooled_analysis(self.analysis, pooled, max_grid) if pooled else self.analysis
-        view = unplugged(
+        view = recorded_view(
             PairView,
             Recording(("layer", "pair")),
             analysis,
@@ -199,7 +199,7 @@ class ReportBuilder:
         """Add RetrievalView with every image as the query, at every layer, under the cosine."""
         analysis, count = self.analysis, len(self.analysis)
         recording = Recording(("layer", "query"), apart=("indices",), named={"index": "query"}, arrays=retrieved_arrays)
-        view = unplugged(RetrievalView, recording, analysis, layer=layer, _controls=False, _takes_boxes=False)
+        view = recorded_view(RetrievalView, recording, analysis, layer=layer, _controls=False, _takes_boxes=False)
         view._takes_files = False
         ask(view, kind="ready")
         for start in range(0, count, _THUMBNAILS):
@@ -296,7 +296,7 @@ def trait_effects(
     """Return what a view's Python sets when one of its traits is set, for a page without Python.
 
     Args:
-        view: an unplugged view.
+        view: a view from `recorded_view`.
         trait: the trait that a user sets.
         options: its values.
         given: the traits on which the answer depends besides.

@@ -70,7 +70,7 @@ class Recording:
         return list(self._messages.values())
 
 
-class _Unplugged:
+class _Recorded:
     """A view without comm and thread: it works at once, what it sends is recorded, and its errors are raised."""
 
     recording: ClassVar[Recording]
@@ -94,7 +94,7 @@ class _Unplugged:
         """Show nothing."""
 
 
-def unplugged(view_class: Any, recording: Recording, *arguments: Any, **options: Any) -> Any:
+def recorded_view(view_class: Any, recording: Recording, *arguments: Any, **options: Any) -> Any:
     """Return a view without a browser; what it sends is recorded.
 
     Args:
@@ -104,8 +104,8 @@ def unplugged(view_class: Any, recording: Recording, *arguments: Any, **options:
         **options: of the view.
     """
     members: dict[str, Any] = {"recording": recording, "__doc__": view_class.__doc__}
-    unplugged_class: Any = type(view_class)(f"Recorded{view_class.__name__}", (_Unplugged, view_class), members)
-    return unplugged_class(*arguments, patience=math.inf, **options)
+    recorded: Any = type(view_class)(f"Recorded{view_class.__name__}", (_Recorded, view_class), members)
+    return recorded(*arguments, patience=math.inf, **options)
 
 
 def ask(view: View, **content: Any) -> None:
@@ -117,7 +117,7 @@ def record(view: Any, states: Iterable[Mapping[str, Any]]) -> None:
     """Have a view send what a page needs to show it in each of the given states.
 
     Args:
-        view: an unplugged view.
+        view: a view from `recorded_view`.
         states: values of the recording's keys. Neighbours should differ in one trait: each change is worked on.
     """
     for state in states:

@@ -19,7 +19,7 @@ from semrsm_widgets.views.base import KERNELS, Job, default_layer
 from .build import ReportBuilder
 
 if TYPE_CHECKING:
-    from semrsm_widgets.analysis import Recipe
+    from semrsm_widgets.analysis import AnalysisRecipe
     from semrsm_widgets.images import Images
 
 # Heatmaps of more images carry no exact values, and their frames alone would fill the file.
@@ -164,7 +164,7 @@ def static(
     return StaticReport(builder.html(notices))
 
 
-class _QuietDesk:
+class _SilentObserver:
     """Where a recipe puts its notices when there is no explorer to show them."""
 
     pair = None  # nothing is shown before all is there
@@ -177,7 +177,7 @@ class _QuietDesk:
         """Keep a line about what was reduced; it names pictures only where they may be."""
         self.notices.append(named(text, names if self.save_images else ()))
 
-    def film(self, images: Images) -> None:
+    def show_images(self, images: Images) -> None:
         """Show nothing."""
 
     def preview(self, analysis: Analysis, pair: tuple[int, int]) -> None:
@@ -189,7 +189,7 @@ class _QuietDesk:
 
 
 def analysis_at_once(
-    recipe: Recipe,
+    recipe: AnalysisRecipe,
     report: Callable[[str, float | None], None] = lambda text, fraction: None,
     *,
     save_images: bool = True,
@@ -201,8 +201,8 @@ def analysis_at_once(
         report: called with what is being done and how far it is (0 to 1, None: unknown).
         save_images: whether what it says may name files.
     """
-    desk = _QuietDesk(save_images=save_images)
-    return recipe.make(Job(report), desk), desk.notices
+    observer = _SilentObserver(save_images=save_images)
+    return recipe.make(Job(report), observer), observer.notices
 
 
 def check_pair(pair: Sequence[int], images: int) -> tuple[int, int]:

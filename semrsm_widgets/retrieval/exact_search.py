@@ -102,14 +102,14 @@ def search(
             for q, some in enumerate(wanted)
         ]
         return _joined(parts)
-    pool = _Pool(queries=queries, k=k, kernel=kernel, held={})
+    left = _Candidates(queries=queries, k=k, kernel=kernel, held={})
     seen = 0
     for block in _blocks(database):
         chosen = (
             np.arange(len(block)) if wanted is None else wanted[(wanted >= seen) & (wanted < seen + len(block))] - seen
         )
         if len(chosen):
-            pool.add(block[torch.from_numpy(chosen)], seen + chosen, coarse)
+            left.add(block[torch.from_numpy(chosen)], seen + chosen, coarse)
         seen += len(block)
         if progress is not None:
             progress(seen, 0 if _is_stream(database) else seen)
@@ -118,11 +118,11 @@ def search(
         raise ValueError(message("candidates", f"positions below {seen}", str(wanted.max())))
     if most < k:
         raise ValueError(message("k", f"at most {most}, the images to choose from", str(k)))
-    return pool.refined(FINE if matcher is None else matcher)
+    return left.refined(FINE if matcher is None else matcher)
 
 
 @dataclass(eq=False, kw_only=True)
-class _Pool:
+class _Candidates:
     """The images that may still be among the k nearest of each query."""
 
     queries: torch.Tensor

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import semrsm_widgets as srsm
-from semrsm_widgets.analysis.matches import matches_of
+from semrsm_widgets.analysis.matches import match_patches
 from semrsm_widgets.analysis.splits import SIMILARITIES
 
 SPLIT = [name for name in SIMILARITIES if name != "class token"]
@@ -18,7 +18,7 @@ def make_matches(seed=0, sizes=(12, 12), pair=(0, 1), layer="a", offset=0.0):
     x, y = (rng.normal(size=(size, 5)) + offset for size in sizes)
     assignment = srsm.Exact()(torch.from_numpy(x)[None], torch.from_numpy(y)[None])
     grids = [(3, size // 3) for size in sizes]
-    return x, y, matches_of(assignment, x, y, layer=layer, pair=pair, grid=grids[0], other_grid=grids[1])
+    return x, y, match_patches(assignment, x, y, layer=layer, pair=pair, grid=grids[0], other_grid=grids[1])
 
 
 @pytest.mark.parametrize("similarity", SPLIT)
@@ -81,7 +81,7 @@ def test_a_match_is_ambiguous_where_another_partner_is_nearly_as_good():
     y = np.eye(4)
     y[3, 0] = 0.97  # nearly as good for token 0
     assignment = srsm.Exact()(torch.from_numpy(x)[None], torch.from_numpy(y)[None])
-    matches = matches_of(assignment, x, y, layer="a", pair=(0, 1), grid=(2, 2), other_grid=(2, 2))
+    matches = match_patches(assignment, x, y, layer="a", pair=(0, 1), grid=(2, 2), other_grid=(2, 2))
     assert matches.ambiguous().tolist() == [True, False, False, False]
     assert matches.ambiguous(0.01).tolist() == [False] * 4
     _, _, one = make_matches(sizes=(3, 3))
@@ -91,7 +91,7 @@ def test_a_match_is_ambiguous_where_another_partner_is_nearly_as_good():
 def test_one_token_has_no_second_best():
     x = np.ones((1, 3))
     assignment = srsm.Exact()(torch.from_numpy(x)[None], torch.from_numpy(x)[None])
-    matches = matches_of(assignment, x, x, layer="a", pair=(0, 1), grid=(1, 1), other_grid=(1, 1))
+    matches = match_patches(assignment, x, x, layer="a", pair=(0, 1), grid=(1, 1), other_grid=(1, 1))
     assert matches.ambiguous().tolist() == [False]
     assert matches.nearest.partner.tolist() == [0]
 

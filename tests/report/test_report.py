@@ -18,12 +18,12 @@ import torch
 from PIL import Image
 
 import semrsm_widgets as srsm
-from semrsm_widgets.analysis.recipe import Recipe
+from semrsm_widgets.analysis.recipe import AnalysisRecipe
 from semrsm_widgets.report import report
 from semrsm_widgets.report.near_pairs import near_pairs
 from semrsm_widgets.report.packing import Blobs, Rounding, pack
 from semrsm_widgets.report.products import PRODUCTS, token_shares
-from semrsm_widgets.report.recording import Message, Recording, plain, unplugged
+from semrsm_widgets.report.recording import Message, Recording, plain, recorded_view
 from semrsm_widgets.views.base.traits import KERNELS
 
 NASTY = "</script><script>alert(1)</script>"
@@ -314,7 +314,7 @@ def test_explore_without_a_kernel_shows_the_report(analysis):
 
 
 def test_a_recipe_says_what_it_reduced():
-    recipe = Recipe(images=srsm.demo_images(crops=1), max_images=3, layers=["blocks.5"])
+    recipe = AnalysisRecipe(images=srsm.demo_images(crops=1), max_images=3, layers=["blocks.5"])
     analysis, notices = report.analysis_at_once(recipe)
     assert len(analysis) == 3
     assert notices[0].startswith("Showing 3 of 8 images")
@@ -324,7 +324,7 @@ def test_files_that_were_left_out_are_named_only_where_names_may_be(tmp_path):
     for k in range(2):
         Image.new("RGB", (32, 32), (80 * k, 90, 90)).save(tmp_path / f"patient-{k}.png")
     (tmp_path / "patient-broken.png").write_bytes(b"no picture")
-    recipe = Recipe(images=str(tmp_path), skip_unreadable=True, layers=["blocks.5"])
+    recipe = AnalysisRecipe(images=str(tmp_path), skip_unreadable=True, layers=["blocks.5"])
     _, notices = report.analysis_at_once(recipe, save_images=False)
     assert notices == ["1 of 3 left out, unreadable."]
     with pytest.warns(UserWarning, match="patient-broken"):
@@ -337,7 +337,7 @@ def test_files_that_were_left_out_are_named_only_where_names_may_be(tmp_path):
 
 def test_a_view_without_a_browser_opens_no_comm_and_no_thread(analysis):
     recording = Recording(("layer", "pair"))
-    view = unplugged(srsm.PairView, recording, analysis, layer="a", pair=(0, 1))
+    view = recorded_view(srsm.PairView, recording, analysis, layer="a", pair=(0, 1))
     assert view.comm is None
     assert view.worker._thread is None
     assert recording.covers({"layer": "a", "pair": (0, 1)})
@@ -347,7 +347,7 @@ def test_a_view_without_a_browser_opens_no_comm_and_no_thread(analysis):
 
 
 def test_an_error_of_a_view_is_raised(analysis, monkeypatch):
-    view = unplugged(srsm.PairView, Recording(("layer", "pair")), analysis, layer="a", pair=(0, 1))
+    view = recorded_view(srsm.PairView, Recording(("layer", "pair")), analysis, layer="a", pair=(0, 1))
 
     def fail(*arguments, **options):
         raise RuntimeError("no match")
@@ -432,7 +432,7 @@ def test_small_steps_take_one_byte():
 
 def test_contributions_follow_from_cosines_and_shares(analysis):
     recording = Recording(("layer", "pair"))
-    unplugged(srsm.PairView, recording, analysis, layer="a", pair=(1, 4))
+    recorded_view(srsm.PairView, recording, analysis, layer="a", pair=(1, 4))
     (message,) = (each for each in recording.messages if each.content["kind"] == "matches")
     shares = {image: token_shares(analysis.tokens["a"], image) for image in (1, 4)}
     names = [name for name, _ in message.content["arrays"]]

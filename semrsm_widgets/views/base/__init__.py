@@ -12,7 +12,7 @@ from .cost import (
     make_ready,
     search_seconds,
 )
-from .placed import PlacedPicture, missing_picture, placed_picture, thumbnail
+from .placed import PlacedPicture, missing_picture, placed_picture, printed_picture, thumbnail
 from .traits import (
     KERNELS,
     KernelChosen,
@@ -61,6 +61,7 @@ __all__ = [
     "make_ready",
     "missing_picture",
     "placed_picture",
+    "printed_picture",
     "search_seconds",
     "thumbnail",
 ]

@@ -1,4 +1,4 @@
-"""A picture as it was taken, and where on it the token grid lies."""
+"""A picture as it was taken, and where on it the token grid lies; a tile where it cannot be read any more."""
 
 from __future__ import annotations
 
@@ -6,47 +6,65 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image, ImageDraw
 
-from semrsm_widgets.images import Images
+from semrsm_widgets.common import GridPlace
 from semrsm_widgets.models import model_view, visible_box
 
 if TYPE_CHECKING:
     from semrsm_widgets.images import Images
     from semrsm_widgets.models import VisionModel
 
-_WHOLE = (0.0, 0.0, 1.0, 1.0)
+WHOLE: GridPlace = (0.0, 0.0, 1.0, 1.0)
+"""The token grid covers the picture."""
 
 
 class PlacedPicture(NamedTuple):
-    """A picture, where the token grid lies on it as fractions of its sides, and why it is grey ("" if it is not)."""
+    """A picture, where the token grid lies on it, and the kind of error that left a tile in its place ("": none)."""
 
     picture: Image.Image
-    box: tuple[float, float, float, float]
-    problem: str
+    place: GridPlace
+    problem: str = ""
 
 
 def placed_picture(images: Images, k: int, model: VisionModel | None, side: int) -> PlacedPicture:
-    """Return picture k at no more than `side` pixels a side with its token grid's place.
+    """Return picture k at no more than `side` pixels a side with its token grid's place, remembered.
 
-    Where the transform is not understood it is what the model saw, rather than the grid at a wrong place; where the
-    file cannot be read it is grey: its tokens are there all the same.
+    Where the transform is not understood it is what the model saw, rather than the grid at a wrong place. Where the
+    file is gone or damaged it is a tile: its tokens are there all the same. The problem is the error's kind alone, as
+    its text would name the file.
     """
     try:
-        return PlacedPicture(*_placed(images, k, model, side), problem="")
-    except (OSError, ValueError) as error:
-        return PlacedPicture(Image.new("RGB", (side, side), "#808080"), _WHOLE, str(error))
+        place = grid_place(model, images.size(k)) if model is not None else WHOLE
+        if place is None:
+            assert model is not None
+            return PlacedPicture(model_view(model.transform, images.image(k)), WHOLE)
+        return PlacedPicture(images.thumbnail(k, side), place)
+    except (OSError, TypeError, ValueError) as error:
+        return PlacedPicture(missing_picture(side), WHOLE, type(error).__name__)
 
 
-def _placed(
-    images: Images, k: int, model: VisionModel | None, side: int
-) -> tuple[Image.Image, tuple[float, float, float, float]]:
-    if model is None:
-        return images.thumbnail(k, side), _WHOLE
-    width, height = images.size(k)
-    box = visible_box(model.transform, (width, height))
+def printed_picture(images: Images, k: int, model: VisionModel | None, side: int) -> PlacedPicture:
+    """Return the same for a figure: decoded anew, as it may be large, and with an error rather than a tile.
+
+    Raises:
+        OSError: its file is gone or damaged.
+    """
+    picture = images.image(k)
+    place = grid_place(model, picture.size) if model is not None else WHOLE
+    if place is None:
+        assert model is not None
+        picture, place = model_view(model.transform, picture), WHOLE
+    picture.thumbnail((side, side))
+    return PlacedPicture(picture, place)
+
+
+def grid_place(model: VisionModel, size: tuple[int, int]) -> GridPlace | None:
+    """Return where the token grid lies on a picture of (width, height); None where the transform is not understood."""
+    box = visible_box(model.transform, size)
     if box is None:
-        return model_view(model.transform, images.image(k)), _WHOLE
+        return None
+    width, height = size
     left, top, right, bottom = box
-    return images.thumbnail(k, side), (left / width, top / height, right / width, bottom / height)
+    return left / width, top / height, right / width, bottom / height
 
 
 def thumbnail(images: Images, k: int, size: int) -> Image.Image:

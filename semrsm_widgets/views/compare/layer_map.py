@@ -81,8 +81,8 @@ class LayerMap(KernelChosen, View):
         self.analyses, self.names, self.patience = analyses, names, patience
         self.rows: dict[str, dict[tuple[str, str, str], LayerPair]] = {}  # kernel -> (layer, layer, similarity) -> row
         self._detail: tuple[Any, ...] | None = None  # what is shown of which cell: see _detail_of
-        self._told: dict[str, set[tuple[str, str, str]]] = {}  # kernel -> the cells that the page has
-        self._agreed = False
+        self._sent_cells: dict[str, set[tuple[str, str, str]]] = {}  # kernel -> the cells that the page has
+        self._cost_accepted = False
         sides = [{"name": name, "layers": layer_rows(analysis)} for name, analysis in zip(names, analyses, strict=True)]
         super().__init__(_sides=sides, _images=image_rows(analyses[0]), **kwargs)
         self.observe(guarded_method(self, "_request"), names=["similarity", "kernel", "cell"])
@@ -132,7 +132,7 @@ class LayerMap(KernelChosen, View):
         count = len(images) if len(images) <= EXACT_IMAGES else 0
         thumbnails = [jpeg_bytes(images.thumbnail(k, _THUMBNAIL)) for k in range(count)]
         self.send({"kind": "setup", "palettes": PALETTES}, buffers=thumbnails)
-        self._told = {}
+        self._sent_cells = {}
         self._request(None)
 
     def _request(self, change: Any) -> None:
@@ -155,7 +155,7 @@ class LayerMap(KernelChosen, View):
     def _work(self, job: Job) -> None:
         """Send the chosen cell if its layers are matched, then what the map lacks, then the cell if it had to wait."""
         kernel, cell = self.kernel, self.cell
-        if len(self._told.get(kernel, ())) < len(self.rows.get(kernel, {})) or kernel not in self._told:
+        if len(self._sent_cells.get(kernel, ())) < len(self.rows.get(kernel, {})) or kernel not in self._sent_cells:
             self._send_cells(kernel)
         early = cell is not None and all(a.has(layer) for a, layer in zip(self.analyses, cell, strict=True))
         if early:
@@ -177,7 +177,7 @@ class LayerMap(KernelChosen, View):
             for layer in analysis.layers
             if not analysis.has(layer)
         ]
-        if missing and not self._agreed:
+        if missing and not self._cost_accepted:
             self._await_matching(job, missing)
         a, b = self.analyses
         if len(a) > EXACT_IMAGES or not missing:
@@ -209,7 +209,7 @@ class LayerMap(KernelChosen, View):
                 seconds=sum(cost.seconds for cost in costs),
             )
             self.await_start(job, describe_cost(total))
-        self._agreed = True
+        self._cost_accepted = True
 
     def _match(self, job: Job, side: int, layer: str) -> None:
         analysis = self.analyses[side]
@@ -232,12 +232,18 @@ class LayerMap(KernelChosen, View):
 
     def _send_cells(self, kernel: str) -> None:
         """Send the cells that the page does not have yet; a notebook server drops what comes too much at once."""
-        told = self._told.setdefault(kernel, set())
-        new = {key: row for key, row in self.rows.get(kernel, {}).items() if key not in told}
+        sent_cells = self._sent_cells.setdefault(kernel, set())
+        new = {key: row for key, row in self.rows.get(kernel, {}).items() if key not in sent_cells}
         places = [{layer: k for k, layer in enumerate(analysis.layers)} for analysis in self.analyses]
         cells = [[places[0][a], places[1][b], *_cell_facts(row)] for (a, b, _), row in new.items()]
-        content = {"kind": "cells", "kernel": kernel, "n": len(self.analyses[0]), "fresh": not told, "cells": cells}
-        told.update(new)
+        content = {
+            "kind": "cells",
+            "kernel": kernel,
+            "n": len(self.analyses[0]),
+            "fresh": not sent_cells,
+            "cells": cells,
+        }
+        sent_cells.update(new)
         self.send({**content, "complete": self._complete(kernel)})
 
     def _send_detail(self, job: Job) -> None:

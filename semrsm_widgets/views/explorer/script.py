@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semrsm_widgets.analysis import Recipe
+from semrsm_widgets.analysis import AnalysisRecipe
 from semrsm_widgets.common import __version__
 from semrsm_widgets.images import Images, demo_images
 from semrsm_widgets.models import VisionModel
@@ -30,7 +30,7 @@ class ExplorerState:
     """
 
     analysis: Analysis
-    recipe: Recipe | None
+    recipe: AnalysisRecipe | None
     on_screen: Mapping[str, Any]
     settings: Mapping[str, Mapping[str, Any]]
 
@@ -57,7 +57,7 @@ def _made_by(analysis: Analysis) -> str:
     return ", ".join([f"semrsm_widgets {__version__}", *model, *weights, repr(analysis.matcher)])
 
 
-def _from_model(state: ExplorerState, recipe: Recipe, analysis: Analysis) -> list[str]:
+def _from_model(state: ExplorerState, recipe: AnalysisRecipe, analysis: Analysis) -> list[str]:
     """Return the lines that open the images, and the call."""
     model = [f"# `model` is {recipe.model!r}"] if isinstance(recipe.model, VisionModel) else []
     given = ["model"] if model else [repr(recipe.model)] if recipe.model is not None else []
@@ -68,13 +68,13 @@ def _from_model(state: ExplorerState, recipe: Recipe, analysis: Analysis) -> lis
         "batch_size": recipe.batch_size,
         "device": recipe.device,
     }
-    shown = {name: value for name, value in options.items() if value != getattr(Recipe, name)}
+    shown = {name: value for name, value in options.items() if value != getattr(AnalysisRecipe, name)}
     matcher = {} if recipe.matcher is None else {"matcher": _Code(f"srsm.{recipe.matcher!r}")}
     settings = {**shown, "seed": recipe.seed, **matcher, **state.on_screen}
     return [*model, *_images(recipe, analysis.images.ids), *_call([*given, "images=images"], settings)]
 
 
-def _images(recipe: Recipe, ids: tuple[str, ...]) -> list[str]:
+def _images(recipe: AnalysisRecipe, ids: tuple[str, ...]) -> list[str]:
     """Return the lines that choose the images by their ids."""
     choose = [f"ids = {_listed(ids)}", "images = images.select([images.ids.index(name) for name in ids])"]
     if isinstance(recipe.images, str | Path):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import traitlets as t
 
-from semrsm_widgets.analysis import Analysis, Recipe, named
+from semrsm_widgets.analysis import Analysis, AnalysisRecipe, named
 from semrsm_widgets.common import message, suggest
 from semrsm_widgets.figures import stacked, with_few_colours
 from semrsm_widgets.images import Images
@@ -74,7 +74,7 @@ class Explorer(ComposedView):
         self,
         make: Callable[[Job, Explorer], Analysis],
         *,
-        recipe: Recipe | None = None,
+        recipe: AnalysisRecipe | None = None,
         patience: float = PATIENCE_SECONDS,
         save_images: bool = True,
         **kwargs: Any,
@@ -301,7 +301,7 @@ class Explorer(ComposedView):
         """Add a line to what the header says was reduced, with the names of the pictures that it is about."""
         self._header._notices = [*self._header._notices, named(text, names)]
 
-    def film(self, images: Images) -> None:
+    def show_images(self, images: Images) -> None:
         """Show the images while the model looks at them."""
         self._header.show_film(images)
 

@@ -36,8 +36,8 @@ from semrsm_widgets.figures.sheet import (
     text_width,
     wrapped,
 )
-from semrsm_widgets.models import model_view, visible_box
 from semrsm_widgets.tokens import cell_box
+from semrsm_widgets.views.base import PlacedPicture, printed_picture
 
 from .still import NUMBERED, put_back, strongest
 
@@ -46,11 +46,8 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
-    from PIL import Image
 
     from semrsm_widgets.analysis import Analysis, Matches
-    from semrsm_widgets.images import Images
-    from semrsm_widgets.models import VisionModel
     from semrsm_widgets.rsm import NullLevel
 
 REBUILT = "B's patches moved to their partners in A"
@@ -59,27 +56,6 @@ _ROW = 3.1  # millimetres of a bar with its space
 _BOLD_FROM = 2.3  # millimetres of a patch from which its digit is bold
 NAMES = {"same position": "aligned", "best match": "semantic", "mean token": "pooled", "class token": "class token"}
 _UNRELATED = "#c4c4c4"
-
-
-class Side(NamedTuple):
-    """An image, and where the token grid lies on it: left, top, right, bottom as fractions of width and height."""
-
-    picture: Image.Image
-    box: tuple[float, float, float, float]
-
-
-def seen_side(images: Images, k: int, model: VisionModel | None, pixels: int) -> Side:
-    """Return image k at no more than `pixels` a side; as the model saw it where the transform is not understood."""
-    picture, box = images.image(k), (0.0, 0.0, 1.0, 1.0)
-    if model is not None:
-        width, height = picture.size
-        seen = visible_box(model.transform, (width, height))
-        if seen is None:
-            picture = model_view(model.transform, picture)
-        else:
-            box = seen[0] / width, seen[1] / height, seen[2] / width, seen[3] / height
-    picture.thumbnail((pixels, pixels))
-    return Side(picture, box)
 
 
 def draw_pair(
@@ -175,12 +151,12 @@ class Panel(NamedTuple):
     top: float
     width: float
     height: float
-    side: Side
+    side: PlacedPicture
 
     @property
     def grid_box(self) -> tuple[float, float, float, float]:
         """Where the token grid lies, in millimetres from the panel's corner."""
-        left, top, right, bottom = self.side.box
+        left, top, right, bottom = self.side.place
         return left * self.width, top * self.height, right * self.width, bottom * self.height
 
 
@@ -207,7 +183,7 @@ def _draw_panels(sheet: Sheet, analysis: Analysis, images: Mapping[str, int], *,
     top = sheet.bottom + (1.25 + max(len(lines) for _, lines in titles)) * LINE + 0.4
     panels = []
     for column, k in enumerate(images.values()):
-        side = seen_side(analysis.images, k, analysis.model, round(width * PIXELS_PER_MM))
+        side = printed_picture(analysis.images, k, analysis.model, round(width * PIXELS_PER_MM))
         left, height = MARGIN + column * (width + GAP), width * side.picture.height / side.picture.width
         axes = sheet.picture(left, top, width, height)
         raster(axes, np.asarray(side.picture.convert("RGB")), (0, 0, width, height))
@@ -296,7 +272,7 @@ def _draw_rebuilt(sheet: Sheet, matches: Matches, panels: list[Panel]) -> None:
     assert matches.grid is not None
     first, last = panels[0], panels[-1]
     picture = last.side.picture.convert("RGB")
-    left, top, right, bottom = last.side.box
+    left, top, right, bottom = last.side.place
     box = left * picture.width, top * picture.height, right * picture.width, bottom * picture.height
     pixels = max(4, round(first.width * PIXELS_PER_MM) // max(matches.grid))
     axes = sheet.picture(last.left + last.width + GAP, first.top, first.width, first.height)

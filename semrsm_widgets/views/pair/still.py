@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from semrsm_widgets.analysis import Matches, Split
+    from semrsm_widgets.common import GridPlace
 
-    Side = tuple[Image.Image, tuple[float, float, float, float]]
+    Side = tuple[Image.Image, GridPlace]
 
 NUMBERED = 9  # the strongest carry their rank as a digit: colours alone are too few
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import traitlets as t
 
@@ -10,12 +10,12 @@ from semrsm_widgets.analysis import SIMILARITIES, check_analysis
 from semrsm_widgets.common import message
 from semrsm_widgets.figures import AGAINST, CORNERS, FOR
 from semrsm_widgets.matching import Exact
-from semrsm_widgets.models import model_view, visible_box
 from semrsm_widgets.tokens import moved_token
 from semrsm_widgets.views.base import (
     PATIENCE_SECONDS,
     Job,
     LayerChosen,
+    PlacedPicture,
     View,
     bundle,
     check_trait,
@@ -27,7 +27,7 @@ from semrsm_widgets.views.base import (
     layer_rows,
     long_cost,
     make_ready,
-    missing_picture,
+    placed_picture,
 )
 
 from .messages import matches_message
@@ -47,14 +47,6 @@ MOST_LINES = 40
 EXACT_TOKENS = 1024
 _PICTURE = 360
 _DEBOUNCE_SECONDS = 0.03
-
-
-class _Panel(NamedTuple):
-    """A picture, where the token grid lies on it as fractions of its size, and what kept it from being read, or ""."""
-
-    picture: Image.Image
-    box: tuple[float, float, float, float]
-    problem: str = ""
 
 
 class PairView(LayerChosen, View):
@@ -222,32 +214,17 @@ class PairView(LayerChosen, View):
             self.await_start(job, text)
 
     def _send_pictures(self, i: int, j: int) -> None:
-        panels = [self._panel(k) for k in (i, j)]
-        boxes, problems = [panel.box for panel in panels], [panel.problem for panel in panels]
+        panels = [self._placed(k) for k in (i, j)]
+        boxes, problems = [panel.place for panel in panels], [panel.problem for panel in panels]
         content = {"kind": "pictures", "pair": [i, j], "boxes": boxes, "problems": problems}
         self.send(content, [jpeg_bytes(panel.picture) for panel in panels])
 
-    def _panel(self, k: int) -> _Panel:
-        """Return image k as it is shown; a tile where its file is gone or damaged, but its tokens are not."""
-        images, model = self.analysis.images, self.analysis.model
-        whole = (0.0, 0.0, 1.0, 1.0)
-        try:
-            if model is None:
-                return _Panel(images.thumbnail(k, _PICTURE), whole)
-            width, height = images.size(k)
-            box = visible_box(model.transform, (width, height))
-            if box is None:
-                # A transform that is not understood: draw on what the model saw rather than at a wrong place.
-                return _Panel(model_view(model.transform, images.image(k)), whole)
-            left, top, right, bottom = box
-            shares = (left / width, top / height, right / width, bottom / height)
-            return _Panel(images.thumbnail(k, _PICTURE), shares)
-        except (OSError, TypeError, ValueError) as error:  # by its kind alone: a message would name the file
-            return _Panel(missing_picture(_PICTURE), whole, type(error).__name__)
+    def _placed(self, k: int) -> PlacedPicture:
+        return placed_picture(self.analysis.images, k, self.analysis.model, _PICTURE)
 
     def _send_expected_picture(self, k: int) -> None:
-        panel = self._panel(k)
-        content = {"kind": "expected picture", "image": k, "box": panel.box, "problem": panel.problem}
+        panel = self._placed(k)
+        content = {"kind": "expected picture", "image": k, "box": panel.place, "problem": panel.problem}
         self.send(content, [jpeg_bytes(panel.picture)])
 
     def _send_matches(
@@ -277,8 +254,8 @@ class PairView(LayerChosen, View):
             return None
         matches = self.analysis.matches(self.layer, *self.pair)
         similarity = self.similarity if self.similarity in matches.splits else "class token"
-        panels = [self._panel(k) for k in (*self.pair, self.expected) if k >= 0]
-        sides = [(panel.picture, panel.box) for panel in panels]
+        panels = [self._placed(k) for k in (*self.pair, self.expected) if k >= 0]
+        sides = [(panel.picture, panel.place) for panel in panels]
         if self.expected < 0:
             return pair_still(matches, sides, self.top_k, similarity=similarity)
         expected = self.analysis.matches(self.layer, self.pair[0], self.expected)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .outside import OutsidePicture
 
 
-class Wanted(NamedTuple):
+class RetrievalState(NamedTuple):
     """What is to be on screen, read at once on the thread that changed it."""
 
     layer: str
@@ -32,7 +32,7 @@ class Wanted(NamedTuple):
         return Query(key=outside, index=None, tokens=outside.tokens, labels=outside.labels, box=self.box)
 
 
-class Width(NamedTuple):
+class QueryKernel(NamedTuple):
     """A kernel with the RBF's σ filled in, that σ, and whether it is of the query's own distances."""
 
     function: Kernel
@@ -40,22 +40,23 @@ class Width(NamedTuple):
     is_own: bool
 
 
-def width(lookup: Lookup, wanted: Wanted, query: Query) -> Width | str:
-    """Return the kernel that is wanted with its σ; or why it has no value."""
-    try:
-        return Width(*lookup.kernel(wanted.layer, query, KERNELS[wanted.kernel]))
-    except UndefinedKernelError as error:
-        return str(error)
+def query_kernel(lookup: Lookup, state: RetrievalState, query: Query) -> QueryKernel:
+    """Return the kernel on screen with its σ.
+
+    Raises:
+        UndefinedKernelError: it has no value for this query; the text says why.
+    """
+    return QueryKernel(*lookup.kernel(state.layer, query, KERNELS[state.kernel]))
 
 
 def retrieved(
-    lookup: Lookup, wanted: Wanted, query: Query, *, without: str
+    lookup: Lookup, state: RetrievalState, query: Query, *, without: str
 ) -> tuple[dict[str, Any], list[bytes], list[Ranked]]:
     """Return the message, its buffers and the rankings in it.
 
     Args:
         lookup: what ranks.
-        wanted: what is on screen.
+        state: what is on screen.
         query: the same, as a query.
         without: a similarity that is still being computed; empty if all are there.
 
@@ -63,43 +64,50 @@ def retrieved(
         The message; its buffers, which are F1 of every image's labels with the query's, (N,) float32, if there are
         labels, and then similarities (N,) float32 and order (R,) int32 of every row that is ready; the rankings.
     """
-    kernel: Width | str = Width(KERNELS[wanted.kernel], None, False) if without else width(lookup, wanted, query)
+    kernel: QueryKernel | None = None
+    reason = ""
+    try:
+        kernel = QueryKernel(KERNELS[state.kernel], None, False) if without else query_kernel(lookup, state, query)
+    except UndefinedKernelError as error:
+        reason = str(error)
     answers = lookup.answers(query)
     buffers = [] if answers is None else [answers.f1.astype(np.float32).tobytes()]
     rows, ranked = [], []
-    for name in lookup.names(wanted.layer):
+    for name in lookup.names(state.layer):
         # The mean of a box comes with its matching.
         if without and (name == without or (name == "pooled" and query.box is not None)):
             rows.append({"name": name, "state": "pending"})
             continue
-        row = ranked_by(lookup, name, wanted.layer, query, kernel)
+        row = ranked_by(lookup, name, state.layer, query, kernel, reason)
         ranked.append(row)
         rows.append(_facts(row))
         if not row.reason:
             buffers += [row.values.astype(np.float32).tobytes(), row.order.astype(np.int32).tobytes()]
     content = {
         "kind": "results",
-        "layer": wanted.layer,
-        "kernel": wanted.kernel,
-        "query": wanted.query,
-        "box": wanted.box,
-        "grid": lookup.analysis.tokens[wanted.layer].grid,
-        "patches": list(lookup.patches(wanted.layer, query)),
+        "layer": state.layer,
+        "kernel": state.kernel,
+        "query": state.query,
+        "box": state.box,
+        "grid": lookup.analysis.tokens[state.layer].grid,
+        "patches": list(lookup.patches(state.layer, query)),
         "rows": rows,
-        "sigma": None if isinstance(kernel, str) else kernel.sigma,
-        "own_sigma": not isinstance(kernel, str) and kernel.is_own,
+        "sigma": None if kernel is None else kernel.sigma,
+        "own_sigma": kernel is not None and kernel.is_own,
         "answers": None if answers is None else _chance(answers),
     }
     return content, buffers, ranked
 
 
-def ranked_by(lookup: Lookup, name: str, layer: str, query: Query, kernel: Width | str) -> Ranked:
-    """Return one ranking; under a kernel that has no value only those of one's own."""
-    if not isinstance(kernel, str):
+def ranked_by(
+    lookup: Lookup, name: str, layer: str, query: Query, kernel: QueryKernel | None, reason: str = ""
+) -> Ranked:
+    """Return one ranking; without a kernel, for the reason given, only one of the user's own."""
+    if kernel is not None:
         return lookup.rank(name, layer, query, kernel.function)
     if name in lookup.rankings:
         return lookup.rank(name, layer, query, cosine)
-    return Ranked(name=name, values=np.full(len(lookup.analysis), np.nan), reason=kernel)
+    return Ranked(name=name, values=np.full(len(lookup.analysis), np.nan), reason=reason)
 
 
 def _facts(row: Ranked) -> dict[str, Any]:

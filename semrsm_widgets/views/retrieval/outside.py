@@ -88,7 +88,7 @@ def _in_memory(name: str, picture: Image.Image, labels: Any) -> OutsidePicture:
     return OutsidePicture(images=Images(ids=(name,), sources=(MemorySource(name, picture),), labels=names))
 
 
-def seen(
+def extract_outside(
     analysis: Analysis, picture: OutsidePicture, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, Tokens]:
     """Return the tokens of a picture at every layer of an analysis, pooled as those are.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import traitlets as t
 from semrsm_widgets.analysis import check_analysis
 from semrsm_widgets.common import check_int, message
 from semrsm_widgets.retrieval import LARGEST_K, Lookup, Query, Ranked
-from semrsm_widgets.rsm import NULL_PAIRS, NullLevel, rbf
+from semrsm_widgets.rsm import NULL_PAIRS, NullLevel, UndefinedKernelError, rbf
 from semrsm_widgets.tokens import PatchBox, checked_box, moved_box
 from semrsm_widgets.views.base import (
     KERNELS,
@@ -29,8 +30,8 @@ from semrsm_widgets.views.base import (
     search_seconds,
 )
 
-from .messages import Wanted, ranked_by, retrieved, width
-from .outside import OutsidePicture, needed_model, opened, opened_file, seen
+from .messages import QueryKernel, RetrievalState, query_kernel, ranked_by, retrieved
+from .outside import OutsidePicture, extract_outside, needed_model, opened, opened_file
 from .still import retrieval_still
 
 if TYPE_CHECKING:
@@ -132,11 +133,11 @@ class RetrievalView(LayerChosen, KernelChosen, View):
             **kwargs,
         )
         self.patience = patience
-        self._agreed: set[str] = set()  # the layers whose cost was shown and started
+        self._cost_accepted: set[str] = set()  # the layers whose cost was shown and started
         self._sent: set[int] = set()  # the thumbnails that the browser has
         self._pictured: Any = None  # the query whose picture the browser has
         self._parts: list[bytes] = []  # of the file that is coming
-        self._latest: tuple[Wanted, list[Ranked], NullLevel | None] | None = None  # what was shown last
+        self._latest: tuple[RetrievalState, list[Ranked], NullLevel | None] | None = None  # what was shown last
         self.observe(guarded_method(self, "_move_box"), names="layer")
         self.observe(guarded_method(self, "_drop_box"), names="query")
         self.observe(guarded_method(self, "_request"), names=["layer", "kernel", "query", "box"])
@@ -243,42 +244,52 @@ class RetrievalView(LayerChosen, KernelChosen, View):
         self.box = None  # it was drawn on another image
 
     def _request(self, change: Any) -> None:
-        self.run(partial(self._work, self._wanted()), debounce=0.0 if change is None else _DEBOUNCE_SECONDS)
+        self.run(partial(self._work, self._state()), debounce=0.0 if change is None else _DEBOUNCE_SECONDS)
 
-    def _wanted(self) -> Wanted:
+    def _state(self) -> RetrievalState:
         outside = self._outside if self.query == OUTSIDE else None
-        return Wanted(self.layer, self.kernel, self.query, self.box, outside)
+        return RetrievalState(self.layer, self.kernel, self.query, self.box, outside)
 
     # -- the worker -------------------------------------------------------------------------------------------------
 
-    def _work(self, wanted: Wanted, job: Job) -> None:
+    def _work(self, state: RetrievalState, job: Job) -> None:
         """Send the query's picture, the rankings that cost one product, the semantic one, and then its null."""
-        layer, outside = wanted.layer, wanted.outside
-        self._send_query(wanted)
+        layer, outside = state.layer, state.outside
+        self._send_query(state)
         if outside is not None and outside.tokens is None:
             job.step("The model looks at the picture")
-            outside.tokens = seen(self.analysis, outside)
-        query = wanted.as_query()
+            outside.tokens = extract_outside(self.analysis, outside)
+        query = state.as_query()
         if not self._lookup.has(layer, query):
             job.step(f"Comparing {layer}")
-            if KERNELS[wanted.kernel] is not rbf:  # the RBF's σ is the semantic Gram's
-                self._send_results(wanted, query, None, without="semantic")
+            if KERNELS[state.kernel] is not rbf:  # the RBF's σ is the semantic Gram's
+                self._send_results(state, query, None, without="semantic")
             make_ready(self.analysis.matcher, self.analysis.tokens[layer].values.shape[1], job)
             self._await_search(job, layer, query)
             self._lookup.match(layer, query, progress=job.counter(f"Matching {layer}:"))
-        kernel = width(self._lookup, wanted, query)
         null = None
-        if len(self.analysis) > 1 and not isinstance(kernel, str):
-            if not self._lookup.has_null(layer, query):
-                self._send_results(wanted, query, None)
-                self._await_search(job, layer, query)
-            report = job.counter(f"Calibrating {layer}:")
-            null = self._lookup.null(layer, query, kernel.function, progress=report)
-        self._send_results(wanted, query, null, complete=True)
+        with contextlib.suppress(UndefinedKernelError):  # it is said in the rows; nothing is unrelated to it
+            null = self._null_of(job, state, query)
+        self._send_results(state, query, null, complete=True)
+
+    def _null_of(self, job: Job, state: RetrievalState, query: Query) -> NullLevel | None:
+        """Return the level of unrelated tokens, None for a single image; wait for Start where it takes long.
+
+        Raises:
+            UndefinedKernelError: the kernel has no value for this query.
+        """
+        layer, kernel = state.layer, query_kernel(self._lookup, state, query)
+        if len(self.analysis) < 2:
+            return None
+        if not self._lookup.has_null(layer, query):
+            self._send_results(state, query, None)
+            self._await_search(job, layer, query)
+        report = job.counter(f"Calibrating {layer}:")
+        return self._lookup.null(layer, query, kernel.function, progress=report)
 
     def _await_search(self, job: Job, layer: str, query: Query) -> None:
         """Wait for Start where what is still to be matched will take long; once for each layer."""
-        if layer in self._agreed:
+        if layer in self._cost_accepted:
             return
         pairs = 0 if self._lookup.has(layer, query) else len(self.analysis)
         pairs += 0 if len(self.analysis) < 2 or self._lookup.has_null(layer, query) else NULL_PAIRS
@@ -286,20 +297,20 @@ class RetrievalView(LayerChosen, KernelChosen, View):
         seconds = search_seconds(self.analysis, layer, pairs, share=looked_up / of, patience=self.patience)
         if seconds is not None:
             self.await_start(job, f"{pairs:,} pairs to match, about {describe_seconds(seconds)}.")
-        self._agreed.add(layer)
+        self._cost_accepted.add(layer)
 
-    def _send_query(self, wanted: Wanted) -> None:
+    def _send_query(self, state: RetrievalState) -> None:
         """Send the query's picture, unless the browser has it."""
-        key = wanted.query if wanted.outside is None else wanted.outside
+        key = state.query if state.outside is None else state.outside
         if self._pictured == key:
             return
-        picture, box, problem = self._placed(wanted, _PICTURE)
+        picture, box, problem = self._placed(state, _PICTURE)
         self.send(
             {
                 "kind": "query",
-                "index": wanted.query,
-                "id": wanted.outside.name if wanted.outside else self.analysis.images.ids[wanted.query],
-                "labels": sorted(self._labels(wanted)),
+                "index": state.query,
+                "id": state.outside.name if state.outside else self.analysis.images.ids[state.query],
+                "labels": sorted(self._labels(state)),
                 "box": box,
                 "problem": problem,
             },
@@ -307,15 +318,15 @@ class RetrievalView(LayerChosen, KernelChosen, View):
         )
         self._pictured = key
 
-    def _placed(self, wanted: Wanted, side: int) -> PlacedPicture:
-        images, k = self._source(wanted)
+    def _placed(self, state: RetrievalState, side: int) -> PlacedPicture:
+        images, k = self._source(state)
         return placed_picture(images, k, self.analysis.model, side)
 
-    def _source(self, wanted: Wanted) -> tuple[Images, int]:
-        return (self.analysis.images, wanted.query) if wanted.outside is None else (wanted.outside.images, 0)
+    def _source(self, state: RetrievalState) -> tuple[Images, int]:
+        return (self.analysis.images, state.query) if state.outside is None else (state.outside.images, 0)
 
-    def _labels(self, wanted: Wanted) -> frozenset[str]:
-        images, k = self._source(wanted)
+    def _labels(self, state: RetrievalState) -> frozenset[str]:
+        images, k = self._source(state)
         return frozenset() if images.labels is None else images.labels[k]
 
     def _send_thumbnails(self, indices: list[int]) -> None:
@@ -330,14 +341,14 @@ class RetrievalView(LayerChosen, KernelChosen, View):
         self._sent.update(indices)
 
     def _send_results(
-        self, wanted: Wanted, query: Query, null: NullLevel | None, *, without: str = "", complete: bool = False
+        self, state: RetrievalState, query: Query, null: NullLevel | None, *, without: str = "", complete: bool = False
     ) -> None:
         """Send the rankings, but for one that is still being computed, after the thumbnails that they need."""
-        content, buffers, ranked = retrieved(self._lookup, wanted, query, without=without)
+        content, buffers, ranked = retrieved(self._lookup, state, query, without=without)
         new = {int(index) for row in ranked for index in row.order[: self.k]} - self._sent
         if new:
             self._send_thumbnails(sorted(new))
-        self._latest = wanted, ranked, null
+        self._latest = state, ranked, null
         level = None if null is None else {"mean": null.mean, "quantile95": null.quantile95, "n": null.n}
         self.send({**content, "null": level, "complete": complete}, buffers)
 
@@ -350,40 +361,44 @@ class RetrievalView(LayerChosen, KernelChosen, View):
         latest = self._latest
         if latest is None or not any(len(row.order) for row in latest[1]):
             return None
-        wanted, rows, null = latest
+        state, rows, null = latest
         return retrieval_still(
-            self._placed(wanted, _PICTURE)[:2],
+            self._placed(state, _PICTURE)[:2],
             rows,
             self.analysis.images,
             k=self.k,
-            box=wanted.box,
-            grid=self.analysis.tokens[wanted.layer].grid,
-            title=f"{wanted.layer} · {wanted.kernel}",
-            labels=self._labels(wanted),
+            box=state.box,
+            grid=self.analysis.tokens[state.layer].grid,
+            title=f"{state.layer} · {state.kernel}",
+            labels=self._labels(state),
             null=None if null is None else null.mean,
         )
 
     def _draw_figure(self, sheet: Sheet) -> None:
         from .paper import Drawn, draw_retrieval
 
-        wanted, layer = self._wanted(), self.layer
-        if wanted.outside is not None and wanted.outside.tokens is None:
-            wanted.outside.tokens = seen(self.analysis, wanted.outside)
-        query = wanted.as_query()
+        state, layer = self._state(), self.layer
+        if state.outside is not None and state.outside.tokens is None:
+            state.outside.tokens = extract_outside(self.analysis, state.outside)
+        query = state.as_query()
         gram = self._lookup.match(layer, query)
-        kernel = width(self._lookup, wanted, query)
-        null = None
-        if len(self.analysis) > 1 and not isinstance(kernel, str):
+        kernel: QueryKernel | None = None
+        null, reason = None, ""
+        try:
+            kernel = query_kernel(self._lookup, state, query)
+        except UndefinedKernelError as error:
+            reason = str(error)
+        if kernel is not None and len(self.analysis) > 1:
             null = self._lookup.null(layer, query, kernel.function)
         drawn = Drawn(
-            name=self._source(wanted)[0].ids[self._source(wanted)[1]],
-            labels=sorted(self._labels(wanted)),
-            picture=self._placed(wanted, _PICTURE)[:2],
-            box=wanted.box,
+            name=self._source(state)[0].ids[self._source(state)[1]],
+            labels=sorted(self._labels(state)),
+            picture=self._placed(state, _PICTURE)[:2],
+            box=state.box,
             patches=self._lookup.patches(layer, query),
             layer=layer,
-            kernel=wanted.kernel,
-            rows=[ranked_by(self._lookup, name, layer, query, kernel) for name in self._lookup.names(layer)],
+            kernel=state.kernel,
+            rows=[ranked_by(self._lookup, name, layer, query, kernel, reason) for name in self._lookup.names(layer)],
             k=self.k,
             answers=self._lookup.answers(query),
             null=null,

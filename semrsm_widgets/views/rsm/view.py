@@ -110,7 +110,7 @@ class RSMView(LayerChosen, KernelChosen, BokehPane):
     ) -> None:
         self.patience = patience
         self._sent: set[tuple[str, str]] = set()
-        self._agreed: set[str] = set()  # the layers whose cost was shown and started
+        self._cost_accepted: set[str] = set()  # the layers whose cost was shown and started
         self._latest: tuple[str, Similarities] | None = None  # the last shown, with the name of its kernel
         self._thumbnails_due = False
         super().__init__(analysis, at_least=2, layer=layer, kernel=kernel, pair=pair, **kwargs)
@@ -225,14 +225,14 @@ class RSMView(LayerChosen, KernelChosen, BokehPane):
     def prepare(self, job: Job, layer: str) -> None:
         """Compile the matcher if it must be, and wait for Start where matching would take long."""
         make_ready(self.analysis.matcher, self.analysis.tokens[layer].values.shape[1], job)
-        if layer in self._agreed:
+        if layer in self._cost_accepted:
             return
         waiting = self._by_distance(layer) if self._kernels_ahead() else [layer]
         waiting = [name for name in waiting if not self.analysis.has(name)]
         cost = long_cost(self.analysis, waiting, self.patience)
         if cost is not None:
             self.await_start(job, f"{describe_cost(cost)} Any pair can be opened before.")
-            self._agreed.update(waiting)
+            self._cost_accepted.update(waiting)
 
     def _cluster(self, layer: str) -> None:
         """Order the images by the clusters of a layer, if that was asked for and not done yet."""

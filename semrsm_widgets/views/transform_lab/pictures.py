@@ -69,7 +69,7 @@ def joined(first: Tokens, second: Tokens) -> Tokens:
     return replace(first, values=torch.cat([first.values, second.values]), prefix=None, has_class_token=False)
 
 
-def seen(picture: Image.Image, box: PixelBox) -> Image.Image:
+def crop_to_view(picture: Image.Image, box: PixelBox) -> Image.Image:
     """Return what the model sees of a picture, at the size in which it is shown; what the transform pads is black."""
     left, top, right, bottom = box
     scale = SHOWN / max(right - left, bottom - top)

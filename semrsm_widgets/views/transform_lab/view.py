@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets as t
 
-from semrsm_widgets.analysis import Analysis, Recipe
+from semrsm_widgets.analysis import Analysis, AnalysisRecipe
 from semrsm_widgets.common import check_int, check_number, message, suggest
 from semrsm_widgets.extraction import extract
 from semrsm_widgets.figures import model_sentence
@@ -34,7 +34,7 @@ from semrsm_widgets.views.base import (
 )
 from semrsm_widgets.views.pair import pair_still
 
-from .pictures import chosen, joined, photographs, reduced, seen
+from .pictures import chosen, crop_to_view, joined, photographs, reduced
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -153,7 +153,7 @@ class TransformLab(View):
         tiles: int = 1,
         seed: int = 0,
         border: str = "mirrored",
-        max_grid: int | None = Recipe.max_grid,
+        max_grid: int | None = AnalysisRecipe.max_grid,
         device: str | None = None,
         patience: float = PATIENCE_SECONDS,
         save_images: bool = True,
@@ -349,7 +349,7 @@ class TransformLab(View):
     def _shown(self, index: int, warp: Warp, model: VisionModel) -> tuple[Image.Image, Image.Image]:
         """Return the picture and the moved one, cut to what the model sees."""
         box = self._box(index, model)
-        return seen(self.images.image(index), box), seen(self._moved(index, warp, model), box)
+        return crop_to_view(self.images.image(index), box), crop_to_view(self._moved(index, warp, model), box)
 
     def _draw_figure(self, sheet: Sheet) -> None:
         from .paper import draw_lab
@@ -373,7 +373,7 @@ class TransformLab(View):
     def _send_pictures(self, index: int, moved: Image.Image, model: VisionModel) -> None:
         """Send both pictures, cut to what the model sees."""
         box = self._box(index, model)
-        pictures = [seen(picture, box) for picture in (self.images.image(index), moved)]
+        pictures = [crop_to_view(picture, box) for picture in (self.images.image(index), moved)]
         self.send({"kind": "pictures", "index": index}, [jpeg_bytes(picture) for picture in pictures])
 
     def _send_matches(self, index: int, warp: Warp, matches: Matches, null: NullLevel | None) -> None:
