@@ -43,8 +43,8 @@ def page_html(
         words: its text.
         sections: the names of the views, in their order.
         modules: name -> ES module of each view.
-        data: what `report.js` reads, as JSON values.
-        stored: id -> base64, for `report.js` to read when it is needed.
+        data: what `page.js` reads, as JSON values.
+        stored: id -> base64, for `page.js` to read when it is needed.
     """
     scripts = [
         ("", "globalThis.srsmModules = {};"),
