@@ -203,7 +203,7 @@ def _layer(layer: dict[str, Any], key: str, arrays: Mapping[str, NDArray[Any]]) 
 
 
 def _tokens(layer: dict[str, Any], key: str, arrays: Mapping[str, NDArray[Any]]) -> Tokens:
-    """Return a layer's tokens; where they were not saved, their shape alone (see `_inputs.present`)."""
+    """Return a layer's tokens; where they were not saved, their shape alone (see `inputs.present`)."""
 
     def tensor(name: str, shape: list[int] | None) -> torch.Tensor | None:
         if shape is None:
