@@ -1,8 +1,10 @@
 """Pictures in a stable order, with ids and labels."""
 
 from .demo import crop_boxes, demo_images
+from .file_facts import SUFFIXES
 from .image_set import Images, subset
-from .load import SUFFIXES, label_set, load_images, open_images
+from .labels import label_set, sorted_labels
+from .load import load_images, open_images
 from .sources import FileSource, MemorySource, Source
 from .warp import BORDERS, LEAST_ZOOM, MOST_SHIFT, MOST_TILES, MOST_ZOOM, Warp
 
@@ -23,5 +25,6 @@ __all__ = [
     "label_set",
     "load_images",
     "open_images",
+    "sorted_labels",
     "subset",
 ]
