@@ -43,13 +43,13 @@ def images_of(entries: Sequence[Entry]) -> Images:
     """Return Images; ids are made unique, and pictures without a label in a labelled set get the empty set."""
     labelled = any(e.labels is not None for e in entries)
     return Images(
-        ids=unique([e.id for e in entries]),
+        ids=unique_ids([e.id for e in entries]),
         sources=tuple(e.source for e in entries),
         labels=tuple(e.labels or frozenset() for e in entries) if labelled else None,
     )
 
 
-def unique(names: Sequence[str]) -> tuple[str, ...]:
+def unique_ids(names: Sequence[str]) -> tuple[str, ...]:
     """Return the names with "#2", "#3", ... after repeated ones."""
     seen: dict[str, int] = defaultdict(int)
     taken = set(names)

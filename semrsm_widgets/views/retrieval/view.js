@@ -227,12 +227,11 @@ function retrievalView(model, el, store) {
     if (!known) said.push("The images have no labels, so right and wrong answers are not marked.");
     else if (!results.answers) said.push("The query has no label, so right and wrong answers are not marked.");
     else {
-      const others = results.rows.find((row) => row.state === "ready")?.order.length ?? 0;
-      const { relevant, chance_f1: f1, chance_ap: ap } = results.answers;
-      said.push(
-        `${relevant} of ${others} other images share a label with the query. ` +
-          `By chance: F1@k ${format(f1)}, AP ${format(ap)}.`,
-      );
+      const { relevant, labelled, unlabelled, chance_f1: f1, chance_ap: ap } = results.answers;
+      const shared = unlabelled ? "that have a label share one" : "share a label";
+      said.push(`${relevant} of ${labelled} other images ${shared} with the query.`);
+      if (unlabelled) said.push(`${unlabelled} unlabelled ${unlabelled > 1 ? "ones are" : "one is"} left out of F1@k and AP.`);
+      said.push(`By chance: F1@k ${format(f1)}, AP ${format(ap)}.`);
     }
     const [used, all] = results.patches;
     if (used < all)
