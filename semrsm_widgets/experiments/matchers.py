@@ -67,6 +67,10 @@ class MatcherReport:
     reference: str
     rows: tuple[MatcherRow, ...]
 
+    def __repr__(self) -> str:
+        names = ", ".join(row.matcher for row in self.rows)
+        return f"MatcherReport({self.tokens}, against {self.reference}: {names})"
+
     def to_frame(self) -> Any:
         """Return a `pandas.DataFrame`: a line for each matcher."""
         return frame_of(self.rows, MatcherRow)

@@ -82,6 +82,10 @@ class Ranked:
     average_precision: float = np.nan
     reason: str = ""
 
+    def __repr__(self) -> str:
+        what = self.reason or f"{len(self.order)} images, average precision {self.average_precision:.4f}"
+        return f"Ranked({self.name!r}: {what})"
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Answers:
@@ -104,6 +108,10 @@ class Answers:
     labelled: int
     unlabelled: int
 
+    def __repr__(self) -> str:
+        left_out = f"; {self.unlabelled} without a label left out" if self.unlabelled else ""
+        return f"Answers({self.relevant} of {self.labelled} images are right{left_out})"
+
 
 class Lookup:
     """Looks up queries among the images of an Analysis; remembers what it matched.
@@ -123,6 +131,9 @@ class Lookup:
         # A worker and whoever saves a figure ask at the same time.
         self._rows: Memo[RowKey, MatchedGram] = Memo(keep=_KEPT)
         self._nulls: Memo[tuple[str, PatchBox], list[MatchedGram]] = Memo(keep=_KEPT)
+
+    def __repr__(self) -> str:
+        return f"Lookup({self.analysis!r}{''.join(f', {name!r}' for name in self.rankings)})"
 
     def names(self, layer: str) -> tuple[str, ...]:
         """Return the similarities of a layer: the class token's only where the layer has one."""
