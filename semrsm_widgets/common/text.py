@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 
 # Halves of surrogate pairs, which no file can hold; control characters and line ends, which break a line in two.
 _UNPRINTABLE = re.compile("[\ud800-\udfff\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -35,7 +36,7 @@ def natural_key(text: str) -> tuple[int, float, tuple[str | tuple[int, str], ...
         >>> sorted(["10", "9", "-1", "0.5", "class 10", "class 9"], key=natural_key)
         ['-1', '0.5', '9', '10', 'class 9', 'class 10']
     """
-    if _NUMBER.fullmatch(text):
+    if _NUMBER.fullmatch(text) and isfinite(float(text)):
         return 0, float(text), (), text
     # Every second part is a number: as text without leading zeros, as int() refuses thousands of digits.
     parts = _DIGITS.split(text)

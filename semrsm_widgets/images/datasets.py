@@ -107,10 +107,11 @@ class Members:
 
     def _of_items(self, source: Any, chosen: Sequence[int] | None) -> list[Entry]:
         """Return the items of a list, an iterable or a dataset: pictures, paths, pairs or mappings."""
-        in_memory = isinstance(source, list | tuple) or not (
-            hasattr(source, "__getitem__") and hasattr(source, "__len__")
-        )
-        items = list(source) if in_memory and not isinstance(source, list | tuple) else source
+        is_listed = isinstance(source, list | tuple)
+        in_memory = is_listed or not (hasattr(source, "__getitem__") and hasattr(source, "__len__"))
+        items = _kept(source) if in_memory and not is_listed else source
+        if is_listed:
+            _refuse_one_for_all(items)
         where = range(len(items)) if chosen is None else chosen
         columns = _Columns.of(source)
         targets = None if in_memory else columns.targets
@@ -118,24 +119,21 @@ class Members:
             # The dataset knows its labels, so nothing has to be decoded to learn them; one item shows if it fits.
             if len(where):
                 ItemSource(str(where[0]), source, where[0], columns.picture, self.scale).image()
-            return [
-                Entry(
-                    "", ItemSource(str(k), source, k, columns.picture, self.scale), self._labels(targets[k], columns, k)
-                )
-                for k in where
-            ]
+            sources = [ItemSource(str(k), source, k, columns.picture, self.scale) for k in where]
+            known = [self._labels(targets[k], columns, k) for k in where]
+            return [Entry("", item, labels) for item, labels in zip(sources, known, strict=True)]
         return [self._of_item(items[k], k, None if in_memory else source, columns) for k in where]
 
     def _of_item(self, item: Any, k: int, dataset: Any, columns: _Columns) -> Entry:
         """Return the picture of one item; it is fetched again later if it is of a dataset."""
-        name = str(item["__key__"]) if isinstance(item, Mapping) and "__key__" in item else ""
+        name = printable(str(item["__key__"])) if isinstance(item, Mapping) and "__key__" in item else ""
         picture = picture_of(item, name or str(k), columns.picture)
         has_label, label = _label_of(item, columns.label)
         labels = self._labels(label, columns, name or k) if has_label else None
         if isinstance(picture, str | os.PathLike):
             return of_file(Path(picture), labels)
         if isinstance(picture, Image.Image):
-            if dataset is None and getattr(picture, "n_frames", 1) > 1:
+            if dataset is None and _has_frames(picture):
                 picture = self._frame_of(picture)
         else:
             as_picture(picture, name or str(k), self.scale)  # a wrong shape or range is an error of the call
@@ -144,7 +142,7 @@ class Members:
         return Entry(name, ItemSource(name or str(k), dataset, k, columns.picture, self.scale), labels)
 
     def _frame_of(self, picture: Image.Image) -> Image.Image:
-        """Return a frame of a picture as one of its own: iterating over frames hands out one object again and again."""
+        """Return a frame of a picture as one of its own: the user may go on through the frames of theirs."""
         if self.frame is None:
             return picture.copy()
         before = picture.tell()
@@ -180,7 +178,7 @@ def from_items(source: Any, *, labelled: bool, in_order: bool, scale: Scale | No
     elif hasattr(source, "to_pylist"):  # a column of pyarrow
         source = source.to_pylist()
     elif isinstance(source, set | frozenset) or hasattr(source, "__next__"):
-        source = _ordered(source, in_order=in_order)
+        source = _ordered(_kept(source), source, in_order=in_order)
     gathered = Members(labelled, scale, frame)
     entries = gathered.of(source)
     root = Path(os.path.commonpath([root.absolute() for root in gathered.roots])) if gathered.roots else None
@@ -295,9 +293,33 @@ def _is_in_memory(array: Any) -> bool:
     return hasattr(array, "detach") or hasattr(array, "__array_interface__")
 
 
-def _ordered(source: Iterable[Any], *, in_order: bool) -> list[Any]:
+def _kept(source: Iterable[Any]) -> list[Any]:
+    """Return what an iterable yields; frames copied, as one object shows them one after the other."""
+    items = []
+    for item in source:
+        if _has_frames(item):
+            items.append(item.copy())
+        elif isinstance(item, tuple) and item and _has_frames(item[0]):
+            items.append((item[0].copy(), *item[1:]))
+        else:
+            items.append(item)
+    return items
+
+
+def _has_frames(item: Any) -> bool:
+    return isinstance(item, Image.Image) and getattr(item, "n_frames", 1) > 1
+
+
+def _refuse_one_for_all(items: Sequence[Any]) -> None:
+    """Refuse the frames of a picture where they are one object, which shows the last of them."""
+    several = [id(item) for item in items if _has_frames(item)]
+    if len(set(several)) < len(several):
+        todo = "A copy of each keeps them: [frame.copy() for frame in ImageSequence.Iterator(picture)]."
+        raise ValueError(message("source", "different pictures", "one object of several frames, again and again", todo))
+
+
+def _ordered(items: list[Any], source: Any, *, in_order: bool) -> list[Any]:
     """Return what an iterator or a set yields; bare paths sorted, as their order is a file system's, or none."""
-    items = list(source)
     is_set = isinstance(source, set | frozenset)
     if not (is_set or (items and all(isinstance(item, str | os.PathLike) for item in items))):
         return items

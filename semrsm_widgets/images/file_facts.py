@@ -128,6 +128,7 @@ def read_facts(path: Path, frame: int | None) -> FileFacts:
         OSError, ValueError: as `opened`; or values that Pillow would read wrongly.
     """
     with opened(path, frame, quiet=True) as raw:
+        stored = str(getattr(raw, "tile", ""))  # before getexif, which decodes a PNG
         width, height = raw.size
         if raw.getexif().get(ORIENTATION_TAG) in SIDEWAYS:
             width, height = height, width
@@ -143,7 +144,7 @@ def read_facts(path: Path, frame: int | None) -> FileFacts:
             frames=int(getattr(raw, "n_frames", 1)) if getattr(raw, "is_animated", False) else 1,
             values=values,
             scale=scale,
-            is_cut_to_8_bits=not is_deep and ";16" in str(getattr(raw, "tile", "")),
+            is_cut_to_8_bits=not is_deep and ";16" in stored,
             has_more_bands=more,
             is_large=limit is not None and width * height > limit,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from enum import Enum
 from numbers import Real
 from typing import Any
@@ -20,7 +21,7 @@ VECTOR_TODO = (
     "A 0/1 vector is no set of labels: make it one with {name for name, on in zip(names, vector) if on}. "
     "Class numbers go in a set: set(numbers)."
 )
-_SCALARS = (str, bytes, Real, np.generic, datetime.date, Enum)
+_SCALARS = (str, bytes, Real, Decimal, np.generic, datetime.date, Enum)
 _MISSING_OF_PANDAS = ("NAType", "NaTType")
 
 
@@ -80,7 +81,7 @@ def given_labels(labels: Any, ids: Sequence[str]) -> list[Labels]:
         raise TypeError(message("labels", expected, describe(labels), "Give one column of the table."))
     if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):
         raise TypeError(message("labels", expected, labels))
-    given = list(labels)
+    given = list(labels.to_pylist() if hasattr(labels, "to_pylist") else labels)
     if len(given) != len(ids):
         raise ValueError(message("labels", f"{len(ids)} labels, one for each image", f"{len(given)}"))
     return [label_set(label, image=name) for label, name in zip(given, ids, strict=True)]
@@ -88,6 +89,8 @@ def given_labels(labels: Any, ids: Sequence[str]) -> list[Labels]:
 
 def _label(value: Any, classes: Sequence[Any] | None, image: str) -> str | None:
     """Return one label, or None for a missing one."""
+    if value is np.ma.masked:
+        return None
     if not isinstance(value, _SCALARS) and hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = read_numbers(_of(image), value)[0].item()  # an array or tensor of one number
     elif isinstance(value, np.generic) and not isinstance(value, np.datetime64):
@@ -115,13 +118,13 @@ def _class(number: int, classes: Sequence[Any], image: str) -> str | None:
 
 def _is_missing(value: Any) -> bool:
     kind = type(value)
-    if value is None or value is np.ma.masked:
+    if value is None:
         return True
     if kind.__name__ in _MISSING_OF_PANDAS and kind.__module__.startswith("pandas"):
         return True  # NA has no truth value to compare by
     if isinstance(value, str | bytes):
         return not value.strip()
-    return isinstance(value, Real | np.datetime64) and bool(value != value)
+    return isinstance(value, Real | Decimal | np.datetime64) and bool(value != value)
 
 
 def _listed(label: Any, image: str, *, indices: bool) -> list[Any]:

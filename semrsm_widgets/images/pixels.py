@@ -37,6 +37,7 @@ _ROUNDING = 64
 _LEAST_ROUNDING = 1e-5
 """As much as that in any type: values that were computed in float32 are handed on in others."""
 CHANNEL_COUNTS = (1, 3, 4)
+_WHITES = tuple(2.0**bits - 1 for bits in (8, 10, 12, 14, 16, 32))
 BANDS_TODO = "Choose three of them, such as x[..., [3, 2, 1]]; a model of more bands sees none of the others here."
 
 
@@ -133,7 +134,11 @@ def to_pil(data: Any, name: str, scale: Scale | None = None) -> Image.Image:
     if isinstance(data, Image.Image):
         return data
     if not is_array(data):
-        raise TypeError(message(f"image {name}", "a PIL image, an array or a tensor", data))
+        todo = (
+            "Give its pixels, with the values that are black and white in all: [each.pixel_array], scale=(low, high)."
+        )
+        is_dicom = hasattr(data, "PixelData")
+        raise TypeError(message(f"image {name}", "a PIL image, an array or a tensor", data, todo if is_dicom else ""))
     is_tensor = hasattr(data, "detach")
     pixels, rounding = read_numbers(f"image {name}", data)
     _check_shape(pixels.shape, name, describe(data), is_tensor=is_tensor)
@@ -228,7 +233,7 @@ def _range_fault(values: NDArray[Any], scale: Scale, where: str, expected: str) 
     finite = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
     known = values[finite]
     low, high = (known.min(), known.max()) if known.size else (values.min(), values.max())
-    got = f"{values.dtype} from {low} to {high}"
+    got = f"{values.dtype} from {low!s} to {high!s}"
     missing = values.size - known.size
     black, white = scale
     is_in_memory = bool(expected)
@@ -245,5 +250,14 @@ def _range_fault(values: NDArray[Any], scale: Scale, where: str, expected: str) 
         todo += "Give the picture itself, before any normalisation: the model's transform is applied later. Or say "
     else:
         todo += "Say "
-    todo += f"which values are black and white in the whole set, such as load_images(..., scale=({low}, {high}))."
+    todo += f"which values are black and white in the whole set, such as load_images(..., scale={_likely(low, high)})."
     return message(where, expected, got, todo)
+
+
+def _likely(low: Any, high: Any) -> str:
+    """Return a scale that holds such values: of a number of bits that is in use, or the range found."""
+    is_integer = np.issubdtype(low.dtype, np.integer)
+    white = next((white for white in _WHITES if white >= high), None)
+    if low >= 0 and white is not None and (is_integer or white == EIGHT_BITS[1]):
+        return f"{white:.0f}"
+    return f"({low!s}, {high!s})" if low < high else "(black, white)"
