@@ -42,10 +42,8 @@ def from_folder(folder: Path, *, skip_unreadable: bool) -> Found:
     ]
     notes = [f"not read: {kinds_of(walk.others)}"] if walk.others else []
     if walk.loops:
-        some = len(walk.loops) > 1
-        notes.append(
-            f"{len(walk.loops)} link{'s' * some} back into {'their' if some else 'its'} own folder not followed"
-        )
+        count = len(walk.loops)
+        notes.append(f"{count} link{'s' * (count > 1)} back into a folder around it not followed")
     warnings = [f"The link {name!r} leads back into a folder around it and was not followed." for name in walk.loops]
     return Found(entries, notes, warnings + walk.closed)
 

@@ -52,8 +52,8 @@ def refuse_stranger(source: Any) -> None:
         raise TypeError(message("source", ACCEPTED, got, todo))
     if package in _WAYS_IN and not is_array(source):
         raise TypeError(message("source", ACCEPTED, got, _WAYS_IN[package]))
-    is_sized = hasattr(source, "__len__") and hasattr(source, "__getitem__")
-    if not is_sized and not isinstance(source, Iterable) and not is_array(source):
+    is_indexed = hasattr(source, "__getitem__") and (hasattr(source, "__len__") or hasattr(source, "columns"))
+    if not is_indexed and not isinstance(source, Iterable) and not is_array(source):
         raise TypeError(message("source", ACCEPTED, describe(source)))
 
 
