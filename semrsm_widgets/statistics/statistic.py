@@ -19,7 +19,7 @@ LEVEL = 0.95
 UNIT = (0.0, 1.0)
 """The bounds of shares: F1, average precision, AUC, top-1."""
 SYMMETRY = 1e-9
-"""How far an entry may at least be from its mirror image, relative to the largest entry."""
+"""How far an entry of a matrix of integers may be from its mirror image, relative to the largest entry."""
 
 
 class UndefinedStatisticError(ValueError):
@@ -174,8 +174,9 @@ def _asymmetry(matrix: NDArray[np.float64], rounding: float) -> float:
     with np.errstate(over="ignore"):
         is_single = bool((matrix == matrix.astype(np.float32)).all())
     single = float(np.finfo(np.float32).eps)
-    # Integers are exact, and so is their place in float32.
-    return max(SYMMETRY, sqrt(max(rounding, single if is_single and rounding else 0.0)))
+    if rounding == 0:  # integers are exact
+        return SYMMETRY
+    return sqrt(max(rounding, single if is_single else float(np.finfo(np.float64).eps)))
 
 
 def _side(pairs: int) -> int:

@@ -575,3 +575,42 @@ def test_the_picture_marks_right_and_wrong_answers(view):
     colours = {tuple(colour) for colour in np.asarray(view.picture()).reshape(-1, 3)}
     assert (0x1B, 0x7F, 0xBD) in colours
     assert (0xD5, 0x5E, 0x00) in colours
+
+
+# -- images without a label ----------------------------------------------------------------------------------------
+
+
+def test_images_without_a_label_are_left_out_and_that_is_said():
+    whole = make_analysis()
+    names = ["1", "1", None, "10", None, "1", "9", None]
+    images = srsm.load_images(whole.images, labels=names)
+    view = srsm.RetrievalView(srsm.Analysis(images, whole.tokens, matcher=srsm.Exact()), layer="a")
+    sent = Sent(view)
+    ask(view, kind="ready")
+    settled(view)
+    content, buffers = sent.results()
+    answers = content["answers"]
+    assert (answers["relevant"], answers["labelled"], answers["unlabelled"]) == (2, 4, 3)
+    assert answers["chance_f1"] == pytest.approx(2 / 4)
+    rows, right = rows_of(content, buffers)
+    assert np.isnan(right[[2, 4, 7]]).all()
+    assert right[[0, 1, 3, 5, 6]].tolist() == [1, 1, 0, 1, 0]
+    facts, _, order = rows["semantic"]
+    assert len(order) == N - 1  # they are shown all the same
+    known = [k for k in order.tolist() if names[k]]
+    assert facts["f1"] == pytest.approx([np.mean([names[k] == "1" for k in known[:n]]) for n in range(1, 5)])
+    view.close()
+
+
+def test_a_picture_from_outside_is_read_under_the_scale_of_the_set(seen):
+    values = np.linspace(0, 4095, 64 * 64).reshape(64, 64).astype(np.uint16)
+    images = srsm.load_images([values, values.T, values, values[::-1]], scale=4095)
+    analysis = srsm.Analysis(images, seen.tokens, model=seen.model)
+    view = srsm.RetrievalView(analysis)
+    view.search(values)
+    settled(view)
+    shown = np.asarray(view._outside.images.image(0))[..., 0]
+    np.testing.assert_array_equal(shown, np.rint(values * (255 / 4095)))
+    view.search(Image.new("RGB", (64, 64)))  # which needs none
+    settled(view)
+    view.close()
