@@ -121,7 +121,7 @@ def test_many_kinds_are_summed_up(tmp_path):
 
 
 def test_what_was_not_read_is_said_to_who_explores(tmp_path):
-    from semrsm_widgets.analysis import Recipe
+    from semrsm_widgets.analysis import AnalysisRecipe
 
     for k in range(2):
         put(tmp_path / f"{k}.png")
@@ -134,7 +134,7 @@ def test_what_was_not_read_is_said_to_who_explores(tmp_path):
         def notice(self, text, names=()):
             self.said.append(text)
 
-    assert len(Recipe(images=tmp_path)._chosen_images(Desk())) == 2
+    assert len(AnalysisRecipe(images=tmp_path)._chosen_images(Desk())) == 2
     assert Desk.said == ["Not read: 1 .dcm."]
 
 

@@ -31,7 +31,7 @@ import { asArray } from "../base/wire.js";
  * @property {Row[]} rows
  * @property {number | null} sigma
  * @property {boolean} own_sigma
- * @property {{ relevant: number, chance_f1: number | null, chance_ap: number | null } | null} answers
+ * @property {{ relevant: number, labelled: number, unlabelled: number, chance_f1: number | null, chance_ap: number | null } | null} answers
  * @property {{ mean: number, quantile95: number, n: number } | null} null
  * @property {boolean} complete
  * @property {Float32Array | null} right F1 of every image's labels with the query's

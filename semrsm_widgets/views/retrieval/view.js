@@ -230,7 +230,8 @@ function retrievalView(model, el, store) {
       const { relevant, labelled, unlabelled, chance_f1: f1, chance_ap: ap } = results.answers;
       const shared = unlabelled ? "that have a label share one" : "share a label";
       said.push(`${relevant} of ${labelled} other images ${shared} with the query.`);
-      if (unlabelled) said.push(`${unlabelled} unlabelled ${unlabelled > 1 ? "ones are" : "one is"} left out of F1@k and AP.`);
+      if (unlabelled)
+        said.push(`${unlabelled} unlabelled ${unlabelled > 1 ? "ones are" : "one is"} left out of F1@k and AP.`);
       said.push(`By chance: F1@k ${format(f1)}, AP ${format(ap)}.`);
     }
     const [used, all] = results.patches;
