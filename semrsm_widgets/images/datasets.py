@@ -16,7 +16,7 @@ from semrsm_widgets.common import message, printable
 from .entries import Entry, Found, named, of_file
 from .file_facts import SUFFIXES
 from .labels import label_set
-from .pixels import Scale, is_array
+from .pixels import Scale, is_array, to_rgb
 from .refusals import ACCEPTED, channels_last, check_stack
 from .sources import LABEL_KEYS, PICTURE_KEYS, ItemSource, MemorySource, as_picture, find_key, is_picture, picture_of
 
@@ -131,10 +131,12 @@ class Members:
         has_label, label = _label_of(item, columns.label)
         labels = self._labels(label, columns, name or k) if has_label else None
         if isinstance(picture, str | os.PathLike):
-            return of_file(Path(picture), labels)
+            return of_file(picture, labels)
         if isinstance(picture, Image.Image):
             if dataset is None and _has_frames(picture):
                 picture = self._frame_of(picture)
+            if picture.mode.startswith(("I", "F")):
+                to_rgb(picture, name or str(k), self.scale)
         else:
             as_picture(picture, name or str(k), self.scale)  # a wrong shape or range is an error of the call
         if dataset is None:

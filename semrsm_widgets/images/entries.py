@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from semrsm_widgets.common import printable
+from semrsm_widgets.common import clipped, message, printable
 
 from .image_set import Images
 from .labels import Labels
 from .sources import FileSource, Source
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 class Entry(NamedTuple):
@@ -91,6 +94,14 @@ def _relative(paths: Sequence[Path], folder: Path | None) -> list[str]:
         return [printable(path.name) for path in paths]
 
 
-def of_file(path: Path, labels: Labels | None) -> Entry:
-    """Return a file that is still to be named."""
+def of_file(path: str | os.PathLike[str], labels: Labels | None) -> Entry:
+    """Return a file that is still to be named.
+
+    Raises:
+        ValueError: it is an address in a network.
+    """
+    if isinstance(path, str) and _ADDRESS.match(path):
+        todo = "Fetch it first, and give the file."
+        raise ValueError(message("source", "files on this machine", clipped(repr(path)), todo))
+    path = Path(path)
     return Entry("", FileSource("", Path(os.path.abspath(path.expanduser()))), labels)

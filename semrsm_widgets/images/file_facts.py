@@ -164,7 +164,8 @@ def unreadable(name: str, path: Path, error: Exception) -> OSError:
         # Pillow's own text repeats the absolute path, which must not leave this machine.
         if suffix in WAYS_IN and suffix not in SUFFIXES:
             return OSError(f"image {name!r} cannot be read: {suffix} is no picture to Pillow. {WAYS_IN[suffix]}")
-        why = _why_no_tiff(path) or "it is in no format that Pillow knows"
+        is_empty = path.is_file() and path.stat().st_size == 0
+        why = "the file is empty" if is_empty else _why_no_tiff(path) or "it is in no format that Pillow knows"
     elif isinstance(error, Image.DecompressionBombError):
         why = _why_too_large(str(error))
     elif isinstance(error, OSError) and error.strerror:

@@ -22,6 +22,7 @@ VECTOR_TODO = (
     "Class numbers go in a set: set(numbers)."
 )
 _SCALARS = (str, bytes, Real, Decimal, np.generic, datetime.date, Enum)
+_EXACT = 2.0**53  # below it a float tells whole numbers apart
 _MISSING_OF_PANDAS = ("NAType", "NaTType")
 
 
@@ -101,7 +102,7 @@ def _label(value: Any, classes: Sequence[Any] | None, image: str) -> str | None:
         raise TypeError(message(_of(image), EXPECTED, describe(value), TODO))
     if classes is not None and isinstance(value, int):
         return _class(value, classes, image)
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
         value = int(value)
     return printable(value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value))
 

@@ -127,6 +127,8 @@ def _found(
         entries = [Entry(i, s, names) for i, s, names in zip(source.ids, source.sources, known, strict=True)]
         return Found(entries, [source.note] if source.note else [])
     if isinstance(source, str | os.PathLike):
+        if isinstance(source, str) and "://" in source:
+            return Found([of_file(source, None)])
         return _from_path(Path(source).expanduser(), labelled=labelled, skip_unreadable=skip_unreadable)
     refuse_stranger(source)
     if is_table(source):

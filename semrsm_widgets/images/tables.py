@@ -104,6 +104,8 @@ def _entry(cell: Any, labels: Labels | None, folder: Path, row: str, column: str
     if not isinstance(cell, str | os.PathLike) or (isinstance(cell, str) and not cell.strip()):
         got = "nothing" if cell is None or cell == "" or cell != cell else describe(cell)
         raise ValueError(message(row, f"a picture's path under {column!r}", got, "Fill it in, or delete the row."))
+    if isinstance(cell, str) and "://" in cell:
+        return of_file(cell, labels)
     return of_file(folder / Path(cell).expanduser(), labels)
 
 

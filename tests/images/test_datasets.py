@@ -443,3 +443,24 @@ def test_one_path_as_text_is_a_folder_and_not_letters(tmp_path):
     assert Path("x") != tmp_path
     with pytest.raises(FileNotFoundError, match="Check the spelling"):
         load_images("nowhere")
+
+
+@pytest.mark.parametrize("source", ["https://x.org/a.png", ["s3://bucket/a.png"], {"path": ["gs://bucket/a.png"]}])
+def test_addresses_are_not_fetched(source):
+    with pytest.raises(
+        ValueError, match=r"`source` must be files on this machine; got '(https|s3|gs)://.*Fetch it first"
+    ):
+        load_images(source)
+
+
+def test_an_empty_file_is_called_empty(tmp_path):
+    (tmp_path / "x.png").write_bytes(b"")
+    with pytest.raises(OSError, match=r"'x.png' cannot be read: the file is empty"):
+        load_images(tmp_path)
+
+
+def test_pictures_in_memory_are_looked_at_at_once():
+    deep = Image.fromarray(np.full((4, 4), 3.0, np.float32))
+    with pytest.raises(ValueError, match="`image 1` must be in the range from 0 to 1"):
+        load_images([PICTURES[0], deep])
+    assert load_images([deep], scale=3).image(0).getpixel((0, 0)) == (255, 255, 255)

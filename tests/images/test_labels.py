@@ -31,6 +31,7 @@ def labelled(labels):
         (np.array(7), "7"),
         (1.0, "1"),
         (np.float32(2.0), "2"),
+        (1e30, "1e+30"),
         (0.5, "0.5"),
         (True, "True"),
         (np.str_("dog"), "dog"),
