@@ -23,7 +23,7 @@ from .traits import (
     image_rows,
     layer_rows,
 )
-from .view import STYLE, View, check_trait, esm, guarded_method, jpeg_bytes
+from .view import STYLE, Status, View, check_trait, esm, guarded_method, jpeg_bytes
 from .wire import EXACT_IMAGES, is_exact
 from .worker import DEBOUNCE_SECONDS, CancelledError, Job
 
@@ -41,6 +41,7 @@ __all__ = [
     "KernelChosen",
     "LayerChosen",
     "PlacedPicture",
+    "Status",
     "View",
     "bokehjs",
     "check_trait",
