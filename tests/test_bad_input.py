@@ -144,3 +144,8 @@ def test_two_thousand_images_are_sent_one_frame_at_a_time():
     assert value["values"]["semantic"] == pytest.approx(analysis.rsm("a")[3, 1999])
     assert len(pictures) == 2
     view.close()
+
+
+def test_pictures_with_nan_are_refused_where_they_come_in():
+    with pytest.raises(ValueError, match="floats from 0 to 1; got float64 from nan"):
+        srsm.load_images([np.full((8, 8, 3), np.nan)])
