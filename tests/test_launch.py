@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 import torch
 import traitlets
 from helpers.analyses import make_analysis, make_images
+from helpers.pages import Elements
 
 import semrsm_widgets as srsm
 
@@ -52,3 +56,16 @@ def test_an_analysis_of_one_image_is_refused():
     analysis = make_analysis(1)
     with pytest.raises(ValueError, match="at least 2 images"):
         srsm.explore(analysis)
+
+
+def test_explore_without_a_kernel_shows_the_report():
+    analysis = make_analysis()
+    shown = srsm.explore(analysis, live=False, pair=(2, 5), query=3, layer="b", kernel="RBF")
+    assert isinstance(shown, srsm.StaticReport)
+    rsm, pair, retrieval = json.loads(Elements(shown.html).data("srsm-page"))["parts"]
+    assert (rsm["traits"]["layer"], rsm["traits"]["kernel"], rsm["traits"]["pair"]) == ("b", "RBF", [2, 5])
+    assert pair["traits"]["layer"] == "b"
+    assert retrieval["traits"]["query"] == 3
+    assert b"\xff\xd8\xff" not in base64.b64decode(
+        Elements(srsm.explore(analysis, live=False, save_images=False).html).data("srsm-blob-0")
+    )

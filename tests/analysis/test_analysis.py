@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from helpers.analyses import make_analysis
 
 import semrsm_widgets as srsm
 from semrsm_widgets.matching.assignment import Assignment
@@ -367,3 +368,14 @@ def test_without_prefix_tokens_there_is_no_class_token(analysis, images):
     query = srsm.Tokens(values=tokens.values[:2], prefix=prefix[:2] * 2, has_class_token=True, layer="a")
     both = srsm.Analysis(images, {"a": aside}, queries=images.select([0, 1]), query_tokens={"a": query})
     np.testing.assert_allclose(srsm.cosine(both.class_token_gram("a", queries=True)), K[:2], atol=1e-12)
+
+
+def test_pairs_matched_together_are_those_matched_alone():
+    together, alone = make_analysis(seed=3), make_analysis(seed=3)
+    together.match_pairs("a", [(0, 1), (2, 5), (0, 1)])
+    assert together.has_assignment("a", 2, 5)
+    for pair in ((0, 1), (2, 5)):
+        one, other = together.matches("a", *pair), alone.matches("a", *pair)
+        np.testing.assert_array_equal(one.permutation, other.permutation)
+        assert one.semantic == other.semantic
+        assert one.upper == other.upper
