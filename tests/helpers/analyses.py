@@ -11,6 +11,7 @@ import torch
 
 import semrsm_widgets as srsm
 from semrsm_widgets.analysis.matches import Matches, match_patches
+from semrsm_widgets.analysis.splits import SIMILARITIES
 
 N = 8
 """Images, unless told otherwise."""
@@ -18,8 +19,14 @@ N = 8
 GRID = (3, 4)
 """Of their tokens."""
 
-NO_GRID_TOKENS = 12
-"""Tokens of an image where they have no grid."""
+TOKENS = 12
+"""So many, also where they have no grid."""
+
+CHANNELS = 8
+"""Of a token."""
+
+UPPER = np.triu_indices(N, 1)
+"""Each pair of the N images once."""
 
 Grid = tuple[int, int] | None
 
@@ -45,7 +52,7 @@ def make_tokens(
     grid: Grid = GRID,
     *,
     size: int | None = None,
-    channels: int = 8,
+    channels: int = CHANNELS,
     seed: int = 0,
     prefix: int = 0,
     has_class_token: bool = True,
@@ -55,7 +62,7 @@ def make_tokens(
 ) -> srsm.Tokens:
     """Return tokens drawn from a normal distribution; `size` is how many an image has where there is no grid."""
     rng = np.random.default_rng(seed)
-    count = (size or NO_GRID_TOKENS) if grid is None else grid[0] * grid[1]
+    count = (size or TOKENS) if grid is None else grid[0] * grid[1]
     values = torch.from_numpy(rng.normal(size=(n, count, channels)).astype(dtype))
     aside = torch.from_numpy(rng.normal(size=(n, prefix, channels)).astype(dtype)) if prefix else None
     return srsm.Tokens(
@@ -120,6 +127,9 @@ def make_matches(
     grids = [(3, size // 3) for size in sizes]
     return x, y, match_patches(assignment, x, y, layer=layer, pair=pair, grid=grids[0], other_grid=grids[1])
 
+
+SPLIT = [name for name in SIMILARITIES if name != "class token"]
+"""The similarities that are sums over patches."""
 
 LABELS = [{"a"}, {"a"}, {"a", "b"}, {"b"}, {"b"}, {"c"}, {"c"}, {"a", "c"}]
 """Of eight images, on which experiments are checked by hand: some have two, some have none in common."""
