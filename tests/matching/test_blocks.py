@@ -4,18 +4,16 @@ import json
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from helpers.matchers import tokens
 
 from semrsm_widgets.matching import blocks
 from semrsm_widgets.matching.auction import Auction
 from semrsm_widgets.matching.exact import Exact
 from semrsm_widgets.matching.matcher import PairJob
-from semrsm_widgets.matching.token_set import TokenSet, check_pair
+from semrsm_widgets.matching.token_set import TokenSet
 from semrsm_widgets.rsm.rsm import matched_gram
 
 
@@ -102,11 +100,3 @@ def test_ctrl_c_in_the_middle_ends_the_work_and_leaves_nothing_behind(threads):
     assert found["left"] == []
     x = np.abs(np.random.default_rng(0).normal(size=(400, 400, 8))).astype(np.float32)[:2, :50]
     assert found["again"] == pytest.approx(matched_gram(x).products[0, 1] / matched_gram(x).norms[0, 1], abs=1e-4)
-
-
-def test_tokens_of_two_devices_and_of_none_are_refused():
-    x = TokenSet.read("x", tokens(0))
-    with pytest.raises(ValueError, match=r"`y` must be on the device of x, cpu; got meta. Move one of them"):
-        check_pair(x, replace(x, values=x.values.to("meta")))
-    with pytest.raises(ValueError, match=r"`x` must be tokens that hold numbers"):
-        matched_gram(torch.empty(2, 3, 4, device="meta"))
