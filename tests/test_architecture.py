@@ -4,6 +4,7 @@ The imports are read, not run. A package may import from those before it in LADD
 under TYPE_CHECKING; packages on one step do not import each other. `PACKAGE/__init__.py` is a package's face: it only
 imports and lists `__all__`, and other packages take nothing past it. Inside a package imports are relative, across
 packages absolute. No module has an underscore: what a face does not list is private.
+Tests lie as their files do: tests/PACKAGE/test_FILE.py.
 """
 
 from __future__ import annotations
@@ -63,18 +64,42 @@ DEFERRED = ("figures.sheet", "views.*.paper")
 """Modules that import matplotlib, which is optional: no face lists them, they are loaded inside a function (or by each
 other)."""
 
+BY_COMPUTED_NAME = ("", "common.tables", "matching.solvers.engine", "cli.check")
+"""Modules that import what is only known when they run: public names, optional packages, what `semrsm check` tries."""
+
+NO_SUBJECT = ("utils", "util", "helpers", "misc")
+"""Names that say nothing of what is in a file."""
+
+OF_THE_WHOLE = (
+    "architecture",
+    "bad_input",
+    "launch",
+    "lifetimes",
+    "page_twins",
+    "packaging",
+    "peers",
+    "private_pictures",
+    "public_names",
+    "results_in_one_line",
+)
+"""What tests at the top of their folder are about; every other lies as its file does: tests/PACKAGE/test_FILE.py."""
+
 MOST_FILES = 16
 """Python files in one folder; more want a folder of their own."""
 
 
 class Import(NamedTuple):
-    """One import: `source` is the dotted module, `name` what is taken from it ("" for the module itself)."""
+    """One import: `source` is the dotted module, `name` what is taken from it ("" for the module itself).
+
+    `form` is "import" for the statement, "called" for a function's call, "computed" for one of an unknown module.
+    """
 
     source: str
     name: str
     line: int
     relative: bool
     deferred: bool
+    form: str = "import"
 
     @property
     def target(self) -> str:
@@ -132,12 +157,20 @@ def imports(module: Found, package: str) -> Iterator[Import]:
             yield from (Import(source, alias.name, line, node.level > 0, deferred) for alias in node.names)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
             first = node.args[0] if node.args else None
-            if isinstance(first, ast.Constant) and isinstance(first.value, str) and not first.value.startswith("."):
-                yield Import(first.value, "", line, False, deferred)
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                level = len(first.value) - len(first.value.lstrip("."))
+                base = here[: len(here) - level + module.is_face] if level else []
+                source = ".".join([*base, *filter(None, [first.value.lstrip(".")])])
+                yield Import(source, "", line, level > 0, deferred, "called")
+            else:
+                yield Import("", "", line, False, deferred, "computed")
 
 
 def rung(module: str) -> tuple[int, str] | None:
-    """Return the step of a module on the ladder and the package that it belongs to; None if it has no place."""
+    """Return the step of a module on the ladder and the package that it belongs to; None if it has no place.
+
+    Where a package's folders stand on the ladder (views), a folder or file that does not has no place.
+    """
     best: tuple[int, str] | None = None
     for step, packages in enumerate(LADDER):
         for package in packages:
@@ -145,7 +178,8 @@ def rung(module: str) -> tuple[int, str] | None:
                 best is None or len(package) > len(best[1])
             ):
                 best = step, package
-    return best
+    apart = {package.rpartition(".")[0] for step in LADDER for package in step}
+    return None if best is not None and best[1] in apart and module != best[1] else best
 
 
 def module_of(name: str, found: dict[str, Found]) -> str:
@@ -169,9 +203,16 @@ def import_faults(package: Path) -> list[str]:
             continue
         for each in imports(module, package.name):
             where = f"{module.name or '__init__'}:{each.line}"
+            if each.form == "computed":
+                if module.name not in BY_COMPUTED_NAME:
+                    faults.append(f"{where}: imports by a computed name; write the import out, so that it can be read")
+                continue
             top, _, rest = each.target.partition(".")
             if top != package.name:
-                faults += [f"{where}: {top} belongs in {', '.join(ok)}" for ok in refusing(top, module.name)]
+                faults += [
+                    f"{where}: {top} belongs in {', '.join(ok)}; take what you need from there"
+                    for ok in refusing(top, module.name)
+                ]
                 continue
             target = module_of(rest, found)
             if module.name == "":
@@ -187,7 +228,7 @@ def import_faults(package: Path) -> list[str]:
     try:
         TopologicalSorter(edges).prepare()
     except CycleError as error:
-        faults.append(f"imports in a circle: {' <- '.join(error.args[1])}")
+        faults.append(f"imports in a circle: {' <- '.join(error.args[1])}; let one hand the other plain values")
     return faults
 
 
@@ -196,6 +237,8 @@ def step_faults(
 ) -> Iterator[str]:
     """Yield what is wrong with one import within the house."""
     (own_step, own), (step, package) = place, other
+    if each.name.startswith("_") and not each.name.endswith("__"):
+        yield f"imports {each.name}, which is private to {target}; drop its underscore there"
     if own == package:
         if not each.relative:
             yield f"imports {target} absolutely; inside {own} imports are relative"
@@ -203,15 +246,19 @@ def step_faults(
     if each.relative and not target.startswith(f"{own}."):
         yield f"imports {target} relatively; across packages imports are absolute"
     if step > own_step:
-        yield f"imports {target}, which is above it"
+        yield f"imports {target}, which is above it; have the value handed in, or move the code up"
     elif step == own_step:
-        yield f"imports {target}, which stands on the same step"
+        yield f"imports {target}, which stands on the same step; join the two above them"
     elif target != package or (each.name and f"{package}.{each.name}" in found):
         deferred = each.deferred or any(fnmatchcase(module, name) for name in DEFERRED)
         if not (deferred and any(fnmatchcase(target, name) for name in DEFERRED)):
             yield f"imports {target} past the face of {package}; list the name in {package}/__init__.py"
-    elif each.name and each.name not in names_of_face(found[package]):
-        yield f"imports {each.name}, which the face of {package} does not list"
+    elif each.name and f"{each.source.partition('.')[2]}" != package:
+        yield f"imports {package} as a module; import names from it: from {each.source}.{package} import ..."
+    elif not each.name:
+        yield f"imports {package} as a module; import names from it: from {each.source} import ..."
+    elif each.name not in names_of_face(found[package]):
+        yield f"imports {each.name}, which the face of {package} does not list; list it in {package}/__init__.py"
 
 
 def refusing(package: str, module: str) -> list[tuple[str, ...]]:
@@ -243,6 +290,8 @@ def house_faults(package: Path) -> list[str]:
             for part in parts
             if re.fullmatch(r"_(?!_).*", part)
         ]
+        if parts and parts[-1] in NO_SUBJECT:
+            faults.append(f"{module.name}: {parts[-1]} says nothing; name it after its subject")
         if module.is_face and module.name:
             exported[module.name] = set(names_of_face(module))
             faults += face_faults(module, found)
@@ -254,10 +303,15 @@ def house_faults(package: Path) -> list[str]:
         ]
     public = set(names_of_face(found[""])) if "" in found else set()
     faults += [
-        f"{name}: hides the public name" for name in sorted(public & {name for name in found if "." not in name})
+        f"{name}: hides the public name; name it after its subject"
+        for name in sorted(public & {name for name in found if "." not in name})
     ]
     for folder in sorted({module.path.parent for module in found.values()}):
         count = len([path for path in folder.glob("*.py") if path.name != "__init__.py"])
+        if folder / "__init__.py" not in {module.path for module in found.values()}:
+            faults.append(
+                f"{folder.relative_to(package)}: has no face; add an __init__.py that lists what others may use"
+            )
         if count > MOST_FILES:
             faults.append(f"{folder.relative_to(package)}: {count} files; look for two subjects")
     return faults
@@ -278,13 +332,19 @@ def face_faults(face: Found, found: dict[str, Found]) -> Iterator[str]:
                     and alias.name not in defined
                     and f"{source}.{alias.name}" not in found
                 ):
-                    yield f"{face.name}: lists {alias.name}, which {source} does not have"
-        elif not isinstance(node, ast.Expr | ast.Assign):
-            yield f"{face.name}: a face only imports from its own package and lists __all__ (line {node.lineno})"
+                    yield f"{face.name}: lists {alias.name}, which {source} does not have; take it from where it is"
+        elif not (is_text(node) or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__")):
+            rule = "a face only imports from its own package and lists __all__; move the rest into a file"
+            yield f"{face.name}: {rule} (line {node.lineno})"
     listed = names_of_face(face)
     if sorted(taken) != sorted(listed):
         odd = sorted(set(taken) ^ set(listed))
-        yield f"{face.name}: imports and __all__ differ: {', '.join(odd)}"
+        yield f"{face.name}: imports and __all__ differ: {', '.join(odd)}; have each in both"
+
+
+def is_text(node: ast.stmt) -> bool:
+    """Return whether a statement is nothing but a string: a docstring, or what is said of a name above it."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def top_names(module: Found) -> set[str]:
@@ -313,6 +373,70 @@ def test_the_root_holds_packages_and_the_door() -> None:
     folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
     # The tutorials are in the wheel, but not in a checkout.
     assert folders - {"notebooks"} == {package.partition(".")[0] for step in LADDER for package in step} - {"launch"}
+
+
+def mirror_faults(package: Path, tests: Path) -> list[str]:
+    """Return what is wrong with where tests lie and what they import, one line for each fault."""
+    faults = []
+    for path in sorted(tests.rglob("test_*.py")):
+        where = path.relative_to(tests)
+        name = path.stem.removeprefix("test_")
+        if where.parts[0] in ("browser", "js"):
+            pass
+        elif len(where.parts) == 1:
+            if name not in OF_THE_WHOLE:
+                faults.append(f"{where}: is not about the whole; put it beside the tests of its package")
+        elif not (package / where.parent / f"{name}.py").is_file():
+            faults.append(f"{where}: there is no {where.parent / name}.py; name it after the file that would break")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            sources = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            sources += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            faults += [
+                f"{where}: imports {source}; move what both need to tests/helpers"
+                for source in sources
+                if any(part == "tests" or part.startswith("test_") for part in source.split("."))
+            ]
+    return faults
+
+
+def test_tests_mirror_the_house() -> None:
+    assert mirror_faults(PACKAGE, Path(__file__).parent) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [
+        ("images/test_image_set.py", "import torch.testing", ""),
+        ("views/pair/test_view.py", "", ""),
+        ("browser/test_anything.py", "", ""),
+        ("test_architecture.py", "", ""),
+        (
+            "images/test_pictures.py",
+            "",
+            "images/test_pictures.py: there is no images/pictures.py; name it after the file that would break",
+        ),
+        (
+            "test_pictures.py",
+            "",
+            "test_pictures.py: is not about the whole; put it beside the tests of its package",
+        ),
+        (
+            "images/test_image_set.py",
+            "from .test_load import make",
+            "images/test_image_set.py: imports test_load; move what both need to tests/helpers",
+        ),
+        (
+            "images/test_image_set.py",
+            "import tests.images.test_load",
+            "images/test_image_set.py: imports tests.images.test_load; move what both need to tests/helpers",
+        ),
+    ],
+)
+def test_the_checker_finds_a_test_that_lies_wrong(tmp_path: Path, name: str, text: str, fault: str) -> None:
+    path = tmp_path / "tests" / name
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert mirror_faults(build(tmp_path, GOOD), tmp_path / "tests") == ([fault] if fault else [])
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
@@ -347,6 +471,7 @@ GOOD = {
     "models/load.py": "def load_model(): import timm\n",
     "matching/__init__.py": FACE.format("auction", "Auction"),
     "matching/auction.py": "from house.common import message\nfrom .solvers.engine import kernel\nclass Auction: ...\n",
+    "matching/solvers/__init__.py": "",
     "matching/solvers/engine.py": "import numba.core\nkernel = 1\n",
     "analysis/__init__.py": FACE.format("store", "Analysis"),
     "analysis/store.py": (
@@ -392,22 +517,30 @@ def test_the_checker_passes_a_good_house(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "fault"),
     [
-        ("images/load.py", "from house.analysis import Analysis", "images.load:1: imports analysis, which is above it"),
+        (
+            "images/load.py",
+            "from house.analysis import Analysis",
+            "images.load:1: imports analysis, which is above it; have the value handed in, or move the code up",
+        ),
         (
             "images/load.py",
             "def f():\n    from house.views import P",
-            "images.load:2: imports views, which is above it",
+            "images.load:2: imports views, which is above it; have the value handed in, or move the code up",
         ),
         (
             "models/hub.py",
             "if TYPE_CHECKING:\n    from house.analysis import Analysis",
-            "models.hub:2: imports analysis, which is above it",
+            "models.hub:2: imports analysis, which is above it; have the value handed in, or move the code up",
         ),
-        ("common/x.py", "import_module('house.report')", "common.x:1: imports report, which is above it"),
+        (
+            "common/x.py",
+            "import_module('house.report')",
+            "common.x:1: imports report, which is above it; have the value handed in, or move the code up",
+        ),
         (
             "models/hub.py",
             "from house.images import Images",
-            "models.hub:1: imports images, which stands on the same step",
+            "models.hub:1: imports images, which stands on the same step; join the two above them",
         ),
         (
             "analysis/x.py",
@@ -422,7 +555,7 @@ def test_the_checker_passes_a_good_house(tmp_path: Path) -> None:
         (
             "analysis/x.py",
             "from house.images import X",
-            "analysis.x:1: imports X, which the face of images does not list",
+            "analysis.x:1: imports X, which the face of images does not list; list it in images/__init__.py",
         ),
         (
             "analysis/x.py",
@@ -442,7 +575,7 @@ def test_the_checker_passes_a_good_house(tmp_path: Path) -> None:
         (
             "views/rsm/view.py",
             "from house.views.compare import CompareView",
-            "views.rsm.view:1: imports views.compare, which stands on the same step",
+            "views.rsm.view:1: imports views.compare, which stands on the same step; join the two above them",
         ),
         (
             "report/pairs.py",
@@ -452,19 +585,76 @@ def test_the_checker_passes_a_good_house(tmp_path: Path) -> None:
         (
             "analysis/x.py",
             "import traitlets as t",
-            "analysis.x:1: traitlets belongs in " + ", ".join(next(iter(ONLY_IN.values()))),
+            "analysis.x:1: traitlets belongs in "
+            + ", ".join(next(iter(ONLY_IN.values())))
+            + "; take what you need from there",
         ),
-        ("images/load.py", "def f():\n    import timm.data", "images.load:2: timm belongs in models.load"),
-        ("matching/exact.py", "from numba import njit", "matching.exact:1: numba belongs in matching.solvers.*"),
+        (
+            "images/load.py",
+            "def f():\n    import timm.data",
+            "images.load:2: timm belongs in models.load; take what you need from there",
+        ),
+        (
+            "matching/exact.py",
+            "from numba import njit",
+            "matching.exact:1: numba belongs in matching.solvers.*; take what you need from there",
+        ),
         (
             "figures/style.py",
             "import matplotlib",
-            "figures.style:1: matplotlib belongs in figures.sheet, views.*.paper",
+            "figures.style:1: matplotlib belongs in figures.sheet, views.*.paper; take what you need from there",
         ),
         (
             "helpers.py",
             "",
             "helpers: has no place on the ladder; move it into a package, or add its package to LADDER",
+        ),
+        (
+            "views/map/view.py",
+            "",
+            "views.map.view: has no place on the ladder; move it into a package, or add its package to LADDER",
+        ),
+        (
+            "views/marks.py",
+            "",
+            "views.marks: has no place on the ladder; move it into a package, or add its package to LADDER",
+        ),
+        (
+            "analysis/x.py",
+            "import house.images.image_set",
+            "analysis.x:1: imports images.image_set past the face of images; list the name in images/__init__.py",
+        ),
+        (
+            "analysis/x.py",
+            "import house.images",
+            "analysis.x:1: imports images as a module; import names from it: from house.images import ...",
+        ),
+        (
+            "analysis/x.py",
+            "from house import images",
+            "analysis.x:1: imports images as a module; import names from it: from house.images import ...",
+        ),
+        (
+            "analysis/x.py",
+            "def f():\n    import_module('..images.image_set', __package__)",
+            "analysis.x:2: imports images.image_set past the face of images; list the name in images/__init__.py",
+        ),
+        (
+            "analysis/x.py",
+            "import_module(f'{__package__}.y')",
+            "analysis.x:1: imports by a computed name; write the import out, so that it can be read",
+        ),
+        (
+            "images/load.py",
+            "from .image_set import _hidden",
+            "images.load:1: imports _hidden, which is private to images.image_set; drop its underscore there",
+        ),
+        ("images/utils.py", "", "images.utils: utils says nothing; name it after its subject"),
+        ("images/raw/read.py", "", "images/raw: has no face; add an __init__.py that lists what others may use"),
+        (
+            "images/__init__.py",
+            "from .image_set import Images\n__all__ = ['Images']\nkept = {}",
+            "images: a face only imports from its own package and lists __all__; move the rest into a file (line 3)",
         ),
         ("images/_load.py", "", "images._load: has an underscore; name it after its subject"),
         (
@@ -472,22 +662,26 @@ def test_the_checker_passes_a_good_house(tmp_path: Path) -> None:
             "",
             "models.load_model: bears the name of what its face exports; name it after its subject",
         ),
-        ("Analysis.py", "", "Analysis: hides the public name"),
+        ("Analysis.py", "", "Analysis: hides the public name; name it after its subject"),
         (
             "images/__init__.py",
             "from .image_set import Gone\n__all__ = ['Gone']",
-            "images: lists Gone, which images.image_set does not have",
+            "images: lists Gone, which images.image_set does not have; take it from where it is",
         ),
-        ("images/__init__.py", "from .image_set import Images", "images: imports and __all__ differ: Images"),
+        (
+            "images/__init__.py",
+            "from .image_set import Images",
+            "images: imports and __all__ differ: Images; have each in both",
+        ),
         (
             "images/__init__.py",
             "from .image_set import Images\n__all__ = ['Images']\ndef f(): ...",
-            "images: a face only imports from its own package and lists __all__ (line 3)",
+            "images: a face only imports from its own package and lists __all__; move the rest into a file (line 3)",
         ),
         (
             "images/image_set.py",
             "from .image_set import Images",
-            "imports in a circle: images.image_set <- images.image_set",
+            "imports in a circle: images.image_set <- images.image_set; let one hand the other plain values",
         ),
     ],
 )

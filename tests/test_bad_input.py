@@ -6,40 +6,12 @@ import io
 
 import numpy as np
 import pytest
-import torch
+from helpers.analyses import make_layers
+from helpers.views import DEADLINE, ask, opened_page
 from PIL import Image
 
 import semrsm_widgets as srsm
 from semrsm_widgets.views.base.placed import missing_picture
-
-DEADLINE = 120.0
-
-
-def tokens_of(n, layers=("a", "b"), grid=(2, 2), seed=0):
-    rng = np.random.default_rng(seed)
-    return {
-        name: srsm.Tokens(
-            values=torch.from_numpy(rng.normal(size=(n, grid[0] * grid[1], 6)).astype(np.float32)),
-            grid=grid,
-            native_grid=grid,
-            layer=name,
-        )
-        for name in layers
-    }
-
-
-def shown(view):
-    """Return what a view sends to a page that opens it, as (content, buffers), once it has nothing left to do."""
-    assert view.wait(DEADLINE)
-    sent = []
-    view.send = lambda content, buffers=None: sent.append((content, buffers or []))
-    view._handle_custom_msg({"kind": "ready"}, [])
-    assert view.wait(DEADLINE)
-    return sent
-
-
-def of(sent, kind):
-    return [(content, buffers) for content, buffers in sent if content["kind"] == kind]
 
 
 def is_missing(jpeg):
@@ -58,7 +30,7 @@ def broken(tmp_path):
         Image.fromarray(rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)).save(path)
     images = srsm.load_images([str(path) for path in paths])
     paths[1].unlink()
-    return srsm.Analysis(images, tokens_of(4), matcher=srsm.Exact())
+    return srsm.Analysis(images, make_layers(4, grid=(2, 2)), matcher=srsm.Exact())
 
 
 @pytest.mark.parametrize("picture", [np.full((20, 30, 3), np.nan), np.zeros((20, 30, 7))])
@@ -69,22 +41,22 @@ def test_an_array_that_is_no_picture_is_refused_by_name_when_it_is_loaded(pictur
 
 def test_a_picture_that_cannot_be_read_is_a_crossed_out_tile_in_the_heatmaps(broken):
     view = srsm.RSMView(broken)
-    sent = shown(view)
-    assert (view.last_error, view._status["state"]) == ("", "ready")
-    ((_, thumbnails),) = of(sent, "thumbnails")
+    sent = opened_page(view)
+    assert (view.last_error, view.status.state) == ("", "ready")
+    ((_, thumbnails),) = sent.of("thumbnails")
     assert [is_missing(jpeg) for jpeg in thumbnails] == [False, True, False, False]
-    assert of(sent, "frame")
+    assert sent.of("frame")
     view.close()
 
 
 def test_a_pair_of_a_picture_that_cannot_be_read_still_shows_its_matches(broken):
     view = srsm.PairView(broken, pair=(0, 1))
-    sent = shown(view)
+    sent = opened_page(view)
     assert view.last_error == ""
-    content, pictures = of(sent, "pictures")[-1]
+    content, pictures = sent.of("pictures")[-1]
     assert [is_missing(jpeg) for jpeg in pictures] == [False, True]
     assert [list(box) for box in content["boxes"]] == [[0, 0, 1, 1]] * 2
-    assert of(sent, "matches")[-1][0]["semantic"] == pytest.approx(broken.rsm(view.layer)[0, 1])
+    assert sent.of("matches")[-1][0]["semantic"] == pytest.approx(broken.rsm(view.layer)[0, 1])
     assert view.picture() is not None
     view.close()
 
@@ -100,7 +72,7 @@ def test_a_figure_needs_its_pictures_and_names_the_one_that_is_missing(broken, t
 
 def test_one_layer_is_enough():
     images = srsm.load_images([np.full((8, 8, 3), 40 * k, np.uint8) for k in range(4)])
-    explorer = srsm.explore(srsm.Analysis(images, tokens_of(4, layers=("only",)), matcher=srsm.Exact()))
+    explorer = srsm.explore(srsm.Analysis(images, make_layers(4, ("only",), (2, 2)), matcher=srsm.Exact()))
     assert explorer.wait(DEADLINE)
     assert explorer.last_error == ""
     assert explorer.layer == explorer.rsm_view.layer == explorer.pair_view.layer == "only"
@@ -110,7 +82,7 @@ def test_one_layer_is_enough():
 @pytest.mark.parametrize("value", [0.0, 2.0])
 def test_a_constant_rsm_is_shown(value):
     images = srsm.load_images([np.full((8, 8, 3), 40 * k, np.uint8) for k in range(4)])
-    tokens = tokens_of(4, layers=("a",))
+    tokens = make_layers(4, ("a",), (2, 2))
     tokens["a"].values[:] = value
     analysis = srsm.Analysis(images, tokens, matcher=srsm.Exact())
     if value == 0:
@@ -118,10 +90,10 @@ def test_a_constant_rsm_is_shown(value):
             analysis.similarities("a")
     for make in (srsm.RSMView, srsm.PairView):
         view = make(analysis)
-        sent = shown(view)
+        sent = opened_page(view)
         assert view.last_error == ""
-        assert view._status["state"] == "ready"
-        assert of(sent, "frame") or of(sent, "matches")
+        assert view.status.state == "ready"
+        assert sent.of("frame") or sent.of("matches")
         view.picture()
         view.close()
 
@@ -131,16 +103,21 @@ def test_two_thousand_images_are_sent_one_frame_at_a_time():
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)
     images = srsm.load_images([noise] * n)
-    analysis = srsm.Analysis(images, tokens_of(n, grid=(1, 1)))
+    analysis = srsm.Analysis(images, make_layers(n, grid=(1, 1)))
     view = srsm.RSMView(analysis, layer="a", patience=1e9)
-    sent = shown(view)
+    sent = opened_page(view)
     assert view.last_error == ""
-    assert of(sent, "thumbnails") == []  # they come with a hover
-    complete = [(content, buffers) for content, buffers in of(sent, "frame") if content["complete"]]
+    assert sent.of("thumbnails") == []  # they come with a hover
+    complete = [(content, buffers) for content, buffers in sent.of("frame") if content["complete"]]
     assert {content["layer"] for content, _ in complete} == {"a"}  # the others when they are asked for
     assert max(sum(map(len, buffers)) for _, buffers in complete) < 16 * 2**20
-    view._handle_custom_msg({"kind": "value", "i": 3, "j": 1999}, [])
-    ((value, pictures),) = of(sent, "value")
+    ask(view, kind="value", i=3, j=1999)
+    ((value, pictures),) = sent.of("value")
     assert value["values"]["semantic"] == pytest.approx(analysis.rsm("a")[3, 1999])
     assert len(pictures) == 2
     view.close()
+
+
+def test_pictures_with_nan_are_refused_where_they_come_in():
+    with pytest.raises(ValueError, match="floats from 0 to 1; got float64 from nan"):
+        srsm.load_images([np.full((8, 8, 3), np.nan)])

@@ -9,13 +9,14 @@ import nbclient
 import nbformat
 import numpy as np
 import pytest
+from helpers.analyses import make_analysis
+from helpers.views import DEADLINE, Sent, ask, shown
 from PIL import Image
 
 import semrsm_widgets as srsm
 from semrsm_widgets.views.base import view
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-DEADLINE = 180.0  # the machine may be busy
 LABELS, NAMES = ("surgery", "ward"), ("Jane Doe 1971", "visit-0815", "scan 7")
 # The beginnings of PNG, JPEG and GIF files, as base64 and as a data address write them.
 PICTURES = ("image/png", "image/jpeg", "iVBOR", "/9j/", "R0lGOD", "data:image")
@@ -112,62 +113,48 @@ def test_the_quickstart_with_its_outputs_stays_small():
 # -- the same without a kernel -------------------------------------------------------------------------------------
 
 
-def make_analysis():
-    import torch
-
-    rng = np.random.default_rng(0)
-    images = srsm.load_images(
-        [rng.integers(0, 255, (8, 8, 3), dtype=np.uint8) for _ in range(3)], labels=["x", "y", "z"]
-    )
-    values = torch.from_numpy(rng.normal(size=(3, 4, 5)).astype(np.float32))
-    tokens = srsm.Tokens(values=values, grid=(2, 2), native_grid=(2, 2), layer="a")
-    return srsm.Analysis(images, {"a": tokens}, matcher=srsm.Exact())
-
-
 @pytest.mark.parametrize("make", [srsm.RSMView, srsm.PairView, srsm.RetrievalView])
 def test_names_go_as_messages_and_come_back_when_they_may_be_saved(make):
-    view = make(make_analysis(), save_images=False)
+    view = make(make_analysis(3, labels=["x", "y", "z"]), save_images=False)
     assert view.wait(DEADLINE)
-    sent = []
-    view.send = lambda content, buffers=None: sent.append(content)
+    sent = Sent(view)
     hidden = [{"id": f"image {k}", "labels": []} for k in (1, 2, 3)]
     names = [{"id": f"{k}", "labels": [label]} for k, label in enumerate("xyz")]
     assert view.get_state()["_images"] == hidden
     assert view.get_state(["_images"])["_images"] == hidden
-    assert view._images == names
-    view._handle_custom_msg({"kind": "ready"}, [])
-    assert sent[0]["kind"] == "private"  # before anything that needs the names
-    assert sent[0]["state"]["_images"] == names
+    ask(view, kind="ready")
+    assert sent.kinds[0] == "private"  # before anything that needs the names
+    assert sent[0][0]["state"]["_images"] == names
 
     sent.clear()
     view.show_error(OSError("image 'x' cannot be read"))
     assert "'x'" not in view.get_state()["_status"]["text"]
     assert "last_error" in view.get_state()["_status"]["text"]
-    assert "'x'" in sent[-1]["state"]["_status"]["text"]
+    assert "'x'" in sent[-1][0]["state"]["_status"]["text"]
+    assert "'x'" in view.status.text
     view.show_status("ready", "Ready")
-    assert view.get_state()["_status"]["text"] == sent[-1]["state"]["_status"]["text"] == "Ready"
+    assert view.get_state()["_status"]["text"] == sent[-1][0]["state"]["_status"]["text"] == "Ready"
 
     view.save_images = True
-    assert {"kind": "public"} in sent
+    assert "public" in sent.kinds
     assert view.get_state()["_images"] == names
-    assert view._private is False
+    assert view.get_state()["_private"] is False
     view.save_images = False
     assert view.get_state()["_images"] == hidden
-    assert sent[-1]["state"]["_images"] == names
+    assert sent[-1][0]["state"]["_images"] == names
     view.close()
 
 
 def test_the_explorer_hands_privacy_on_to_its_parts():
-    explorer = srsm.explore(make_analysis(), save_images=False)
+    explorer = srsm.explore(make_analysis(3), save_images=False)
     assert explorer.wait(DEADLINE)
-    parts = (explorer._header, explorer.rsm_view, explorer.pair_view)
-    assert [part.save_images for part in parts] == [False] * 3
+    parts = explorer.views
+    assert [part.save_images for part in parts] == [False] * 4
     explorer.save_images = True
-    assert [part.save_images for part in parts] == [True] * 3
-    data, _ = explorer._repr_mimebundle_()
-    assert "image/png" in data
+    assert [part.save_images for part in parts] == [True] * 4
+    assert "image/png" in shown(explorer)
     explorer.save_images = False
-    data, _ = explorer._repr_mimebundle_()
+    data = shown(explorer)
     assert "image/png" not in data
     assert data["text/plain"] == "Explorer()"
     explorer.close()

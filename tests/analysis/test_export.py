@@ -6,19 +6,14 @@ import sys
 
 import numpy as np
 import pytest
-import torch
+from helpers.analyses import N, make_analysis
 
 import semrsm_widgets as srsm
-
-N, S, D = 5, 6, 4
 
 
 @pytest.fixture(scope="module")
 def analysis():
-    rng = np.random.default_rng(0)
-    images = srsm.load_images([rng.integers(0, 255, (20, 24, 3), dtype=np.uint8) for _ in range(N)])
-    values = {name: torch.from_numpy(rng.normal(size=(N, S, D))) for name in "ab"}
-    return srsm.Analysis(images, {name: srsm.Tokens(values=v, grid=(2, 3), layer=name) for name, v in values.items()})
+    return make_analysis(labels=None, grid=(2, 3), matcher=srsm.Auction(), dtype=np.float64)
 
 
 def test_xarray_has_every_rsm_under_its_name(analysis):

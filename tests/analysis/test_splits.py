@@ -5,20 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers.analyses import SPLIT, make_matches
 
 import semrsm_widgets as srsm
-from semrsm_widgets.analysis.matches import match_patches
-from semrsm_widgets.analysis.splits import SIMILARITIES
-
-SPLIT = [name for name in SIMILARITIES if name != "class token"]
-
-
-def make_matches(seed=0, sizes=(12, 12), pair=(0, 1), layer="a", offset=0.0):
-    rng = np.random.default_rng(seed)
-    x, y = (rng.normal(size=(size, 5)) + offset for size in sizes)
-    assignment = srsm.Exact()(torch.from_numpy(x)[None], torch.from_numpy(y)[None])
-    grids = [(3, size // 3) for size in sizes]
-    return x, y, match_patches(assignment, x, y, layer=layer, pair=pair, grid=grids[0], other_grid=grids[1])
 
 
 @pytest.mark.parametrize("similarity", SPLIT)
@@ -74,44 +63,6 @@ def test_the_nearest_partner_is_free_and_reaches_no_less():
     assert matches.nearest.value >= matches.semantic
     assert len(set(matches.nearest.partner)) < len(x)  # here some are taken twice
     assert matches.nearest.other_contribution.sum() == pytest.approx(matches.nearest.value)
-
-
-def test_a_match_is_ambiguous_where_another_partner_is_nearly_as_good():
-    x = np.eye(4)
-    y = np.eye(4)
-    y[3, 0] = 0.97  # nearly as good for token 0
-    assignment = srsm.Exact()(torch.from_numpy(x)[None], torch.from_numpy(y)[None])
-    matches = match_patches(assignment, x, y, layer="a", pair=(0, 1), grid=(2, 2), other_grid=(2, 2))
-    assert matches.ambiguous().tolist() == [True, False, False, False]
-    assert matches.ambiguous(0.01).tolist() == [False] * 4
-    _, _, one = make_matches(sizes=(3, 3))
-    np.testing.assert_array_equal(one.ambiguous(), one.margin < 0.05 * np.abs(one.value))
-
-
-def test_one_token_has_no_second_best():
-    x = np.ones((1, 3))
-    assignment = srsm.Exact()(torch.from_numpy(x)[None], torch.from_numpy(x)[None])
-    matches = match_patches(assignment, x, x, layer="a", pair=(0, 1), grid=(1, 1), other_grid=(1, 1))
-    assert matches.ambiguous().tolist() == [False]
-    assert matches.nearest.partner.tolist() == [0]
-
-
-@pytest.mark.parametrize("similarity", SPLIT)
-def test_the_difference_to_another_image_adds_up_to_that_of_the_similarities(similarity):
-    rng = np.random.default_rng(5)
-    pictures = [rng.integers(0, 255, (8, 8, 3), dtype=np.uint8) for _ in range(3)]
-    tokens = srsm.Tokens(values=torch.from_numpy(rng.normal(size=(3, 12, 6)) + 0.3), grid=(3, 4), layer="a")
-    analysis = srsm.Analysis(srsm.load_images(pictures), {"a": tokens}, matcher=srsm.Exact())
-    hit, expected = analysis.matches("a", 0, 1), analysis.matches("a", 0, 2)
-    difference = srsm.contribution_difference(hit, expected, similarity)
-    rsm = {
-        "best match": analysis.rsm("a"),
-        "same position": analysis.rsm("a", matcher=srsm.Identity()),
-        "mean token": srsm.pooled_rsm(tokens),
-    }[similarity]
-    assert difference.shape == (12,)
-    assert difference.sum() == pytest.approx(rsm[0, 1] - rsm[0, 2])
-    assert not srsm.contribution_difference(hit, hit, similarity).any()
 
 
 def test_what_cannot_be_explained_is_refused():

@@ -5,11 +5,17 @@ from itertools import permutations
 from typing import Any
 
 import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from semrsm_widgets.matching.approximate import BatchOptimal, Greedy, TopKGreedy
 from semrsm_widgets.matching.auction import Auction
 from semrsm_widgets.matching.exact import Exact, Identity
+from semrsm_widgets.matching.solvers import engine
+
+from . import DATA
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,16 @@ FLOAT32_PRODUCT = 2e-7  # rounding of float32 products, in units of cosine: no c
 
 def names(rows):
     return [row.name for row in rows]
+
+
+every = pytest.mark.parametrize("row", TABLE, ids=names(TABLE))
+certified = pytest.mark.parametrize("row", CERTIFIED, ids=names(CERTIFIED))
+few, many = (settings(deadline=None, max_examples=count) for count in (25, 40))
+kinds = st.sampled_from(["normal", "relu", "integers"])
+dtypes = st.sampled_from([np.float32, np.float64])
+FLOAT32 = engine.Kind(np.dtype(np.float32), np.dtype(np.float32), False)
+GOLDEN = np.load(DATA / "reference_rsms.npz")
+"""Tokens of two layers of real photographs, and the RSMs that another program made of them."""
 
 
 def tokens(seed, batch=3, size=12, channels=5, kind="normal"):

@@ -4,31 +4,24 @@ import numpy as np
 import pytest
 import torch
 from helpers.matchers import (
-    CERTIFIED,
     FLOAT32_PRODUCT,
-    TABLE,
     adversaries,
     brute_force,
-    names,
+    certified,
+    every,
+    few,
+    kinds,
     norms,
     optima,
     recomputed,
     tokens,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from semrsm_widgets import matching
-from semrsm_widgets.matching.approximate import BatchOptimal, Greedy, TopKGreedy
-from semrsm_widgets.matching.assignment import affinity, dual_bound
 from semrsm_widgets.matching.auction import Auction
-from semrsm_widgets.matching.bounds import undecided
-from semrsm_widgets.matching.exact import Exact, Identity
-
-every = pytest.mark.parametrize("row", TABLE, ids=names(TABLE))
-certified = pytest.mark.parametrize("row", CERTIFIED, ids=names(CERTIFIED))
-kinds = st.sampled_from(["normal", "relu", "integers"])
-few = settings(deadline=None, max_examples=25)
+from semrsm_widgets.matching.exact import Identity
 
 
 @every
@@ -220,130 +213,3 @@ def test_matchers_are_values(row):
     assert hash(again) == hash(row.matcher)
     with pytest.raises(AttributeError):
         row.matcher.gap = 1.0
-
-
-@pytest.mark.parametrize("options", [{"gap": 0}, {"gap": 1}, {"gap": float("nan")}, {"threads": 0}, {"device": "cuda"}])
-def test_bad_options_are_refused(options):
-    with pytest.raises(ValueError, match=f"`{next(iter(options))}` must be"):
-        Auction(**options)
-
-
-def test_identity_pairs_equal_places_and_certifies_nothing():
-    x, y = tokens(0), tokens(1)
-    answer = Identity()(x, y)
-    assert np.array_equal(answer.permutation, np.tile(np.arange(12), (3, 1)))
-    assert np.allclose(answer.value, np.einsum("bsd,bsd->b", x, y))
-    assert np.all(np.isinf(answer.upper_bound))
-
-
-def test_exact_solves_given_affinities():
-    a = affinity(tokens(0), tokens(1, size=7))
-    answer = Exact().solve(a)
-    assert np.allclose(answer.value, optima(tokens(0), tokens(1, size=7)))
-    assert (answer.permutation == -1).sum() == 3 * (12 - 7)
-
-
-def test_affinity_is_the_matrix_of_inner_products():
-    x, y = tokens(0), tokens(1, size=4)
-    assert np.allclose(affinity(x, y)[1, 2, 3], x[1, 2] @ y[1, 3])
-    assert affinity(x[0].astype(np.float16), y[0].astype(np.float16)).dtype == np.float32
-    with pytest.raises(ValueError, match=r"\(3, 4, 5\)"):
-        affinity(x[:2], y)
-
-
-@few
-@given(seed=st.integers(0, 2**32 - 1), sizes=st.tuples(st.integers(1, 6), st.integers(1, 6)), spread=st.floats(0, 10))
-def test_dual_bound_holds_for_any_prices(seed, sizes, spread):
-    rng = np.random.default_rng(seed)
-    a, prices = rng.normal(size=sizes), spread * rng.normal(size=max(sizes))
-    square = np.zeros((max(sizes), max(sizes)))
-    square[: sizes[0], : sizes[1]] = a
-    bound = float(dual_bound(a, prices))
-    assert bound >= brute_force(a) - 1e-12
-    assert bound == pytest.approx((square - prices).max(1).sum() + prices.sum(), abs=1e-9)
-
-
-def test_dual_bound_is_tight_at_the_right_prices_and_reads_batches():
-    a = np.array([[1.0, 5.0], [0.0, 3.0]])
-    assert np.array_equal(dual_bound(np.stack([a, a]), [[0.0, 3.0], [0.0, 0.0]]), [5.0, 8.0])
-    with pytest.raises(ValueError, match="`prices` must be one price for each column"):
-        dual_bound(a, [0.0])
-
-
-def greedy(affinity):
-    """Return the greedy permutation by the definition: the largest entry left, again and again."""
-    a, permutation = affinity.astype(float), np.full(len(affinity), -1)
-    for _ in range(min(a.shape)):
-        s, t = np.unravel_index(a.argmax(), a.shape)
-        permutation[s] = t
-        a[s], a[:, t] = -np.inf, -np.inf
-    return permutation
-
-
-@few
-@given(seed=st.integers(0, 2**32 - 1), sizes=st.tuples(st.integers(1, 30), st.integers(1, 30)), kind=kinds)
-def test_greedy_takes_the_largest_entry_left(seed, sizes, kind):
-    x, y = tokens(seed, 1, sizes[0], 4, kind), tokens(seed + 1, 1, sizes[1], 4, kind)
-    assert np.array_equal(Greedy()(x, y).permutation[0], greedy(x[0] @ y[0].T))
-
-
-@few
-@given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 12))
-def test_top_k_matches_the_longest_tokens_optimally_and_the_others_greedily(seed, k):
-    x, y = tokens(seed, 1, 10), tokens(seed + 1, 1, 8)
-    permutation = TopKGreedy(k)(x, y).permutation[0]
-    s, t = (np.argsort(-np.linalg.norm(side[0], axis=1), kind="stable") for side in (x, y))
-    top = [(i, permutation[i]) for i in s[:k] if permutation[i] in t[:k]]
-    assert len(top) == min(k, 8)
-    value = sum(x[0, i] @ y[0, j] for i, j in top)
-    assert value == pytest.approx(optima(x[:, s[:k]], y[:, t[:k]])[0])
-    rows = [i for i in range(10) if i not in dict(top)]
-    columns = [j for j in range(8) if j not in [j for _, j in top]]
-    if columns:
-        rest = greedy(x[0, rows] @ y[0, columns].T)
-        assert [permutation[i] for i in rows] == [columns[j] if j >= 0 else -1 for j in rest]
-
-
-def test_approximations_are_exact_when_one_part_holds_all():
-    x, y = tokens(0), tokens(1)
-    for matcher in (TopKGreedy(12), TopKGreedy(99), BatchOptimal(12), BatchOptimal(99)):
-        assert np.allclose(matcher(x, y).value, optima(x, y))
-
-
-def test_windows_hold_tokens_of_like_norm():
-    x, y = tokens(0, 1), tokens(1, 1)
-    s, t = (np.argsort(-np.linalg.norm(side[0], axis=1), kind="stable") for side in (x, y))
-    permutation = BatchOptimal(5)(x, y).permutation[0]
-    for first in (0, 5, 10):
-        here = slice(first, first + 5)
-        assert set(permutation[s[here]]) == set(t[here])
-        value = sum(x[0, i] @ y[0, permutation[i]] for i in s[here])
-        assert value == pytest.approx(optima(x[:, s[here]], y[:, t[here]])[0])
-
-
-@pytest.mark.parametrize(("matcher", "name"), [(TopKGreedy, "k"), (BatchOptimal, "window")])
-def test_bad_sizes_of_parts_are_refused(matcher, name):
-    with pytest.raises(ValueError, match=f"`{name}` must be an integer >= 1; got 0"):
-        matcher(0)
-    with pytest.raises(TypeError, match=f"`{name}` must be an integer"):
-        matcher(2.5)
-
-
-@few
-@given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 12), k=st.integers(1, 12))
-def test_the_undecided_hold_the_best_whatever_the_truth(seed, count, k):
-    rng = np.random.default_rng(seed)
-    low = rng.normal(size=(3, count))
-    high = low + rng.exponential(0.2, size=low.shape)
-    stay = undecided(low, high, k)
-    truth = rng.uniform(low, high)
-    best = np.argsort(-truth, axis=1)[:, :k]
-    assert np.take_along_axis(stay, best, 1).all()
-    assert np.array_equal(undecided(truth, truth, k).sum(1), np.full(3, min(k, count)))
-
-
-def test_bounds_refuse_what_they_cannot_read():
-    with pytest.raises(ValueError, match="`upper` must be at least"):
-        undecided([0.5, 0.2], [0.4, 0.3], 1)
-    with pytest.raises(ValueError, match="`upper` must be of the shape"):
-        undecided([0.5, 0.2], [0.6], 1)

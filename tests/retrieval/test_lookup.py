@@ -7,33 +7,20 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from helpers.analyses import CHANNELS, GRID, make_analysis, make_tokens
 
 import semrsm_widgets as srsm
 from semrsm_widgets.retrieval.lookup import Lookup
 from semrsm_widgets.retrieval.query import Query
-from semrsm_widgets.tokens.grid import box_tokens, moved_box
 
-N, D, GRID = 9, 6, (3, 4)
+N = 9
+
 KERNELS = [srsm.cosine, srsm.inner_product, srsm.rbf]
 
 
-def make_analysis(n=N, *, labels=True, prefix=True, grid=GRID, seed=0, matcher=None):
-    rng = np.random.default_rng(seed)
-    pictures = [rng.integers(0, 255, (20, 30, 3), dtype=np.uint8) for _ in range(n)]
-    images = srsm.load_images(pictures, labels=[f"kind {k % 3}" for k in range(n)] if labels else None)
-    return srsm.Analysis(images, {"a": make_tokens(n, prefix, grid, rng)}, matcher=matcher or srsm.Exact())
-
-
-def make_tokens(n, prefix, grid, rng):
-    size = grid[0] * grid[1] if grid else 12
-    return srsm.Tokens(
-        values=torch.from_numpy(rng.normal(size=(n, size, D)).astype(np.float32)),
-        grid=grid,
-        native_grid=grid,
-        layer="a",
-        prefix=torch.from_numpy(rng.normal(size=(n, 2, D)).astype(np.float32)) if prefix else None,
-        has_class_token=prefix,
-    )
+def nine(n=N, **options):
+    """Return an analysis of nine images of three kinds, with class tokens."""
+    return make_analysis(n, **{"labels": 3, "prefix": 2, **options})
 
 
 def of_image(index, box=None):
@@ -52,10 +39,10 @@ def ranked(lookup, name, query, kernel=srsm.cosine):
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("name", ["aligned", "semantic", "pooled", "class token"])
 def test_a_row_is_that_of_the_rsm_whether_the_rsm_is_there_or_not(kernel, name):
-    whole = make_analysis()
+    whole = nine()
     similarities = whole.similarities("a", kernel)
     expected = (kernel(whole.class_token_gram("a")) if name == "class token" else getattr(similarities, name))[2]
-    for analysis in (whole, make_analysis()):
+    for analysis in (whole, nine()):
         lookup = Lookup(analysis)
         assert lookup.has("a", of_image(2)) == (analysis is whole)
         row = ranked(lookup, name, of_image(2), kernel)
@@ -76,7 +63,7 @@ def test_one_query_needs_one_row_of_matchings():
         pairs.append(len(x))
         return srsm.Exact()(x, y)
 
-    analysis = make_analysis(matcher=matcher)
+    analysis = nine(matcher=matcher)
     lookup = Lookup(analysis)
     lookup.match("a", of_image(4))
     assert sum(pairs) == N
@@ -88,7 +75,7 @@ def test_one_query_needs_one_row_of_matchings():
 
 
 def test_a_box_is_searched_with_its_patches_only():
-    analysis = make_analysis()
+    analysis = nine()
     lookup = Lookup(analysis)
     query = of_image(3, box=(0, 1, 2, 3))
     assert lookup.patches("a", query) == (4, 12)
@@ -108,9 +95,9 @@ def test_a_box_is_searched_with_its_patches_only():
 
 
 def test_what_is_not_defined_for_a_query_says_why():
-    lookup = Lookup(make_analysis(), {"mine": np.eye(N)})
+    lookup = Lookup(nine(), {"mine": np.eye(N)})
     assert lookup.names("a") == ("aligned", "semantic", "pooled", "class token", "mine")
-    box, outside = of_image(0, box=(0, 0, 1, 1)), from_outside(make_tokens(1, True, GRID, np.random.default_rng(1)))
+    box, outside = of_image(0, box=(0, 0, 1, 1)), from_outside(make_tokens(1, prefix=2, seed=1))
     for name, query, text in [
         ("aligned", box, "same position"),
         ("class token", box, "whole image"),
@@ -124,7 +111,7 @@ def test_what_is_not_defined_for_a_query_says_why():
 
 
 def test_a_picture_from_outside_is_ranked_against_all_images():
-    analysis = make_analysis()
+    analysis = nine()
     own = analysis.tokens["a"]
     copy = srsm.Tokens(
         values=own.values[5:6].flip(1), grid=GRID, layer="a", prefix=own.prefix[5:6], has_class_token=True
@@ -142,7 +129,7 @@ def test_a_picture_from_outside_is_ranked_against_all_images():
 
 
 def test_scores_are_those_of_retrieval():
-    analysis = make_analysis()
+    analysis = nine()
     lookup = Lookup(analysis, {"mine": analysis.rsm("a") * 2})
     labels = analysis.images.labels
     f1 = srsm.label_f1(labels)
@@ -161,17 +148,17 @@ def test_scores_are_those_of_retrieval():
 
 
 def test_without_labels_there_are_no_scores():
-    lookup = Lookup(make_analysis(labels=False))
+    lookup = Lookup(nine(labels=None))
     row = ranked(lookup, "semantic", of_image(0))
     assert len(row.f1) == 0
     assert np.isnan(row.average_precision)
     assert lookup.answers(of_image(0)) is None
-    labelled = Lookup(make_analysis())
-    assert labelled.answers(from_outside(make_tokens(1, True, GRID, np.random.default_rng(1)))) is None
+    labelled = Lookup(nine())
+    assert labelled.answers(from_outside(make_tokens(1, prefix=2, seed=1))) is None
 
 
 def test_an_unlabelled_query_among_labelled_images_has_no_scores():
-    analysis = make_analysis()
+    analysis = nine()
     images = srsm.load_images(analysis.images, labels=[None, *["cat", "dog"] * 4])
     lookup = Lookup(srsm.Analysis(images, analysis.tokens, matcher=srsm.Exact()))
     assert lookup.answers(of_image(0)) is None
@@ -181,9 +168,9 @@ def test_an_unlabelled_query_among_labelled_images_has_no_scores():
 
 
 def test_certainty_follows_the_certificate():
-    exact = ranked(Lookup(make_analysis()), "semantic", of_image(0))
+    exact = ranked(Lookup(nine()), "semantic", of_image(0))
     assert exact.certain.all()
-    coarse = make_analysis(matcher=srsm.Auction(gap=0.3))
+    coarse = nine(matcher=srsm.Auction(gap=0.3))
     row = ranked(Lookup(coarse), "semantic", of_image(0))
     gram = srsm.matched_gram(
         coarse.tokens["a"].values[:1], coarse.tokens["a"].values[1:], matcher=srsm.Auction(gap=0.3)
@@ -194,12 +181,12 @@ def test_certainty_follows_the_certificate():
         expected = len(rest) == 0 or upper[rest - 1].max() <= row.values[row.order[k - 1]]
         assert row.certain[k - 1] == expected
     assert not row.certain[0]  # a gap of .3 proves little
-    assert ranked(Lookup(make_analysis(matcher=srsm.Greedy())), "semantic", of_image(0)).certain is None
-    assert ranked(Lookup(make_analysis()), "aligned", of_image(0)).certain is None
+    assert ranked(Lookup(nine(matcher=srsm.Greedy())), "semantic", of_image(0)).certain is None
+    assert ranked(Lookup(nine()), "aligned", of_image(0)).certain is None
 
 
 def test_the_null_of_a_box_is_that_of_as_few_tokens():
-    analysis = make_analysis()
+    analysis = nine()
     lookup = Lookup(analysis)
     whole = lookup.null("a", of_image(0), srsm.cosine)
     assert whole == analysis.null("a")
@@ -217,13 +204,13 @@ def test_the_null_of_a_box_is_that_of_as_few_tokens():
     levels = []
     for _ in range(400):
         i, j = rng.choice(N, 2, replace=False)
-        other = values[j][:, torch.from_numpy(rng.permutation(D))]
+        other = values[j][:, torch.from_numpy(rng.permutation(CHANNELS))]
         levels.append(srsm.semantic_rsm(values[i][[5, 6]][None], other[None], matcher=srsm.Exact()).item())
     assert part.mean == pytest.approx(np.mean(levels), abs=4 * np.std(levels) / np.sqrt(96))
 
 
 def test_the_rbf_says_whose_width_it_has():
-    analysis = make_analysis()
+    analysis = nine()
     lookup = Lookup(analysis)
     _, sigma, own = lookup.kernel("a", of_image(0), srsm.rbf)
     gram = srsm.matched_gram(analysis.tokens["a"].values[:1], analysis.tokens["a"].values[1:], matcher=srsm.Exact())
@@ -239,7 +226,7 @@ def test_the_rbf_says_whose_width_it_has():
 
 
 def test_images_that_are_all_alike_have_no_rbf_but_a_cosine():
-    analysis = make_analysis()
+    analysis = nine()
     analysis.tokens["a"].values[:] = 1.0
     lookup = Lookup(analysis)
     with pytest.raises(ValueError, match="differ"):
@@ -248,52 +235,17 @@ def test_images_that_are_all_alike_have_no_rbf_but_a_cosine():
 
 
 def test_a_set_of_one_image_retrieves_nothing():
-    row = ranked(Lookup(make_analysis(1)), "semantic", of_image(0))
+    row = ranked(Lookup(nine(1)), "semantic", of_image(0))
     assert len(row.order) == 0
-
-
-@pytest.mark.parametrize(
-    ("rankings", "error", "text"),
-    [
-        ([np.eye(N)], TypeError, "mapping"),
-        ({"mine": np.eye(N - 1)}, ValueError, r"rankings\['mine'\].*\(9, 9\).*\(8, 8\)"),
-        ({"mine": np.full((N, N), np.nan)}, ValueError, "finite"),
-        ({"semantic": np.eye(N)}, ValueError, "named otherwise"),
-        ({"mine": [["a"] * N] * N}, TypeError, "real numbers"),
-    ],
-)
-def test_rankings_that_cannot_be_are_refused(rankings, error, text):
-    with pytest.raises(error, match=text):
-        Lookup(make_analysis(), rankings)
-
-
-@pytest.mark.parametrize("box", [(0, 0, 4, 1), (0, 0, 0, 1), (-1, 0, 1, 1), (0, 3, 1, 5), (0, 0, 1)])
-def test_a_box_outside_the_grid_is_refused(box):
-    with pytest.raises(ValueError, match="3×4 patches"):
-        box_tokens(box, GRID)
 
 
 def test_a_box_without_a_grid_is_refused():
     with pytest.raises(ValueError, match="no known place"):
-        Lookup(make_analysis(grid=None)).match("a", of_image(0, box=(0, 0, 1, 1)))
-
-
-@pytest.mark.parametrize(
-    ("box", "grid", "other", "expected"),
-    [
-        ((0, 0, 3, 3), (14, 14), (7, 7), (0, 0, 2, 2)),
-        ((1, 1, 2, 2), (7, 7), (14, 14), (2, 2, 4, 4)),
-        ((2, 3, 3, 4), (3, 4), (1, 1), (0, 0, 1, 1)),
-        (None, (3, 4), (1, 1), None),
-        ((0, 0, 1, 1), (3, 4), None, None),
-    ],
-)
-def test_a_box_is_found_in_another_grid(box, grid, other, expected):
-    assert moved_box(box, grid, other) == expected
+        Lookup(nine(grid=None)).match("a", of_image(0, box=(0, 0, 1, 1)))
 
 
 def test_unlabelled_images_are_neither_right_nor_wrong():
-    analysis = make_analysis()
+    analysis = nine()
     names = [None if k in (3, 4, 7) else f"kind {k % 3}" for k in range(N)]
     lookup = Lookup(srsm.Analysis(srsm.load_images(analysis.images, names), analysis.tokens, matcher=srsm.Exact()))
     query, answers = of_image(0), lookup.answers(of_image(0))
@@ -312,7 +264,7 @@ def test_unlabelled_images_are_neither_right_nor_wrong():
 
 
 def test_no_labelled_image_beside_the_query_is_no_score():
-    analysis = make_analysis()
+    analysis = nine()
     images = srsm.load_images(analysis.images, labels={"0": "cat"})
     lookup = Lookup(srsm.Analysis(images, analysis.tokens, matcher=srsm.Exact()))
     assert len(ranked(lookup, "semantic", of_image(0)).f1) == 0

@@ -246,7 +246,7 @@ class Explorer(ComposedView):
     def _show_retrieval(self, job: Job, analysis: Analysis) -> None:
         """Show what the query retrieves, once the RSM on screen is there or waits for somebody: it comes first."""
         assert self.rsm_view is not None
-        while self.rsm_view._status["state"] == "working" and not analysis.has(self.layer):
+        while self.rsm_view.status.state == "working" and not analysis.has(self.layer):
             job.pause(_GLANCE_SECONDS)
         with self._opening():
             self.retrieval_view = RetrievalView(
@@ -326,14 +326,15 @@ class Explorer(ComposedView):
         pictures = [view.picture() for view in self.views]
         return stacked([with_few_colours(picture) for picture in pictures if picture is not None])
 
-    def _draw_figure(self, sheet: Sheet) -> None:
+    def draw_figure(self, sheet: Sheet) -> None:
+        """Draw the views below each other."""
         views = (self.rsm_view, self.pair_view, self.retrieval_view)
         if self.rsm_view is None:
             raise ValueError(message("explorer", "ready to be drawn", "one that is loading", "Call explorer.wait()."))
         for view in views:
             if view is not None:
                 sheet.start_part()
-                view._draw_figure(sheet)
+                view.draw_figure(sheet)
 
 
 def _full_width() -> ipywidgets.Layout:

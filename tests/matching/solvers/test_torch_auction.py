@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from helpers import DATA
-from helpers.matchers import adversaries, norms, optima, tokens
-from hypothesis import given, settings
+from helpers.matchers import GOLDEN, adversaries, few, norms, optima, tokens
+from hypothesis import given
 from hypothesis import strategies as st
 
 from semrsm_widgets.matching import auction
@@ -14,9 +13,6 @@ from semrsm_widgets.matching.auction import Auction
 from semrsm_widgets.matching.solvers import torch_auction
 from semrsm_widgets.rsm.kernels import cosine
 from semrsm_widgets.rsm.rsm import matched_gram
-
-GOLDEN = np.load(DATA / "reference_rsms.npz")
-few = settings(deadline=None, max_examples=25)
 
 
 @pytest.mark.parametrize(("layer", "gap"), [("blocks.6", 1e-5), ("blocks.4", 1e-4)])

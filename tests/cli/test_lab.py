@@ -1,0 +1,194 @@
+"""`semrsm lab`: what it copies and starts, and what it says of what is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from helpers.command_line import ROOT
+
+from semrsm_widgets.cli import lab, main
+from semrsm_widgets.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def tutorials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of two tutorials, in place of the real ones."""
+    folder = tmp_path / "shipped"
+    folder.mkdir()
+    for name in (lab.QUICKSTART, "02_more.ipynb"):
+        (folder / name).write_text(f"shipped {name}")
+    (folder / "notes.txt").write_text("not a tutorial")
+    monkeypatch.setattr(lab, "tutorials_folder", lambda: folder)
+    return folder
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that would have been started, in place of starting them."""
+    commands: list[list[str]] = []
+
+    def pretend(command: list[str], environment: dict[str, str]) -> int:
+        commands.append(command)
+        return 0
+
+    monkeypatch.setattr(lab, "run_until_stopped", pretend)
+    return commands
+
+
+def test_the_tutorials_of_a_checkout_are_found() -> None:
+    assert lab.tutorials_folder() == ROOT / "notebooks"
+
+
+def test_missing_tutorials_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "package").mkdir()
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / lab.QUICKSTART).write_text("a stranger's: this is no checkout")
+    monkeypatch.setattr(lab, "__file__", str(tmp_path / "package" / "cli" / "lab.py"))
+    with pytest.raises(CommandError, match=r"no notebooks/01_quickstart\.ipynb in or beside"):
+        lab.tutorials_folder()
+
+
+@pytest.mark.usefixtures("tutorials")
+def test_lab_copies_and_never_overwrites(
+    tmp_path: Path, started: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "my" / "tutorials"
+    assert main(["lab", str(folder)]) == 0
+    assert (
+        f"Tutorials in {folder}:\n  01_quickstart.ipynb: copied\n  02_more.ipynb: copied\n" in capsys.readouterr().out
+    )
+    assert sorted(p.name for p in folder.iterdir()) == ["01_quickstart.ipynb", "02_more.ipynb"]
+
+    (folder / lab.QUICKSTART).write_text("my own notes")
+    (folder / "02_more.ipynb").unlink()
+    assert main(["lab", str(folder)]) == 0
+    assert "01_quickstart.ipynb: kept yours\n  02_more.ipynb: copied\n" in capsys.readouterr().out
+    assert (folder / lab.QUICKSTART).read_text() == "my own notes"
+    assert (folder / "02_more.ipynb").read_text() == "shipped 02_more.ipynb"
+    assert len(started) == 2
+
+
+@pytest.mark.usefixtures("tutorials")
+def test_lab_keeps_even_a_dangling_link(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    try:
+        (folder / lab.QUICKSTART).symlink_to(tmp_path / "elsewhere.ipynb")
+    except OSError:
+        pytest.skip("links need a right that this user has not got")
+    assert lab.copy_tutorials(folder) == {lab.QUICKSTART: False, "02_more.ipynb": True}
+    assert not (tmp_path / "elsewhere.ipynb").exists()
+
+
+@pytest.mark.usefixtures("tutorials")
+def test_lab_starts_this_environments_jupyterlab_on_the_quickstart(
+    tmp_path: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["lab", "--no-browser", "--", "--port", "9000"]) == 0
+    (command,) = started
+    assert command[:3] == [sys.executable, "-m", "jupyterlab"]
+    assert f"--ServerApp.root_dir={tmp_path / 'semrsm-tutorials'}" in command
+    assert "--LabApp.default_url=/lab/tree/01_quickstart.ipynb" in command
+    assert "--no-browser" in command
+    assert command[-2:] == ["--port", "9000"]
+    assert (tmp_path / "semrsm-tutorials" / lab.QUICKSTART).exists()
+
+    assert main(["lab"]) == 0
+    assert "--no-browser" not in started[1]
+
+
+def test_the_environment_of_lab_puts_its_own_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", "mine")
+    monkeypatch.delenv("JUPYTER_CONFIG_PATH", raising=False)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    environment = lab.lab_environment(tmp_path)
+    assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
+    data, mine = environment["JUPYTER_PATH"].split(os.pathsep)
+    assert mine == "mine"
+    kernel = json.loads((Path(data) / "kernels" / "python3" / "kernel.json").read_text())
+    assert kernel["argv"][:3] == [sys.executable, "-m", "ipykernel_launcher"]
+    page_config = Path(environment["JUPYTER_CONFIG_PATH"]) / "labconfig" / "page_config.json"
+    assert json.loads(page_config.read_text()) == {"disabledExtensions": {lab.ANNOUNCEMENTS: True}}
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")  # the user's own choice stays
+    assert lab.lab_environment(tmp_path / "again")["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
+@pytest.mark.usefixtures("tutorials", "started")
+@pytest.mark.parametrize(
+    ("place", "status", "said"), [("file", 2, "is a file"), ("file/sub", 1, "cannot make the folder")]
+)
+def test_lab_refuses_a_folder_that_cannot_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str, status: int, said: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["lab", str(tmp_path / place)]) == status
+    error = capsys.readouterr().err
+    assert error.startswith("semrsm: ")
+    assert said in error
+    assert "semrsm lab FOLDER" in error
+
+
+@pytest.mark.usefixtures("tutorials", "started")
+@pytest.mark.parametrize(
+    ("missing", "named"),
+    [
+        ({"jupyterlab"}, "needs jupyterlab."),
+        ({lab.WEIGHTS_PACKAGE}, f"needs {lab.WEIGHTS_PACKAGE}."),
+        ({"jupyterlab", lab.WEIGHTS_PACKAGE}, f"needs jupyterlab and {lab.WEIGHTS_PACKAGE}."),
+    ],
+)
+def test_lab_says_what_installs_what_it_misses(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    missing: set[str],
+    named: str,
+) -> None:
+    find: Callable[[str], object] = lambda name: None if name in missing else object()  # noqa: E731
+    monkeypatch.setattr(lab, "find_spec", find)
+    assert main(["lab", str(tmp_path / "new")]) == 1
+    assert capsys.readouterr().err == f'semrsm: `semrsm lab` {named} Install with: pip install "semrsm-widgets[lab]"\n'
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_ctrl_c_is_left_to_jupyterlab_and_its_status_returned(tmp_path: Path) -> None:
+    # The child answers the first Ctrl-C with a line and stops at the second, as JupyterLab does; the parent must wait.
+    child = (
+        "import signal, sys, time; n = []\n"
+        "def hear(*_):\n"
+        "    n.append(1); print('heard', flush=True)\n"
+        "    if len(n) == 2: sys.exit(7)\n"
+        "signal.signal(signal.SIGINT, hear); print('up', flush=True)\n"
+        "while True: time.sleep(0.05)\n"
+    )
+    parent = (
+        "import os, sys; from semrsm_widgets.cli import lab\n"
+        f"sys.exit(lab.run_until_stopped([sys.executable, '-c', {child!r}], dict(os.environ)))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", parent], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "up\n"
+        for _ in range(2):
+            os.killpg(process.pid, signal.SIGINT)  # what a terminal does: the whole group hears it
+            assert process.stdout.readline() == "heard\n"
+        assert process.wait(30) == 7
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        process.stdout.close()

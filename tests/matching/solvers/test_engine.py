@@ -1,0 +1,92 @@
+"""The engine: what is compiled and kept, and what serves where that fails."""
+
+from importlib import import_module
+
+import numpy as np
+import pytest
+from helpers.matchers import FLOAT32, norms, optima, tokens
+
+from semrsm_widgets.matching.affinities import Affinities
+from semrsm_widgets.matching.assignment import affinity
+from semrsm_widgets.matching.auction import Auction
+from semrsm_widgets.matching.solvers import engine, numba_auction
+
+
+def test_the_kernel_stops_at_the_cancel_flag():
+    loader = engine.kernel_for(np.float32)
+    size = 700  # enough bids that the flag, which is looked at every few thousand, is met
+    pair = Affinities.read(affinity(tokens(0, 1, size, 4), tokens(1, 1, size, 4)).astype(np.float32))
+    for flag, expected in ((1, numba_auction.CANCELLED), (0, numba_auction.SOLVED)):
+        *_, status, bids = loader.solve(
+            pair, np.full(1, 2800.0), 1e-4, 10**9, np.full(1, flag), np.dtype(np.float32), slice(0, 1), False
+        )
+        assert status[0] == expected
+        assert (bids[0] == numba_auction.POLL) == bool(flag)
+
+
+def test_without_numba_scipy_serves_with_one_warning(monkeypatch):
+    def no_numba(name):
+        if name == "numba":
+            raise ImportError("No module named 'numba'")
+        return import_module(name)
+
+    monkeypatch.setattr(engine, "import_module", no_numba)
+    monkeypatch.setattr(engine, "_loader", engine._Loader())
+    x, y = tokens(0), tokens(1)
+    with pytest.warns(RuntimeWarning, match="SciPy solves the assignments"):
+        answer = Auction()(x, y)
+    Auction()(x, y)  # warns no more: a warning would be an error here
+    assert np.allclose(answer.value, optima(x, y), rtol=1e-6)
+    assert np.array_equal(answer.value, answer.upper_bound)
+    assert engine.engine().simd == "none"
+    assert "numba" in engine.engine().note
+
+
+def test_vectors_that_do_not_compile_give_way_to_plain_code(monkeypatch):
+    loader = engine._Loader()
+    rehearse = loader._rehearse
+
+    def broken(kind):
+        if loader.simd == "vector":
+            raise NotImplementedError("no such instruction")
+        rehearse(kind)
+
+    monkeypatch.setattr(loader, "_rehearse", broken)
+    monkeypatch.setattr(engine, "_loader", loader)
+    answer = Auction()(tokens(0).astype(np.float32), tokens(1).astype(np.float32))
+    assert np.all(np.abs(answer.value - optima(tokens(0), tokens(1))) <= 1.1e-4 * norms(tokens(0), tokens(1)))
+    assert engine.engine().simd == "plain"
+    assert "no such instruction" in engine.engine().note
+
+
+def test_a_kernel_that_answers_wrongly_is_not_used(monkeypatch):
+    loader = engine._Loader()
+    loader._load()
+    loader.kernel = lambda *arguments: None
+    with pytest.warns(RuntimeWarning, match="wrong answer"):
+        assert loader.get(FLOAT32) is None
+
+
+def test_a_cache_folder_that_cannot_be_written_is_left_alone(monkeypatch):
+    loader = engine._Loader()
+    loader._load()
+    attempts = []
+
+    def full_disk(kind):
+        attempts.append(loader.cache)
+        if len(attempts) == 1:
+            raise OSError("No space left on device")
+
+    monkeypatch.setattr(loader, "_rehearse", full_disk)
+    assert loader.get(FLOAT32) is loader
+    assert attempts[1] is None
+    assert "No space left" in loader.note
+
+
+def test_engine_reports_what_runs():
+    engine.warm_up()
+    found = engine.engine()
+    assert found.simd in ("vector", "plain")
+    assert found.numba
+    assert found.threads >= 1
+    assert found.seconds > 0

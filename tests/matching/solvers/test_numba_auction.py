@@ -1,0 +1,79 @@
+"""The compiled auction against its readable twins."""
+
+import numpy as np
+import pytest
+from helpers.matchers import dtypes, many
+from hypothesis import given
+from hypothesis import strategies as st
+from numba import njit
+
+from semrsm_widgets.matching.affinities import Affinities
+from semrsm_widgets.matching.assignment import dual_bound
+from semrsm_widgets.matching.solvers import numba_auction
+from semrsm_widgets.matching.solvers.simd import top2_listed
+
+
+@njit
+def bound(affinity, stride, rows, price, n, simd):
+    return numba_auction._upper_bound(affinity, 0, stride, rows, price, n, simd)
+
+
+@many
+@given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 40), fewer=st.integers(0, 5), entry=dtypes, dtype=dtypes)
+def test_compiled_bound_is_the_dual_bound(seed, size, fewer, entry, dtype):
+    rng = np.random.default_rng(seed)
+    given = Affinities.read(rng.normal(size=(1, max(1, size - fewer), size)).astype(entry))
+    price = np.full(given.stride, numba_auction.PADDING_PRICE, dtype)
+    price[:size] = rng.random(size)
+    expected = float(dual_bound(given[0], price[:size]))
+    for simd in (True, None):
+        assert bound(given.flat, given.stride, given.rows, price, size, simd) == pytest.approx(expected, rel=1e-12)
+
+
+@njit
+def listed(affinity, begin, price, entries, columns, at):
+    return numba_auction.relist(affinity, begin, price, entries, columns, at)
+
+
+@njit
+def best_listed(entries, columns, at, price):
+    return top2_listed(entries, columns, at, price)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("entry", [np.float32, np.float64])
+@pytest.mark.parametrize("ties", [False, True])
+def test_a_candidate_list_knows_the_best_column_while_prices_rise(entry, dtype, ties):
+    if entry == np.float64 and dtype == np.float32:
+        return  # prices are never narrower than affinities
+    rng = np.random.default_rng(0)
+    for columns in (40, 500, 2000):
+        width = -(-columns // 16) * 16
+        row = (rng.integers(-3, 3, 2 * width) if ties else rng.normal(size=2 * width)).astype(entry)
+        price = np.full(width, 1e37, dtype)
+        price[:columns] = 0
+        entries, listed_columns, _ = numba_auction.empty_lists(2, dtype)
+        at, limit, made = numba_auction.CANDIDATES, np.inf, 0
+        for _ in range(300):
+            best, second, column = best_listed(entries, listed_columns, at, price)
+            if best < limit:
+                limit = listed(row, width, price, entries, listed_columns, at)
+                best, second, column = best_listed(entries, listed_columns, at, price)
+                made += 1
+            profit = row[width:].astype(dtype) - price
+            assert best == profit.max() == profit[column]
+            assert max(second, limit) >= np.sort(profit)[-2]
+            assert second <= np.sort(profit)[-2]
+            price[column] += max(best - max(second, limit), 0) + 0.01
+            price[rng.integers(0, columns, 3)] += 0.5
+        assert made < 150 or ties
+
+
+def test_no_writable_cache_folder_is_no_error(monkeypatch):
+    def read_only(*arguments, **options):
+        raise PermissionError("read-only file system")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", read_only)  # how numba finds out whether it may write to a folder
+    kernel, folder = numba_auction.build()
+    assert folder is None
+    assert callable(kernel)
