@@ -239,7 +239,7 @@ def test_images_without_a_label_are_left_out_and_that_is_said():
     sent = Sent(view)
     ask(view, kind="ready")
     settled(view)
-    content, buffers = sent.newest("results")
+    content, buffers = sent.of("results")[-1]
     answers = content["answers"]
     assert (answers["relevant"], answers["labelled"], answers["unlabelled"]) == (2, 4, 3)
     assert answers["chance_f1"] == pytest.approx(2 / 4)
