@@ -23,7 +23,7 @@ from .traits import (
     image_rows,
     layer_rows,
 )
-from .view import View, bundle, bundle_text, check_trait, guarded_method, jpeg_bytes
+from .view import Status, View, bundle, bundle_text, check_trait, guarded_method, jpeg_bytes
 from .wire import EXACT_IMAGES, is_exact
 from .worker import DEBOUNCE_SECONDS, CancelledError, Job
 
@@ -40,6 +40,7 @@ __all__ = [
     "KernelChosen",
     "LayerChosen",
     "PlacedPicture",
+    "Status",
     "View",
     "bokehjs",
     "bundle",

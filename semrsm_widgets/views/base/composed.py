@@ -9,7 +9,7 @@ import ipywidgets
 import traitlets as t
 
 from .save_figure import SavesFigure
-from .view import View, close_with_layout, with_picture
+from .view import Status, View, close_with_layout, with_picture
 
 
 class ComposedView(SavesFigure, ipywidgets.VBox):
@@ -33,6 +33,11 @@ class ComposedView(SavesFigure, ipywidgets.VBox):
     def _at_work(self) -> list[View]:
         """The views that `cancel` stops and `resume` lets go on."""
         return self.views
+
+    @property
+    def status(self) -> Status:
+        """The status line of the header, which speaks for all."""
+        return self._header.status
 
     @property
     def last_error(self) -> str:

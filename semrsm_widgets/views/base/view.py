@@ -11,7 +11,7 @@ import traceback
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import anywidget
 import traitlets as t
@@ -46,6 +46,22 @@ def bundle_text(name: str) -> str:
     return (_STATIC / name).read_text(encoding="utf-8")
 
 
+class Status(NamedTuple):
+    """What stands in a status line.
+
+    Attributes:
+        state: "ready", "working", "waiting" (for Start), "cancelled" or "error".
+        text: the line in words.
+        fraction: how far the step is, from 0 to 1; None: unknown, or no step.
+        left: in words how long the step still takes; empty while that is a guess.
+    """
+
+    state: str
+    text: str
+    fraction: float | None
+    left: str
+
+
 def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
     """Make a browser callback show its error in the status line: JupyterLab itself would show nothing."""
 
@@ -71,7 +87,7 @@ class View(SavesFigure, anywidget.AnyWidget):
     _css = bundle("views.css")
 
     _status: t.Dict[str, Any] = t.Dict({"state": "working", "text": "", "fraction": None}).tag(sync=True)
-    """State ("ready", "working", "waiting", "cancelled", "error"), text, fraction and time left of the status line."""
+    """The fields of a `Status`, as the page reads them; `left` is there while something is being done."""
 
     last_error = t.Unicode("", help="Traceback of the last error that was shown in the status line.")
 
@@ -124,6 +140,12 @@ class View(SavesFigure, anywidget.AnyWidget):
             self.send({"kind": "private", "state": state, "all": names is None})
 
     # -- status -------------------------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> Status:
+        """The status line as it is now: its state, its text, how far the step is and how long it still takes."""
+        shown = self._status  # replaced as a whole, on any thread
+        return Status(shown["state"], shown["text"], shown["fraction"], shown.get("left", ""))
 
     def show_status(self, state: str, text: str, fraction: float | None = None) -> None:
         """Put a line into the status line."""
@@ -184,7 +206,7 @@ class View(SavesFigure, anywidget.AnyWidget):
     @property
     def cancelled(self) -> bool:
         """Whether the last job was cancelled, and nothing has begun since."""
-        return bool(self._status["state"] == "cancelled")
+        return self.status.state == "cancelled"
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the view has nothing left to compute; return whether that came within `timeout` seconds."""

@@ -246,7 +246,7 @@ class Explorer(ComposedView):
     def _show_retrieval(self, job: Job, analysis: Analysis) -> None:
         """Show what the query retrieves, once the RSM on screen is there or waits for somebody: it comes first."""
         assert self.rsm_view is not None
-        while self.rsm_view._status["state"] == "working" and not analysis.has(self.layer):
+        while self.rsm_view.status.state == "working" and not analysis.has(self.layer):
             job.pause(_GLANCE_SECONDS)
         with self._opening():
             self.retrieval_view = RetrievalView(
