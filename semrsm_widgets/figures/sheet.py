@@ -70,7 +70,7 @@ def paper_style() -> Iterator[None]:
 class Sheet:
     """A figure of a given width that grows downwards as views draw on it.
 
-    A view's `_draw_figure(sheet)` draws at `sheet.bottom` and below, between `MARGIN` and `sheet.width - MARGIN`, moves
+    A view's `draw_figure(sheet)` draws at `sheet.bottom` and below, between `MARGIN` and `sheet.width - MARGIN`, moves
     `bottom` to where it ended, says what is drawn and cites where its numbers come from.
 
     Attributes:

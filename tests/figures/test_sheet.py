@@ -82,7 +82,7 @@ def drawn(view, width=85.0):
     """Return the sheet a view draws, laid out as it is written."""
     with paper_style():
         sheet = Sheet(width)
-        view._draw_figure(sheet)
+        view.draw_figure(sheet)
     return sheet
 
 

@@ -16,7 +16,7 @@ NARROWEST_MM = 70.0
 
 
 class SavesFigure:
-    """A view that can be written as a figure; it draws itself in `_draw_figure`."""
+    """A view that can be written as a figure; it draws itself in `draw_figure`."""
 
     def save_figure(self, path: str | Path, *, width_mm: float = 85.0) -> Path:
         """Write what the view shows as a figure for a paper, and return where; no browser is needed.
@@ -49,10 +49,10 @@ class SavesFigure:
 
         with paper_style():
             sheet = Sheet(width)
-            self._draw_figure(sheet)
+            self.draw_figure(sheet)
             sheet.write(target)
         return target
 
-    def _draw_figure(self, sheet: Sheet) -> Any:
+    def draw_figure(self, sheet: Sheet) -> Any:
         """Draw the view on a sheet (see `figures.sheet.Sheet`); `paper.py` in its folder knows how."""
         raise ValueError(message("view", "one that can be drawn as a figure", type(self).__name__))

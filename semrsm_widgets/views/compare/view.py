@@ -142,7 +142,7 @@ class CompareView(ComposedView):
         pictures = [view.picture() for view in self.views] if self.cell is not None else [self._header.picture()]
         return stacked([picture for picture in pictures if picture is not None])
 
-    def _draw_figure(self, sheet: Sheet) -> None:
+    def draw_figure(self, sheet: Sheet) -> None:
         """Draw the map, and below it the opened cell and the pair."""
         from .paper import draw_comparison, draw_difference
 

@@ -326,14 +326,15 @@ class Explorer(ComposedView):
         pictures = [view.picture() for view in self.views]
         return stacked([with_few_colours(picture) for picture in pictures if picture is not None])
 
-    def _draw_figure(self, sheet: Sheet) -> None:
+    def draw_figure(self, sheet: Sheet) -> None:
+        """Draw the views below each other."""
         views = (self.rsm_view, self.pair_view, self.retrieval_view)
         if self.rsm_view is None:
             raise ValueError(message("explorer", "ready to be drawn", "one that is loading", "Call explorer.wait()."))
         for view in views:
             if view is not None:
                 sheet.start_part()
-                view._draw_figure(sheet)
+                view.draw_figure(sheet)
 
 
 def _full_width() -> ipywidgets.Layout:

@@ -261,7 +261,8 @@ class PairView(LayerChosen, View):
         expected = self.analysis.matches(self.layer, self.pair[0], self.expected)
         return why_still(matches, expected, sides, self.top_k, similarity=similarity)
 
-    def _draw_figure(self, sheet: Sheet) -> None:
+    def draw_figure(self, sheet: Sheet) -> None:
+        """Draw the two images and how they are matched."""
         from .paper import draw_pair, draw_why
 
         matches = self.analysis.matches(self.layer, *self.pair)

@@ -374,7 +374,8 @@ class RetrievalView(LayerChosen, KernelChosen, View):
             null=None if null is None else null.mean,
         )
 
-    def _draw_figure(self, sheet: Sheet) -> None:
+    def draw_figure(self, sheet: Sheet) -> None:
+        """Draw the query and its rows of answers."""
         from .paper import Drawn, draw_retrieval
 
         state, layer = self._state(), self.layer

@@ -322,7 +322,8 @@ class RSMView(LayerChosen, KernelChosen, BokehPane):
         title = f"{self.layer} · {self.kernel} · {low:.2f} to {high:.2f}; difference {-reach:.2f} to {reach:.2f}"
         return heatmap_still(arranged, title)
 
-    def _draw_figure(self, sheet: Sheet) -> None:
+    def draw_figure(self, sheet: Sheet) -> None:
+        """Draw the heatmaps."""
         from .paper import draw_rsms
 
         draw_rsms(

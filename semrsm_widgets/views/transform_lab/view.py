@@ -351,7 +351,8 @@ class TransformLab(View):
         box = self._box(index, model)
         return crop_to_view(self.images.image(index), box), crop_to_view(self._moved(index, warp, model), box)
 
-    def _draw_figure(self, sheet: Sheet) -> None:
+    def draw_figure(self, sheet: Sheet) -> None:
+        """Draw the picture, the moved one and how they are matched."""
         from .paper import draw_lab
 
         if self.model is None or self.analysis is None or self._warped is None:
