@@ -55,7 +55,7 @@ def round_trip(k):
     view = make()
     assert view.wait(60)
     display(view)
-    parts = [view] if hasattr(view, "worker") else [view._header, view.rsm_view, view.pair_view]
+    parts = [view] if hasattr(view, "worker") else [view.header, view.rsm_view, view.pair_view]
     for part in parts:
         part._handle_custom_msg(dict(kind="ready"), [])  # as a page does
     for name in "cab":

@@ -160,7 +160,7 @@ def test_names_go_as_messages_and_come_back_when_they_may_be_saved(make):
 def test_the_explorer_hands_privacy_on_to_its_parts():
     explorer = srsm.explore(make_analysis(), save_images=False)
     assert explorer.wait(DEADLINE)
-    parts = (explorer._header, explorer.rsm_view, explorer.pair_view)
+    parts = (explorer.header, explorer.rsm_view, explorer.pair_view)
     assert [part.save_images for part in parts] == [False] * 3
     explorer.save_images = True
     assert [part.save_images for part in parts] == [True] * 3

@@ -8,9 +8,9 @@ import torch
 
 import semrsm_widgets as srsm
 from semrsm_widgets.analysis.matches import match_patches
-from semrsm_widgets.analysis.splits import SIMILARITIES
+from semrsm_widgets.rsm import PATCH_SIMILARITIES, SIMILARITIES
 
-SPLIT = [name for name in SIMILARITIES if name != "class token"]
+SPLIT = [SIMILARITIES[name].caption for name in PATCH_SIMILARITIES]
 
 
 def make_matches(seed=0, sizes=(12, 12), pair=(0, 1), layer="a", offset=0.0):
@@ -126,6 +126,17 @@ def test_what_cannot_be_explained_is_refused():
     _, _, deeper = make_matches(layer="b")
     with pytest.raises(ValueError, match="same layer"):
         srsm.contribution_difference(matches, deeper)
+
+
+def test_a_similarity_goes_by_its_name_as_by_its_caption():
+    _, _, matches = make_matches()
+    _, _, other = make_matches(pair=(0, 2))
+    for name in PATCH_SIMILARITIES:
+        caption = SIMILARITIES[name].caption
+        assert matches.split(name) is matches.split(caption) is matches.splits[caption]
+        assert matches.split(name).value == pytest.approx(getattr(matches, name))
+        by_name, by_caption = (srsm.contribution_difference(matches, other, each) for each in (name, caption))
+        np.testing.assert_array_equal(by_name, by_caption)
 
 
 def test_sets_of_different_size_have_no_same_position():

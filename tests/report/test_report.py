@@ -23,7 +23,8 @@ from semrsm_widgets.report import report
 from semrsm_widgets.report.near_pairs import near_pairs
 from semrsm_widgets.report.packing import Blobs, Rounding, pack
 from semrsm_widgets.report.products import PRODUCTS, token_shares
-from semrsm_widgets.report.recording import Message, Recording, plain, recorded_view
+from semrsm_widgets.report.recording import Recorded, Recording, recorded_view
+from semrsm_widgets.views.base import Message, plain
 from semrsm_widgets.views.base.traits import KERNELS
 
 NASTY = "</script><script>alert(1)</script>"
@@ -366,7 +367,8 @@ def test_the_last_message_of_a_kind_about_the_same_is_kept():
 
 def test_plain_values_are_json():
     value = {"a": (1, float("nan")), "b": np.float64(1 / 3), "c": [np.int64(2), float("inf")], "d": None}
-    assert plain(value) == {"a": [1, None], "b": 0.33333333, "c": [2, None], "d": None}
+    assert plain(value, 8) == {"a": [1, None], "b": 0.33333333, "c": [2, None], "d": None}
+    assert plain(value)["b"] == 1 / 3
 
 
 def test_orders_of_the_images_are_recorded(page, analysis):
@@ -383,6 +385,12 @@ def test_orders_of_the_images_are_recorded(page, analysis):
     assert len(effect["values"]) == 3 * 2 * 3
 
 
+def recorded(arrays):
+    """Return a recorded message of some arrays."""
+    message = Message.of("k", arrays=arrays)
+    return Recorded(content=message.content, buffers=message.buffers, scope={})
+
+
 # -- packing -----------------------------------------------------------------------------------------------------
 
 
@@ -396,12 +404,9 @@ def test_packs_keep_exact_numbers_round_the_named_ones_and_drop_the_inverse():
     cosine[7] = np.nan
     exact = rng.normal(size=11).astype(np.float32)
     arrays = {"permutation": permutation, "inverse": inverse, "x_cosine": cosine, "exact": exact}
-    types = ["Int32Array", "Int32Array", "Float32Array", "Float32Array"]
-    content = {"kind": "k", "arrays": [[name, kind] for name, kind in zip(arrays, types, strict=True)]}
-    message = Message(content=content, scope={}, buffers=[array.tobytes() for array in arrays.values()])
-    head, planes = unpacked(pack([message], {"cosine": Rounding(step=0.005)}, Blobs()))
+    head, planes = unpacked(pack([recorded(arrays)], {"cosine": Rounding(step=0.005)}, Blobs()))
     (row,) = head["messages"]
-    assert row["buffers"][1] == {"inverse": 300}
+    assert row["buffers"][1] == {"inverse": "permutation", "count": 300}
     assert [column["width"] for column in head["columns"]] == [2, 2, 4]
     assert [column["numbers"] for column in head["columns"]] == ["Int32Array", "steps", "Float32Array"]
 
@@ -422,10 +427,7 @@ def test_packs_keep_exact_numbers_round_the_named_ones_and_drop_the_inverse():
 
 def test_small_steps_take_one_byte():
     cosine = np.array([0.5, -1, np.nan, 1], np.float32)
-    message = Message(
-        content={"kind": "k", "arrays": [["cosine", "Float32Array"]]}, scope={}, buffers=[cosine.tobytes()]
-    )
-    head, planes = unpacked(pack([message], {"cosine": Rounding(step=0.01)}, Blobs()))
+    head, planes = unpacked(pack([recorded({"cosine": cosine})], {"cosine": Rounding(step=0.01)}, Blobs()))
     assert head["columns"][0]["width"] == 1
     np.testing.assert_array_equal(np.frombuffer(planes, np.int8), [50, -100, -128, 100])
 
@@ -435,7 +437,7 @@ def test_contributions_follow_from_cosines_and_shares(analysis):
     recorded_view(srsm.PairView, recording, analysis, layer="a", pair=(1, 4))
     (message,) = (each for each in recording.messages if each.content["kind"] == "matches")
     shares = {image: token_shares(analysis.tokens["a"], image) for image in (1, 4)}
-    names = [name for name, _ in message.content["arrays"]]
+    names = [name for name, *_ in message.parts()]
     (row,) = unpacked(pack([message], {}, Blobs(), shares))[0]["messages"]
     left_out = {name for name, place in zip(names, row["buffers"], strict=True) if "product" in place}
     assert left_out == set(PRODUCTS) & set(names)
@@ -449,9 +451,8 @@ def test_contributions_follow_from_cosines_and_shares(analysis):
 
 
 def test_an_inverse_that_is_none_is_kept():
-    arrays = [np.arange(4, dtype=np.int32), np.array([3, 2, 1, 0], dtype=np.int32)]
-    content = {"kind": "k", "arrays": [["permutation", "Int32Array"], ["inverse", "Int32Array"]]}
-    head, _ = unpacked(pack([Message(content=content, scope={}, buffers=[a.tobytes() for a in arrays])], {}, Blobs()))
+    arrays = {"permutation": np.arange(4), "inverse": np.array([3, 2, 1, 0])}
+    head, _ = unpacked(pack([recorded(arrays)], {}, Blobs()))
     assert "column" in head["messages"][0]["buffers"][1]
 
 

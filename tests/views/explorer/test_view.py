@@ -62,7 +62,7 @@ def wait_for(condition):
 
 
 def status(explorer):
-    return explorer._header._status
+    return explorer.header._status
 
 
 def start_each(explorer):
@@ -115,7 +115,7 @@ def test_many_images_are_reduced_evenly_and_it_says_so(opened, model):
     assert explorer.wait(DEADLINE)
     labels = [next(iter(each)) for each in explorer.analysis.images.labels]
     assert sorted(labels) == sorted([f"label {k}" for k in range(3)] * 2)
-    notices = " ".join(explorer._header._notices)
+    notices = " ".join(explorer.header.notices)
     assert "6 of 30 images" in notices
     assert "max_images=None" in notices
     assert "max_grid=None" in notices
@@ -126,7 +126,7 @@ def test_nothing_is_reduced_when_told_so(opened, model):
     explorer = opened(model, pictures(8), max_images=None, max_grid=None)
     assert explorer.wait(DEADLINE)
     assert len(explorer.analysis) == 8
-    assert explorer._header._notices == []
+    assert explorer.header.notices == []
     assert all(tokens.grid == tokens.native_grid for tokens in explorer.analysis.tokens.values())
 
 
@@ -252,7 +252,7 @@ def test_what_is_wished_while_loading_and_cannot_be_is_said(opened, model):
     explorer = opened(model, pictures(5), layer="11", pair=(0, 40))
     assert explorer.wait(DEADLINE)
     assert (explorer.last_error, status(explorer)["state"]) == ("", "ready")
-    notices = " ".join(explorer._header._notices)
+    notices = " ".join(explorer.header.notices)
     assert "There is no layer '11': showing" in notices
     assert "Known: '0', '2'" in notices
     assert "There is no pair (0, 40) among 5 images" in notices
@@ -299,7 +299,7 @@ def test_closing_while_loading_leaves_no_view(model):
     assert entered.wait(DEADLINE)
     explorer.close()
     go.set()
-    thread = explorer._header.worker._thread
+    thread = explorer.header.worker._thread
     thread.join(DEADLINE)
     assert not thread.is_alive()
     assert explorer.rsm_view is explorer.pair_view is None
@@ -320,13 +320,13 @@ def test_unreadable_files_are_named_or_left_out(opened, model, tmp_path):
         assert explorer.wait(DEADLINE)
     assert explorer.last_error == ""
     assert len(explorer.analysis) == 3
-    assert explorer._header._notices[0] == "1 of 4 left out, unreadable: broken.png."
+    assert explorer.header.notices[0] == "1 of 4 left out, unreadable: broken.png."
 
 
 def test_closing_ends_every_thread(model):
     explorer = srsm.explore(model, pictures(4))
     assert explorer.wait(DEADLINE)
-    threads = [view.worker._thread for view in (explorer._header, explorer.rsm_view, explorer.pair_view)]
+    threads = [view.worker._thread for view in (explorer.header, explorer.rsm_view, explorer.pair_view)]
     explorer.close()
     for thread in threads:
         thread.join(DEADLINE)

@@ -10,9 +10,10 @@ import torch
 import traitlets
 
 import semrsm_widgets as srsm
-from semrsm_widgets.analysis.splits import SIMILARITIES
 from semrsm_widgets.figures.place_palette import AGAINST, CORNERS, FOR, place_colours
+from semrsm_widgets.views.base import Message
 from semrsm_widgets.views.pair.still import pair_still
+from semrsm_widgets.views.pair.view import CAPTIONS
 
 DEADLINE = 30.0
 N, GRID, D = 5, (3, 4), 8
@@ -73,12 +74,7 @@ def kinds(sent):
 def newest(sent, kind):
     """Return the newest message of a kind with its arrays by name, decoded as the browser would."""
     content, buffers = next(message for message in reversed(sent) if message[0]["kind"] == kind)
-    types = {"Int32Array": np.int32, "Float32Array": np.float32, "Uint8Array": np.uint8}
-    arrays = {
-        name: np.frombuffer(buffer, types[type_])
-        for (name, type_), buffer in zip(content.get("arrays", []), buffers, strict=False)
-    }
-    return content, arrays
+    return content, Message(content=content, buffers=buffers).arrays()
 
 
 # -- messages ------------------------------------------------------------------------------------------------------
@@ -92,7 +88,7 @@ def test_a_pair_sends_pictures_then_matches_then_the_null(sent, opened):
     content, _ = sent[2]
     assert content["null"]["mean"] == pytest.approx(analysis.null("b").mean)
     assert content["semantic"] == pytest.approx(analysis.matches("b", 0, 3).semantic)
-    assert content["grid"] == GRID
+    assert content["grid"] == [*GRID]
     view.pair = (1, 2)  # the null is there: it is never taken off the screen again
     assert view.wait(DEADLINE)
     assert kinds(sent)[3:] == ["pictures", "matches"]
@@ -128,7 +124,7 @@ def test_one_message_has_every_similarity_so_that_a_choice_asks_nothing(sent, op
         np.testing.assert_allclose(arrays[name], expected, atol=1e-6)
     assert content["class_token"] == pytest.approx(matches.class_token)
     before = len(sent)
-    for similarity in SIMILARITIES:
+    for similarity in CAPTIONS:
         view.similarity = similarity
     view.one_to_one = False
     assert view.wait(DEADLINE)
@@ -240,7 +236,7 @@ def test_constant_tokens_are_shown(sent, opened, value):
     assert arrays["contribution"].sum() == pytest.approx(value, abs=1e-6)
     if value:
         assert arrays["ambiguous"].all()
-    for similarity in SIMILARITIES:
+    for similarity in CAPTIONS:
         view.similarity = similarity
         assert view.picture() is not None
 
@@ -280,7 +276,7 @@ def test_patches_lie_on_the_original_through_resize_and_crop(sent, opened):
     assert (left, top, right, bottom) == pytest.approx((128 / 640, 48 / 480, 512 / 640, 432 / 480), abs=0.006)
     assert second == pytest.approx((32 / 320, 192 / 640, 288 / 320, 448 / 640), abs=0.006)
     matches, _ = newest(sent, "matches")
-    assert matches["grid"] == (4, 4)
+    assert matches["grid"] == [4, 4]
 
 
 # -- colours -------------------------------------------------------------------------------------------------------
@@ -371,7 +367,7 @@ def count(picture, colour):
 def test_the_picture_explains_what_is_chosen(opened):
     view = opened(make_analysis(prefix=1), layer="a", pair=(0, 1), top_k=12)
     pictures = {}
-    for similarity in SIMILARITIES:
+    for similarity in CAPTIONS:
         view.similarity = similarity
         pictures[similarity] = view.picture()
     assert count(pictures["mean token"], FOR) > 100

@@ -172,8 +172,9 @@ def test_the_trace_holds_what_differs_by_the_shift_alone(lab):
     sent = Sent(lab)
     ask(lab, kind="ready")
     assert lab.wait(DEADLINE)
-    trace = sent.of("matches")[-1][0]["trace"]
-    assert [row[0] for row in trace] == [0.0, 0.125, 0.25]
+    content, buffers = sent.of("matches")[-1]
+    assert content["arrays"][1] == ["distance", "Float32Array", [3]]
+    assert np.frombuffer(buffers[1], np.float32).tolist() == [0.0, 0.125, 0.25]
     lab.layer = "0"
     assert lab.wait(DEADLINE)
     assert len(lab.trace()) == 1
