@@ -6,10 +6,9 @@ import { h, OWN_KEYS } from "../base/dom.js";
 import { format } from "../base/format.js";
 import { cellOf, stepped, tokenOf } from "../base/grid_pointer.js";
 import { listeners, offers, setter } from "../base/model.js";
-import { withPrivate } from "../base/private.js";
 import { captionOf, similaritiesOf } from "../base/similarities.js";
 import { statusLine } from "../base/status_line.js";
-import { jpegUrl, onMessages } from "../base/wire.js";
+import { asItIs, messageWidget, withUrls } from "../base/widget.js";
 import { pairComparison } from "./comparison.js";
 import { marksOf } from "./marks.js";
 import { legendOf, pairLegend, pairMore } from "./more.js";
@@ -26,56 +25,10 @@ import { explanation, focusSentence, pairSummary, shareWords, strongestTable } f
 /** @typedef {import("./reading.js").Matches} Matches */
 
 /** @typedef {{ pair: [number, number], urls: string[], boxes: Box[], problems: string[] }} Pictures of A and B */
-/** @typedef {{ image: number, url: string, box: Box, problem: string }} ExpectedPicture of C */
+/** @typedef {{ image: number, urls: string[], box: Box, problem: string }} ExpectedPicture of C */
 
-export default () => {
-  /** @type {Set<ReturnType<typeof pairView>>} */
-  const views = new Set();
-  /** @type {{ pictures?: Pictures, expectedPicture?: ExpectedPicture, matches?: Matches, expected?: Matches }} */
-  const last = {}; // what the newest messages said
-
-  return withPrivate({
-    /** @param {{ model: Model }} given */
-    initialize({ model }) {
-      onMessages(model, {
-        pictures(message) {
-          for (const url of last.pictures?.urls ?? []) URL.revokeObjectURL(url);
-          const pictures = { ...message, urls: message.pictures.map(jpegUrl) };
-          last.pictures = pictures;
-          for (const view of views) view.pictures(pictures);
-        },
-        "expected picture"(message) {
-          if (last.expectedPicture) URL.revokeObjectURL(last.expectedPicture.url);
-          const picture = { ...message, url: jpegUrl(message.pictures[0]) };
-          last.expectedPicture = picture;
-          for (const view of views) view.expectedPicture(picture);
-        },
-        matches(matches) {
-          last.matches = matches;
-          for (const view of views) view.matches(matches);
-        },
-        expected(expected) {
-          last.expected = expected;
-          for (const view of views) view.expected(expected);
-        },
-      });
-      model.send({ kind: "ready" });
-    },
-    /** @param {{ model: Model, el: HTMLElement }} given */
-    render({ model, el }) {
-      const view = pairView(model, el);
-      views.add(view);
-      if (last.pictures) view.pictures(last.pictures);
-      if (last.expectedPicture) view.expectedPicture(last.expectedPicture);
-      if (last.matches) view.matches(last.matches);
-      if (last.expected) view.expected(last.expected);
-      return () => {
-        views.delete(view);
-        view.stop();
-      };
-    },
-  });
-};
+export default () =>
+  messageWidget({ pictures: withUrls, "expected picture": withUrls, matches: asItIs, expected: asItIs }, pairView);
 
 /**
  * @param {Model} model
@@ -394,8 +347,8 @@ function pairView(model, el) {
       refresh();
     },
     /** @param {ExpectedPicture} given */
-    async expectedPicture({ url, box, problem, image }) {
-      await sides[2].show(url, box, images[image], problem);
+    async "expected picture"({ urls, box, problem, image }) {
+      await sides[2].show(urls[0], box, images[image], problem);
       refresh();
     },
     /** @param {Matches} next */

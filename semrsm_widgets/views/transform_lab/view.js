@@ -4,10 +4,9 @@ import { layerSlider } from "../base/controls.js";
 import { h } from "../base/dom.js";
 import { cellOf } from "../base/grid_pointer.js";
 import { listeners, setter } from "../base/model.js";
-import { withPrivate } from "../base/private.js";
 import { patchSimilarities } from "../base/similarities.js";
 import { statusLine } from "../base/status_line.js";
-import { jpegUrl, onMessages } from "../base/wire.js";
+import { asItIs, messageWidget, withUrls } from "../base/widget.js";
 import { labKnobs } from "./knobs.js";
 import { labNumbers } from "./numbers.js";
 import { labCanvas, labPicture } from "./pictures.js";
@@ -32,42 +31,7 @@ import { shiftChart } from "./shift_chart.js";
 /** @typedef {import("../base/model.js").Model} Model */
 /** @typedef {{ urls: string[], index: number }} Pictures the original and the moved one */
 
-export default () => {
-  /** @type {Set<ReturnType<typeof transformLab>>} */
-  const views = new Set();
-  /** @type {{ pictures: Pictures | null, matches: LabMatches | null }} what the newest messages said */
-  const last = { pictures: null, matches: null };
-
-  return withPrivate({
-    /** @param {{ model: Model }} given */
-    initialize({ model }) {
-      onMessages(model, {
-        pictures(message) {
-          for (const url of last.pictures?.urls ?? []) URL.revokeObjectURL(url);
-          const pictures = { ...message, urls: message.pictures.map(jpegUrl) };
-          last.pictures = pictures;
-          for (const view of views) view.pictures(pictures);
-        },
-        matches(matches) {
-          last.matches = matches;
-          for (const view of views) view.matches(matches);
-        },
-      });
-      model.send({ kind: "ready" });
-    },
-    /** @param {{ model: Model, el: HTMLElement }} given */
-    render({ model, el }) {
-      const view = transformLab(model, el);
-      views.add(view);
-      if (last.pictures) view.pictures(last.pictures);
-      if (last.matches) view.matches(last.matches);
-      return () => {
-        views.delete(view);
-        view.stop();
-      };
-    },
-  });
-};
+export default () => messageWidget({ pictures: withUrls, matches: asItIs }, transformLab);
 
 /**
  * @param {Model} model
