@@ -26,14 +26,16 @@ from semrsm_widgets.figures.sentences import _at_most
 from semrsm_widgets.figures.sheet import number
 from semrsm_widgets.report.packing import Blobs, Rounding, pack
 from semrsm_widgets.report.products import token_shares
-from semrsm_widgets.report.recording import Message
+from semrsm_widgets.report.recording import Recorded
 from semrsm_widgets.retrieval import Lookup
+from semrsm_widgets.rsm import PATCH_SIMILARITIES
 from semrsm_widgets.tokens import moved_token
-from semrsm_widgets.views.compare.layer_map import _cell_facts
-from semrsm_widgets.views.compare.messages import detail_message
+from semrsm_widgets.views.base import Message
+from semrsm_widgets.views.base.traits import SimilaritiesTold
+from semrsm_widgets.views.compare.messages import cells_message, detail_parts
 from semrsm_widgets.views.compare.still import cell_colour, ink_for
 from semrsm_widgets.views.pair.messages import matches_message
-from semrsm_widgets.views.retrieval.messages import RetrievalState, retrieved
+from semrsm_widgets.views.retrieval.messages import RetrievalState, rankings, results_message
 from semrsm_widgets.views.rsm import frames as rsm_frames
 
 FILE = Path(srsm.__file__).resolve().parents[1] / "tests" / "js" / "twins.json"
@@ -93,9 +95,10 @@ def numbers(array: Any) -> list[Any]:
     return [None if isinstance(each, float) and math.isnan(each) else each for each in np.ravel(array).tolist()]
 
 
-def sent(content: dict[str, Any], buffers: list[bytes]) -> dict[str, Any]:
+def sent(message: Message) -> dict[str, Any]:
     """Return a message as the page gets it."""
-    return {"content": content, "buffers": [base64.b64encode(each).decode("ascii") for each in buffers]}
+    buffers = [base64.b64encode(each).decode("ascii") for each in message.buffers]
+    return {"content": json.loads(json.dumps(message.content)), "buffers": buffers}
 
 
 def twins() -> dict[str, Any]:
@@ -129,6 +132,8 @@ def twins() -> dict[str, Any]:
             for other in grids
             for token in (0, 1, 4, 5)
         ],
+        "similarities": SimilaritiesTold()._similarities,
+        "message": every_kind(),
         "frames": frames(asked, similarities[0]),
         "pairs": [pair(asked, *images) for images in ((0, 1), (2, 4))],
         "results": results(asked),
@@ -136,6 +141,35 @@ def twins() -> dict[str, Any]:
         "details": [detail(similarities, undefined=False), detail(similarities, undefined=True)],
         "pack": packed(asked),
     }
+
+
+def every_kind() -> dict[str, Any]:
+    """Return a message with everything that one can have, and its numbers as Python reads them again."""
+    arrays = {
+        "doubles": np.array([[0.5, -1.25, math.nan], [math.inf, 2.0, 3.0]]),
+        "integers": np.array([-1, 7, 2**31 - 1]),
+        "steps": np.array([0, 65535], dtype=np.uint16),
+        "bytes": np.array([0, 255], dtype=np.uint8),
+        "truths": np.array([True, False, True]),
+        "nothing": np.zeros((0, 4)),
+    }
+    message = Message.of(
+        "every kind",
+        arrays=arrays,
+        pictures={"shown": [b"one", b""], "none": []},
+        level=srsm.NullLevel(mean=0.5, quantile95=math.nan, n=3),
+        not_finite=[math.inf, -math.inf, math.nan, np.float64(1.5), np.int64(2), np.bool_(True)],
+        nested={"box": (0, 1.5, None), "name": "Zoë"},
+    )
+    found = message.arrays()
+    for name, values in arrays.items():
+        np.testing.assert_array_equal(found[name], values.astype(found[name].dtype))
+        assert found[name].shape == values.shape
+    read = {name: [repr(float(each)) for each in values.ravel()] for name, values in found.items()}
+    assert [name for name, *_ in message.parts()] == [*arrays, "shown", "shown"]
+    assert message.content["level"] == {"mean": 0.5, "quantile95": None, "n": 3}
+    assert message.content["not_finite"] == [None, None, None, 1.5, 2, True]
+    return {**sent(message), "numbers": read}
 
 
 def frames(asked: srsm.Analysis, similarities: Any) -> list[dict[str, Any]]:
@@ -148,7 +182,7 @@ def frames(asked: srsm.Analysis, similarities: Any) -> list[dict[str, Any]]:
         kept = [row["name"] for row in frame.content["matrices"]]
         assert kept == list(names if frame.content["exact"] else names[:3])
         matrices = {name: numbers(getattr(similarities, name)) for name in kept}
-        found.append({**sent(frame.content, frame.buffers), "size": len(asked), "matrices": matrices})
+        found.append({**sent(frame), "size": len(asked), "matrices": matrices})
     return found
 
 
@@ -156,8 +190,8 @@ def pair(asked: srsm.Analysis, i: int, j: int) -> dict[str, Any]:
     """Return the message of a pair, and how each similarity splits over its patches."""
     matches = asked.matches(LAYERS[0], i, j)
     readings = {}
-    for name in ("best match", "same position", "mean token"):
-        split = matches.split(name)
+    for name in PATCH_SIMILARITIES:
+        split = matches.by_similarity[name]
         readings[name] = {
             "value": split.value,
             "partner": None if split.partner is None else numbers(split.partner),
@@ -172,18 +206,19 @@ def pair(asked: srsm.Analysis, i: int, j: int) -> dict[str, Any]:
         "contribution": numbers(nearest.contribution),
     }
     strongest = [int(token) for token in matches.top(len(matches.permutation))]
-    return {**sent(*matches_message("matches", matches)), "readings": readings, "strongest": strongest}
+    return {**sent(matches_message("matches", matches)), "readings": readings, "strongest": strongest}
 
 
 def results(asked: srsm.Analysis) -> dict[str, Any]:
     """Return the message of a query, and the rankings in it."""
     wanted = RetrievalState(layer=LAYERS[0], kernel="cosine", query=1, box=None, outside=None)
     lookup = Lookup(asked)
-    content, buffers, ranked = retrieved(lookup, wanted, wanted.as_query(), without="")
-    rows = [{"name": row.name, "values": numbers(row.values), "order": numbers(row.order)} for row in ranked]
+    ranked = rankings(lookup, wanted, wanted.as_query())
+    rows = [{"name": row.name, "values": numbers(row.values), "order": numbers(row.order)} for row in ranked.rows]
+    message = results_message(lookup, wanted, wanted.as_query(), ranked, null=None, complete=True)
     answers = lookup.answers(wanted.as_query())
     assert answers is not None
-    return {**sent(content, buffers), "rows": rows, "right": numbers(answers.f1)}
+    return {**sent(message), "rows": rows, "right": numbers(answers.f1)}
 
 
 def cell() -> dict[str, Any]:
@@ -206,41 +241,51 @@ def cell() -> dict[str, Any]:
         **{"layer_a": "left", "layer_b": "right", "similarity": "semantic", "value": 0.25, "low": -0.5, "high": None},
         **{"smallest_eigenvalue_a": -0.125, "smallest_eigenvalue_b": 0.0, "reason": "too few", "n": 5},
     }
-    return {"row": [0, 1, *_cell_facts(row)], "layers": [[{"name": name} for name in LAYERS]] * 2, "cell": wanted}
+    places = [{layer: place for place, layer in enumerate(LAYERS)}] * 2
+    message = cells_message([row], places, kernel="cosine", n=5, fresh=True, complete=True)
+    return {**sent(message), "layers": [[{"name": name} for name in LAYERS]] * 2, "cell": wanted}
 
 
 def detail(similarities: list[Any], *, undefined: bool) -> dict[str, Any]:
     """Return the message of an opened cell, and the matrices in it."""
     a, b = (each.semantic for each in similarities)
     difference = None if undefined else rsm_difference(a, b)
-    facts, buffers = detail_message((a, b), difference)
-    content = {"kind": "detail", "cell": list(LAYERS), "similarity": "semantic", "kernel": "cosine", **facts}
+    arrays, facts = detail_parts((a, b), difference)
+    message = Message.of("detail", arrays=arrays, cell=LAYERS, similarity="semantic", kernel="cosine", **facts)
     wanted = {"values": [numbers(a), numbers(b)], "standard": [None, None], "ranks": [None, None]}
     if difference is not None:
         wanted["standard"] = [numbers(difference.a), numbers(difference.b)]
         wanted["ranks"] = [numbers(difference.rank_a), numbers(difference.rank_b)]
-    return {**sent(content, buffers), **wanted}
+    return {**sent(message), **wanted}
+
+
+def recorded(message: Message, **scope: Any) -> Recorded:
+    """Return a message as a recording keeps it."""
+    return Recorded(content=message.content, buffers=message.buffers, scope=scope)
 
 
 def packed(asked: srsm.Analysis) -> dict[str, Any]:
     """Return a pack of messages: with a picture, an inverse, products, rounded numbers; and their buffers."""
     messages, pictures = [], [b"\xff\xd8\xffone", b"\xff\xd8\xfftwo"]
     for i, j in ((0, 1), (2, 4)):
-        content, buffers = matches_message("matches", asked.matches(LAYERS[0], i, j))
-        messages.append(Message(content=json.loads(json.dumps(content)), scope={"pair": [i, j]}, buffers=buffers))
-    messages.append(Message(content={"kind": "pictures"}, scope={}, buffers=pictures))
-    plain = np.linspace(-1, 1, 7, dtype=np.float32)
-    messages.append(Message(content={"kind": "plain"}, scope={}, buffers=[plain.tobytes()]))
-    partners = [np.array(each, dtype=np.int32) for each in ([-1, 0, 200], [-1, 300, 0], [-1, 70000, 2], [4, 3, 2])]
-    content = {"kind": "partners", "arrays": [[f"partner {k}", "Int32Array"] for k in range(len(partners))]}
-    messages.append(Message(content=content, scope={}, buffers=[each.tobytes() for each in partners]))
+        messages.append(recorded(matches_message("matches", asked.matches(LAYERS[0], i, j)), pair=[i, j]))
+    messages.append(recorded(Message.of("pictures", pictures={"pictures": [*pictures, b""]})))
+    exact = {
+        "floats": np.linspace(-1, 1, 7),
+        "steps": np.array([1, 65535], np.uint16),
+        "bytes": np.array([9], np.uint8),
+    }
+    messages.append(recorded(Message.of("exact", arrays=exact)))
+    partners = ([-1, 0, 200], [-1, 300, 0], [-1, 70000, 2], [4, 3, 2])
+    arrays = {f"partner {k}": np.array(each) for k, each in enumerate(partners)}
+    messages.append(recorded(Message.of("partners", arrays=arrays)))
     shares = {image: token_shares(asked.tokens[LAYERS[0]], image) for image in (0, 1, 2, 4)}
     blobs = Blobs()
     text = pack(messages, {"cosine": Rounding(step=0.005), "contribution": Rounding(share=1e-4)}, blobs, shares)
     return {
         "pack": base64.b64encode(zlib.decompress(base64.b64decode(text))).decode("ascii"),
         "pictures": blobs.texts,
-        "messages": [sent(message.content, message.buffers) for message in messages],
+        "messages": [sent(message) for message in messages],
         "cosine_step": 0.005,
     }
 

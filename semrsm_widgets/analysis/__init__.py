@@ -4,10 +4,9 @@ from .analysis import Analysis, check_analysis
 from .inputs import present
 from .matches import Matches, contribution_difference
 from .recipe import AnalysisRecipe, named
-from .splits import SIMILARITIES, Split
+from .splits import Split
 
 __all__ = [
-    "SIMILARITIES",
     "Analysis",
     "AnalysisRecipe",
     "Matches",

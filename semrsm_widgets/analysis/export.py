@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semrsm_widgets.common import data_frame, optional
+from semrsm_widgets.rsm import PATCH_SIMILARITIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from semrsm_widgets.rsm import MatchedGram, Similarities
-
-SIMILARITIES = ("aligned", "semantic", "pooled")
 
 
 def to_xarray(
@@ -37,7 +36,7 @@ def to_xarray(
         dims=("layer", "similarity", "image", "other_image"),
         coords={
             "layer": [each.layer for each in layers],
-            "similarity": list(SIMILARITIES),
+            "similarity": list(PATCH_SIMILARITIES),
             "image": list(ids),
             "other_image": list(ids),
             "null_mean": ("layer", [each.null.mean for each in layers]),
@@ -61,7 +60,7 @@ def to_frame(ids: Sequence[str], found: Iterable[tuple[Similarities, MatchedGram
     blocks = []
     for each, gram in found:
         norms = gram.norms[first, second]
-        for name in SIMILARITIES:
+        for name in PATCH_SIMILARITIES:
             columns: dict[str, Any] = {
                 "layer": each.layer,
                 "kernel": kernel,
@@ -100,8 +99,8 @@ def to_rdms(ids: Sequence[str], found: Iterable[Similarities], kernel: str, matc
         dissimilarity_measure=f"(K_ii + K_jj) / 2 - K_ij, {kernel}",
         descriptors={"matcher": matcher},
         rdm_descriptors={
-            "layer": np.repeat([each.layer for each in layers], len(SIMILARITIES)).tolist(),
-            "similarity": list(SIMILARITIES) * len(layers),
+            "layer": np.repeat([each.layer for each in layers], len(PATCH_SIMILARITIES)).tolist(),
+            "similarity": list(PATCH_SIMILARITIES) * len(layers),
         },
         pattern_descriptors={"image": list(ids)},
     )
@@ -109,4 +108,4 @@ def to_rdms(ids: Sequence[str], found: Iterable[Similarities], kernel: str, matc
 
 def _stacked(layers: Sequence[Similarities]) -> NDArray[np.float64]:
     """Return (layers, 3, N, N)."""
-    return np.array([[getattr(each, name) for name in SIMILARITIES] for each in layers])
+    return np.array([[getattr(each, name) for name in PATCH_SIMILARITIES] for each in layers])

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.common import check_choice, data_frame, message
+from semrsm_widgets.common import data_frame, message
+from semrsm_widgets.rsm import SIMILARITIES, similarity_of
 
-from .splits import SIMILARITIES, Split, mean_token_split, paired_split
+from .splits import Split, mean_token_split, paired_split
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,6 +52,7 @@ class Matches:
         pooled_contribution: (S,) float64, <x_s, ȳ> / (S ‖x̄‖‖ȳ‖); they add up to `pooled`.
         nearest: each token of i with the token of j of largest inner product, whether others take it too or not. Its
             value is no less than `semantic` and no similarity in use here: it differs from i to j and from j to i.
+        by_similarity: what splits over the patches: "semantic", "pooled", and "aligned" where S and T agree.
         class_token: cosine of the two class tokens; NaN where the model has none.
         boxes: (S, 4) float64, left, top, right, bottom of each token of i in pixels of the image; None if unknown.
         other_boxes: (T, 4) float64, the same for j.
@@ -75,7 +77,7 @@ class Matches:
     aligned_contribution: NDArray[np.float64]
     pooled_contribution: NDArray[np.float64]
     nearest: Split
-    splits: Mapping[str, Split] = field(repr=False)
+    by_similarity: Mapping[str, Split] = field(repr=False)
     class_token: float = float("nan")
     boxes: NDArray[np.float64] | None = None
     other_boxes: NDArray[np.float64] | None = None
@@ -91,20 +93,25 @@ class Matches:
         matched = np.flatnonzero(self.permutation >= 0)
         return matched[np.argsort(-self.contribution[matched], kind="stable")][:k]
 
+    @property
+    def splits(self) -> dict[str, Split]:
+        """What splits over the patches, by caption."""
+        return {SIMILARITIES[name].caption: split for name, split in self.by_similarity.items()}
+
     def split(self, similarity: str = "best match") -> Split:
         """Return a similarity of the two images as a sum over patches.
 
         Args:
-            similarity: "best match" (semantic), "same position" (aligned) or "mean token" (pooled).
+            similarity: "best match" (semantic), "same position" (aligned) or "mean token" (pooled); its name will do.
 
         Raises:
             ValueError: the class token does not split over patches; for "same position", S and T differ.
         """
-        check_choice("similarity", similarity, SIMILARITIES)
-        if similarity not in self.splits:
+        name = similarity_of(similarity).name
+        if name not in self.by_similarity:
             expected = f"one that splits exactly over these patches: {', '.join(self.splits)}"
             raise ValueError(message("similarity", expected, repr(similarity)))
-        return self.splits[similarity]
+        return self.by_similarity[name]
 
     def ambiguous(self, tolerance: float = AMBIGUOUS) -> NDArray[np.bool_]:
         """Return (S,) whether another token of j would be nearly as good a partner, or a better one.
@@ -157,11 +164,11 @@ def match_patches(
     norm = float(np.linalg.norm(x) * np.linalg.norm(y)) or 1.0  # an all-zero image: every value is 0
     best = paired_split(x, y, permutation)
     mean = mean_token_split(x, y)
-    splits = {"best match": best, "mean token": mean}
+    splits = {"semantic": best, "pooled": mean}
     same_size = len(x) == len(y)
     aligned = paired_split(x, y, np.arange(len(x))) if same_size else None
     if aligned is not None:
-        splits["same position"] = aligned
+        splits["aligned"] = aligned
     value = np.full(len(x), np.nan)
     value[matched] = best.contribution[matched] * norm
     inverse = np.full(len(y), -1, dtype=np.int64)
@@ -187,7 +194,7 @@ def match_patches(
         aligned_contribution=np.full(len(x), np.nan) if aligned is None else aligned.contribution,
         pooled_contribution=mean.contribution,
         nearest=paired_split(x, y, nearest),
-        splits=splits,
+        by_similarity=splits,
         class_token=class_token,
         boxes=boxes[0],
         other_boxes=boxes[1],
@@ -221,7 +228,7 @@ def contribution_difference(hit: Matches, expected: Matches, similarity: str = "
     Args:
         hit: matches of the query with the image that was found.
         expected: matches of the same query, at the same layer, with the image that was expected.
-        similarity: "best match", "same position" or "mean token".
+        similarity: "best match", "same position" or "mean token", or its name.
 
     Returns:
         (S,) float64, one value for each token of the query.

@@ -11,10 +11,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-SIMILARITIES = ("best match", "same position", "mean token", "class token")
-"""What can be explained: semantic, aligned, pooled, and the class token, which does not split over patches."""
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Split:
     """One similarity of images i and j as a sum over the tokens of i.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semrsm_widgets.common import Matrix, Progress, check_choice, frame_of, message
-from semrsm_widgets.rsm import Kernel, cosine, kernel_name
+from semrsm_widgets.rsm import PATCH_SIMILARITIES, SIMILARITIES, Kernel, cosine, kernel_name
 from semrsm_widgets.statistics import (
     RSMStatistic,
     UndefinedStatisticError,
@@ -21,7 +21,7 @@ from semrsm_widgets.statistics import (
     undefined,
 )
 
-from .scores import SIMILARITIES, check_analysis, chosen_layers, rsms_of
+from .scores import check_analysis, chosen_layers, rsms_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,7 +98,7 @@ def compare(
     *,
     statistic: RSMStatistic = cka,
     kernel: Kernel = cosine,
-    similarities: Sequence[str] = ("aligned", "semantic", "pooled"),
+    similarities: Sequence[str] = PATCH_SIMILARITIES,
     layers_a: Sequence[str] | None = None,
     layers_b: Sequence[str] | None = None,
     permutations: int = 0,

@@ -13,7 +13,6 @@ from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import Kernel, MatchedGram, UndefinedKernelError, cosine
 from semrsm_widgets.statistics import Statistic
 
-SIMILARITIES = ("aligned", "semantic", "pooled", "class token")
 CENTRED = ("aligned centred", "semantic centred")
 
 

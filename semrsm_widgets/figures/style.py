@@ -11,8 +11,10 @@ from bokeh.models import CategoricalAxis
 from bokeh.models.annotations import Title
 from bokeh.plotting import figure
 
+from semrsm_widgets.rsm import SIMILARITIES
+
 # As in style.css; what is not among them takes the others in turn.
-COLOURS = {"aligned": "#8d99ae", "semantic": "#2a9d8f", "pooled": "#e9a23b", "class token": "#b5739d"}
+COLOURS = dict(zip(SIMILARITIES, ("#8d99ae", "#2a9d8f", "#e9a23b", "#b5739d"), strict=True))
 OTHERS = ("#5b8ff9", "#d9694a", "#7f8c3a", "#9b7fd4", "#c2577f")
 DASHES = {"aligned centred": "aligned", "semantic centred": "semantic"}
 # Mid-greys have a contrast of at least 3.9 with both of Jupyter's grounds.

@@ -21,7 +21,7 @@ from .packing import Blobs, Rounding, pack
 from .page import Words, page_html
 from .pictures import as_png, private_images, small_images
 from .products import Shares, token_shares
-from .recording import Message, Recording, ask, page_traits, record, recorded_view
+from .recording import Recorded, Recording, ask, page_traits, record, recorded_view
 from .words import counted, embedded_words, held_words, origin_words, pooled_words, provenance_words
 
 if TYPE_CHECKING:
@@ -111,9 +111,7 @@ class ReportBuilder:
             part = lambda done, total, k=k: self.report((k + done / max(1, total)) / count / 2)  # noqa: E731
             analysis.gram(name, progress=part)
             analysis.null(name)
-        view = recorded_view(
-            RSMView, Recording(("layer", "kernel")), analysis, layer=layer, kernel=kernel, _own_status=False
-        )
+        view = recorded_view(RSMView, Recording(("layer", "kernel")), analysis, layer=layer, kernel=kernel, offers=[])
         ask(view, kind="ready")
         states = [{"kernel": each, "layer": name} for each in KERNELS for name in _starting_at(layer, analysis.layers)]
         record(view, states)
@@ -150,8 +148,7 @@ class ReportBuilder:
             analysis,
             layer=layer,
             pair=self.pair,
-            _slider=False,
-            _comparable=False,
+            offers=[],
         )
         ask(view, kind="ready")
         order = [self.pair, *(each for each in self.near.pairs if each != self.pair)]
@@ -198,9 +195,8 @@ class ReportBuilder:
     def add_retrieval(self, layer: str, query: int) -> None:
         """Add RetrievalView with every image as the query, at every layer, under the cosine."""
         analysis, count = self.analysis, len(self.analysis)
-        recording = Recording(("layer", "query"), apart=("indices",), named={"index": "query"}, arrays=retrieved_arrays)
-        view = recorded_view(RetrievalView, recording, analysis, layer=layer, _controls=False, _takes_boxes=False)
-        view._takes_files = False
+        recording = Recording(("layer", "query"), apart=("indices",), named={"index": "query"})
+        view = recorded_view(RetrievalView, recording, analysis, layer=layer, offers=[])
         ask(view, kind="ready")
         for start in range(0, count, _THUMBNAILS):
             ask(view, kind="thumbnails", indices=list(range(start, min(count, start + _THUMBNAILS))))
@@ -222,14 +218,14 @@ class ReportBuilder:
 
     def _packed(self, view: Any, blobs: Blobs) -> dict[str | None, str]:
         """Return what a view sent, packed by layer."""
-        groups: dict[str | None, list[Message]] = {}
+        groups: dict[str | None, list[Recorded]] = {}
         for message in view.recording.messages:
             groups.setdefault(message.scope.get("layer"), []).append(message)
         return {
             layer: pack(group, ROUNDINGS, blobs, self._shares(view, layer, group)) for layer, group in groups.items()
         }
 
-    def _shares(self, view: Any, layer: str | None, messages: Sequence[Message]) -> dict[int, Shares]:
+    def _shares(self, view: Any, layer: str | None, messages: Sequence[Recorded]) -> dict[int, Shares]:
         """Return what contributions of patches are made from, of the images of the pairs in some messages."""
         if layer is None or "pair" not in view.recording.keys:
             return {}
@@ -274,15 +270,6 @@ class ReportBuilder:
         blobs = {f"srsm-blob-{k}": text for k, text in enumerate(self.blobs.texts)}
         names = [part.name for part in self.parts]
         return page_html(words, names, {"parts": parts, "pairs": held}, {**self.stored, **blobs})
-
-
-def retrieved_arrays(content: dict[str, Any]) -> list[list[str]] | None:
-    """Return the names and types of what RetrievalView sends of a query, in its order."""
-    if content["kind"] != "results":
-        return None
-    right = [["right", "Float32Array"]] if content["answers"] else []
-    rows = [row for row in content["rows"] if row["state"] == "ready"]
-    return right + [["similarity", "Float32Array"], ["order", "Int32Array"]] * len(rows)
 
 
 def trait_effects(

@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from semrsm_widgets.views.base import PICTURES
+
 from .products import PRODUCTS, Shares, is_product
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .recording import Message
+    from .recording import Recorded
 
-JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG"
 # Stands for NaN among rounded numbers.
 _NAN = -32768
 
@@ -99,16 +100,15 @@ class _Column:
 
 
 def pack(
-    messages: Iterable[Message],
+    messages: Iterable[Recorded],
     roundings: Mapping[str, Rounding],
     blobs: Blobs,
     shares: Mapping[int, Shares] | None = None,
 ) -> str:
     """Return messages as base64 of deflated bytes.
 
-    A message may name its buffers: `arrays` in its content holds [name, type] of each, in their order, where types
-    are JavaScript's. Of those, float32 numbers may be rounded, and an array "inverse" that is the inverse of the first
-    array, a permutation, is left out, as is one of `PRODUCTS`. All others are kept exactly.
+    Of the arrays of a message, float32 numbers may be rounded, and an array "inverse" that is the inverse of the array
+    "permutation" is left out, as is one of `PRODUCTS`. All others are kept exactly.
 
     Args:
         messages: what to pack.
@@ -129,14 +129,14 @@ def pack(
     rows = []
     for message in messages:
         kind = message.content["kind"]
-        named = message.content.get("arrays") or [[str(k), ""] for k in range(len(message.buffers))]
-        products = _products(message, shares or {})
+        arrays = message.arrays()
+        products = _products(message, arrays, shares or {})
         places: list[dict[str, Any]] = []
-        for (name, numbers), buffer in zip(named, message.buffers, strict=True):
-            if buffer.startswith((JPEG, PNG)):
+        for name, numbers, buffer in message.parts():
+            if numbers == PICTURES and buffer:
                 places.append({"blob": blobs.place(buffer)})
-            elif name == "inverse" and _inverse(message.buffers[0], len(buffer) // 4) == buffer:
-                places.append({"inverse": len(buffer) // 4})
+            elif name == "inverse" and "permutation" in arrays and _inverts(arrays[name], arrays["permutation"]):
+                places.append({"inverse": "permutation", "count": len(arrays[name])})
             elif name in products:
                 places.append({"product": asdict(PRODUCTS[name])})
             else:
@@ -154,17 +154,12 @@ def pack(
     return b64encode(packed).decode("ascii")
 
 
-def _products(message: Message, shares: Mapping[int, Shares]) -> list[str]:
+def _products(message: Recorded, arrays: Mapping[str, Any], shares: Mapping[int, Shares]) -> list[str]:
     """Return the arrays of a pair's message that follow from others."""
     pair = message.content.get("pair", ())
-    if len(pair) != 2 or not all(image in shares for image in pair) or "arrays" not in message.content:
+    if len(pair) != 2 or not all(image in shares for image in pair):
         return []
     sides = shares[pair[0]], shares[pair[1]]
-    types = {"Int32Array": np.int32, "Float32Array": np.float32, "Uint8Array": np.uint8}
-    arrays: dict[str, Any] = {
-        name: np.frombuffer(buffer, types[numbers])
-        for (name, numbers), buffer in zip(message.content["arrays"], message.buffers, strict=True)
-    }
     return [name for name in arrays if name in PRODUCTS and is_product(name, arrays, sides)]
 
 
@@ -182,14 +177,12 @@ def _numbers(
         step = rounding.step_of(values)
         steps = np.rint(np.where(np.isfinite(values), values, 0) / step)
         return np.where(np.isfinite(values), steps, _NAN).astype(np.int16), step
-    # Numbers of four bytes, most likely; whatever they are, their planes are put together again.
-    return np.frombuffer(buffer, np.uint8 if len(buffer) % 4 or numbers == "Uint8Array" else np.float32), None
+    return np.frombuffer(buffer, np.uint16 if numbers == "Uint16Array" else np.uint8), None
 
 
-def _inverse(permutation: bytes, size: int) -> bytes:
-    """Return the inverse of an int32 permutation with -1 for none, as bytes."""
-    partners = np.frombuffer(permutation, np.int32)
-    found = np.full(size, -1, np.int32)
-    matched = np.flatnonzero(partners >= 0)
-    found[partners[matched]] = matched
-    return found.tobytes()
+def _inverts(inverse: NDArray[np.int32], permutation: NDArray[np.int32]) -> bool:
+    """Return whether an array is the inverse of a permutation; -1 stands for none."""
+    found = np.full(len(inverse), -1, np.int32)
+    matched = np.flatnonzero(permutation >= 0)
+    found[permutation[matched]] = matched
+    return np.array_equal(found, inverse)

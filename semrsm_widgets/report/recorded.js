@@ -1,5 +1,7 @@
 // What was recorded for the page: messages in packs, one for each layer, and pictures. Python packs them.
 
+import { bufferNames } from "../views/base/wire.js";
+
 /**
  * A column of numbers, as planes of bytes: the high bytes of all numbers, then the next ones.
  *
@@ -13,8 +15,9 @@
 
 /** @typedef {{ column: number, start: number, count: number, step: number | null }} Place where numbers are in a pack */
 /** @typedef {{ cosine: string, partner: string, side: number }} Product */
-/** @typedef {Place | { blob: number } | { inverse: number } | { product: Product }} BufferPlace */
-/** @typedef {{ arrays?: [name: string, type: string][], pair?: [number, number], [fact: string]: any }} Content */
+/** @typedef {{ inverse: string, count: number }} Inverse of the array of that name */
+/** @typedef {Place | { blob: number } | Inverse | { product: Product }} BufferPlace */
+/** @typedef {import("../views/base/wire.js").Content} Content */
 /** @typedef {Record<string, any>} Scope the traits under which a message is sent */
 /** @typedef {{ content: Content, scope: Scope, buffers: () => DataView[] }} Message */
 
@@ -87,11 +90,12 @@ export function readPack(bytes, picture) {
   const readAll = (content, places) => {
     /** @type {DataView<ArrayBuffer>[]} */
     const read = [];
+    const names = bufferNames(content);
     /** @param {string} name */
-    const named = (name) => read[(content.arrays ?? []).findIndex(([each]) => each === name)];
+    const named = (name) => read[names.indexOf(name)];
     for (const place of places) {
       if ("blob" in place) read.push(/** @type {DataView<ArrayBuffer>} */ (picture(place.blob)));
-      else if ("inverse" in place) read.push(inverse(new Int32Array(read[0].buffer), place.inverse));
+      else if ("inverse" in place) read.push(inverse(new Int32Array(named(place.inverse).buffer), place.count));
       else if ("product" in place) read.push(product(place.product, named, (content.pair ?? []).map(sharesOf)));
       else read.push(numbersAt(place, columns));
     }

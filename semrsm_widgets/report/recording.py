@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from semrsm_widgets.views.base import Job, View
+from semrsm_widgets.views.base import Job, Message, View, plain
 
 # Traits that are ipywidgets' and anywidget's own affair.
 _OWN_TRAITS = frozenset({"layout", "tabbable", "tooltip"})
@@ -17,12 +17,10 @@ _DIGITS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Message:
-    """One message of a view; `scope` holds those of the view's traits that its content names, with their values."""
+class Recorded(Message):
+    """A message of a view; `scope` holds those of the view's traits that its content names, with their values."""
 
-    content: dict[str, Any]
     scope: dict[str, Any]
-    buffers: list[bytes] = field(repr=False)
 
 
 class Recording:
@@ -32,7 +30,6 @@ class Recording:
         keys: the traits on which the view's answers depend, such as ("layer", "pair").
         apart: further fields that tell messages of one kind and scope apart.
         named: field of a message -> the trait that it means, where they have different names.
-        arrays: what names the buffers of a message, as [name, type], where the view does not; see `pack`.
     """
 
     def __init__(
@@ -41,36 +38,32 @@ class Recording:
         *,
         apart: tuple[str, ...] = (),
         named: Mapping[str, str] | None = None,
-        arrays: Callable[[dict[str, Any]], list[list[str]] | None] = lambda content: None,
     ) -> None:
         self.keys = keys
         self._apart = apart
         self._fields = {**{key: key for key in keys}, **(named or {})}
-        self._arrays = arrays
-        self._messages: dict[str, Message] = {}
+        self._messages: dict[str, Recorded] = {}
 
     def add(self, content: Any, buffers: Iterable[Any]) -> None:
         """Keep a message; it replaces an earlier one of its kind about the same."""
-        content = plain(dict(content))
+        content = plain(content, _DIGITS)
         scope = {key: content[field] for field, key in self._fields.items() if field in content}
-        if (arrays := self._arrays(content)) is not None:
-            content["arrays"] = arrays
         name = repr((content["kind"], scope, [content.get(key) for key in self._apart]))
         self._messages.pop(name, None)  # the order is that in which they were last sent
-        self._messages[name] = Message(content=content, scope=scope, buffers=[bytes(each) for each in buffers])
+        self._messages[name] = Recorded(content=content, scope=scope, buffers=[bytes(each) for each in buffers])
 
     def covers(self, state: Mapping[str, Any]) -> bool:
         """Return whether there is a message about exactly this state."""
-        wanted = plain(state)
+        wanted = plain(state, _DIGITS)
         return any(message.scope == wanted for message in self._messages.values())
 
     @property
-    def messages(self) -> list[Message]:
+    def messages(self) -> list[Recorded]:
         """What was recorded."""
         return list(self._messages.values())
 
 
-class _Recorded:
+class _Recording:
     """A view without comm and thread: it works at once, what it sends is recorded, and its errors are raised."""
 
     recording: ClassVar[Recording]
@@ -104,13 +97,13 @@ def recorded_view(view_class: Any, recording: Recording, *arguments: Any, **opti
         **options: of the view.
     """
     members: dict[str, Any] = {"recording": recording, "__doc__": view_class.__doc__}
-    recorded: Any = type(view_class)(f"Recorded{view_class.__name__}", (_Recorded, view_class), members)
+    recorded: Any = type(view_class)(f"Recorded{view_class.__name__}", (_Recording, view_class), members)
     return recorded(*arguments, patience=math.inf, **options)
 
 
 def ask(view: View, **content: Any) -> None:
     """Deliver a message to a view as a page would."""
-    view._on_message(view, content, [])
+    view.receive(content)
 
 
 def record(view: Any, states: Iterable[Mapping[str, Any]]) -> None:
@@ -134,18 +127,5 @@ def page_traits(view: View) -> dict[str, Any]:
     state = view.get_state()
     own = {name for name in state if name in _OWN_TRAITS or name.startswith(_OWN_PREFIXES)}
     traits = {name: value for name, value in state.items() if name not in own}
-    found: dict[str, Any] = plain({**traits, "_status": {"state": "ready", "text": "", "fraction": None}})
+    found: dict[str, Any] = plain({**traits, "_status": {"state": "ready", "text": "", "fraction": None}}, _DIGITS)
     return found
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON carries it: lists for tuples, null for what is not finite, eight digits of a number."""
-    if isinstance(value, Mapping):
-        return {str(name): plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    if hasattr(value, "item"):  # a NumPy scalar
-        value = value.item()
-    if isinstance(value, float):
-        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
-    return value

@@ -19,6 +19,8 @@ from semrsm_widgets.common import Memo, Progress
 from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import (
     NULL_PAIRS,
+    PATCH_SIMILARITIES,
+    SIMILARITIES,
     Kernel,
     MatchedGram,
     NullLevel,
@@ -31,7 +33,7 @@ from semrsm_widgets.rsm import (
 from semrsm_widgets.tokens import PatchBox, box_tokens
 
 from .metrics import average_precision, chance_average_precision, f1_at_k, label_f1, nearest
-from .query import SIMILARITIES, Query, checked_rankings
+from .query import Query, checked_rankings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -139,7 +141,7 @@ class Lookup:
         """Return the similarities of a layer: the class token's only where the layer has one."""
         tokens = self.analysis.tokens[layer]
         has_class_token = tokens.has_class_token and tokens.prefix is not None
-        return (*SIMILARITIES[: 4 if has_class_token else 3], *self.rankings)
+        return (*(SIMILARITIES if has_class_token else PATCH_SIMILARITIES), *self.rankings)
 
     def patches(self, layer: str, query: Query) -> tuple[int, int]:
         """Return how many tokens of the query are looked up, and of how many."""

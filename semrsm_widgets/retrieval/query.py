@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semrsm_widgets.common import message
+from semrsm_widgets.rsm import SIMILARITIES
 from semrsm_widgets.statistics import checked_matrix
 from semrsm_widgets.tokens import PatchBox
 
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from semrsm_widgets.tokens import Tokens
-
-
-SIMILARITIES = ("aligned", "semantic", "pooled", "class token")
-"""The names that rankings of one's own may not have."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -5,15 +5,28 @@ from .gram import MatchedGram
 from .kernels import Kernel, UndefinedKernelError, checked_kernel, cosine, inner_product, kernel_name, rbf, rbf_sigma
 from .null import NULL_PAIRS, NullLevel, null_grams
 from .rsm import aligned_rsm, matched_gram, pooled_rsm, semantic_rsm
-from .similarities import Similarities
+from .similarities import (
+    BASELINES,
+    EXPLAINED,
+    PATCH_SIMILARITIES,
+    SIMILARITIES,
+    Similarities,
+    SimilarityWords,
+    similarity_of,
+)
 
 __all__ = [
+    "BASELINES",
+    "EXPLAINED",
     "NULL_PAIRS",
+    "PATCH_SIMILARITIES",
+    "SIMILARITIES",
     "Estimate",
     "Kernel",
     "MatchedGram",
     "NullLevel",
     "Similarities",
+    "SimilarityWords",
     "UndefinedKernelError",
     "aligned_rsm",
     "checked_kernel",
@@ -27,4 +40,5 @@ __all__ = [
     "rbf",
     "rbf_sigma",
     "semantic_rsm",
+    "similarity_of",
 ]

@@ -8,6 +8,7 @@ import torch
 from helpers.analyses import SPLIT, make_matches
 
 import semrsm_widgets as srsm
+from semrsm_widgets.rsm import PATCH_SIMILARITIES, SIMILARITIES
 
 
 @pytest.mark.parametrize("similarity", SPLIT)
@@ -101,3 +102,14 @@ def test_the_class_tokens_are_compared_where_there_are_some():
     expected = x @ y / np.linalg.norm(x) / np.linalg.norm(y)
     assert analysis.matches("a", 0, 1).class_token == pytest.approx(expected)
     assert np.isnan(analysis.matches("b", 0, 1).class_token)
+
+
+def test_a_similarity_goes_by_its_name_as_by_its_caption():
+    _, _, matches = make_matches()
+    _, _, other = make_matches(pair=(0, 2))
+    for name in PATCH_SIMILARITIES:
+        caption = SIMILARITIES[name].caption
+        assert matches.split(name) is matches.split(caption) is matches.splits[caption]
+        assert matches.split(name).value == pytest.approx(getattr(matches, name))
+        by_name, by_caption = (srsm.contribution_difference(matches, other, each) for each in (name, caption))
+        np.testing.assert_array_equal(by_name, by_caption)

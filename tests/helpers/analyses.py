@@ -11,7 +11,7 @@ import torch
 
 import semrsm_widgets as srsm
 from semrsm_widgets.analysis.matches import Matches, match_patches
-from semrsm_widgets.analysis.splits import SIMILARITIES
+from semrsm_widgets.rsm import PATCH_SIMILARITIES, SIMILARITIES
 
 N = 8
 """Images, unless told otherwise."""
@@ -128,7 +128,7 @@ def make_matches(
     return x, y, match_patches(assignment, x, y, layer=layer, pair=pair, grid=grids[0], other_grid=grids[1])
 
 
-SPLIT = [name for name in SIMILARITIES if name != "class token"]
+SPLIT = [SIMILARITIES[name].caption for name in PATCH_SIMILARITIES]
 """The similarities that are sums over patches."""
 
 LABELS = [{"a"}, {"a"}, {"a", "b"}, {"b"}, {"b"}, {"c"}, {"c"}, {"a", "c"}]

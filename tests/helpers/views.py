@@ -14,12 +14,10 @@ import pytest
 
 from helpers.analyses import N
 from semrsm_widgets.figures.sheet import Sheet, paper_style
-from semrsm_widgets.views.base import ComposedView, View
+from semrsm_widgets.views.base import ComposedView, Message, View
 
 DEADLINE = 180.0
 """Seconds to wait for anything: the machine may be busy. Nothing is asserted of how long it took."""
-
-_ARRAYS = {"Int32Array": np.int32, "Float32Array": np.float32, "Uint8Array": np.uint8}
 
 
 class Sent(list[tuple[dict[str, Any], list[bytes]]]):
@@ -51,8 +49,7 @@ class Sent(list[tuple[dict[str, Any], list[bytes]]]):
     def newest(self, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the newest message of a kind and the arrays that it names, read as the page reads them."""
         content, buffers = self.of(kind)[-1]
-        named = zip(content.get("arrays", []), buffers, strict=False)
-        return content, {name: np.frombuffer(buffer, _ARRAYS[type_]) for (name, type_), buffer in named}
+        return content, Message(content=content, buffers=buffers).arrays()
 
 
 def ask(view: View, buffers: Sequence[bytes] = (), **content: Any) -> None:

@@ -9,6 +9,7 @@ import { h } from "../../semrsm_widgets/views/base/dom.js";
 import { listeners, setter } from "../../semrsm_widgets/views/base/model.js";
 import { withPrivate } from "../../semrsm_widgets/views/base/private.js";
 import { statusLine } from "../../semrsm_widgets/views/base/status_line.js";
+import { asItIs, messageWidget } from "../../semrsm_widgets/views/base/widget.js";
 import { asModel, FakeModel } from "./page.js";
 
 const LAYER = { name: "a", tokens: 4, channels: 8, grid: /** @type {[number, number]} */ ([2, 2]) };
@@ -170,6 +171,44 @@ test("where nothing is private nothing is waited for", async () => {
   await widget.initialize({ model });
   await widget.render({ model, el });
   assert.equal(el.textContent, "a.jpg");
+});
+
+test("what the newest messages say is shown in every view, and in one that is opened later", async () => {
+  /** @type {any[]} */
+  const shown = [];
+  /** @type {(model: any, el: HTMLElement) => any} */
+  const open = (_, el) => ({
+    first: (/** @type {any} */ kept) => shown.push([el.id, kept.n]),
+    second: (/** @type {any} */ kept) => shown.push([el.id, kept.sum]),
+    stop: () => shown.push([el.id, "stopped"]),
+  });
+  const widget = messageWidget(
+    { first: asItIs, second: (message, before) => ({ sum: message.n + (before?.sum ?? 0) }) },
+    open,
+  );
+  const model = new FakeModel({ _private: false });
+  await widget.initialize({ model });
+  assert.deepEqual(model.sent, [{ kind: "ready" }]);
+  const stop = await widget.render({ model, el: h("div", { id: "a" }) });
+  model.emit("msg:custom", { kind: "second", n: 1 }, []);
+  model.emit("msg:custom", { kind: "first", n: 5 }, []);
+  model.emit("msg:custom", { kind: "second", n: 2 }, []);
+  await widget.render({ model, el: h("div", { id: "b" }) });
+  stop();
+  model.emit("msg:custom", { kind: "first", n: 6 }, []);
+  assert.deepEqual(shown, [
+    ...[
+      ["a", 1],
+      ["a", 5],
+      ["a", 3],
+    ],
+    ...[
+      ["b", 5],
+      ["b", 3],
+    ],
+    ["a", "stopped"],
+    ["b", 6],
+  ]);
 });
 
 test("the layer slider steps through the layers and says their shapes", () => {

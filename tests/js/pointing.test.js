@@ -325,7 +325,7 @@ test("RetrievalView: boxes hold their corners", () => {
 test("RetrievalView: arrow keys move between answers, to the row above and below", () => {
   const images = ["a", "b", "c", "d"].map((id) => ({ id, labels: [] }));
   const chosen = recorder();
-  const ranks = rankRows(thumbnailStore(asModel(new FakeModel())), { onChoose: chosen.note, onPoint: () => {} });
+  const ranks = rankRows(thumbnailStore(asModel(new FakeModel())), [], { onChoose: chosen.note, onPoint: () => {} });
   document.body.append(ranks.root);
   /** @type {(name: string, order: number[]) => import("../../semrsm_widgets/views/retrieval/messages.js").ReadyRow} */
   const row = (name, order) => ({

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { withArrays } from "../../semrsm_widgets/views/base/wire.js";
+import { unpack } from "../../semrsm_widgets/views/base/wire.js";
 import { marksOf, placeColours } from "../../semrsm_widgets/views/pair/marks.js";
 import { pairValue, placesOf, readingOf, readPair } from "../../semrsm_widgets/views/pair/reading.js";
 import { explanation, focusSentence, shareWords, whySentences } from "../../semrsm_widgets/views/pair/words.js";
@@ -8,13 +8,13 @@ import { buffersOf, close, twins } from "./page.js";
 
 /** @typedef {import("../../semrsm_widgets/views/pair/reading.js").Matches} Matches */
 
-const ONE = { similarity: "best match", oneToOne: true };
+const ONE = { similarity: "semantic", oneToOne: true };
 const COLOURS = { corners: ["#ffffff", "#ffff00", "#ff00ff", "#000000"], for: "purple", against: "orange" };
 
 /** @returns {Matches[]} */
 const pairs = () =>
   twins().pairs.map((/** @type {any} */ message) => ({
-    ...withArrays(message.content, buffersOf(message)),
+    ...unpack(message.content, buffersOf(message)),
     readings: message.readings,
     strongest: message.strongest,
   }));
@@ -23,17 +23,17 @@ test("each similarity splits over patches as Python splits it", () => {
   for (const matches of pairs()) {
     const { readings } = /** @type {any} */ (matches);
     for (const [name, similarity, oneToOne] of /** @type {const} */ ([
-      ["best match", "best match", true],
-      ["nearest", "best match", false],
-      ["same position", "same position", true],
-      ["mean token", "mean token", true],
+      ["semantic", "semantic", true],
+      ["nearest", "semantic", false],
+      ["aligned", "aligned", true],
+      ["pooled", "pooled", true],
     ])) {
       const wanted = readings[name];
       const found = readingOf(matches, similarity, oneToOne);
       assert.ok(found, name);
       assert.ok(Math.abs(Number(found.value) - wanted.value) < 1e-6, name);
       // the mean token has no partners; Python has -1 for each
-      const isMean = similarity === "mean token";
+      const isMean = similarity === "pooled";
       assert.deepEqual(found.partner && [...found.partner], isMean ? null : wanted.partner, name);
       if (isMean) assert.deepEqual(new Set(wanted.partner), new Set([-1]));
       assert.ok(close(found.cosine, wanted.cosine), name);
@@ -54,12 +54,12 @@ test("the patches that matter most come first, as in Python", () => {
 
 test("inverses lead back", () => {
   for (const matches of pairs()) {
-    const paired = readingOf(matches, "best match", true);
+    const paired = readingOf(matches, "semantic", true);
     for (const [token, partner] of [...(paired?.partner ?? [])].entries()) {
       assert.equal(paired?.inverse?.[partner], token);
     }
     // several patches may have the same nearest one: it leads back to the one that it means most to
-    const nearest = readingOf(matches, "best match", false);
+    const nearest = readingOf(matches, "semantic", false);
     assert.ok(nearest?.partner && nearest.inverse);
     const partners = [...nearest.partner];
     for (const [other, token] of [...nearest.inverse].entries()) {
@@ -114,7 +114,7 @@ test("differences add up to the difference of the values", () => {
     sizes,
     [...sizes].sort((a, b) => b - a),
   );
-  const [head, rest] = whySentences(said);
+  const [head, rest] = whySentences(said, "best match");
   assert.match(head, /^Why B and not C, by best match: A–B \d\.\d{3} − A–C \d\.\d{3} = [+−]\d\.\d{3}\.$/);
   assert.match(rest, /^Of A’s patches \d speak for B \(.*\), \d speak for C \(.*\)\.$/);
 });
@@ -149,7 +149,7 @@ test("the strongest are outlined, each in its place's colour", () => {
 });
 
 test("the mean token has no partners: both images' patches stand for themselves", () => {
-  const said = readPair(pairs()[0], null, { similarity: "mean token", oneToOne: true });
+  const said = readPair(pairs()[0], null, { similarity: "pooled", oneToOne: true });
   const marks = marksOf(said, 2, COLOURS);
   assert.deepEqual(
     marks.map((mark) => mark.places.map((place) => place.side)),

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readPack } from "../../semrsm_widgets/report/recorded.js";
-import { asArray, withArrays } from "../../semrsm_widgets/views/base/wire.js";
-import { readCell, readDetail } from "../../semrsm_widgets/views/compare/messages.js";
+import { asArray, bufferNames, onMessages, unpack } from "../../semrsm_widgets/views/base/wire.js";
+import { readCells, readDetail } from "../../semrsm_widgets/views/compare/messages.js";
 import { readResults } from "../../semrsm_widgets/views/retrieval/messages.js";
 import { frameStore, unpackTriangles } from "../../semrsm_widgets/views/rsm/matrices.js";
-import { buffersOf, close, twins, viewOf } from "./page.js";
+import { asModel, buffersOf, close, FakeModel, twins, viewOf } from "./page.js";
 
 test("numbers are read wherever their bytes begin", () => {
   const values = new Float32Array([1.5, -2, 3e9]);
@@ -21,23 +21,70 @@ test("what was read is a copy", () => {
   assert.equal(values[0], 1);
 });
 
+test("a message is what Python put into it", () => {
+  const { numbers, ...message } = twins().message;
+  const { doubles, shown, none, ...read } = unpack(message.content, buffersOf(message));
+  assert.equal(read.kind, "every kind");
+  assert.equal("arrays" in read, false);
+  assert.ok(doubles instanceof Float32Array);
+  assert.ok(read.steps instanceof Uint16Array);
+  assert.ok(read.truths instanceof Uint8Array);
+  /** @type {(text: string) => number} */
+  const numberOf = (text) => (text === "inf" ? Infinity : Number(text)); // of "nan": NaN
+  for (const [name, texts] of Object.entries(numbers)) {
+    assert.deepEqual([...{ doubles, ...read }[name]], texts.map(numberOf), name);
+  }
+  assert.deepEqual([shown.length, shown[1].byteLength, none.length], [2, 0, 0]);
+  assert.equal(new TextDecoder().decode(shown[0]), "one");
+  assert.deepEqual(read.level, { mean: 0.5, quantile95: null, n: 3 });
+  assert.deepEqual(read.not_finite, [null, null, null, 1.5, 2, true]);
+  assert.deepEqual(read.nested, { box: [0, 1.5, null], name: "Zoë" });
+  assert.equal(bufferNames(message.content).length, message.buffers.length);
+});
+
+test("bytes that are not what the message says are not drawn", () => {
+  const buffers = [new Float32Array(3)];
+  const content = { kind: "k", arrays: [/** @type {[string, string, number[]]} */ (["a", "Float32Array", [2, 2]])] };
+  assert.throws(() => unpack(content, buffers), /k: a has 3 numbers, not 4/);
+});
+
+test("messages go to the readers of their kind", () => {
+  const model = new FakeModel();
+  /** @type {any[]} */
+  const heard = [];
+  onMessages(asModel(model), { here: (message) => heard.push(message) });
+  model.emit("msg:custom", { kind: "here", arrays: [["a", "Int32Array", [1]]] }, [new Int32Array([4])]);
+  for (const kind of ["elsewhere", "toString"]) model.emit("msg:custom", { kind }, []);
+  assert.deepEqual(heard, [{ kind: "here", a: new Int32Array([4]) }]);
+});
+
 test("a pair's arrays come under their names", () => {
   for (const message of twins().pairs) {
-    const matches = withArrays(message.content, buffersOf(message));
+    const matches = unpack(message.content, buffersOf(message));
     assert.equal(matches.kind, "matches");
     assert.equal(matches.semantic, message.content.semantic);
     assert.ok(matches.permutation instanceof Int32Array);
     assert.ok(matches.ambiguous instanceof Uint8Array);
     assert.equal(matches.permutation.length, 6);
-    assert.ok(close(matches.contribution, message.readings["best match"].contribution));
+    assert.ok(close(matches.contribution, message.readings.semantic.contribution));
     assert.ok(close(matches.nearest_cosine, message.readings.nearest.cosine));
   }
 });
 
+/**
+ * A frame as it is kept.
+ *
+ * @param {any} frame
+ */
+function triangles(frame) {
+  const message = unpack(frame.content, buffersOf(frame));
+  return { ...message, packed: message.matrices.map((/** @type {any} */ { name }) => message[name]) };
+}
+
 test("a frame of exact values gives the matrices back", () => {
   const { size, matrices, ...frame } = twins().frames[0];
   assert.equal(frame.content.exact, true);
-  const full = unpackTriangles({ ...frame.content, packed: buffersOf(frame) }, size);
+  const full = unpackTriangles(triangles(frame), size);
   assert.deepEqual(Object.keys(full), Object.keys(matrices));
   for (const [name, values] of Object.entries(matrices)) assert.ok(close(full[name], values), name);
 });
@@ -45,7 +92,7 @@ test("a frame of exact values gives the matrices back", () => {
 test("a frame of 16-bit steps gives them back up to half a step", () => {
   const { size, matrices, ...frame } = twins().frames[1];
   assert.equal(frame.content.exact, false);
-  const full = unpackTriangles({ ...frame.content, packed: buffersOf(frame) }, size);
+  const full = unpackTriangles(triangles(frame), size);
   assert.equal("upper" in full, false);
   for (const { name, low, high } of frame.content.matrices) {
     const half = (high - low) / 65534 / 2;
@@ -55,7 +102,7 @@ test("a frame of 16-bit steps gives them back up to half a step", () => {
 });
 
 test("a step that is none is no number", () => {
-  const packed = [viewOf(new Uint8Array(new Uint16Array([0, 65535, 65534]).buffer))];
+  const packed = [new Uint16Array([0, 65535, 65534])];
   const matrices = [{ name: "a", low: -1, high: 1, off_diagonal: /** @type {[number, number]} */ ([-1, 1]) }];
   const { a } = unpackTriangles({ exact: false, matrices, packed }, 2);
   assert.deepEqual([...a], [-1, NaN, NaN, 1]);
@@ -65,7 +112,7 @@ test("frames are kept by layer and kernel, and unpacked when they are looked at"
   const { size, ...frame } = twins().frames[0];
   const store = frameStore(size);
   assert.equal(store.get("left", "cosine"), null);
-  store.add(frame.content, buffersOf(frame));
+  store.add(unpack(frame.content, buffersOf(frame)));
   assert.equal(store.get("left", "RBF"), null);
   const kept = store.get("left", "cosine");
   assert.equal(kept?.full?.semantic.length, size * size);
@@ -73,9 +120,9 @@ test("frames are kept by layer and kernel, and unpacked when they are looked at"
   assert.equal(store.get("left", "cosine"), null);
 });
 
-test("the rankings of a query are read in the order of their rows", () => {
+test("the rankings of a query are read by name", () => {
   const { rows, right, ...message } = twins().results;
-  const read = readResults(message.content, buffersOf(message));
+  const read = readResults(unpack(message.content, buffersOf(message)));
   assert.ok(close(read.right, right));
   assert.deepEqual(
     read.rows.map((row) => row.name),
@@ -91,26 +138,25 @@ test("the rankings of a query are read in the order of their rows", () => {
   }
 });
 
-test("a row that is not there takes no buffers", () => {
-  const message = twins().results;
-  const [f1, ...others] = buffersOf(message);
-  const rows = message.content.rows.map((/** @type {any} */ row, /** @type {number} */ k) =>
-    k === 1 ? { name: row.name, state: "pending" } : row,
-  );
-  const read = readResults({ ...message.content, rows }, [f1, ...others.slice(0, 2), ...others.slice(4)]);
-  const last = read.rows[2];
-  assert.ok(last.state === "ready" && close(last.values, message.rows[2].values));
+test("a row that is not there has no numbers", () => {
+  const { rows, ...message } = twins().results;
+  const content = { ...message.content, rows: [{ name: "mine", state: "pending" }, message.content.rows[2]] };
+  const read = readResults(unpack(content, buffersOf(message)));
+  const last = read.rows[1];
+  assert.deepEqual(read.rows[0], { name: "mine", state: "pending" });
+  assert.ok(last.state === "ready" && close(last.values, rows[2].values));
 });
 
 test("a cell of the map says what Python says", () => {
-  const { row, layers, cell } = twins().cell;
-  assert.deepEqual(readCell(row, layers, cell.n), cell);
+  const { layers, cell, ...message } = twins().cell;
+  const read = readCells(unpack(message.content, buffersOf(message)), layers, twins().similarities);
+  assert.deepEqual(read, [cell]);
 });
 
 test("an opened cell gives its matrices back, with and without a difference", () => {
   const [whole, without] = twins().details.map((/** @type {any} */ message) => ({
     message,
-    read: readDetail(message.content, buffersOf(message)),
+    read: readDetail(unpack(message.content, buffersOf(message))),
   }));
   assert.equal(whole.read.colours.length, 5);
   assert.equal(without.read.colours.length, 2);
@@ -124,12 +170,16 @@ test("an opened cell gives its matrices back, with and without a difference", ()
   }
 });
 
-test("pictures of an opened cell stand after its matrices", () => {
+test("pictures of an opened cell come with their images", () => {
   const message = twins().details[0];
   const made = URL.createObjectURL;
   URL.createObjectURL = () => "blob:one";
   const picture = viewOf(new Uint8Array([255, 216, 255]));
-  const read = readDetail({ ...message.content, thumbnails: [3] }, [...buffersOf(message), picture]);
+  const read = readDetail({
+    ...unpack(message.content, buffersOf(message)),
+    thumbnails: [3],
+    own_thumbnails: [picture],
+  });
   URL.createObjectURL = made;
   assert.deepEqual([...read.ownThumbnails], [[3, "blob:one"]]);
   assert.ok(close(read.ranks[1], message.ranks[1]));
@@ -145,8 +195,10 @@ test("a pack of the report holds what was put in", () => {
     const found = read[k].buffers();
     const wanted = buffersOf(message);
     assert.equal(found.length, wanted.length);
+    const names = bufferNames(message.content);
     for (const [n, buffer] of wanted.entries()) {
-      const [name, type] = message.content.arrays?.[n] ?? ["", "Uint8Array"];
+      const name = names[n];
+      const type = message.content.arrays.find((/** @type {string[]} */ [each]) => each === name)[1];
       if (type !== "Float32Array") {
         const [here, there] = [asArray(found[n], Uint8Array), asArray(buffer, Uint8Array)];
         assert.deepEqual(here, there, name);

@@ -6,7 +6,14 @@ import numpy as np
 from helpers.pages import unpacked_pack
 
 from semrsm_widgets.report.packing import Blobs, Rounding, pack
-from semrsm_widgets.report.recording import Message
+from semrsm_widgets.report.recording import Recorded
+from semrsm_widgets.views.base import Message
+
+
+def recorded(arrays):
+    """Return a recorded message of some arrays."""
+    message = Message.of("k", arrays=arrays)
+    return Recorded(content=message.content, buffers=message.buffers, scope={})
 
 
 def test_packs_keep_exact_numbers_round_the_named_ones_and_drop_the_inverse():
@@ -19,12 +26,9 @@ def test_packs_keep_exact_numbers_round_the_named_ones_and_drop_the_inverse():
     cosine[7] = np.nan
     exact = rng.normal(size=11).astype(np.float32)
     arrays = {"permutation": permutation, "inverse": inverse, "x_cosine": cosine, "exact": exact}
-    types = ["Int32Array", "Int32Array", "Float32Array", "Float32Array"]
-    content = {"kind": "k", "arrays": [[name, kind] for name, kind in zip(arrays, types, strict=True)]}
-    message = Message(content=content, scope={}, buffers=[array.tobytes() for array in arrays.values()])
-    head, planes = unpacked_pack(pack([message], {"cosine": Rounding(step=0.005)}, Blobs()))
+    head, planes = unpacked_pack(pack([recorded(arrays)], {"cosine": Rounding(step=0.005)}, Blobs()))
     (row,) = head["messages"]
-    assert row["buffers"][1] == {"inverse": 300}
+    assert row["buffers"][1] == {"inverse": "permutation", "count": 300}
     assert [column["width"] for column in head["columns"]] == [2, 2, 4]
     assert [column["numbers"] for column in head["columns"]] == ["Int32Array", "steps", "Float32Array"]
 
@@ -45,18 +49,12 @@ def test_packs_keep_exact_numbers_round_the_named_ones_and_drop_the_inverse():
 
 def test_small_steps_take_one_byte():
     cosine = np.array([0.5, -1, np.nan, 1], np.float32)
-    message = Message(
-        content={"kind": "k", "arrays": [["cosine", "Float32Array"]]}, scope={}, buffers=[cosine.tobytes()]
-    )
-    head, planes = unpacked_pack(pack([message], {"cosine": Rounding(step=0.01)}, Blobs()))
+    head, planes = unpacked_pack(pack([recorded({"cosine": cosine})], {"cosine": Rounding(step=0.01)}, Blobs()))
     assert head["columns"][0]["width"] == 1
     np.testing.assert_array_equal(np.frombuffer(planes, np.int8), [50, -100, -128, 100])
 
 
 def test_an_inverse_that_is_none_is_kept():
-    arrays = [np.arange(4, dtype=np.int32), np.array([3, 2, 1, 0], dtype=np.int32)]
-    content = {"kind": "k", "arrays": [["permutation", "Int32Array"], ["inverse", "Int32Array"]]}
-    head, _ = unpacked_pack(
-        pack([Message(content=content, scope={}, buffers=[a.tobytes() for a in arrays])], {}, Blobs())
-    )
+    arrays = {"permutation": np.arange(4), "inverse": np.array([3, 2, 1, 0])}
+    head, _ = unpacked_pack(pack([recorded(arrays)], {}, Blobs()))
     assert "column" in head["messages"][0]["buffers"][1]

@@ -15,7 +15,7 @@ def test_contributions_follow_from_cosines_and_shares(analysis):
     recorded_view(srsm.PairView, recording, analysis, layer="a", pair=(1, 4))
     (message,) = (each for each in recording.messages if each.content["kind"] == "matches")
     shares = {image: token_shares(analysis.tokens["a"], image) for image in (1, 4)}
-    names = [name for name, _ in message.content["arrays"]]
+    names = [name for name, *_ in message.parts()]
     (row,) = unpacked_pack(pack([message], {}, Blobs(), shares))[0]["messages"]
     left_out = {name for name, place in zip(names, row["buffers"], strict=True) if "product" in place}
     assert left_out == set(PRODUCTS) & set(names)

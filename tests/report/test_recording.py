@@ -42,4 +42,5 @@ def test_the_last_message_of_a_kind_about_the_same_is_kept():
 
 def test_plain_values_are_json():
     value = {"a": (1, float("nan")), "b": np.float64(1 / 3), "c": [np.int64(2), float("inf")], "d": None}
-    assert plain(value) == {"a": [1, None], "b": 0.33333333, "c": [2, None], "d": None}
+    assert plain(value, 8) == {"a": [1, None], "b": 0.33333333, "c": [2, None], "d": None}
+    assert plain(value)["b"] == 1 / 3

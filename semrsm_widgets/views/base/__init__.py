@@ -17,6 +17,7 @@ from .traits import (
     KERNELS,
     KernelChosen,
     LayerChosen,
+    SimilaritiesTold,
     checked_kernel_name,
     checked_pair,
     default_layer,
@@ -24,7 +25,7 @@ from .traits import (
     layer_rows,
 )
 from .view import Status, View, bundle, bundle_text, check_trait, guarded_method, jpeg_bytes
-from .wire import EXACT_IMAGES, is_exact
+from .wire import EXACT_IMAGES, PICTURES, Message, is_exact, plain
 from .worker import DEBOUNCE_SECONDS, CancelledError, Job
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "EXACT_IMAGES",
     "KERNELS",
     "PATIENCE_SECONDS",
+    "PICTURES",
     "BokehPane",
     "CancelledError",
     "ComposedView",
@@ -39,7 +41,9 @@ __all__ = [
     "Job",
     "KernelChosen",
     "LayerChosen",
+    "Message",
     "PlacedPicture",
+    "SimilaritiesTold",
     "Status",
     "View",
     "bokehjs",
@@ -62,6 +66,7 @@ __all__ = [
     "make_ready",
     "missing_picture",
     "placed_picture",
+    "plain",
     "printed_picture",
     "search_seconds",
     "thumbnail",

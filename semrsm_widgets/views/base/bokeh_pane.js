@@ -1,7 +1,7 @@
 // Bokeh figures inside our own widgets, by BokehJS's public API.
 
 import { h } from "./dom.js";
-import { asArray } from "./wire.js";
+import { unpack } from "./wire.js";
 
 /** @typedef {any} BokehJS */
 /** @typedef {{ row: number, column: number, side: number }} Square a square of cells: its first row and column, its side */
@@ -47,7 +47,7 @@ export function loadBokeh(model) {
   const receive = (content, buffers) => {
     if (content.kind !== "bokehjs") return;
     model.off("msg:custom", receive);
-    pending.run(asArray(buffers[0], Uint8Array), () => {
+    pending.run(unpack(content, buffers).script, () => {
       delete versions[version];
     });
   };

@@ -21,6 +21,7 @@ from bokeh.resources import Resources
 from semrsm_widgets.figures import MISSING
 
 from .view import View
+from .wire import Message
 
 
 @functools.cache
@@ -35,10 +36,11 @@ class BokehPane(View):
 
     _bokeh_version = t.Unicode(bokeh.__version__).tag(sync=True)
 
-    _handlers = {"bokehjs": "_send_bokehjs"}  # noqa: RUF012 (never mutated)
+    handlers = {"bokehjs": "_send_bokehjs"}  # noqa: RUF012 (never mutated)
 
     def _send_bokehjs(self, _content: dict[str, Any]) -> None:
-        self.send({"kind": "bokehjs"}, buffers=[bokehjs()])
+        script = np.frombuffer(bokehjs(), dtype=np.uint8)
+        self.post(Message.of("bokehjs", arrays={"script": script}))
 
 
 def heatmap_item(name: str, palette: tuple[str, ...], size: int) -> dict[str, Any]:

@@ -15,29 +15,29 @@ from .view import Status, View, close_with_layout, with_picture
 class ComposedView(SavesFigure, ipywidgets.VBox):
     """A column of views: a header of its own, whose status line speaks for all, and others below it.
 
-    A subclass makes `_header` and puts the boxes, labels and the like between its views into `_frame`, both before
+    A subclass makes `header` and puts the boxes, labels and the like between its views into `frame`, both before
     ipywidgets' own `__init__`.
     """
 
     save_images = t.Bool(True, help="Whether the saved notebook may contain pictures and their names.")
 
-    _header: View
-    _frame: list[Any]
+    header: View
+    frame: list[Any]
 
     @property
     def views(self) -> list[View]:
         """The header and the views that are there."""
-        return [self._header]
+        return [self.header]
 
     @property
-    def _at_work(self) -> list[View]:
+    def at_work(self) -> list[View]:
         """The views that `cancel` stops and `resume` lets go on."""
         return self.views
 
     @property
     def status(self) -> Status:
         """The status line of the header, which speaks for all."""
-        return self._header.status
+        return self.header.status
 
     @property
     def last_error(self) -> str:
@@ -46,12 +46,12 @@ class ComposedView(SavesFigure, ipywidgets.VBox):
 
     def cancel(self) -> None:
         """Stop what is being computed; what is there already stays."""
-        for view in self._at_work:
+        for view in self.at_work:
             view.worker.cancel()
 
     def resume(self) -> None:
         """Go on after a cancel."""
-        for view in self._at_work:
+        for view in self.at_work:
             if view.cancelled:
                 view.resume()
 
@@ -70,14 +70,14 @@ class ComposedView(SavesFigure, ipywidgets.VBox):
         def in_time(view: View) -> bool:
             return view.wait(None if end is None else max(0.0, end - time.monotonic()))
 
-        return in_time(self._header) and all(in_time(view) for view in self.views)  # the header's work may add views
+        return in_time(self.header) and all(in_time(view) for view in self.views)  # the header's work may add views
 
     def close(self) -> None:
         """Free the threads and the widgets."""
-        if hasattr(self, "_frame"):  # ipywidgets also closes what never got through __init__
+        if hasattr(self, "frame"):  # ipywidgets also closes what never got through __init__
             for view in self.views:
                 view.close()
-            for widget in self._frame:
+            for widget in self.frame:
                 if isinstance(widget, ipywidgets.Label):
                     widget.style.close()
                 close_with_layout(widget, widget.close)

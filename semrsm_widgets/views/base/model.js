@@ -30,6 +30,14 @@ export function listeners(model) {
 }
 
 /**
+ * Whether a view shows a part itself: what surrounds it may do so in its place. Python lists the parts.
+ *
+ * @param {Model} model
+ * @param {string} part
+ */
+export const offers = (model, part) => model.get("offers").includes(part);
+
+/**
  * A function that sets a trait here and in the kernel.
  *
  * @param {Model} model

@@ -35,7 +35,7 @@ def _hidden_name(name: str) -> str:
 HIDDEN: dict[str, Callable[[Any], Any]] = {
     "_images": _hidden_images,
     "_status": _hidden_status,
-    "_notices": _hidden_notices,
+    "notices": _hidden_notices,
     "_outside_name": _hidden_name,
 }
 """Trait -> its value without names."""

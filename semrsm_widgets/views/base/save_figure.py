@@ -18,6 +18,15 @@ NARROWEST_MM = 70.0
 class SavesFigure:
     """A view that can be written as a figure; it draws itself in `draw_figure`."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Take a view of somebody's own that draws itself under the name that was documented before, `_draw_figure`."""
+        super().__init_subclass__(**kwargs)
+        own = cls.__dict__
+        if "_draw_figure" in own and "draw_figure" not in own:
+            cls.draw_figure = own["_draw_figure"]  # type: ignore[method-assign]
+        elif "draw_figure" in own:
+            cls._draw_figure = own["draw_figure"]  # type: ignore[attr-defined]
+
     def save_figure(self, path: str | Path, *, width_mm: float = 85.0) -> Path:
         """Write what the view shows as a figure for a paper, and return where; no browser is needed.
 

@@ -9,9 +9,10 @@ import traitlets as t
 from semrsm_widgets.analysis import Analysis, check_analysis
 from semrsm_widgets.common import message
 from semrsm_widgets.images import sorted_labels
-from semrsm_widgets.rsm import Kernel, cosine, inner_product, rbf
+from semrsm_widgets.rsm import SIMILARITIES, Kernel, cosine, inner_product, rbf
 
 from .view import check_trait
+from .wire import plain
 
 KERNELS: dict[str, Kernel] = {"cosine": cosine, "inner product": inner_product, "RBF": rbf}
 """The kernels that a view offers, by the name on its button."""
@@ -20,6 +21,12 @@ KERNELS: dict[str, Kernel] = {"cosine": cosine, "inner product": inner_product, 
 def checked_kernel_name(value: Any) -> str:
     """Return a kernel's name, or raise TraitError."""
     return check_trait("kernel", value, tuple(KERNELS))
+
+
+class SimilaritiesTold(t.HasTraits):
+    """A view whose page names similarities: it is told their words."""
+
+    _similarities: t.List[Any] = t.List(plain(list(SIMILARITIES.values()))).tag(sync=True)
 
 
 class KernelChosen(t.HasTraits):

@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -21,10 +21,22 @@ from semrsm_widgets.common import check_choice
 from .cost import describe_seconds
 from .private import HIDDEN
 from .save_figure import SavesFigure
+from .wire import Message
 from .worker import Job, Worker
 
 if TYPE_CHECKING:
     from PIL import Image
+
+OFFERS = {
+    "layers": "the layer slider",
+    "kernels": "the choice of a kernel",
+    "status": "a status line of its own",
+    "comparison": "the list of images to compare with",
+    "files": "the button for a picture from outside the set",
+    "boxes": "drawing a box on the query",
+}
+"""Parts of views that what surrounds a view may do in its place, as an explorer has one layer slider for all its views,
+or cannot serve, as a report has no kernel to search with a file."""
 
 _STATIC = Path(__file__).parents[1] / "static"
 # Before that, how long the rest of a step takes is a guess.
@@ -94,25 +106,38 @@ class View(SavesFigure, anywidget.AnyWidget):
     save_images = t.Bool(True, help="Whether the saved notebook may contain pictures of this view and their names.")
     _private = t.Bool(False, help="Whether names come as messages: not save_images.").tag(sync=True)
 
-    _handlers: ClassVar[dict[str, str]] = {"cancel": "cancel", "resume": "resume", "start": "start"}
+    parts: ClassVar[tuple[str, ...]] = ()
+    """Which of OFFERS the view has."""
+
+    offers: t.List[str] = t.List(t.Unicode(), help="Which of its `parts` the view shows.").tag(sync=True)
+
+    handlers: ClassVar[dict[str, str]] = {"cancel": "cancel", "resume": "resume", "start": "start"}
     """Message kind -> name of the method that answers it; a subclass adds its own."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         known: dict[str, str] = {}
         for each in reversed(cls.__mro__):
-            known |= each.__dict__.get("_handlers", {})
-        cls._handlers = known
+            known |= each.__dict__.get("handlers", {})
+        cls.handlers = known
 
     def __init__(self, *, save_images: bool = True, **kwargs: Any) -> None:
         super().__init__(save_images=save_images, _private=not save_images, **kwargs)
         self._started = time.monotonic()
         self._phase = ("", self._started, 0.0)  # what is being done, since when, and how far it was then
         self._go = threading.Event()
-        self.worker = Worker(report=self._show_progress, done=self._show_done, failed=self.show_error)
+        self.worker = Worker(report=self._show_progress, done=self.show_done, failed=self.show_error)
         self.on_msg(self._on_message)
         self.observe(self._on_privacy, names="save_images")
         self.observe(lambda change: self._send_private([change["name"]]), names=self._hidden_traits())
+
+    @t.default("offers")
+    def _all_parts(self) -> list[str]:
+        return list(self.parts)
+
+    @t.validate("offers")
+    def _check_offers(self, proposal: Any) -> list[str]:
+        return [check_trait("offers", part, self.parts) for part in proposal["value"]]
 
     # -- what the notebook may keep -----------------------------------------------------------------------------
 
@@ -130,14 +155,14 @@ class View(SavesFigure, anywidget.AnyWidget):
         self._private = not self.save_images
         self.send_state(self._hidden_traits())
         if self.save_images:
-            self.send({"kind": "public"})
+            self.post(Message.of("public"))
         self._send_private()
 
     def _send_private(self, names: list[str] | None = None) -> None:
         """Send what the state leaves out (all of it unless named), as a message: no notebook keeps one."""
         if not self.save_images:
             state = {name: getattr(self, name) for name in names or self._hidden_traits()}
-            self.send({"kind": "private", "state": state, "all": names is None})
+            self.post(Message.of("private", state=state, all=names is None))
 
     # -- status -------------------------------------------------------------------------------------------------
 
@@ -146,6 +171,11 @@ class View(SavesFigure, anywidget.AnyWidget):
         """The status line as it is now: its state, its text, how far the step is and how long it still takes."""
         shown = self._status  # replaced as a whole, on any thread
         return Status(shown["state"], shown["text"], shown["fraction"], shown.get("left", ""))
+
+    def follow_status(self, view: View) -> None:
+        """Show the status of another view from now on."""
+        view.observe(lambda change: self.set_trait("_status", change["new"]), names="_status")
+        self.set_trait("_status", view._status)
 
     def show_status(self, state: str, text: str, fraction: float | None = None) -> None:
         """Put a line into the status line."""
@@ -165,7 +195,8 @@ class View(SavesFigure, anywidget.AnyWidget):
         left = time_left(now - since, first, fraction)
         self._status = {"state": "working", "text": text, "fraction": fraction, "left": left}
 
-    def _show_done(self, finished: bool) -> None:
+    def show_done(self, finished: bool) -> None:
+        """Show that a job has ended, or was cancelled."""
         if finished:
             self.show_status("ready", self.ready_text())
         else:
@@ -198,9 +229,9 @@ class View(SavesFigure, anywidget.AnyWidget):
 
     def resume(self, _content: dict[str, Any] | None = None) -> None:
         """Go on after a cancel."""
-        self._request(None)
+        self.request(None)
 
-    def _request(self, change: Any) -> None:
+    def request(self, change: Any) -> None:
         """Have the worker compute what is on screen; `change` is None unless a trait changed."""
 
     @property
@@ -220,16 +251,24 @@ class View(SavesFigure, anywidget.AnyWidget):
 
     # -- messages -----------------------------------------------------------------------------------------------
 
-    def _on_message(self, _widget: Any, content: Any, buffers: Any) -> None:
+    def post(self, message: Message) -> None:
+        """Send the page a message."""
+        self.send(message.content, message.buffers)
+
+    def receive(self, content: Any, buffers: Sequence[Any] = ()) -> None:
+        """Answer a message of the page; the method that does so finds its buffers in `content["buffers"]`."""
         kind = content.get("kind") if isinstance(content, dict) else None
         if kind == "ping":  # answered at once, whatever the worker does: the page asks whether the kernel is there
-            self.send({"kind": "pong"})
+            self.post(Message.of("pong"))
             return
         if kind == "ready":
             self._send_private()
-        handler = self._handlers.get(kind) if isinstance(kind, str) else None
+        handler = self.handlers.get(kind) if isinstance(kind, str) else None
         if handler is not None:
-            guarded(lambda view: getattr(view, handler)(content))(self)
+            guarded(lambda view: getattr(view, handler)({**content, "buffers": buffers}))(self)
+
+    def _on_message(self, _widget: Any, content: Any, buffers: Any) -> None:
+        self.receive(content, buffers)
 
     # -- without a browser --------------------------------------------------------------------------------------
 
@@ -270,7 +309,7 @@ def with_picture(view: Any, bundle: Any) -> tuple[dict[str, Any], dict[str, Any]
     try:
         picture = view.picture() if view.save_images else None
     except Exception as error:  # the widget must come up: its status line is where errors are read
-        (view if isinstance(view, View) else view._header).show_error(error)
+        (view if isinstance(view, View) else view.header).show_error(error)
         picture = None
     if picture is not None:
         data["image/png"] = png_base64(picture)

@@ -3,7 +3,6 @@
 import { layerShape } from "../base/controls.js";
 import { h } from "../base/dom.js";
 import { format } from "../base/format.js";
-import { SIMILARITIES } from "../base/similarities.js";
 import { isUncertain } from "./cells.js";
 
 /** @typedef {import("./cells.js").MapCell} MapCell */
@@ -12,8 +11,11 @@ const HINT =
   "Each cell compares a layer of A with a layer of B: 1 where they find the same images alike, about 0 where they are " +
   "unrelated. Point at one to read it; click it to see what differs.";
 
-/** @param {import("./layer_grid.js").Side[]} sides */
-export function cellCard(sides) {
+/**
+ * @param {import("./layer_grid.js").Side[]} sides
+ * @param {import("../base/similarities.js").Similarity[]} similarities whose RSMs are compared
+ */
+export function cellCard(sides, similarities) {
   const heads = ["A", "B"].map((letter) => {
     const words = h("span");
     return {
@@ -22,7 +24,7 @@ export function cellCard(sides) {
     };
   });
   const table = h("div", { class: "srsm-values srsm-cka" });
-  const rows = [...SIMILARITIES].map(([kind, words]) => {
+  const rows = similarities.map(({ name: kind, aside: words }) => {
     const name = h("span", { class: "srsm-name" }, kind, h("small", {}, words));
     const mean = h("span", { class: "srsm-whisker-value" });
     const whisker = h("span", { class: "srsm-whisker-line" });

@@ -93,14 +93,14 @@ export function cellDetail(model, state, { close, pair: choosePair }) {
   function pairWords(shown, [i, j]) {
     const who = `${images[i].id} and ${images[j].id}`;
     if (i === j) return `${images[i].id} with itself: the diagonal, which CKA leaves out.`;
-    const late = state.late && state.late.i === i && state.late.j === j ? state.late.values : null;
-    /** @type {(array: Float32Array | null, place: number) => number | null | undefined} */
-    const at = (array, place) => (array ? array[i * size + j] : late?.[place]);
+    const late = state.late && state.late.i === i && state.late.j === j ? state.late : null;
+    /** @type {(name: "values" | "standard", side: number) => number | null | undefined} */
+    const at = (name, side) => shown[name][side]?.[i * size + j] ?? late?.[name][side];
     /** @param {number} side */
     const part = (side) => {
-      const value = at(shown.values[side], side);
+      const value = at("values", side);
       if (value === undefined) return `${LETTERS[side]} …`;
-      const standard = at(shown.standard[side], 2 + side);
+      const standard = at("standard", side);
       const place = shown.ranks[side]?.[i * size + j];
       const rank = place === undefined ? "" : `, rank ${place} of ${shown.pairs}`;
       const level = shown.nulls ? `, unrelated ${format(shown.nulls[side])}` : "";

@@ -5,14 +5,14 @@ import { segmented } from "../base/controls.js";
 import { h } from "../base/dom.js";
 import { listeners, setter } from "../base/model.js";
 import { withPrivate } from "../base/private.js";
-import { SIMILARITIES } from "../base/similarities.js";
+import { captionOf, patchSimilarities, similaritiesOf } from "../base/similarities.js";
 import { statusLine } from "../base/status_line.js";
-import { jpegUrl } from "../base/wire.js";
+import { jpegUrl, onMessages } from "../base/wire.js";
 import { cellCard } from "./cell_card.js";
 import { cellDetail } from "./cell_detail.js";
 import { isUncertain } from "./cells.js";
 import { layerGrid } from "./layer_grid.js";
-import { cellKey, KINDS, readCell, readDetail } from "./messages.js";
+import { cellKey, readCells, readDetail } from "./messages.js";
 
 /** @typedef {import("../base/grid_pointer.js").Cell} Cell */
 /** @typedef {import("../base/model.js").Model} Model */
@@ -29,32 +29,34 @@ export default () => {
   return withPrivate({
     /** @param {{ model: Model }} given */
     initialize({ model }) {
-      model.on("msg:custom", (content, buffers) => {
-        if (content.kind === "setup") {
+      onMessages(model, {
+        setup({ palettes, thumbnails }) {
           for (const url of state.setup?.thumbnails ?? []) URL.revokeObjectURL(url);
-          state.setup = { palettes: content.palettes, thumbnails: buffers.map(jpegUrl) };
+          state.setup = { palettes, thumbnails: thumbnails.map(jpegUrl) };
           for (const view of views) {
             view.map();
             view.detail();
           }
-        } else if (content.kind === "cells") {
-          const known = content.fresh ? undefined : state.cells.get(content.kernel)?.known;
-          const cells = { known: known ?? new Map(), complete: content.complete };
+        },
+        cells(message) {
+          const known = message.fresh ? undefined : state.cells.get(message.kernel)?.known;
+          const cells = { known: known ?? new Map(), complete: message.complete };
           const layers = model.get("_sides").map((/** @type {Side} */ side) => side.layers);
-          for (const row of content.cells) {
-            const cell = readCell(row, layers, content.n);
+          for (const cell of readCells(message, layers, similaritiesOf(model))) {
             cells.known.set(cellKey(cell.layer_a, cell.layer_b, cell.similarity), cell);
           }
-          state.cells.set(content.kernel, cells);
+          state.cells.set(message.kernel, cells);
           for (const view of views) view.map();
-        } else if (content.kind === "detail") {
+        },
+        detail(message) {
           for (const url of state.detail?.own ?? []) URL.revokeObjectURL(url);
-          state.detail = readDetail(content, buffers);
+          state.detail = readDetail(message);
           for (const view of views) view.detail();
-        } else if (content.kind === "value") {
-          state.late = content;
+        },
+        value(message) {
+          state.late = message;
           for (const view of views) view.read();
-        }
+        },
       });
       model.send({ kind: "ready" });
     },
@@ -78,6 +80,7 @@ export default () => {
 function compareView(model, el, state) {
   /** @type {Side[]} */
   const sides = model.get("_sides");
+  const similarities = patchSimilarities(model);
   const events = listeners(model);
   const set = setter(model);
   const status = statusLine(model);
@@ -87,11 +90,11 @@ function compareView(model, el, state) {
 
   const similarity = segmented(
     "similarity",
-    KINDS.map((name) => [name, name]),
+    similarities.map(({ name }) => [name, name]),
     model.get("similarity"),
     (name) => set("similarity", name),
   );
-  const card = cellCard(sides);
+  const card = cellCard(sides, similarities);
   const grid = layerGrid(sides, {
     point(where) {
       if (String(where) !== String(pointed)) {
@@ -156,7 +159,7 @@ function compareView(model, el, state) {
     const names = where && grid.names(where);
     card.show(
       names,
-      names && Object.fromEntries(KINDS.map((kind) => [kind, find(kind)(...names)])),
+      names && Object.fromEntries(similarities.map(({ name }) => [name, find(name)(...names)])),
       model.get("similarity"),
       pointed === null,
     );
@@ -167,7 +170,7 @@ function compareView(model, el, state) {
     const kind = model.get("similarity");
     const palettes = state.setup?.palettes;
     similarity.set(kind);
-    kindWords.textContent = `${SIMILARITIES.get(kind)} · ${model.get("kernel")} kernel`;
+    kindWords.textContent = `${captionOf(similarities, kind)} · ${model.get("kernel")} kernel`;
     grid.show(find(kind), palettes?.map);
     grid.describe(
       `CKA of the ${kind} RSMs of ${sides[0].name}, down, and ${sides[1].name}, across. ` +

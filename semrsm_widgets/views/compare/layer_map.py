@@ -13,7 +13,7 @@ from semrsm_widgets.common import message
 from semrsm_widgets.experiments import Comparison, LayerPair, RSMDifference, compare, rsm_difference
 from semrsm_widgets.figures import DIVERGING, PALETTE, stacked
 from semrsm_widgets.matching import Identity
-from semrsm_widgets.rsm import UndefinedKernelError
+from semrsm_widgets.rsm import PATCH_SIMILARITIES, UndefinedKernelError
 from semrsm_widgets.statistics import UndefinedStatisticError
 from semrsm_widgets.views.base import (
     DEBOUNCE_SECONDS,
@@ -22,6 +22,8 @@ from semrsm_widgets.views.base import (
     Cost,
     Job,
     KernelChosen,
+    Message,
+    SimilaritiesTold,
     View,
     bundle,
     check_trait,
@@ -29,20 +31,20 @@ from semrsm_widgets.views.base import (
     describe_cost,
     guarded_method,
     image_rows,
+    is_exact,
     jpeg_bytes,
     layer_rows,
     long_cost,
     make_ready,
 )
 
-from .messages import detail_message
+from .messages import cells_message, detail_parts
 from .still import detail_still, layer_map_still
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-SIMILARITIES = ("aligned", "semantic", "pooled")
 _THUMBNAIL = 72
 
 
@@ -52,7 +54,7 @@ PALETTES = {"map": list(Cividis256), "values": list(PALETTE), "difference": list
 Cell = tuple[str, str]
 
 
-class LayerMap(KernelChosen, View):
+class LayerMap(KernelChosen, SimilaritiesTold, View):
     """What of a `CompareView` is not a PairView: the map, and the RSMs of the chosen cell.
 
     Args:
@@ -72,7 +74,7 @@ class LayerMap(KernelChosen, View):
     _sides: t.List[Any] = t.List().tag(sync=True)
     _images: t.List[Any] = t.List().tag(sync=True)
 
-    _handlers = {  # noqa: RUF012 (never mutated)
+    handlers = {  # noqa: RUF012 (never mutated)
         "ready": "_send_everything",
         "value": "_send_value",
     }
@@ -85,12 +87,12 @@ class LayerMap(KernelChosen, View):
         self._cost_accepted = False
         sides = [{"name": name, "layers": layer_rows(analysis)} for name, analysis in zip(names, analyses, strict=True)]
         super().__init__(_sides=sides, _images=image_rows(analyses[0]), **kwargs)
-        self.observe(guarded_method(self, "_request"), names=["similarity", "kernel", "cell"])
-        self._request(None)
+        self.observe(guarded_method(self, "request"), names=["similarity", "kernel", "cell"])
+        self.request(None)
 
     @t.validate("similarity")
     def _check_similarity(self, proposal: Any) -> str:
-        return check_trait("similarity", proposal["value"], SIMILARITIES)
+        return check_trait("similarity", proposal["value"], PATCH_SIMILARITIES)
 
     @t.validate("cell")
     def _check_cell(self, proposal: Any) -> Cell | None:
@@ -110,7 +112,7 @@ class LayerMap(KernelChosen, View):
         layers_a, layers_b = (analysis.layers for analysis in self.analyses)
         if not self._complete(self.kernel):
             return None
-        order = [(a, b, name) for a in layers_a for b in layers_b for name in SIMILARITIES]
+        order = [(a, b, name) for a in layers_a for b in layers_b for name in PATCH_SIMILARITIES]
         return Comparison(
             layers_a=layers_a, layers_b=layers_b, rows=tuple(rows[key] for key in order if key in rows)
         )  # fmt: skip
@@ -131,11 +133,12 @@ class LayerMap(KernelChosen, View):
         images = self.analyses[0].images
         count = len(images) if len(images) <= EXACT_IMAGES else 0
         thumbnails = [jpeg_bytes(images.thumbnail(k, _THUMBNAIL)) for k in range(count)]
-        self.send({"kind": "setup", "palettes": PALETTES}, buffers=thumbnails)
+        self.post(Message.of("setup", pictures={"thumbnails": thumbnails}, palettes=PALETTES))
         self._sent_cells = {}
-        self._request(None)
+        self.request(None)
 
-    def _request(self, change: Any) -> None:
+    def request(self, change: Any) -> None:
+        """Have the worker send what the map and the opened cell lack."""
         self.run(self._work, debounce=0.0 if change is None else DEBOUNCE_SECONDS / 2)
 
     def _send_value(self, content: dict[str, Any]) -> None:
@@ -145,10 +148,9 @@ class LayerMap(KernelChosen, View):
         if detail is None or detail[0] != (self.cell, self.similarity, self.kernel):
             return
         _, rsms, difference = detail
-        values = [float(rsm[i, j]) for rsm in rsms]
-        if difference is not None:
-            values += [float(each[i, j]) for each in (difference.a, difference.b, difference.difference)]
-        self.send({"kind": "value", "i": i, "j": j, "values": values})
+        standard = () if difference is None else (difference.a, difference.b)
+        values = [[each[i, j] for each in some] for some in (rsms, standard)]
+        self.post(Message.of("value", i=i, j=j, values=values[0], standard=values[1]))
 
     # -- the worker ---------------------------------------------------------------------------------------------
 
@@ -221,7 +223,7 @@ class LayerMap(KernelChosen, View):
         found = compare(
             *self.analyses,
             kernel=KERNELS[kernel],
-            similarities=SIMILARITIES,
+            similarities=PATCH_SIMILARITIES,
             layers_a=layers_a,
             layers_b=layers_b,
             progress=job.counter("Comparing layers:"),
@@ -235,16 +237,10 @@ class LayerMap(KernelChosen, View):
         sent_cells = self._sent_cells.setdefault(kernel, set())
         new = {key: row for key, row in self.rows.get(kernel, {}).items() if key not in sent_cells}
         places = [{layer: k for k, layer in enumerate(analysis.layers)} for analysis in self.analyses]
-        cells = [[places[0][a], places[1][b], *_cell_facts(row)] for (a, b, _), row in new.items()]
-        content = {
-            "kind": "cells",
-            "kernel": kernel,
-            "n": len(self.analyses[0]),
-            "fresh": not sent_cells,
-            "cells": cells,
-        }
+        fresh = not sent_cells
         sent_cells.update(new)
-        self.send({**content, "complete": self._complete(kernel)})
+        facts = {"n": len(self.analyses[0]), "fresh": fresh, "complete": self._complete(kernel)}
+        self.post(cells_message(new.values(), places, kernel=kernel, **facts))
 
     def _send_detail(self, job: Job) -> None:
         """Send both RSMs of the chosen cell, their difference, and the pairs that changed most."""
@@ -252,12 +248,12 @@ class LayerMap(KernelChosen, View):
         if cell is None:
             return
         job.step(f"Opening {cell[0]} and {cell[1]}")
-        where = {"kind": "detail", "cell": list(cell), "similarity": similarity, "kernel": kernel}
+        where = {"cell": cell, "similarity": similarity, "kernel": kernel}
         try:
             rsms = self._rsms(cell, similarity, kernel)
         except UndefinedKernelError as error:
             self._detail = None
-            self.send({**where, "reason": str(error)})
+            self.post(Message.of("detail", **where, reason=str(error)))
             return
         difference, reason = None, ""
         try:
@@ -265,14 +261,15 @@ class LayerMap(KernelChosen, View):
         except UndefinedStatisticError as error:
             reason = str(error)
         self._detail = (cell, similarity, kernel), rsms, difference
-        facts, buffers = detail_message(rsms, difference)
-        thumbnails = []
-        if difference is not None and len(self.analyses[0]) > EXACT_IMAGES:
-            shown = sorted({k for change in (*facts["more_a"], *facts["more_b"]) for k in change["pair"]})
+        arrays, facts = detail_parts(rsms, difference)
+        pictures = {}
+        if difference is not None and not is_exact(len(self.analyses[0])):
+            shown = sorted({k for change in (*facts["more_a"], *facts["more_b"]) for k in change.pair})
             facts["thumbnails"] = shown
-            thumbnails = [jpeg_bytes(self.analyses[0].images.thumbnail(k, _THUMBNAIL)) for k in shown]
-        nulls = self._nulls(job, cell, kernel) if similarity == "semantic" else None
-        self.send({**where, "reason": reason, "nulls": nulls, **facts}, [*buffers, *thumbnails])
+            images = self.analyses[0].images
+            pictures["own_thumbnails"] = [jpeg_bytes(images.thumbnail(k, _THUMBNAIL)) for k in shown]
+        facts["nulls"] = self._nulls(job, cell, kernel) if similarity == "semantic" else None
+        self.post(Message.of("detail", arrays=arrays, pictures=pictures, **where, reason=reason, **facts))
 
     def _rsms(self, cell: Cell, similarity: str, kernel: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the RSMs of the two layers of a cell; the RBF takes the width of each layer's semantic Gram."""
@@ -325,13 +322,6 @@ def checked_cell(analyses: tuple[Analysis, Analysis], cell: Any) -> Cell | None:
             known = ", ".join(map(repr, analysis.layers[:12]))
             raise t.TraitError(message("cell", "a layer of A and a layer of B", got, f"Layers of {name}: {known}."))
     return str(cell[0]), str(cell[1])
-
-
-def _cell_facts(row: LayerPair) -> list[Any]:
-    """Return what the browser shows of a cell of the map, as JSON can carry it; in the order of readCell."""
-    numbers = (row.value, row.low, row.high, row.smallest_eigenvalue_a, row.smallest_eigenvalue_b)
-    rounded = [round(number, 6) if np.isfinite(number) else None for number in numbers]
-    return [SIMILARITIES.index(row.similarity), *rounded, row.reason]
 
 
 def _in_turn(first: tuple[str, ...], second: tuple[str, ...]) -> list[tuple[int, str]]:

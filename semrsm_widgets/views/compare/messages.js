@@ -1,7 +1,6 @@
 // What the layer map gets from the kernel.
 
-import { SIMILARITIES } from "../base/similarities.js";
-import { asArray, jpegUrl } from "../base/wire.js";
+import { jpegUrl } from "../base/wire.js";
 
 /** @typedef {import("../base/controls.js").Layer} Layer */
 /** @typedef {import("./cells.js").MapCell} MapCell */
@@ -49,8 +48,10 @@ import { asArray, jpegUrl } from "../base/wire.js";
  * @property {{ palettes: { map: string[], values: string[], difference: string[] }, thumbnails: string[] } | null} setup
  * @property {Map<string, KernelCells>} cells by kernel
  * @property {Detail | null} detail of the cell that was opened last
- * @property {{ i: number, j: number, values: (number | null)[] | null } | null} late the kernel's answer to a hover
+ * @property {{ i: number, j: number, values: Late, standard: Late } | null} late the kernel's answer to a hover
  */
+
+/** @typedef {(number | null)[]} Late a number for A and one for B; none of `standard` where the two cannot be compared */
 
 /** @typedef {{ known: Map<string, MapCell>, complete: boolean }} KernelCells cells by `cellKey` */
 
@@ -61,57 +62,48 @@ import { asArray, jpegUrl } from "../base/wire.js";
  */
 export const cellKey = (layerA, layerB, similarity) => `${layerA}\n${layerB}\n${similarity}`;
 
-/** The kinds of RSM, in the order in which the kernel numbers them. */
-export const KINDS = [...SIMILARITIES.keys()];
-
 /**
- * A cell of the map. The order is that of `_send_cells` and `_cell_facts` in the view's Python.
+ * Cells of the map: rows of a table whose head is `columns`.
  *
- * @param {[number, number, number, ...any]} row
+ * @param {any} message
  * @param {Layer[][]} layers of A and B
- * @param {number} n images
- * @returns {MapCell}
+ * @param {import("../base/similarities.js").Similarity[]} similarities
+ * @returns {MapCell[]}
  */
-export function readCell([row, column, kind, value, low, high, lowestA, lowestB, reason], layers, n) {
-  return {
-    layer_a: layers[0][row].name,
-    layer_b: layers[1][column].name,
-    similarity: KINDS[kind],
-    value,
-    low,
-    high,
-    smallest_eigenvalue_a: lowestA,
-    smallest_eigenvalue_b: lowestB,
-    reason,
-    n,
-  };
+export function readCells({ columns, cells, n }, layers, similarities) {
+  return cells.map((/** @type {any[]} */ row) => {
+    const cell = Object.fromEntries(row.map((value, k) => [columns[k], value]));
+    return {
+      ...cell,
+      layer_a: layers[0][cell.layer_a].name,
+      layer_b: layers[1][cell.layer_b].name,
+      similarity: similarities[cell.similarity].name,
+      n,
+    };
+  });
 }
 
 /**
- * What an opened cell shows. The order of the buffers is that of `detail_message` in Python.
+ * What an opened cell shows.
  *
- * @param {any} content
- * @param {DataView[]} buffers
+ * @param {any} message
  * @returns {Detail}
  */
-export function readDetail(content, buffers) {
+export function readDetail({ own_thumbnails: pictures = [], ...message }) {
+  /** @type {string[]} */
+  const own = pictures.map(jpegUrl);
   /** @type {number[]} */
-  const own = content.thumbnails ?? [];
-  const count = buffers.length - own.length;
-  const urls = buffers.slice(count).map(jpegUrl);
-  const maps = content.limit === undefined ? 2 : 5;
-  /** @param {number} k */
-  const numbers = (k) => (k < count ? asArray(buffers[k], Float32Array) : null);
-  /** @param {number} k */
-  const places = (k) => (k < count ? asArray(buffers[k], Int32Array) : null);
-  const colours = buffers.slice(0, Math.min(maps, count)).map((buffer) => asArray(buffer, Uint8Array));
+  const images = message.thumbnails ?? [];
+  /** @param {string} name */
+  const both = (name) => [message[`${name}_a`] ?? null, message[`${name}_b`] ?? null];
+  const colours = [...both("colours"), ...both("colours_standard"), message.colours_difference];
   return {
-    ...content,
-    colours,
-    own: urls,
-    ownThumbnails: new Map(own.map((k, place) => [k, urls[place]])),
-    values: [numbers(maps), numbers(maps + 1)],
-    standard: maps === 5 ? [numbers(maps + 2), numbers(maps + 3)] : [null, null],
-    ranks: maps === 5 ? [places(maps + 4), places(maps + 5)] : [null, null],
+    ...message,
+    colours: colours.filter(Boolean),
+    own,
+    ownThumbnails: new Map(images.map((k, place) => [k, own[place]])),
+    values: both("values"),
+    standard: both("standard"),
+    ranks: both("ranks"),
   };
 }

@@ -1,4 +1,4 @@
-"""What the browser shows of one cell of a layer x layer map: both RSMs, their difference, what changed most."""
+"""What the layer map sends to the browser: its cells, and of an opened one both RSMs and what differs."""
 
 from __future__ import annotations
 
@@ -6,45 +6,71 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.experiments import PairChange, RSMDifference
 from semrsm_widgets.figures import MISSING, colour_indices
-from semrsm_widgets.views.base import EXACT_IMAGES
+from semrsm_widgets.rsm import SIMILARITIES
+from semrsm_widgets.views.base import Message, is_exact
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from numpy.typing import NDArray
 
+    from semrsm_widgets.experiments import LayerPair, RSMDifference
+
 CHANGES = 6  # pairs in each of the two lists
+_NUMBERS = ("value", "low", "high", "smallest_eigenvalue_a", "smallest_eigenvalue_b")
 
 
-def detail_message(
+def cells_message(rows: Iterable[LayerPair], places: Sequence[Mapping[str, int]], **facts: Any) -> Message:
+    """Return the message of some cells of the map: a table, as `columns` names it.
+
+    Args:
+        rows: the cells.
+        places: layer -> its place among the layers, of A and of B.
+        **facts: of all cells.
+    """
+    cells = [
+        [
+            places[0][row.layer_a],
+            places[1][row.layer_b],
+            list(SIMILARITIES).index(row.similarity),
+            *(round(getattr(row, name), 6) for name in _NUMBERS),
+            row.reason,
+        ]
+        for row in rows
+    ]
+    return Message.of("cells", columns=("layer_a", "layer_b", "similarity", *_NUMBERS, "reason"), cells=cells, **facts)
+
+
+def detail_parts(
     rsms: tuple[NDArray[np.float64], NDArray[np.float64]], difference: RSMDifference | None
-) -> tuple[dict[str, Any], list[bytes]]:
-    """Return what the browser shows of a cell.
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return what the browser shows of a cell: arrays (N, N) and facts.
 
-    The buffers are colours (uint8) of the values of A and B and, where there is a difference, of both standardised and
-    of the difference; then, for no more than `EXACT_IMAGES` images, the exact values (float32) of all but the last,
-    and the places of the pairs in A and B (int32).
+    The arrays are the colours of the RSMs of A and B and, where there is a difference, of both standardised and of the
+    difference; for no more than `EXACT_IMAGES` images also the numbers of all but the last, and the places of the pairs
+    in A and B.
     """
     ranges = [_range_of(rsm) for rsm in rsms]
-    colours = [_painted(rsm, *span) for rsm, span in zip(rsms, ranges, strict=True)]
-    exact = [rsm.astype(np.float32) for rsm in rsms]
+    colours = {f"colours_{side}": _painted(rsm, *span) for side, rsm, span in zip("ab", rsms, ranges, strict=True)}
+    exact: dict[str, NDArray[Any]] = dict(zip(("values_a", "values_b"), rsms, strict=True))
     facts: dict[str, Any] = {"ranges": ranges}
     if difference is not None:
-        a, b, change = difference.a, difference.b, difference.difference
         span, limit = detail_ranges(difference)
-        colours += [_painted(each, *span) for each in (a, b)] + [_painted(change, -limit, limit)]
-        exact += [a.astype(np.float32), b.astype(np.float32)]
-        exact += [places.astype(np.int32) for places in (difference.rank_a, difference.rank_b)]
+        colours["colours_standard_a"] = _painted(difference.a, *span)
+        colours["colours_standard_b"] = _painted(difference.b, *span)
+        colours["colours_difference"] = _painted(difference.difference, -limit, limit)
+        exact |= {"standard_a": difference.a, "standard_b": difference.b}
+        exact |= {"ranks_a": difference.rank_a, "ranks_b": difference.rank_b}
         facts |= {
             "span": span,
             "limit": limit,
             "cka": difference.cka,
             "pairs": difference.pairs,
-            "more_a": [_change_facts(change) for change in difference.more_alike(True, CHANGES)],
-            "more_b": [_change_facts(change) for change in difference.more_alike(False, CHANGES)],
+            "more_a": difference.more_alike(True, CHANGES),
+            "more_b": difference.more_alike(False, CHANGES),
         }
-    arrays = colours + (exact if len(rsms[0]) <= EXACT_IMAGES else [])
-    return facts, [np.ascontiguousarray(array).tobytes() for array in arrays]
+    return colours | (exact if is_exact(len(rsms[0])) else {}), facts
 
 
 def detail_ranges(difference: RSMDifference) -> tuple[tuple[float, float], float]:
@@ -67,14 +93,3 @@ def _painted(rsm: NDArray[np.float64], low: float, high: float) -> NDArray[np.ui
     colours = colour_indices(rsm, low, high)
     np.fill_diagonal(colours, MISSING)
     return colours
-
-
-def _change_facts(change: PairChange) -> dict[str, Any]:
-    return {
-        "pair": list(change.pair),
-        "a": change.a,
-        "b": change.b,
-        "rank_a": change.rank_a,
-        "rank_b": change.rank_b,
-        "share": change.share,
-    }

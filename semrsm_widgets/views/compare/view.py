@@ -10,6 +10,7 @@ import traitlets as t
 from semrsm_widgets.common import check_number, message
 from semrsm_widgets.experiments import check_analysis, check_same_images
 from semrsm_widgets.figures import stacked
+from semrsm_widgets.rsm import PATCH_SIMILARITIES
 from semrsm_widgets.tokens import moved_token
 from semrsm_widgets.views.base import (
     PATIENCE_SECONDS,
@@ -21,7 +22,7 @@ from semrsm_widgets.views.base import (
 )
 from semrsm_widgets.views.pair import PairView
 
-from .layer_map import PALETTES, SIMILARITIES, Cell, LayerMap, checked_cell
+from .layer_map import PALETTES, Cell, LayerMap, checked_cell
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -98,13 +99,13 @@ class CompareView(ComposedView):
         self._boxes: list[ipywidgets.VBox] = []
         self._following = False  # whether a pin is being carried over to the other PairView
         state: dict[str, Any] = {"similarity": similarity, "kernel": kernel, "cell": cell, "pair": pair}
-        self._header = LayerMap(self._analyses, self.names, patience, save_images=save_images, **state)
+        self.header = LayerMap(self._analyses, self.names, patience, save_images=save_images, **state)
         self._place = ipywidgets.Box(layout=ipywidgets.Layout(width="100%", flex_flow="row wrap", overflow="visible"))
-        self._frame = [self._place]
-        super().__init__(children=[self._header, self._place], save_images=save_images, **state)
+        self.frame = [self._place]
+        super().__init__(children=[self.header, self._place], save_images=save_images, **state)
         for name in state:
-            t.link((self, name), (self._header, name))
-        t.dlink((self, "save_images"), (self._header, "save_images"))
+            t.link((self, name), (self.header, name))
+        t.dlink((self, "save_images"), (self.header, "save_images"))
         self.observe(self._on_cell, names="cell")
         self._on_cell(None)
 
@@ -120,7 +121,7 @@ class CompareView(ComposedView):
             return checked_cell(self._analyses, value)
         if name == "pair":
             return checked_pair(self.analysis_a, value)
-        return check_trait(name, value, SIMILARITIES) if name == "similarity" else checked_kernel_name(value)
+        return check_trait(name, value, PATCH_SIMILARITIES) if name == "similarity" else checked_kernel_name(value)
 
     def __repr__(self) -> str:
         return f"CompareView({self.names[0]!r}, {self.names[1]!r}, {len(self.analysis_a)} images)"
@@ -130,16 +131,16 @@ class CompareView(ComposedView):
     @property
     def comparison(self) -> Comparison | None:
         """The table behind the map (all similarities, under the kernel on screen), or None until it is complete."""
-        return self._header.comparison
+        return self.header.comparison
 
     @property
     def views(self) -> list[View]:
         """The map and the two PairViews, if they are there."""
-        return [self._header, *(self.pair_views or ())]
+        return [self.header, *(self.pair_views or ())]
 
     def picture(self) -> Image.Image | None:
         """Return a picture of the map and of what is open below it, or None while there is nothing to show."""
-        pictures = [view.picture() for view in self.views] if self.cell is not None else [self._header.picture()]
+        pictures = [view.picture() for view in self.views] if self.cell is not None else [self.header.picture()]
         return stacked([picture for picture in pictures if picture is not None])
 
     def draw_figure(self, sheet: Sheet) -> None:
@@ -154,7 +155,7 @@ class CompareView(ComposedView):
         if opened:
             sheet.start_part()
         draw_comparison(sheet, comparison, self.similarity, sides, PALETTES["map"])
-        difference = self._header.difference
+        difference = self.header.difference
         if opened and difference is not None:
             sheet.start_part()
             draw_difference(sheet, difference, self.cell, sides, PALETTES)
@@ -166,7 +167,7 @@ class CompareView(ComposedView):
         try:
             self._open_pairs()
         except Exception as error:  # shown, with its traceback in last_error
-            self._header.show_error(error)
+            self.header.show_error(error)
 
     def _open_pairs(self) -> None:
         if self.cell is None:
@@ -180,7 +181,7 @@ class CompareView(ComposedView):
                     pair=self.pair,
                     patience=self._patience,
                     save_images=self.save_images,
-                    _slider=False,
+                    offers=["comparison"],
                 )
                 for analysis, layer in zip(self._analyses, self.cell, strict=True)
             )
@@ -192,7 +193,7 @@ class CompareView(ComposedView):
             t.link((first, "top_k"), (second, "top_k"))
             self._titles = [_title() for _ in self.pair_views]
             self._boxes = [_boxed(*parts) for parts in zip(self._titles, self.pair_views, strict=True)]
-            self._frame += [*self._titles, *self._boxes]
+            self.frame += [*self._titles, *self._boxes]
         for letter, name, title, view, layer in zip(
             "AB", self.names, self._titles, self.pair_views, self.cell, strict=True
         ):

@@ -5,7 +5,7 @@ import { h } from "../base/dom.js";
 import { listeners } from "../base/model.js";
 import { withPrivate } from "../base/private.js";
 import { statusLine } from "../base/status_line.js";
-import { jpegUrl } from "../base/wire.js";
+import { jpegUrl, onMessages } from "../base/wire.js";
 
 /** @typedef {import("../base/model.js").Model} Model */
 
@@ -23,17 +23,19 @@ export default () => {
   return withPrivate({
     /** @param {{ model: Model }} given */
     initialize({ model }) {
-      model.on("msg:custom", (content, buffers) => {
-        if (content.kind === "film" && model.get("_loading")) show(buffers.map(jpegUrl));
+      onMessages(model, {
+        film({ film: pictures }) {
+          if (model.get("loading")) show(pictures.map(jpegUrl));
+        },
       });
-      model.on("change:_loading", () => {
-        if (!model.get("_loading")) show([]);
+      model.on("change:loading", () => {
+        if (!model.get("loading")) show([]);
       }); // never seen again
       model.send({ kind: "ready" });
       // The heatmaps will want BokehJS: fetch it while the model looks at the images, once the first pair is on screen;
       // at once where no model has to look.
       const fetch = () => loadBokeh(model).catch(() => {}); // the heatmaps say what is wrong
-      if (model.get("_loading")) model.on("change:_loading", fetch);
+      if (model.get("loading")) model.on("change:loading", fetch);
       else fetch();
     },
     /** @param {{ model: Model, el: HTMLElement }} given */
@@ -53,14 +55,14 @@ export default () => {
       el.append(root);
 
       const update = () => {
-        const [name, size] = model.get("_title");
+        const [name, size] = model.get("title");
         title.replaceChildren(...(name ? [name, " ", size ? h("small", {}, `· ${size}`) : ""] : ["semantic RSMs"]));
-        notices.replaceChildren(...model.get("_notices").map((/** @type {string} */ text) => h("div", {}, text)));
-        pictures.hidden = !model.get("_loading");
-        root.dataset.loading = String(model.get("_loading"));
+        notices.replaceChildren(...model.get("notices").map((/** @type {string} */ text) => h("div", {}, text)));
+        pictures.hidden = !model.get("loading");
+        root.dataset.loading = String(model.get("loading"));
         root.dataset.state = model.get("_status")?.state ?? "";
       };
-      for (const name of ["_title", "_notices", "_loading", "_status"]) events.on(`change:${name}`, update);
+      for (const name of ["title", "notices", "loading", "_status"]) events.on(`change:${name}`, update);
       /** @param {string[]} urls */
       const project = (urls) => pictures.replaceChildren(...urls.map((src) => h("img", { src, alt: "" })));
       views.add(project);

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets as t
 
-from semrsm_widgets.views.base import BokehPane, bundle, jpeg_bytes
+from semrsm_widgets.views.base import BokehPane, Message, bundle, jpeg_bytes
 
 if TYPE_CHECKING:
     from semrsm_widgets.images import Images
@@ -23,11 +23,11 @@ class ExplorerHeader(BokehPane):
 
     _esm = bundle("explorer.js")
 
-    _title: t.List[str] = t.List().tag(sync=True)
-    _notices: t.List[str] = t.List().tag(sync=True)
-    _loading = t.Bool(True).tag(sync=True)
+    title: t.List[str] = t.List().tag(sync=True)
+    notices: t.List[str] = t.List().tag(sync=True)
+    loading = t.Bool(True).tag(sync=True)
 
-    _handlers = {  # noqa: RUF012 (never mutated)
+    handlers = {  # noqa: RUF012 (never mutated)
         "ready": "_send_film",
         "cancel": "_on_cancel",
         "resume": "_on_resume",
@@ -44,13 +44,14 @@ class ExplorerHeader(BokehPane):
         self._film = [jpeg_bytes(images.thumbnail(k, _FILM)) for k in range(len(images))]
         self._send_film({})
 
-    def _show_done(self, finished: bool) -> None:
+    def show_done(self, finished: bool) -> None:
+        """Show that opening the views was cancelled."""
         if not finished:  # a job that ended well has opened the views, and their status follows
-            super()._show_done(finished)
+            super().show_done(finished)
 
     def _send_film(self, _content: dict[str, Any]) -> None:
-        if self._film and self._loading:
-            self.send({"kind": "film"}, buffers=self._film)
+        if self._film and self.loading:
+            self.post(Message.of("film", pictures={"film": self._film}))
 
     def _on_cancel(self, _content: dict[str, Any]) -> None:
         self.actions["cancel"]()

@@ -80,7 +80,7 @@ class Explorer(ComposedView):
         **kwargs: Any,
     ) -> None:
         given = recipe is not None and isinstance(recipe.model, Analysis)
-        self._header = ExplorerHeader(save_images=save_images, _loading=not given)
+        self.header = ExplorerHeader(save_images=save_images, loading=not given)
         self._patience = patience
         self._lifetime = threading.Lock()  # a view that opens while the explorer closes must be closed, too
         self._closed = False
@@ -88,11 +88,11 @@ class Explorer(ComposedView):
         self.pair_view: PairView | None = None
         self.retrieval_view: RetrievalView | None = None
         # Fixed places: a view that is there already is not drawn again when another one comes.
-        self._frame = [ipywidgets.VBox(layout=_full_width()) for _ in range(3)]
-        self._rsm_place, self._pair_place, self._retrieval_place = self._frame
-        super().__init__(children=[self._header, *self._frame], save_images=save_images, **kwargs)
-        t.dlink((self, "save_images"), (self._header, "save_images"))
-        self._header.actions = {"cancel": self.cancel, "resume": self.resume, "start": self.start}
+        self.frame = [ipywidgets.VBox(layout=_full_width()) for _ in range(3)]
+        self._rsm_place, self._pair_place, self._retrieval_place = self.frame
+        super().__init__(children=[self.header, *self.frame], save_images=save_images, **kwargs)
+        t.dlink((self, "save_images"), (self.header, "save_images"))
+        self.header.actions = {"cancel": self.cancel, "resume": self.resume, "start": self.start}
         self._make, self._recipe = make, recipe
         self.resume()
 
@@ -127,18 +127,19 @@ class Explorer(ComposedView):
     @property
     def views(self) -> list[View]:
         """The header and the views that are there."""
-        views = (self._header, self.rsm_view, self.pair_view, self.retrieval_view)
+        views = (self.header, self.rsm_view, self.pair_view, self.retrieval_view)
         return [view for view in views if view is not None]
 
     @property
-    def _at_work(self) -> list[View]:
+    def at_work(self) -> list[View]:
+        """The views that `cancel` stops and `resume` lets go on."""
         # the header works until there are views, whose work it then shows; it still opens the last of them
-        return [self._header] if self.rsm_view is None else self.views[1:]
+        return [self.header] if self.rsm_view is None else self.views[1:]
 
     def resume(self) -> None:
         """Go on after a cancel."""
         if self.rsm_view is None:
-            self._header.run(self._work)
+            self.header.run(self._work)
         else:
             super().resume()
 
@@ -207,8 +208,8 @@ class Explorer(ComposedView):
                 pair=pair,
                 top_k=self.top_k,
                 patience=self._patience,
-                _slider=False,
-                _preview=preview,
+                offers=["comparison"],
+                preview=preview,
                 save_images=self.save_images,
             )
         t.dlink((self, "save_images"), (self.pair_view, "save_images"))
@@ -216,7 +217,7 @@ class Explorer(ComposedView):
         for name in ("layer", "top_k"):
             t.link((self, name), (self.pair_view, name))
         self._pair_place.children = (self.pair_view,)
-        self._header._loading = False
+        self.header.loading = False
 
     def _show(self, analysis: Analysis) -> None:
         """Lay the views out and link them."""
@@ -229,15 +230,14 @@ class Explorer(ComposedView):
                 pair=pair,
                 kernel=self.kernel,
                 patience=self._patience,
-                _own_status=False,
+                offers=[],
                 save_images=self.save_images,
             )
         t.dlink((self, "save_images"), (self.rsm_view, "save_images"))
         for name in ("layer", "kernel", "pair"):
             t.link((self.rsm_view, name), (self, name))
         t.link((self, "pair"), (self.pair_view, "pair"))  # not before: a preview has the first images only
-        self.rsm_view.observe(lambda change: self._header.set_trait("_status", change["new"]), names="_status")
-        self._header.set_trait("_status", self.rsm_view._status)
+        self.header.follow_status(self.rsm_view)
         self._title(analysis, f"{len(analysis)} images · {len(analysis.layers)} layers")
         self._rsm_place.children = (self.rsm_view,)
         self._rsm_place.layout.min_height = None
@@ -256,7 +256,7 @@ class Explorer(ComposedView):
                 query=self._wished_query(analysis),
                 pair=self.pair,
                 patience=self._patience,
-                _controls=False,
+                offers=["files", "boxes"],
                 save_images=self.save_images,
             )
         t.dlink((self, "save_images"), (self.retrieval_view, "save_images"))
@@ -295,15 +295,15 @@ class Explorer(ComposedView):
         return 0
 
     def _title(self, analysis: Analysis, size: str) -> None:
-        self._header._title = ["Tokens" if analysis.model is None else analysis.model.name, size]
+        self.header.title = ["Tokens" if analysis.model is None else analysis.model.name, size]
 
     def notice(self, text: str, names: Sequence[str] = ()) -> None:
         """Add a line to what the header says was reduced, with the names of the pictures that it is about."""
-        self._header._notices = [*self._header._notices, named(text, names)]
+        self.header.notices = [*self.header.notices, named(text, names)]
 
     def show_images(self, images: Images) -> None:
         """Show the images while the model looks at them."""
-        self._header.show_film(images)
+        self.header.show_film(images)
 
     def extraction_progress(self, job: Job) -> Callable[[int, int], None]:
         """Return a progress callback that waits for Start once a first batch shows that it will take long."""
@@ -316,7 +316,7 @@ class Explorer(ComposedView):
             if not asked and done < total and expected > self._patience:
                 asked = True
                 cost = describe_seconds(expected * (1 - done / total))
-                self._header.await_start(job, f"The model needs about {cost} more for {total} images.")
+                self.header.await_start(job, f"The model needs about {cost} more for {total} images.")
             job.step("Looking at the images:", done / total if total else None)
 
         return progress

@@ -160,11 +160,11 @@ export function rebuiltPanel() {
      * Draw B in the layout of `partner`, or say why there is none.
      *
      * @param {ImagePanel[]} sides
-     * @param {{ grid: Grid | null, otherGrid: Grid | null }} matches
+     * @param {{ grid: Grid | null, other_grid: Grid | null }} matches
      * @param {import("./reading.js").Numbers | null} partner
      * @param {string} words
      */
-    draw(sides, { grid, otherGrid }, partner, words) {
+    draw(sides, { grid, other_grid: otherGrid }, partner, words) {
       root.hidden = !grid;
       picture.hidden = !partner;
       note.hidden = Boolean(partner);

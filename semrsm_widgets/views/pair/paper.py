@@ -36,6 +36,7 @@ from semrsm_widgets.figures.sheet import (
     text_width,
     wrapped,
 )
+from semrsm_widgets.rsm import SIMILARITIES
 from semrsm_widgets.tokens import cell_box
 from semrsm_widgets.views.base import PlacedPicture, printed_picture
 
@@ -54,7 +55,6 @@ REBUILT = "B's patches moved to their partners in A"
 PIXELS_PER_MM = 14  # about 350 to the inch
 _ROW = 3.1  # millimetres of a bar with its space
 _BOLD_FROM = 2.3  # millimetres of a patch from which its digit is bold
-NAMES = {"same position": "aligned", "best match": "semantic", "mean token": "pooled", "class token": "class token"}
 _UNRELATED = "#c4c4c4"
 
 
@@ -65,7 +65,7 @@ def draw_pair(
     *,
     top_k: int,
     null: NullLevel | None,
-    similarity: str = "best match",
+    similarity: str = "semantic",
 ) -> None:
     """Draw A, B and, for the best match, B's patches moved to A's layout; the strongest patches are outlined.
 
@@ -75,10 +75,10 @@ def draw_pair(
         matches: of the two images.
         top_k: how many patches are outlined; the first nine get digits.
         null: what unrelated tokens reach; None for a set of one image.
-        similarity: the one that is explained; the class token outlines nothing.
+        similarity: name of the one that is explained; the class token outlines nothing.
     """
     placed = matches.grid is not None and matches.other_grid is not None
-    rearranged = placed and similarity == "best match"
+    rearranged = placed and similarity == "semantic"
     panels = _draw_panels(sheet, analysis, {"A": matches.pair[0], "B": matches.pair[1]}, empty=REBUILT * rearranged)
     if rearranged:
         _draw_rebuilt(sheet, matches, panels)
@@ -102,7 +102,7 @@ def draw_why(
     *,
     top_k: int,
     null: NullLevel | None,
-    similarity: str = "best match",
+    similarity: str = "semantic",
 ) -> None:
     """Draw hit, query and expected image, the query's patches outlined by what they say for the one or the other.
 
@@ -113,7 +113,7 @@ def draw_why(
         expected: matches of the query with the expected image.
         top_k: how many patches are outlined, those that speak most for either.
         null: what unrelated tokens reach; None for a set of one image.
-        similarity: the one that is explained; the class token outlines nothing.
+        similarity: name of the one that is explained; the class token outlines nothing.
     """
     shown = {"B: the hit": hit.pair[1], "A: the query": hit.pair[0], "C: expected": expected.pair[1]}
     panels = _draw_panels(sheet, analysis, shown)
@@ -127,7 +127,7 @@ def draw_why(
             for outline in outlines:
                 _draw_outline(panels[1], outline.tokens[0], hit.grid, outline)
     difference = values[0] - values[1]
-    colour = COLOURS[NAMES[similarity]]
+    colour = COLOURS[similarity]
     _draw_bars(
         sheet,
         [
@@ -140,7 +140,7 @@ def draw_why(
     if outlines:
         count = f"the {len(outlines)} patches of A" if len(outlines) > 1 else "the patch of A"
         sheet.say(f"Outlined: {count} that speak most for one image: purple, + for B; orange, − for C.")
-    _cite(sheet, analysis, null if similarity == "best match" else None, {"A and B": hit, "A and C": expected})
+    _cite(sheet, analysis, null if similarity == "semantic" else None, {"A and B": hit, "A and C": expected})
 
 
 class Panel(NamedTuple):
@@ -199,7 +199,7 @@ def _match_outlines(matches: Matches, similarity: str, top_k: int) -> list[Outli
     split = matches.split(similarity)
     tokens = strongest(split, top_k).tolist()
     colours = place_colours(tokens, matches.grid)
-    ambiguous = matches.ambiguous() if similarity == "best match" else np.zeros(len(split.partner), dtype=bool)
+    ambiguous = matches.ambiguous() if similarity == "semantic" else np.zeros(len(split.partner), dtype=bool)
     outlines = []
     for rank, token in enumerate(tokens):
         partner = int(split.partner[token])
@@ -252,9 +252,10 @@ def _say_outlines(sheet: Sheet, outlines: list[Outline], placed: bool, similarit
     elif outlines:
         count = len(outlines)
         digits = f", the first {min(count, NUMBERED)} with digits" if count > 1 else ""
-        colour = "" if similarity == "mean token" else "; colour by place in A"
+        colour = "" if similarity == "pooled" else "; colour by place in A"
         dashed = "; dashed: another partner is nearly as good" if any(outline.dashed for outline in outlines) else ""
-        sheet.say(f"Outlined: the {count} patches that contribute most ({similarity}){digits}{colour}{dashed}.")
+        caption = SIMILARITIES[similarity].caption
+        sheet.say(f"Outlined: the {count} patches that contribute most ({caption}){digits}{colour}{dashed}.")
 
 
 def _cite(sheet: Sheet, analysis: Analysis, null: NullLevel | None, pairs: Mapping[str, Matches]) -> None:
@@ -297,12 +298,12 @@ def number_bars(matches: Matches, null: NullLevel | None) -> list[Bar]:
     semantic, part = COLOURS["semantic"], matches.pooled_part
     unrelated = [] if null is None else [Bar("unrelated tokens", 0.0, null.mean, null.mean, _UNRELATED)]
     bars = [
-        Bar("aligned (same position)", 0.0, matches.aligned, matches.aligned, COLOURS["aligned"]),
+        Bar(SIMILARITIES["aligned"].title, 0.0, matches.aligned, matches.aligned, COLOURS["aligned"]),
         *unrelated,
-        Bar("semantic (best match)", 0.0, matches.semantic, matches.semantic, semantic),
+        Bar(SIMILARITIES["semantic"].title, 0.0, matches.semantic, matches.semantic, semantic),
         Bar("= pooled part", 0.0, part, part, semantic, part=True),
         Bar("+ matched part", part, matches.semantic, matches.semantic - part, semantic, part=True),
-        Bar("pooled (mean token)", 0.0, matches.pooled, matches.pooled, COLOURS["pooled"]),
+        Bar(SIMILARITIES["pooled"].title, 0.0, matches.pooled, matches.pooled, COLOURS["pooled"]),
         Bar("class token", 0.0, matches.class_token, matches.class_token, COLOURS["class token"]),
     ]
     return [bar for bar in bars if np.isfinite(bar.value)]

@@ -1,7 +1,6 @@
 // What a pair's numbers say under the similarity that is explained. Nothing here touches the page.
 
 import { cellOf } from "../base/grid_pointer.js";
-import { SIMILARITIES } from "../base/similarities.js";
 
 /** @typedef {import("../base/grid_pointer.js").Grid} Grid */
 /** @typedef {Int32Array | Float32Array | number[]} Numbers */
@@ -13,8 +12,8 @@ import { SIMILARITIES } from "../base/similarities.js";
  * @property {string} layer
  * @property {[number, number]} pair
  * @property {Grid | null} grid of A
- * @property {Grid | null} otherGrid of B
- * @property {{ mean: number, quantile95: number, n: number } | null} null what unrelated tokens reach
+ * @property {Grid | null} other_grid of B
+ * @property {import("../base/wire.js").NullLevel | null} null what unrelated tokens reach
  * @property {number | null} aligned
  * @property {number} semantic
  * @property {number | null} upper
@@ -53,10 +52,6 @@ import { SIMILARITIES } from "../base/similarities.js";
  * @property {Uint8Array} [ambiguous] whether another partner of a patch is nearly as good
  */
 
-const [samePosition, bestMatch, meanToken] = SIMILARITIES.values();
-
-/** What can be explained, by the words for how patches are compared. */
-export const EXPLAINED = [bestMatch, samePosition, meanToken, "class token"];
 // So many of the strongest carry a digit or a sign: colours alone are too few.
 export const NUMBERED = 9;
 
@@ -64,12 +59,12 @@ export const NUMBERED = 9;
  * How a similarity reads; null where it does not split over patches.
  *
  * @param {Matches} matches
- * @param {string} similarity
+ * @param {string} similarity its name
  * @param {boolean} oneToOne
  * @returns {Reading | null}
  */
 export function readingOf(matches, similarity, oneToOne) {
-  if (similarity === bestMatch && oneToOne) {
+  if (similarity === "semantic" && oneToOne) {
     return {
       value: matches.semantic,
       partner: matches.permutation,
@@ -79,7 +74,7 @@ export function readingOf(matches, similarity, oneToOne) {
       ambiguous: matches.ambiguous,
     };
   }
-  if (similarity === bestMatch) {
+  if (similarity === "semantic") {
     return {
       value: matches.nearest_value,
       partner: matches.nearest,
@@ -88,7 +83,7 @@ export function readingOf(matches, similarity, oneToOne) {
       contribution: matches.nearest_contribution,
     };
   }
-  if (similarity === samePosition && matches.aligned_contribution && matches.aligned_cosine) {
+  if (similarity === "aligned" && matches.aligned_contribution && matches.aligned_cosine) {
     const own = matches.permutation.map((_, token) => token);
     return {
       value: matches.aligned,
@@ -98,7 +93,7 @@ export function readingOf(matches, similarity, oneToOne) {
       contribution: matches.aligned_contribution,
     };
   }
-  if (similarity === meanToken) {
+  if (similarity === "pooled") {
     return {
       value: matches.pooled,
       partner: null,
@@ -156,7 +151,7 @@ export const sumOf = (values) => [...values].reduce((sum, value) => sum + value,
  * @typedef {object} Said
  * @property {Matches} matches of A with B; null before they are there, and then so is `reading`
  * @property {Matches} expected of A with C; null before they are there, and then so is `other`
- * @property {string} similarity
+ * @property {string} similarity name of the one that is explained
  * @property {boolean} oneToOne
  * @property {boolean} comparing whether an image is expected
  * @property {boolean} whole whether all numbers that this needs are there

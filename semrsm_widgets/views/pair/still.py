@@ -10,6 +10,7 @@ from PIL import Image
 
 from semrsm_widgets.analysis import contribution_difference
 from semrsm_widgets.figures import AGAINST, FOR, PANEL_SIDE, fitted_panel, outline_patch, panels_in_a_row, place_colours
+from semrsm_widgets.rsm import SIMILARITIES
 from semrsm_widgets.tokens import cell_box
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 NUMBERED = 9  # the strongest carry their rank as a digit: colours alone are too few
 
 
-def pair_still(matches: Matches, sides: Sequence[Side], top_k: int, *, similarity: str = "best match") -> Image.Image:
+def pair_still(matches: Matches, sides: Sequence[Side], top_k: int, *, similarity: str = "semantic") -> Image.Image:
     """Return A, B and, for the best match, B's patches moved to their partners in A; the strongest are outlined.
 
     Colour is the place in A, dashes are ambiguous matches, digits the nine strongest.
@@ -32,26 +33,26 @@ def pair_still(matches: Matches, sides: Sequence[Side], top_k: int, *, similarit
         matches: of the two images; must have a grid.
         sides: (picture, box) of A and B, the box in fractions of width and height.
         top_k: how many are outlined.
-        similarity: the one that is explained; the class token outlines nothing.
+        similarity: name of the one that is explained; the class token outlines nothing.
     """
     assert matches.grid is not None
     assert matches.other_grid is not None
     panels = [fitted_panel(picture, box) for picture, box in sides]
     captioned = {"A": panels[0][0], "B": panels[1][0]}
     title = f"{matches.layer} · "
-    if similarity == "best match":
+    if similarity == "semantic":
         matched_part = matches.semantic - matches.pooled_part
         title += f"aligned {matches.aligned:.2f}, semantic {matches.semantic:.2f} "
         title += f"= pooled part {matches.pooled_part:.2f} + matched part {matched_part:.2f}"
         captioned["B's patches moved to their partners in A"] = put_back(matches, *panels[1])
     else:
         value = matches.class_token if similarity == "class token" else matches.split(similarity).value
-        title += f"{similarity} {value:.2f} (semantic {matches.semantic:.2f})"
+        title += f"{SIMILARITIES[similarity].caption} {value:.2f} (semantic {matches.semantic:.2f})"
     picture, draw = panels_in_a_row(captioned, title)
     if similarity == "class token":
         return picture
     split = matches.split(similarity)
-    if similarity == "mean token":  # no partners: each image's patches stand for themselves
+    if similarity == "pooled":  # no partners: each image's patches stand for themselves
         for column, (contribution, grid) in enumerate(
             ((split.contribution, matches.grid), (split.other_contribution, matches.other_grid))
         ):
@@ -62,7 +63,7 @@ def pair_still(matches: Matches, sides: Sequence[Side], top_k: int, *, similarit
         return picture
     tokens = strongest(split, top_k)
     colours = place_colours(tokens.tolist(), matches.grid)
-    ambiguous = matches.ambiguous() if similarity == "best match" else np.zeros(len(split.contribution), dtype=bool)
+    ambiguous = matches.ambiguous() if similarity == "semantic" else np.zeros(len(split.contribution), dtype=bool)
     for rank, token in _weakest_first(tokens):
         places = ((token, matches.grid), (int(split.partner[token]), matches.other_grid))
         for column, (place, grid) in enumerate(places):
@@ -73,7 +74,7 @@ def pair_still(matches: Matches, sides: Sequence[Side], top_k: int, *, similarit
 
 
 def why_still(
-    hit: Matches, expected: Matches, sides: Sequence[Side], top_k: int, *, similarity: str = "best match"
+    hit: Matches, expected: Matches, sides: Sequence[Side], top_k: int, *, similarity: str = "semantic"
 ) -> Image.Image:
     """Return hit, query and expected image side by side, the query's patches outlined by what they speak for.
 
@@ -82,7 +83,7 @@ def why_still(
         expected: matches of the query with the expected image.
         sides: (picture, box) of query, hit and expected image.
         top_k: how many patches are outlined, those that speak most for either.
-        similarity: the one that is explained.
+        similarity: name of the one that is explained.
     """
     assert hit.grid is not None
     query, found, wanted = (fitted_panel(picture, box) for picture, box in sides)
@@ -91,7 +92,7 @@ def why_still(
     else:
         values = (hit.split(similarity).value, expected.split(similarity).value)
         difference = contribution_difference(hit, expected, similarity)
-    title = f"{hit.layer} · {similarity}: A and B {values[0]:.2f}, A and C {values[1]:.2f}"
+    title = f"{hit.layer} · {SIMILARITIES[similarity].caption}: A and B {values[0]:.2f}, A and C {values[1]:.2f}"
     panels = {"B: the hit": found[0], "A: the query": query[0], "C: the expected image": wanted[0]}
     picture, draw = panels_in_a_row(panels, f"{title} · difference {values[0] - values[1]:+.2f}")
     if difference is None:

@@ -5,16 +5,17 @@ import { layerSlider, segmented } from "../base/controls.js";
 import { h, OWN_KEYS } from "../base/dom.js";
 import { format } from "../base/format.js";
 import { cellOf, stepped, tokenOf } from "../base/grid_pointer.js";
-import { listeners, setter } from "../base/model.js";
-import { withPrivate } from "../base/private.js";
+import { listeners, offers, setter } from "../base/model.js";
+import { captionOf, similaritiesOf } from "../base/similarities.js";
 import { statusLine } from "../base/status_line.js";
-import { jpegUrl, withArrays } from "../base/wire.js";
+import { asItIs, messageWidget, withUrls } from "../base/widget.js";
+import { pairComparison } from "./comparison.js";
 import { marksOf } from "./marks.js";
 import { legendOf, pairLegend, pairMore } from "./more.js";
 import { pairOverlay } from "./overlay.js";
 import { imagePanel, rebuiltPanel } from "./panels.js";
-import { EXPLAINED, pairValue, placesOf, readPair, sumOf } from "./reading.js";
-import { explanation, focusSentence, pairSummary, shareWords, strongestTable, whySentences } from "./words.js";
+import { pairValue, placesOf, readPair, sumOf } from "./reading.js";
+import { explanation, focusSentence, pairSummary, shareWords, strongestTable } from "./words.js";
 
 /** @typedef {import("../base/controls.js").Layer} Layer */
 /** @typedef {import("../base/grid_pointer.js").Grid} Grid */
@@ -24,55 +25,10 @@ import { explanation, focusSentence, pairSummary, shareWords, strongestTable, wh
 /** @typedef {import("./reading.js").Matches} Matches */
 
 /** @typedef {{ pair: [number, number], urls: string[], boxes: Box[], problems: string[] }} Pictures of A and B */
-/** @typedef {{ image: number, url: string, box: Box, problem: string }} ExpectedPicture of C */
+/** @typedef {{ image: number, urls: string[], box: Box, problem: string }} ExpectedPicture of C */
 
-export default () => {
-  /** @type {Set<ReturnType<typeof pairView>>} */
-  const views = new Set();
-  /** @type {{ pictures?: Pictures, expectedPicture?: ExpectedPicture, matches?: Matches, expected?: Matches }} */
-  const last = {}; // what the newest messages said
-
-  return withPrivate({
-    /** @param {{ model: Model }} given */
-    initialize({ model }) {
-      model.on("msg:custom", (content, buffers) => {
-        if (content.kind === "pictures") {
-          for (const url of last.pictures?.urls ?? []) URL.revokeObjectURL(url);
-          const pictures = { ...content, urls: buffers.map(jpegUrl) };
-          last.pictures = pictures;
-          for (const view of views) view.pictures(pictures);
-        } else if (content.kind === "expected picture") {
-          if (last.expectedPicture) URL.revokeObjectURL(last.expectedPicture.url);
-          const picture = { ...content, url: jpegUrl(buffers[0]) };
-          last.expectedPicture = picture;
-          for (const view of views) view.expectedPicture(picture);
-        } else if (content.kind === "matches") {
-          const matches = withArrays(content, buffers);
-          last.matches = matches;
-          for (const view of views) view.matches(matches);
-        } else if (content.kind === "expected") {
-          const expected = withArrays(content, buffers);
-          last.expected = expected;
-          for (const view of views) view.expected(expected);
-        }
-      });
-      model.send({ kind: "ready" });
-    },
-    /** @param {{ model: Model, el: HTMLElement }} given */
-    render({ model, el }) {
-      const view = pairView(model, el);
-      views.add(view);
-      if (last.pictures) view.pictures(last.pictures);
-      if (last.expectedPicture) view.expectedPicture(last.expectedPicture);
-      if (last.matches) view.matches(last.matches);
-      if (last.expected) view.expected(last.expected);
-      return () => {
-        views.delete(view);
-        view.stop();
-      };
-    },
-  });
-};
+export default () =>
+  messageWidget({ pictures: withUrls, "expected picture": withUrls, matches: asItIs, expected: asItIs }, pairView);
 
 /**
  * @param {Model} model
@@ -103,25 +59,15 @@ function pairView(model, el) {
     pair[side] = k;
     set("pair", pair);
   };
-  const stop = h(
-    "button",
-    {
-      class: "srsm-button srsm-step",
-      type: "button",
-      "aria-label": "stop comparing",
-      title: "stop comparing",
-      onclick: () => set("expected", -1),
-    },
-    "×",
-  );
+  const comparison = pairComparison({ offered: offers(model, "comparison"), expect: (k) => set("expected", k) });
   const sides = [
     imagePanel("A", setImage(0)),
     imagePanel("B", setImage(1)),
-    imagePanel("C", (k) => set("expected", k), stop),
+    imagePanel("C", (k) => set("expected", k), comparison.stop),
   ];
   /** @param {number} side of a pair whose tokens have places */
   const gridOf = (side) => {
-    const grid = side === 0 ? matches?.grid : side === 1 ? matches?.otherGrid : expected?.otherGrid;
+    const grid = side === 0 ? matches?.grid : side === 1 ? matches?.other_grid : expected?.other_grid;
     return /** @type {Grid} */ (grid);
   };
   const rebuilt = rebuiltPanel();
@@ -130,17 +76,18 @@ function pairView(model, el) {
   stage.append(overlay.root);
 
   const layer = layerSlider(layers, (name) => set("layer", name));
+  const similarities = similaritiesOf(model);
+  /** @type {string[]} */
+  const captions = model.get("_explained").map((/** @type {string} */ name) => captionOf(similarities, name));
+  const nameNow = () => similarities.find((each) => each.caption === model.get("similarity"))?.name ?? "";
   const explained = segmented(
     "what is explained",
-    EXPLAINED.map((name) => [name, name]),
+    captions.map((caption) => [caption, caption]),
     model.get("similarity"),
     (name) => set("similarity", name),
   );
   const classToken = /** @type {HTMLElement} */ (explained.root.lastChild);
   const sentence = h("span", { class: "srsm-aside srsm-explanation" });
-  const compare = h("select", { class: "srsm-choose srsm-compare", "aria-label": "compare with another image" });
-  compare.addEventListener("change", () => set("expected", Number(compare.value)));
-  const why = h("p", { class: "srsm-why", hidden: true, "aria-live": "polite" });
   const topK = h("input", {
     type: "range",
     class: "srsm-slider",
@@ -161,16 +108,16 @@ function pairView(model, el) {
   const root = h(
     "div",
     { class: "srsm srsm-pair", "data-ready": "false" },
-    model.get("_slider") ? h("div", { class: "srsm-controls" }, layer.root) : null,
+    offers(model, "layers") ? h("div", { class: "srsm-controls" }, layer.root) : null,
     summary.root,
     h(
       "div",
       { class: "srsm-controls srsm-explain" },
       h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "explain"), explained.root),
       sentence,
-      compare,
+      comparison.choice,
     ),
-    why,
+    comparison.words,
     h("div", { class: "srsm-pair-body" }, stage, rebuilt.root),
     empty,
     legend.root,
@@ -185,18 +132,14 @@ function pairView(model, el) {
   // -- what is explained ---------------------------------------------------------------------------------------------
 
   function read() {
-    const [similarity, oneToOne] = [model.get("similarity"), model.get("one_to_one")];
+    const [similarity, caption, oneToOne] = [nameNow(), model.get("similarity"), model.get("one_to_one")];
     said = readPair(matches, expected, { similarity, oneToOne, image: model.get("expected") });
-    why.hidden = !said.comparing;
-    if (said.comparing) {
-      const [head, rest] = said.whole ? whySentences(said) : ["Comparing …", ""];
-      why.replaceChildren(h("strong", {}, head), ` ${rest}`);
-    }
-    root.dataset.similarity = similarity;
+    comparison.show(said, caption);
+    root.dataset.similarity = caption;
     root.dataset.why = String(said.comparing);
     root.dataset.difference = said.difference ? String(sumOf(said.difference)) : "";
     showAge();
-    explained.set(similarity);
+    explained.set(caption);
     // The class token is offered where there is one, or where it is asked for.
     const row = layers.find((each) => each.name === model.get("layer"));
     classToken.hidden = !row?.class_token && similarity !== "class token";
@@ -207,7 +150,7 @@ function pairView(model, el) {
     }
     more.show(matches, row, {
       oneToOne,
-      matched: similarity === "best match",
+      matched: similarity === "semantic",
       cropped: sides[0].cropped() || sides[1].cropped(),
       table: placed() ? strongestTable(said, model.get("top_k")) : null,
     });
@@ -228,7 +171,7 @@ function pairView(model, el) {
 
   /** @param {Matches} matches */
   function describe(matches) {
-    const value = pairValue(matches, model.get("similarity"), model.get("one_to_one"));
+    const value = pairValue(matches, said.similarity, said.oneToOne);
     const keys = placed() ? " Arrow keys move from patch to patch, Enter pins, Escape frees." : "";
     const names = [...model.get("pair"), model.get("expected")].map((k) => images[k]?.id ?? "");
     const numbers = `${model.get("similarity")} ${format(value)}, aligned ${format(matches.aligned)}, semantic ${format(matches.semantic)}`;
@@ -282,7 +225,7 @@ function pairView(model, el) {
       ? "The class token stands at no place: there are no partners to move."
       : !said.reading.partner
         ? "The mean token forgets where its patches stood: there are no partners to move."
-        : said.similarity === "same position"
+        : said.similarity === "aligned"
           ? "B’s patches, each at its own position"
           : !said.oneToOne
             ? "Each patch of A replaced by its nearest in B"
@@ -298,7 +241,6 @@ function pairView(model, el) {
   function refresh() {
     read();
     sides[2].root.hidden = !said.comparing;
-    compare.hidden = said.comparing || images.length < 2 || !model.get("_comparable");
     drawRebuilt();
     overlay.fit();
     redraw();
@@ -358,17 +300,14 @@ function pairView(model, el) {
     [...model.get("pair"), model.get("expected")].forEach((k, side) => sides[side].choose(k, images[k]));
     root.dataset.pair = model.get("pair").join(",");
     root.dataset.expected = String(model.get("expected"));
-    compare.value = String(model.get("expected"));
+    comparison.choose(model.get("expected"));
     refresh();
   };
   const showChoice = () => {
     images = model.get("_images");
     layers = model.get("_layers");
     sides.forEach((side) => side.offer(images));
-    compare.replaceChildren(
-      h("option", { value: -1 }, "compare with …"),
-      ...images.map((image, k) => h("option", { value: k }, image.id)),
-    );
+    comparison.offer(images);
     showPair();
   };
   events.on("change:pair", showPair);
@@ -408,8 +347,8 @@ function pairView(model, el) {
       refresh();
     },
     /** @param {ExpectedPicture} given */
-    async expectedPicture({ url, box, problem, image }) {
-      await sides[2].show(url, box, images[image], problem);
+    async "expected picture"({ urls, box, problem, image }) {
+      await sides[2].show(urls[0], box, images[image], problem);
       refresh();
     },
     /** @param {Matches} next */

@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets as t
 
-from semrsm_widgets.analysis import SIMILARITIES, check_analysis
+from semrsm_widgets.analysis import check_analysis
 from semrsm_widgets.common import message
 from semrsm_widgets.figures import AGAINST, CORNERS, FOR
 from semrsm_widgets.matching import Exact
+from semrsm_widgets.rsm import EXPLAINED, SIMILARITIES, similarity_of
 from semrsm_widgets.tokens import moved_token
 from semrsm_widgets.views.base import (
     PATIENCE_SECONDS,
     Job,
     LayerChosen,
+    Message,
     PlacedPicture,
+    SimilaritiesTold,
     View,
     bundle,
-    check_trait,
     describe_seconds,
     guarded_method,
     image_rows,
@@ -36,7 +38,7 @@ from .still import pair_still, why_still
 if TYPE_CHECKING:
     from PIL import Image
 
-    from semrsm_widgets.analysis import Analysis
+    from semrsm_widgets.analysis import Analysis, Matches
     from semrsm_widgets.figures.sheet import Sheet
     from semrsm_widgets.matching import Matcher
     from semrsm_widgets.rsm import NullLevel
@@ -45,11 +47,12 @@ if TYPE_CHECKING:
 MOST_LINES = 40
 # Up to this many tokens SciPy answers a pair in a fraction of a second, while the auction is still being compiled.
 EXACT_TOKENS = 1024
+CAPTIONS = tuple(SIMILARITIES[name].caption for name in EXPLAINED)
 _PICTURE = 360
 _DEBOUNCE_SECONDS = 0.03
 
 
-class PairView(LayerChosen, View):
+class PairView(LayerChosen, SimilaritiesTold, View):
     """Two images with their token grids, their matched patches, and B's patches moved to their partners in A.
 
     Hovering a patch (or moving to it with the arrow keys) shows its partner, the cosine of the two and what the match
@@ -67,7 +70,7 @@ class PairView(LayerChosen, View):
         layer: the layer on screen; two thirds into the model unless given.
         pair: indices (i, j) of images A and B; with `expected`, of the query and of what was found.
         expected: index of an image to compare B with: why B and not this one; -1 for none.
-        similarity: "best match", "same position", "mean token" or "class token".
+        similarity: "best match", "same position", "mean token" or "class token"; the similarity's name will do.
         one_to_one: False takes each patch's nearest neighbour instead of the best match, to see what differs.
         token: the pinned token of A, in raster order; -1 for none.
         top_k: how many of the strongest matches are drawn, 0 to 40.
@@ -82,19 +85,20 @@ class PairView(LayerChosen, View):
 
     token = t.Int(-1, help="The pinned token of A, in raster order; -1: none.").tag(sync=True)
     expected = t.Int(-1, help="An image to compare B with: why B and not this one; -1: none.").tag(sync=True)
-    similarity = t.Unicode("best match", help=f"What is explained: one of {SIMILARITIES}.").tag(sync=True)
+    similarity = t.Unicode(SIMILARITIES["semantic"].caption, help=f"What is explained: one of {CAPTIONS}.").tag(
+        sync=True
+    )
     one_to_one = t.Bool(True, help="False: each patch's nearest neighbour instead of the best match.").tag(sync=True)
     top_k = t.Int(20, help=f"How many of the strongest matches are drawn, 0 to {MOST_LINES}.").tag(sync=True)
 
     _most_lines = t.Int(MOST_LINES).tag(sync=True)
-    _slider = t.Bool(True).tag(sync=True)
     _colours = t.Dict({"corners": CORNERS, "for": FOR, "against": AGAINST}).tag(sync=True)
-    _comparable = t.Bool(True, help="Whether any image can be compared with: not where answers are recorded.").tag(
-        sync=True
-    )
-    _preview = t.Bool(False, help="Whether more images are to come: the null is left until they are there.")
+    _explained = t.List(list(EXPLAINED)).tag(sync=True)
+    preview = t.Bool(False, help="Whether more images are to come: the null is left until they are there.")
 
-    _handlers = {  # noqa: RUF012 (never mutated)
+    parts = ("layers", "comparison")
+
+    handlers = {  # noqa: RUF012 (never mutated)
         "ready": "_send_everything",
     }
 
@@ -127,8 +131,8 @@ class PairView(LayerChosen, View):
         self._pictured: tuple[int, int] | None = None  # the pair whose pictures the browser has
         self._expected_pictured = -1
         self.observe(guarded_method(self, "_move_pin"), names="layer")
-        self.observe(guarded_method(self, "_request"), names=["layer", "pair", "expected"])
-        self._request(None)
+        self.observe(guarded_method(self, "request"), names=["layer", "pair", "expected"])
+        self.request(None)
 
     @t.validate("expected")
     def _check_expected(self, proposal: Any) -> int:
@@ -140,7 +144,10 @@ class PairView(LayerChosen, View):
 
     @t.validate("similarity")
     def _check_similarity(self, proposal: Any) -> str:
-        return check_trait("similarity", proposal["value"], SIMILARITIES)
+        try:
+            return similarity_of(proposal["value"]).caption
+        except ValueError as error:
+            raise t.TraitError(str(error)) from None
 
     @t.validate("token")
     def _check_token(self, proposal: Any) -> int:
@@ -164,22 +171,23 @@ class PairView(LayerChosen, View):
         self.analysis = check_analysis(analysis)
         self._layers = layer_rows(analysis)
         self._images = image_rows(analysis)
-        self._preview = False
-        self._request(None)
+        self.preview = False
+        self.request(None)
 
     # -- what the browser asks ----------------------------------------------------------------------------------
 
     def _send_everything(self, _content: dict[str, Any]) -> None:
         self._pictured = None
         self._expected_pictured = -1
-        self._request(None)
+        self.request(None)
 
     def _move_pin(self, change: Any) -> None:
         """Keep the pin at its place in the image where the new layer has another grid."""
         old, new = (self.analysis.tokens[name].grid for name in (change["old"], change["new"]))
         self.token = moved_token(self.token, old, new)
 
-    def _request(self, change: Any) -> None:
+    def request(self, change: Any) -> None:
+        """Have the worker send the pair on screen."""
         self.run(self._work, debounce=0.0 if change is None else _DEBOUNCE_SECONDS)
 
     # -- the worker ---------------------------------------------------------------------------------------------
@@ -197,7 +205,7 @@ class PairView(LayerChosen, View):
         quick = not is_ready(self.analysis.matcher, count) and count <= EXACT_TOKENS
         known = self.analysis.null(layer) if self.analysis.has_null(layer) and not quick else None
         self._send_matches(layer, (i, j, k), Exact() if quick else None, known)
-        if len(self.analysis) > 1 and not self._preview and known is None:
+        if len(self.analysis) > 1 and not self.preview and known is None:
             make_ready(self.analysis.matcher, count, job)
             self._await_null(job, layer)
             null = self.analysis.null(layer, progress=job.counter(f"Calibrating {layer}:"))
@@ -216,16 +224,16 @@ class PairView(LayerChosen, View):
     def _send_pictures(self, i: int, j: int) -> None:
         panels = [self._placed(k) for k in (i, j)]
         boxes, problems = [panel.place for panel in panels], [panel.problem for panel in panels]
-        content = {"kind": "pictures", "pair": [i, j], "boxes": boxes, "problems": problems}
-        self.send(content, [jpeg_bytes(panel.picture) for panel in panels])
+        pictures = {"pictures": [jpeg_bytes(panel.picture) for panel in panels]}
+        self.post(Message.of("pictures", pictures=pictures, pair=(i, j), boxes=boxes, problems=problems))
 
     def _placed(self, k: int) -> PlacedPicture:
         return placed_picture(self.analysis.images, k, self.analysis.model, _PICTURE)
 
     def _send_expected_picture(self, k: int) -> None:
         panel = self._placed(k)
-        content = {"kind": "expected picture", "image": k, "box": panel.place, "problem": panel.problem}
-        self.send(content, [jpeg_bytes(panel.picture)])
+        pictures = {"pictures": [jpeg_bytes(panel.picture)]}
+        self.post(Message.of("expected picture", pictures=pictures, image=k, box=panel.place, problem=panel.problem))
 
     def _send_matches(
         self, layer: str, images: tuple[int, int, int], matcher: Matcher | None, null: NullLevel | None
@@ -233,8 +241,8 @@ class PairView(LayerChosen, View):
         """Send the matches of A and B, and of A and the expected image."""
         i, j, k = images
         if k >= 0:  # first, so that the difference is there when the pair comes
-            self.send(*matches_message("expected", self.analysis.matches(layer, i, k, matcher=matcher)))
-        self.send(*matches_message("matches", self.analysis.matches(layer, i, j, matcher=matcher), null))
+            self.post(matches_message("expected", self.analysis.matches(layer, i, k, matcher=matcher)))
+        self.post(matches_message("matches", self.analysis.matches(layer, i, j, matcher=matcher), null))
 
     def ready_text(self) -> str:
         """Return nothing: what there is to say stands beside the images."""
@@ -253,7 +261,7 @@ class PairView(LayerChosen, View):
         if tokens.grid is None or not (quick or there):
             return None
         matches = self.analysis.matches(self.layer, *self.pair)
-        similarity = self.similarity if self.similarity in matches.splits else "class token"
+        similarity = self._explained_of(matches)
         panels = [self._placed(k) for k in (*self.pair, self.expected) if k >= 0]
         sides = [(panel.picture, panel.place) for panel in panels]
         if self.expected < 0:
@@ -261,13 +269,18 @@ class PairView(LayerChosen, View):
         expected = self.analysis.matches(self.layer, self.pair[0], self.expected)
         return why_still(matches, expected, sides, self.top_k, similarity=similarity)
 
+    def _explained_of(self, matches: Matches) -> str:
+        """Return the name of what is explained: the class token, which outlines nothing, where it does not split."""
+        name = similarity_of(self.similarity).name
+        return name if name in matches.by_similarity else "class token"
+
     def draw_figure(self, sheet: Sheet) -> None:
         """Draw the two images and how they are matched."""
         from .paper import draw_pair, draw_why
 
         matches = self.analysis.matches(self.layer, *self.pair)
         null = self.analysis.null(self.layer) if len(self.analysis) > 1 else None
-        similarity = self.similarity if self.similarity in matches.splits else "class token"
+        similarity = self._explained_of(matches)
         if self.expected < 0:
             draw_pair(sheet, self.analysis, matches, top_k=self.top_k, null=null, similarity=similarity)
             return

@@ -96,8 +96,8 @@ export function explanation(matches, similarity, oneToOne) {
       ? "this layer has no class token"
       : `class token ${format(matches.class_token)}: no exact split over patches exists`;
   }
-  if (similarity === "mean token") return `pooled ${format(matches.pooled)}: patches with the mean token`;
-  if (similarity === "same position") {
+  if (similarity === "pooled") return `pooled ${format(matches.pooled)}: patches with the mean token`;
+  if (similarity === "aligned") {
     return matches.aligned === null
       ? "the two images have different numbers of patches"
       : `aligned ${format(matches.aligned)}: patches at equal positions`;
@@ -113,11 +113,12 @@ export function explanation(matches, similarity, oneToOne) {
  * Why B and not C: the two values with their difference, and how it adds up.
  *
  * @param {Said} said
+ * @param {string} caption of the similarity
  */
-export function whySentences({ matches, expected, similarity, oneToOne, difference }) {
+export function whySentences({ matches, expected, similarity, oneToOne, difference }, caption) {
   const hit = pairValue(matches, similarity, oneToOne);
   const wanted = pairValue(expected, similarity, oneToOne);
-  const name = similarity === "best match" && !oneToOne ? "nearest neighbours" : similarity;
+  const name = similarity === "semantic" && !oneToOne ? "nearest neighbours" : caption;
   const total = hit === null || wanted === null ? null : hit - wanted;
   const head = `Why B and not C, by ${name}: A–B ${format(hit, 3)} ${MINUS} A–C ${format(wanted, 3)} = ${signed(total, 3)}.`;
   if (!difference)
@@ -160,7 +161,7 @@ export function focusSentence({ matches, expected, reading, other, difference },
   const name = (letter, token, grid) => `${letter} ${placeName(token, grid)}`;
   if (a < 0) {
     // a patch of B or C that no patch of A is compared with
-    const where = b >= 0 ? name("B", b, matches.otherGrid) : name("C", c, expected.otherGrid);
+    const where = b >= 0 ? name("B", b, matches.other_grid) : name("C", c, expected.other_grid);
     if (reading.partner) return `${where} · no patch of A has it as its partner`;
     const [own, token] = b >= 0 ? [reading, b] : [other, c];
     return `${where} with A’s mean token · cosine ${format(own?.otherCosine?.[token])} · contributes ${format(own?.otherContribution?.[token], 4)} of ${format(own?.value)}`;
@@ -172,14 +173,14 @@ export function focusSentence({ matches, expected, reading, other, difference },
       `${token >= 0 ? name(letter, token, grid) : letter}: ${format(one.contribution[a], 4)}`;
     const verdict = difference[a] > 0 ? " · speaks for B" : difference[a] < 0 ? " · speaks for C" : "";
     return (
-      `${from} · with ${part("B", reading, b, matches.otherGrid)} · with ${part("C", other, c, expected.otherGrid)}` +
+      `${from} · with ${part("B", reading, b, matches.other_grid)} · with ${part("C", other, c, expected.other_grid)}` +
       ` · difference ${signed(difference[a], 4)}${verdict}`
     );
   }
   const to = !reading.partner
     ? "with B’s mean token"
     : b >= 0
-      ? `→ ${name("B", b, matches.otherGrid)}`
+      ? `→ ${name("B", b, matches.other_grid)}`
       : "· no partner";
   return (
     `${from} ${to} · cosine ${format(reading.cosine[a])} · contributes ${format(reading.contribution[a], 4)} of ${format(reading.value)}` +
@@ -212,7 +213,7 @@ export function strongestTable({ matches, reading, other, difference, order }, k
     );
   }
   /** @param {number} token */
-  const partner = (token) => (reading.partner ? placeName(reading.partner[token], matches.otherGrid) : "mean token");
+  const partner = (token) => (reading.partner ? placeName(reading.partner[token], matches.other_grid) : "mean token");
   return valueTable(
     "the strongest as numbers",
     ["", "A", "B", "cosine", "contribution", ""],

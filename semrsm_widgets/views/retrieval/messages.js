@@ -1,7 +1,5 @@
 // What RetrievalView gets from the kernel: the rankings of one query.
 
-import { asArray } from "../base/wire.js";
-
 /**
  * One ranking that is there.
  *
@@ -32,30 +30,29 @@ import { asArray } from "../base/wire.js";
  * @property {number | null} sigma
  * @property {boolean} own_sigma
  * @property {{ relevant: number, labelled: number, unlabelled: number, chance_f1: number | null, chance_ap: number | null } | null} answers
- * @property {{ mean: number, quantile95: number, n: number } | null} null
+ * @property {import("../base/wire.js").NullLevel | null} null
  * @property {boolean} complete
  * @property {Float32Array | null} right F1 of every image's labels with the query's
  */
 
 /**
- * The numbers come as buffers: F1 of every image's labels with the query's, then similarities and order of each row.
+ * The numbers of a row come under its name.
  *
- * @param {any} content
- * @param {DataView[]} buffers
+ * @param {any} message
  * @returns {Results}
  */
-export function readResults(content, buffers) {
-  let next = 0;
-  const right = content.answers ? asArray(buffers[next++], Float32Array) : null;
-  const rows = content.rows.map((/** @type {any} */ row) => {
+export function readResults(message) {
+  const rows = message.rows.map((/** @type {any} */ row) => {
     if (row.state !== "ready") return row;
-    const values = asArray(buffers[next++], Float32Array);
-    const order = asArray(buffers[next++], Int32Array);
+    /** @type {Float32Array} */
+    const values = message[`${row.name} similarity`];
+    /** @type {Int32Array} */
+    const order = message[`${row.name} order`];
     const ranks = new Int32Array(values.length).fill(-1);
     order.forEach((index, rank) => {
       ranks[index] = rank;
     });
     return { ...row, values, order, ranks };
   });
-  return { ...content, right, rows };
+  return { ...message, right: message.right ?? null, rows };
 }

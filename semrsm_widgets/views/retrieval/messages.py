@@ -9,9 +9,13 @@ import numpy as np
 from semrsm_widgets.retrieval import Answers, Lookup, Query, Ranked
 from semrsm_widgets.rsm import Kernel, UndefinedKernelError, cosine
 from semrsm_widgets.tokens import PatchBox
-from semrsm_widgets.views.base import KERNELS
+from semrsm_widgets.views.base import KERNELS, Message
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from semrsm_widgets.rsm import NullLevel
+
     from .outside import OutsidePicture
 
 
@@ -49,20 +53,28 @@ def query_kernel(lookup: Lookup, state: RetrievalState, query: Query) -> QueryKe
     return QueryKernel(*lookup.kernel(state.layer, query, KERNELS[state.kernel]))
 
 
-def retrieved(
-    lookup: Lookup, state: RetrievalState, query: Query, *, without: str
-) -> tuple[dict[str, Any], list[bytes], list[Ranked]]:
-    """Return the message, its buffers and the rankings in it.
+class Rankings(NamedTuple):
+    """The rankings of one query.
+
+    Attributes:
+        rows: those that are there.
+        kernel: the kernel with its σ; None where it has no value for this query.
+        without: the names of those that are still being computed.
+    """
+
+    rows: list[Ranked]
+    kernel: QueryKernel | None
+    without: tuple[str, ...]
+
+
+def rankings(lookup: Lookup, state: RetrievalState, query: Query, *, without: str = "") -> Rankings:
+    """Return the rankings of a query.
 
     Args:
         lookup: what ranks.
         state: what is on screen.
         query: the same, as a query.
         without: a similarity that is still being computed; empty if all are there.
-
-    Returns:
-        The message; its buffers, which are F1 of every image's labels with the query's, (N,) float32, if there are
-        labels, and then similarities (N,) float32 and order (R,) int32 of every row that is ready; the rankings.
     """
     kernel: QueryKernel | None = None
     reason = ""
@@ -70,33 +82,45 @@ def retrieved(
         kernel = QueryKernel(KERNELS[state.kernel], None, False) if without else query_kernel(lookup, state, query)
     except UndefinedKernelError as error:
         reason = str(error)
+    pending: tuple[str, ...] = ()
+    if without:  # the mean of a box comes with its matching
+        pending = (without, "pooled") if query.box is not None else (without,)
+    names = [name for name in lookup.names(state.layer) if name not in pending]
+    return Rankings([ranked_by(lookup, name, state.layer, query, kernel, reason) for name in names], kernel, pending)
+
+
+def results_message(
+    lookup: Lookup, state: RetrievalState, query: Query, ranked: Rankings, *, null: NullLevel | None, complete: bool
+) -> Message:
+    """Return the message of a query's rankings.
+
+    Its arrays are "right", F1 of every image's labels with the query's (N,), where there are labels; and of each
+    ranking that has a value "NAME similarity" (N,) and "NAME order" (R,).
+    """
     answers = lookup.answers(query)
-    buffers = [] if answers is None else [answers.f1.astype(np.float32).tobytes()]
-    rows, ranked = [], []
-    for name in lookup.names(state.layer):
-        # The mean of a box comes with its matching.
-        if without and (name == without or (name == "pooled" and query.box is not None)):
-            rows.append({"name": name, "state": "pending"})
-            continue
-        row = ranked_by(lookup, name, state.layer, query, kernel, reason)
-        ranked.append(row)
-        rows.append(_facts(row))
+    arrays: dict[str, NDArray[Any]] = {} if answers is None else {"right": answers.f1}
+    rows = {row.name: row for row in ranked.rows}
+    for name, row in rows.items():
         if not row.reason:
-            buffers += [row.values.astype(np.float32).tobytes(), row.order.astype(np.int32).tobytes()]
-    content = {
-        "kind": "results",
-        "layer": state.layer,
-        "kernel": state.kernel,
-        "query": state.query,
-        "box": state.box,
-        "grid": lookup.analysis.tokens[state.layer].grid,
-        "patches": list(lookup.patches(state.layer, query)),
-        "rows": rows,
-        "sigma": None if kernel is None else kernel.sigma,
-        "own_sigma": kernel is not None and kernel.is_own,
-        "answers": None if answers is None else _chance(answers),
-    }
-    return content, buffers, ranked
+            arrays |= {f"{name} similarity": row.values, f"{name} order": row.order}
+    names = lookup.names(state.layer)
+    kernel = ranked.kernel
+    return Message.of(
+        "results",
+        arrays=arrays,
+        layer=state.layer,
+        kernel=state.kernel,
+        query=state.query,
+        box=state.box,
+        grid=lookup.analysis.tokens[state.layer].grid,
+        patches=lookup.patches(state.layer, query),
+        rows=[_facts(rows[name]) if name in rows else {"name": name, "state": "pending"} for name in names],
+        sigma=None if kernel is None else kernel.sigma,
+        own_sigma=kernel is not None and kernel.is_own,
+        answers=None if answers is None else _chance(answers),
+        null=null,
+        complete=complete,
+    )
 
 
 def ranked_by(
@@ -116,9 +140,9 @@ def _facts(row: Ranked) -> dict[str, Any]:
         "name": row.name,
         "state": "undefined" if row.reason else "ready",
         "reason": row.reason,
-        "certain": None if row.certain is None else row.certain.tolist(),
-        "f1": row.f1.tolist(),
-        "ap": _finite(row.average_precision),
+        "certain": row.certain,
+        "f1": row.f1,
+        "ap": row.average_precision,
     }
 
 
@@ -127,11 +151,6 @@ def _chance(answers: Answers) -> dict[str, Any]:
         "relevant": answers.relevant,
         "labelled": answers.labelled,
         "unlabelled": answers.unlabelled,
-        "chance_f1": _finite(answers.chance_f1),
-        "chance_ap": _finite(answers.chance_average_precision),
+        "chance_f1": answers.chance_f1,
+        "chance_ap": answers.chance_average_precision,
     }
-
-
-def _finite(value: float) -> float | None:
-    """Return a value as JSON can carry it."""
-    return value if np.isfinite(value) else None

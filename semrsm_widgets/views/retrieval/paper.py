@@ -24,6 +24,7 @@ from semrsm_widgets.figures.sheet import (
     number,
     raster,
 )
+from semrsm_widgets.rsm import SIMILARITIES
 
 from .still import RIGHT, WRONG
 
@@ -41,7 +42,6 @@ _LEAST, _MOST = 8.0, 15.0  # a cell's side: a number fits beneath it
 _BETWEEN = 1.2
 _LINES = 4.5  # where the lines run, between rows
 _PIXELS_PER_MM = 14  # about 350 to the inch
-_WORDS = {"aligned": "same position", "semantic": "best match", "pooled": "mean token", "class token": "CLS"}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -144,7 +144,7 @@ def _draw_head(sheet: Sheet, row: Ranked, drawn: Drawn, k: int, top: float) -> f
     """Write a row's name and scores; return where they end."""
     room = _HEAD - 1.0
     sheet.text(MARGIN, top, clipped(row.name, room, TITLE, bold=True), size=TITLE, bold=True)
-    words = [_WORDS.get(row.name, "own ranking")]
+    words = [SIMILARITIES[row.name].aside if row.name in SIMILARITIES else "own ranking"]
     if len(row.f1):
         words.append(f"F1@{k} {number(row.f1[min(k, len(row.f1)) - 1])}, AP {_known(row.average_precision)}")
     if row.name == "semantic" and drawn.null is not None and not row.reason:

@@ -3,7 +3,6 @@
 import { h, OWN_KEYS, svg } from "../base/dom.js";
 import { format } from "../base/format.js";
 import { arrowStep, listenToKeys } from "../base/grid_pointer.js";
-import { SIMILARITIES } from "../base/similarities.js";
 import { describeImage } from "./thumbnails.js";
 
 /** @typedef {import("./messages.js").Results} Results */
@@ -23,7 +22,6 @@ import { describeImage } from "./thumbnails.js";
  * @property {Map<number, Answer>} answers by image
  */
 
-const SIMILARITY_WORDS = new Map([...SIMILARITIES, ["class token", "CLS"]]);
 const MARKS = {
   right: ["✓", "right: same label"],
   partly: ["≈", "partly right: shares a label"],
@@ -32,11 +30,12 @@ const MARKS = {
 
 /**
  * @param {import("./thumbnails.js").ThumbnailStore} store
+ * @param {import("../base/similarities.js").Similarity[]} similarities
  * @param {object} heard
  * @param {(index: number) => void} heard.onChoose
  * @param {(index: number) => void} heard.onPoint -1: none
  */
-export function rankRows(store, { onChoose, onPoint }) {
+export function rankRows(store, similarities, { onChoose, onPoint }) {
   const list = h("div", { class: "srsm-rank-list" });
   const links = svg("svg", { class: "srsm-rank-links", "aria-hidden": "true" });
   const inner = h("div", { class: "srsm-ranks-inner" }, links, list);
@@ -114,7 +113,7 @@ export function rankRows(store, { onChoose, onPoint }) {
 
   /** @type {(row: RowNodes, result: Result, shown: Results) => void} */
   function fillHead(row, result, { answers: chance, null: level }) {
-    const words = SIMILARITY_WORDS.get(result.name) ?? "your ranking";
+    const words = similarities.find((each) => each.name === result.name)?.aside ?? "your ranking";
     const lines = [h("div", { class: "srsm-rank-name" }, h("strong", {}, result.name), h("small", {}, ` ${words}`))];
     if (result.state === "ready" && result.f1.length) {
       const title = `by chance: F1@${k} ${format(chance?.chance_f1)}, AP ${format(chance?.chance_ap)}`;

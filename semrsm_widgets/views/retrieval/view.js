@@ -3,10 +3,11 @@
 import { layerSlider, segmented } from "../base/controls.js";
 import { h, OWN_KEYS } from "../base/dom.js";
 import { format } from "../base/format.js";
-import { listeners, setter } from "../base/model.js";
+import { listeners, offers, setter } from "../base/model.js";
 import { withPrivate } from "../base/private.js";
+import { similaritiesOf } from "../base/similarities.js";
 import { statusLine } from "../base/status_line.js";
-import { jpegUrl } from "../base/wire.js";
+import { jpegUrl, onMessages } from "../base/wire.js";
 import { readResults } from "./messages.js";
 import { queryPanel } from "./query_panel.js";
 import { rankRows } from "./rank_rows.js";
@@ -31,18 +32,19 @@ export default () => {
     /** @param {{ model: Model }} given */
     initialize({ model }) {
       store = thumbnailStore(model);
-      model.on("msg:custom", (content, buffers) => {
-        if (content.kind === "thumbnails") store.receive(content.indices, buffers);
-        else if (content.kind === "query") {
+      onMessages(model, {
+        thumbnails: ({ indices, thumbnails }) => store.receive(indices, thumbnails),
+        query(message) {
           if (last.query) URL.revokeObjectURL(last.query.url);
-          const query = { ...content, url: jpegUrl(buffers[0]) };
+          const query = { ...message, url: jpegUrl(message.pictures[0]) };
           last.query = query;
           for (const view of views) view.query(query);
-        } else if (content.kind === "results") {
-          const results = readResults(content, buffers);
+        },
+        results(message) {
+          const results = readResults(message);
           last.results = results;
           for (const view of views) view.results(results);
-        }
+        },
       });
       model.send({ kind: "ready" });
       return () => {
@@ -144,7 +146,7 @@ function retrievalView(model, el, store) {
   });
 
   const panel = queryPanel({ onBox: (box) => set("box", box) });
-  const ranks = rankRows(store, {
+  const ranks = rankRows(store, similaritiesOf(model), {
     onChoose(index) {
       const query = model.get("query");
       if (query >= 0) set("pair", [query, index]);
@@ -155,17 +157,16 @@ function retrievalView(model, el, store) {
   events.add(ranks.stop);
   const line = h("p", { class: "srsm-token-line srsm-rank-line", "aria-live": "polite" });
   const notes = h("p", { class: "srsm-hint" });
+  const chosen = [
+    ...(offers(model, "layers") ? [layer.root] : []),
+    ...(offers(model, "kernels")
+      ? [h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "kernel"), kernel.root)]
+      : []),
+  ];
   const root = h(
     "div",
     { class: "srsm srsm-retrieval", "data-ready": "false" },
-    model.get("_controls")
-      ? h(
-          "div",
-          { class: "srsm-controls" },
-          layer.root,
-          h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "kernel"), kernel.root),
-        )
-      : null,
+    chosen.length ? h("div", { class: "srsm-controls" }, ...chosen) : null,
     h(
       "div",
       { class: "srsm-chooser" },
@@ -173,7 +174,7 @@ function retrievalView(model, el, store) {
       strip.root,
       found,
       outside,
-      ...(model.get("_takes_files") ? [fileButton, file] : []),
+      ...(offers(model, "files") ? [fileButton, file] : []),
     ),
     h(
       "div",
@@ -256,7 +257,8 @@ function retrievalView(model, el, store) {
     const why = row?.grid
       ? ""
       : `The tokens of ${row?.name} have no known place in the image: the whole image is searched with.`;
-    panel.setGrid(model.get("_takes_boxes") && row?.grid ? row.grid : null, model.get("_takes_boxes") ? why : "");
+    const takesBoxes = offers(model, "boxes");
+    panel.setGrid(takesBoxes && row?.grid ? row.grid : null, takesBoxes ? why : "");
     panel.setBox(model.get("box"));
   }
 

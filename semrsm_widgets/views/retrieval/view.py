@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,9 @@ from semrsm_widgets.views.base import (
     PATIENCE_SECONDS,
     KernelChosen,
     LayerChosen,
+    Message,
     PlacedPicture,
+    SimilaritiesTold,
     View,
     bundle,
     describe_seconds,
@@ -31,7 +33,7 @@ from semrsm_widgets.views.base import (
     search_seconds,
 )
 
-from .messages import QueryKernel, RetrievalState, query_kernel, ranked_by, retrieved
+from .messages import QueryKernel, RetrievalState, query_kernel, ranked_by, rankings, results_message
 from .outside import OutsidePicture, extract_outside, needed_model, opened, opened_file
 from .still import retrieval_still
 
@@ -53,7 +55,7 @@ _THUMBNAILS_AT_ONCE = 64
 _DEBOUNCE_SECONDS = 0.03
 
 
-class RetrievalView(LayerChosen, KernelChosen, View):
+class RetrievalView(LayerChosen, KernelChosen, SimilaritiesTold, View):
     """A query image and its nearest images under aligned, semantic and pooled similarity, as rows one below the other.
 
     Lines join an image's places in neighbouring rows; pointing at it shows its similarity and rank in every row. With
@@ -95,12 +97,10 @@ class RetrievalView(LayerChosen, KernelChosen, View):
     _kernels = t.List(list(KERNELS)).tag(sync=True)
     _largest_k = t.Int(LARGEST_K).tag(sync=True)
     _largest_file = t.Int(LARGEST_FILE).tag(sync=True)
-    _controls = t.Bool(True, help="Whether layer and kernel are chosen here.").tag(sync=True)
-    _takes_files = t.Bool(True, help="Whether a picture from outside can be chosen on screen.").tag(sync=True)
-    _takes_boxes = t.Bool(True, help="Whether a box can be drawn.").tag(sync=True)
     _outside_name = t.Unicode("", help="The picture from outside that was given last.").tag(sync=True)
 
-    _handlers = {  # noqa: RUF012 (never mutated)
+    parts = ("layers", "kernels", "files", "boxes")
+    handlers = {  # noqa: RUF012 (never mutated)
         "ready": "_send_everything",
         "thumbnails": "_send_asked_thumbnails",
         "file": "_take_file",
@@ -118,6 +118,7 @@ class RetrievalView(LayerChosen, KernelChosen, View):
         pair: tuple[int, int] | None = None,
         rankings: Mapping[str, Any] | None = None,
         patience: float = PATIENCE_SECONDS,
+        offers: Sequence[str] = parts,
         **kwargs: Any,
     ) -> None:
         self._lookup = Lookup(check_analysis(analysis), rankings)
@@ -130,7 +131,8 @@ class RetrievalView(LayerChosen, KernelChosen, View):
             k=max(1, min(5, len(analysis) - 1)) if k is None else k,
             box=box,
             pair=pair,
-            _takes_files=analysis.model is not None,
+            # a picture from outside must be seen by the model
+            offers=[part for part in offers if part != "files" or analysis.model is not None],
             **kwargs,
         )
         self.patience = patience
@@ -141,8 +143,8 @@ class RetrievalView(LayerChosen, KernelChosen, View):
         self._latest: tuple[RetrievalState, list[Ranked], NullLevel | None] | None = None  # what was shown last
         self.observe(guarded_method(self, "_move_box"), names="layer")
         self.observe(guarded_method(self, "_drop_box"), names="query")
-        self.observe(guarded_method(self, "_request"), names=["layer", "kernel", "query", "box"])
-        self._request(None)
+        self.observe(guarded_method(self, "request"), names=["layer", "kernel", "query", "box"])
+        self.request(None)
 
     # -- what may be set --------------------------------------------------------------------------------------------
 
@@ -202,19 +204,16 @@ class RetrievalView(LayerChosen, KernelChosen, View):
         self._outside_name = picture.name
         if self.query == OUTSIDE:
             self.box = None  # it was drawn on another picture
-            self._request(None)
+            self.request(None)
         else:
             self.query = OUTSIDE
 
     # -- what the browser asks --------------------------------------------------------------------------------------
 
-    def _on_message(self, widget: Any, content: Any, buffers: Any) -> None:
-        super()._on_message(widget, {**content, "buffers": buffers} if isinstance(content, dict) else content, buffers)
-
     def _send_everything(self, _content: dict[str, Any]) -> None:
         """Answer a page that shows this view anew."""
         self._sent, self._pictured = set(), None
-        self._request(None)
+        self.request(None)
 
     def _send_asked_thumbnails(self, content: dict[str, Any]) -> None:
         last = len(self.analysis) - 1
@@ -244,7 +243,8 @@ class RetrievalView(LayerChosen, KernelChosen, View):
     def _drop_box(self, _change: Any) -> None:
         self.box = None  # it was drawn on another image
 
-    def _request(self, change: Any) -> None:
+    def request(self, change: Any) -> None:
+        """Have the worker send what is retrieved on screen."""
         self.run(partial(self._work, self._state()), debounce=0.0 if change is None else _DEBOUNCE_SECONDS)
 
     def _state(self) -> RetrievalState:
@@ -306,16 +306,16 @@ class RetrievalView(LayerChosen, KernelChosen, View):
         if self._pictured == key:
             return
         picture, box, problem = self._placed(state, _PICTURE)
-        self.send(
-            {
-                "kind": "query",
-                "index": state.query,
-                "id": state.outside.name if state.outside else self.analysis.images.ids[state.query],
-                "labels": sorted_labels(self._labels(state)),
-                "box": box,
-                "problem": problem,
-            },
-            [jpeg_bytes(picture)],
+        self.post(
+            Message.of(
+                "query",
+                pictures={"pictures": [jpeg_bytes(picture)]},
+                index=state.query,
+                id=state.outside.name if state.outside else self.analysis.images.ids[state.query],
+                labels=sorted_labels(self._labels(state)),
+                box=box,
+                problem=problem,
+            )
         )
         self._pictured = key
 
@@ -332,26 +332,25 @@ class RetrievalView(LayerChosen, KernelChosen, View):
 
     def _send_thumbnails(self, indices: list[int]) -> None:
         """Send thumbnails; an empty one for a file that is gone, so that the rest still shows."""
-        buffers = []
+        thumbnails = []
         for index in indices:
             try:
-                buffers.append(jpeg_bytes(self.analysis.images.thumbnail(index, _THUMBNAIL)))
+                thumbnails.append(jpeg_bytes(self.analysis.images.thumbnail(index, _THUMBNAIL)))
             except OSError:
-                buffers.append(b"")
-        self.send({"kind": "thumbnails", "indices": indices}, buffers)
+                thumbnails.append(b"")
+        self.post(Message.of("thumbnails", pictures={"thumbnails": thumbnails}, indices=indices))
         self._sent.update(indices)
 
     def _send_results(
         self, state: RetrievalState, query: Query, null: NullLevel | None, *, without: str = "", complete: bool = False
     ) -> None:
         """Send the rankings, but for one that is still being computed, after the thumbnails that they need."""
-        content, buffers, ranked = retrieved(self._lookup, state, query, without=without)
-        new = {int(index) for row in ranked for index in row.order[: self.k]} - self._sent
+        ranked = rankings(self._lookup, state, query, without=without)
+        new = {int(index) for row in ranked.rows for index in row.order[: self.k]} - self._sent
         if new:
             self._send_thumbnails(sorted(new))
-        self._latest = state, ranked, null
-        level = None if null is None else {"mean": null.mean, "quantile95": null.quantile95, "n": null.n}
-        self.send({**content, "null": level, "complete": complete}, buffers)
+        self._latest = state, ranked.rows, null
+        self.post(results_message(self._lookup, state, query, ranked, null=null, complete=complete))
 
     def ready_text(self) -> str:
         """Return what was searched, and how long that took."""

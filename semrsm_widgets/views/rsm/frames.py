@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +19,8 @@ from semrsm_widgets.common import natural_key
 from semrsm_widgets.figures import finite_range
 from semrsm_widgets.images import sorted_labels
 from semrsm_widgets.retrieval import label_auc
-from semrsm_widgets.views.base import is_exact
+from semrsm_widgets.rsm import PATCH_SIMILARITIES
+from semrsm_widgets.views.base import Message, is_exact
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,58 +36,43 @@ _STEPS = 65534
 _MOST_ORDERED = 500
 
 
-@dataclass(frozen=True, kw_only=True)
-class Frame:
-    """A message to the browser and its binary buffers."""
-
-    content: dict[str, Any]
-    buffers: list[bytes] = field(repr=False)
-
-
 def frame_bytes(images: int) -> int:
     """Return about how many bytes the frame of so many images has."""
     triangle = images * (images + 1) // 2
     return triangle * (4 * 4 if is_exact(images) else 2 * 3)
 
 
-def full_frame(similarities: Similarities, kernel: str, images: Images) -> Frame:
+def full_frame(similarities: Similarities, kernel: str, images: Images) -> Message:
     """Return the frame of a layer whose semantic RSM is there."""
-    null = similarities.null
-    matrices = {
-        "aligned": similarities.aligned,
-        "semantic": similarities.semantic,
-        "pooled": similarities.pooled,
-        "upper": similarities.upper,
-    }
+    matrices = {name: getattr(similarities, name) for name in (*PATCH_SIMILARITIES, "upper")}
     return _frame(
         matrices,
         layer=similarities.layer,
         kernel=kernel,
         complete=True,
-        null={"mean": null.mean, "quantile95": null.quantile95, "n": null.n},
+        null=similarities.null,
         sigma=similarities.sigma,
         auc=_label_aucs(matrices, images),
     )
 
 
-def partial_frame(layer: str, kernel: str, aligned: Matrix, pooled: Matrix) -> Frame:
+def partial_frame(layer: str, kernel: str, aligned: Matrix, pooled: Matrix) -> Message:
     """Return the frame of a layer whose semantic RSM is still to come."""
     return _frame({"aligned": aligned, "pooled": pooled}, layer=layer, kernel=kernel, complete=False)
 
 
-def _frame(matrices: Mapping[str, Matrix], **facts: Any) -> Frame:
+def _frame(matrices: Mapping[str, Matrix], **facts: Any) -> Message:
     size = len(next(iter(matrices.values())))
     exact = is_exact(size)
     sent = {name: matrix for name, matrix in matrices.items() if exact or name != "upper"}
     triangle = _triangle(size)
-    rows, buffers = [], []
+    rows, packed = [], {}
     for name, matrix in sent.items():
         values = matrix[triangle]
         low, high = finite_range(values)
         rows.append({"name": name, "low": low, "high": high, "off_diagonal": finite_range(matrix[_triangle(size, 1)])})
-        buffers.append(values.astype(np.float32).tobytes() if exact else _steps(values, low, high).tobytes())
-    content = {"kind": "frame", **facts, "exact": exact, "matrices": rows}
-    return Frame(content=content, buffers=buffers)
+        packed[name] = values if exact else _steps(values, low, high)
+    return Message.of("frame", arrays=packed, **facts, exact=exact, matrices=rows)
 
 
 @functools.lru_cache(maxsize=2)
@@ -105,7 +90,7 @@ def _label_aucs(matrices: Mapping[str, Matrix], images: Images) -> dict[str, flo
     """Return the `label_auc` of each similarity; None where nothing is labelled."""
     if images.labels is None or not any(images.labels):
         return None
-    found = {name: label_auc(matrices[name], images.labels) for name in ("aligned", "semantic", "pooled")}
+    found = {name: label_auc(matrices[name], images.labels) for name in PATCH_SIMILARITIES}
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 

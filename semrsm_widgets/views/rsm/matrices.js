@@ -1,7 +1,5 @@
 // The matrices of a frame (see frames.py): unpacked, subtracted, counted and coloured. All are N x N, row by row.
 
-import { asArray } from "../base/wire.js";
-
 /** @typedef {Record<string, Float32Array<ArrayBuffer>>} Matrices name -> N x N */
 /** @typedef {[low: number, high: number]} Range */
 
@@ -14,9 +12,9 @@ import { asArray } from "../base/wire.js";
  * @property {boolean} complete whether the semantic matrix is there
  * @property {boolean} exact whether numbers come as float32, not as steps
  * @property {{ name: string, low: number, high: number, off_diagonal: Range }[]} matrices
- * @property {DataView[]} packed their upper triangles, in the same order
+ * @property {import("../base/wire.js").Numbers[]} packed their upper triangles, in the same order
  * @property {Matrices | null} full the same, unpacked
- * @property {{ mean: number, quantile95: number, n: number } | null} [null] what unrelated tokens reach
+ * @property {import("../base/wire.js").NullLevel | null} [null] what unrelated tokens reach
  * @property {number | null} [sigma] of an RBF
  * @property {Record<string, number> | null} [auc] how well each tells labels apart
  * @property {string} [reason] why there are none
@@ -40,7 +38,7 @@ export function frameStore(size) {
   /** @type {(layer: string, kernel: string) => string} */
   const key = (layer, kernel) => `${layer}\n${kernel}`;
   /** @type {(frame: Frame) => number} */
-  const bytes = (frame) => frame.packed.reduce((sum, buffer) => sum + buffer.byteLength, 0);
+  const bytes = (frame) => frame.packed.reduce((sum, values) => sum + values.byteLength, 0);
   /** @type {(amount: (frame: Frame) => number, most: number, drop: (name: string, frame: Frame) => void) => void} */
   const trim = (amount, most, drop) => {
     let kept = 0;
@@ -53,13 +51,12 @@ export function frameStore(size) {
     clear() {
       frames.clear();
     },
-    /**
-     * @param {Omit<Frame, "packed" | "full">} content
-     * @param {DataView[]} buffers
-     */
-    add(content, buffers) {
-      frames.delete(key(content.layer, content.kernel));
-      frames.set(key(content.layer, content.kernel), { ...content, packed: buffers, full: null });
+    /** @param {any} message what is known of a frame, with its triangles by name */
+    add({ matrices = [], ...message }) {
+      const packed = matrices.map((/** @type {{ name: string }} */ { name }) => message[name]);
+      for (const { name } of matrices) delete message[name];
+      frames.delete(key(message.layer, message.kernel));
+      frames.set(key(message.layer, message.kernel), { ...message, matrices, packed, full: null });
       trim(bytes, KEPT_BYTES, (name) => frames.delete(name));
     },
     /**
@@ -96,8 +93,7 @@ export function unpackTriangles(frame, size) {
   /** @type {Matrices} */
   const full = {};
   frame.matrices.forEach(({ name, low, high }, place) => {
-    const packed = frame.packed[place];
-    const values = frame.exact ? asArray(packed, Float32Array) : asArray(packed, Uint16Array);
+    const values = frame.packed[place];
     const step = (high - low) / TOP_STEP;
     /** @type {(value: number) => number} */
     const decode = frame.exact ? (value) => value : (value) => (value === MISSING_STEP ? NaN : low + value * step);

@@ -42,9 +42,8 @@ if TYPE_CHECKING:
 
     from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.images import sorted_labels
-from semrsm_widgets.rsm import Similarities
+from semrsm_widgets.rsm import SIMILARITIES, Similarities
 
-BASELINES = {"aligned": "same position", "pooled": "mean token"}
 _UNKNOWN = 0.82  # grey of the diagonal, which shows nothing, and of values that are not defined
 _BAR = 1.8  # millimetres of a colour bar
 _NAMES = 0.2  # of the width, at most, for the names of labels
@@ -95,8 +94,10 @@ def draw_rsms(
     levels = colour_range(first, semantic) if limits is None else limits
     looks = [(colormaps["viridis"], *levels)] * 2 + [(colormaps["PuOr"], -reach, reach)]
     panels = (
-        (baseline, (BASELINES[baseline],)),
-        ("semantic", ("excess over unrelated", "excess")) if excess else ("semantic", ("best match",)),
+        (baseline, (SIMILARITIES[baseline].caption,)),
+        ("semantic", ("excess over unrelated", "excess"))
+        if excess
+        else ("semantic", (SIMILARITIES["semantic"].caption,)),
         ("difference", (f"semantic − {baseline}", f"sem. − {baseline}", "sem. − al.")),
     )
 

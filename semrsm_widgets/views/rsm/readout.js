@@ -2,22 +2,24 @@
 
 import { h } from "../base/dom.js";
 import { atMost, format } from "../base/format.js";
-import { SIMILARITIES } from "../base/similarities.js";
+import { captionOf } from "../base/similarities.js";
 
 /** @typedef {import("./matrices.js").Frame} Frame */
 /** @typedef {{ id: string, labels: string[] }} Image */
 /** @typedef {{ aligned?: number, semantic?: number, upper?: number | null, pooled?: number }} Values of one cell */
 
-const WORDS = new Map([...SIMILARITIES, ["unrelated", "tokens, best match"]]);
-
-/** @param {Image[]} images */
-export function readout(images) {
+/**
+ * @param {Image[]} images
+ * @param {import("../base/similarities.js").Similarity[]} similarities that every layer has
+ */
+export function readout(images, similarities) {
   const pictures = [h("img", { alt: "" }), h("img", { alt: "" })];
   const captions = [h("figcaption"), h("figcaption")];
   const note = h("p", { class: "srsm-note" });
   const hint = h("p", { class: "srsm-hint" });
   const table = h("div", { class: "srsm-values" });
-  const rows = [...WORDS].map(([name, words]) => {
+  const unrelated = { name: "unrelated", aside: `tokens, ${captionOf(similarities, "semantic")}` };
+  const rows = [...similarities, unrelated].map(({ name, aside: words }) => {
     const fill = h("span");
     const bar = h("span", { class: "srsm-bar", "aria-hidden": "true" }, fill);
     const value = h("span", { class: "srsm-number" });

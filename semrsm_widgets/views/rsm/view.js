@@ -6,10 +6,11 @@ import { embedFigure, loadBokeh } from "../base/bokeh_pane.js";
 import { segmented } from "../base/controls.js";
 import { h } from "../base/dom.js";
 import { format, MINUS } from "../base/format.js";
-import { listeners, setter } from "../base/model.js";
+import { listeners, offers, setter } from "../base/model.js";
 import { withPrivate } from "../base/private.js";
+import { captionOf, patchSimilarities } from "../base/similarities.js";
 import { statusLine } from "../base/status_line.js";
-import { jpegUrl } from "../base/wire.js";
+import { jpegUrl, onMessages } from "../base/wire.js";
 import { rsmControls } from "./controls.js";
 import { BINS, distribution, spreadLegend } from "./distribution.js";
 import { heatmapPanel } from "./heatmap.js";
@@ -44,24 +45,28 @@ export default () => {
     /** @param {{ model: Model }} given */
     initialize({ model }) {
       sent = { frames: frameStore(model.get("_images").length), figures: null, thumbnails: [] };
-      model.on("msg:custom", (content, buffers) => {
-        if (content.kind === "setup") {
+      onMessages(model, {
+        setup({ items }) {
           sent.frames.clear();
-          sent.figures = content.items;
+          sent.figures = items;
           for (const view of views) view.setup();
-        } else if (content.kind === "thumbnails") {
+        },
+        thumbnails({ thumbnails }) {
           for (const url of sent.thumbnails) URL.revokeObjectURL(url);
-          sent.thumbnails = buffers.map(jpegUrl);
+          sent.thumbnails = thumbnails.map(jpegUrl);
           for (const view of views) view.thumbnails();
-        } else if (content.kind === "frame") {
-          sent.frames.add(content, buffers);
+        },
+        frame(message) {
+          sent.frames.add(message);
           for (const view of views) view.draw();
-        } else if (content.kind === "undefined") {
-          sent.frames.add({ ...content, complete: true }, []);
+        },
+        undefined(message) {
+          sent.frames.add({ ...message, complete: true });
           for (const view of views) view.draw();
-        } else if (content.kind === "value") {
-          for (const view of views) view.value(content, buffers);
-        }
+        },
+        value(message) {
+          for (const view of views) view.value(message);
+        },
       });
       model.send({ kind: "ready" });
     },
@@ -90,6 +95,7 @@ function rsmView(model, el, sent) {
   const size = images.length;
   const kinds = pairKinds(images);
   const palettes = model.get("_palettes");
+  const similarities = patchSimilarities(model);
   const events = listeners(model);
   /** @type {Pair | null} */
   let cell = null; // the cell under the pointer or the arrow keys; null: the chosen pair is read out
@@ -108,16 +114,13 @@ function rsmView(model, el, sent) {
 
   const status = statusLine(model);
   events.add(status.stop);
-  status.root.hidden = !model.get("_own_status"); // the explorer's header shows it
+  status.root.hidden = !offers(model, "status"); // the explorer's header shows it
 
   const set = setter(model);
   const controls = rsmControls(model, set, { labelled: kinds !== null, range: () => range });
   const baseline = segmented(
     "baseline",
-    [
-      ["aligned", "aligned"],
-      ["pooled", "pooled"],
-    ],
+    similarities.flatMap(({ name }) => (name === "semantic" ? [] : [[name, name]])),
     model.get("baseline"),
     (name) => set("baseline", name),
   );
@@ -139,7 +142,7 @@ function rsmView(model, el, sent) {
     { class: "srsm-button srsm-reset", type: "button", hidden: true, onclick: () => zoom(null) },
     "show all images",
   );
-  const card = readout(images);
+  const card = readout(images, similarities);
 
   const root = h(
     "div",
@@ -271,8 +274,9 @@ function rsmView(model, el, sent) {
   function caption() {
     controls.update();
     baseline.set(model.get("baseline"));
-    baselineWords.textContent = model.get("baseline") === "aligned" ? "same position" : "mean token";
-    semanticWords.textContent = model.get("excess") ? " excess over unrelated tokens" : " best match";
+    baselineWords.textContent = captionOf(similarities, model.get("baseline"));
+    const semantic = captionOf(similarities, "semantic");
+    semanticWords.textContent = model.get("excess") ? " excess over unrelated tokens" : ` ${semantic}`;
     differenceName.textContent = `semantic ${MINUS} ${model.get("baseline")}`;
   }
 
@@ -373,12 +377,9 @@ function rsmView(model, el, sent) {
       for (const panel of panels) panel.thumbnails(sent.thumbnails, names);
       read();
     },
-    /**
-     * @param {any} content the kernel's answer to a hover
-     * @param {DataView[]} buffers
-     */
-    value(content, buffers) {
-      card.late(content, buffers.map(jpegUrl));
+    /** @param {any} message the kernel's answer to a hover */
+    value({ thumbnails, ...message }) {
+      card.late(message, thumbnails.map(jpegUrl));
       read();
     },
     stop() {

@@ -12,7 +12,7 @@ from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.common import message
 from semrsm_widgets.figures import DIVERGING, PALETTE, colour_indices, colour_range, heatmap_still
 from semrsm_widgets.matching import Identity
-from semrsm_widgets.rsm import Similarities, UndefinedKernelError, rbf
+from semrsm_widgets.rsm import BASELINES, PATCH_SIMILARITIES, SIMILARITIES, Similarities, UndefinedKernelError, rbf
 from semrsm_widgets.views.base import (
     DEBOUNCE_SECONDS,
     KERNELS,
@@ -22,6 +22,8 @@ from semrsm_widgets.views.base import (
     Job,
     KernelChosen,
     LayerChosen,
+    Message,
+    SimilaritiesTold,
     bundle,
     check_trait,
     checked_pair,
@@ -35,14 +37,13 @@ from semrsm_widgets.views.base import (
     thumbnail,
 )
 
-from .frames import Frame, cluster_order, frame_bytes, full_frame, label_order, partial_frame
+from .frames import cluster_order, frame_bytes, full_frame, label_order, partial_frame
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from semrsm_widgets.figures.sheet import Sheet
 
-BASELINES = ("aligned", "pooled")
 ORDERS = ("file", "label", "cluster")
 
 # Frames are sent ahead of the slider when they fit into this many bytes: of all kernels, else of the shown one.
@@ -50,7 +51,7 @@ AHEAD_BYTES = 8 * 2**20
 _THUMBNAIL = 72
 
 
-class RSMView(LayerChosen, KernelChosen, BokehPane):
+class RSMView(LayerChosen, KernelChosen, SimilaritiesTold, BokehPane):
     """Layer slider over a baseline RSM, the semantic RSM and their difference.
 
     All three share cursor, zoom and order; baseline and semantic share one colour range. Under each stands its
@@ -90,9 +91,8 @@ class RSMView(LayerChosen, KernelChosen, BokehPane):
         sync=True
     )
     _sequence_note = t.Unicode(help="Of what layer the clusters are.").tag(sync=True)
-    _own_status = t.Bool(True).tag(sync=True)
-
-    _handlers = {  # noqa: RUF012 (never mutated)
+    parts = ("status",)
+    handlers = {  # noqa: RUF012 (never mutated)
         "ready": "_send_everything",
         "value": "_send_value",
         "frame": "_send_again",
@@ -115,10 +115,10 @@ class RSMView(LayerChosen, KernelChosen, BokehPane):
         self._thumbnails_due = False
         super().__init__(analysis, at_least=2, layer=layer, kernel=kernel, pair=pair, **kwargs)
         self._matcher = repr(analysis.matcher)
-        self.observe(guarded_method(self, "_request"), names=["layer", "kernel"])
+        self.observe(guarded_method(self, "request"), names=["layer", "kernel"])
         self.observe(guarded_method(self, "_arrange"), names="order")
         if self.order == "file":
-            self._request(None)
+            self.request(None)
         else:
             self._arrange(None)
 
@@ -151,25 +151,26 @@ class RSMView(LayerChosen, KernelChosen, BokehPane):
         """Answer a page that shows this view anew: figures, then every frame that is known, then thumbnails."""
         size = len(self.analysis)
         palettes = {"baseline": PALETTE, "semantic": PALETTE, "difference": DIVERGING}
-        self.send({"kind": "setup", "items": [heatmap_item(name, palette, size) for name, palette in palettes.items()]})
+        self.post(Message.of("setup", items=[heatmap_item(name, palette, size) for name, palette in palettes.items()]))
         # A new set, not an emptied one: a job that is still running goes on to note in the old one what it sent.
         self._sent = set()
         self._thumbnails_due = True
-        self._request(None)
+        self.request(None)
 
-    def _request(self, change: Any) -> None:
+    def request(self, change: Any) -> None:
+        """Have the worker send the layers, the one on screen first."""
         self.run(self._work, debounce=0.0 if change is None else DEBOUNCE_SECONDS)
 
     def _arrange(self, _change: Any) -> None:
         """Put the images into the chosen order; clusters wait for the semantic RSM, which the worker computes."""
         self._sequence_note = ""
         self._sequence = label_order(self.analysis.images) if self.order == "label" else []
-        self._request(None)
+        self.request(None)
 
     def _send_again(self, content: dict[str, Any]) -> None:
         """Send a frame that a page has dropped to save its memory."""
         self._sent.discard((content["layer"], content["kernel"]))
-        self._request(None)
+        self.request(None)
 
     def _send_value(self, content: dict[str, Any]) -> None:
         """Answer a hover for which the browser has rounded values and no thumbnails."""
@@ -179,10 +180,18 @@ class RSMView(LayerChosen, KernelChosen, BokehPane):
         values = None
         if latest is not None and (latest[0], latest[1].layer) == (self.kernel, self.layer):
             shown = latest[1]
-            named = {"aligned": shown.aligned, "semantic": shown.semantic, "upper": shown.upper, "pooled": shown.pooled}
-            values = {name: _finite(matrix[i, j]) for name, matrix in named.items()}
-        where = {"layer": self.layer, "kernel": self.kernel, "i": i, "j": j}
-        self.send({"kind": "value", **where, "values": values}, buffers=thumbnails)
+            values = {name: getattr(shown, name)[i, j] for name in (*PATCH_SIMILARITIES, "upper")}
+        self.post(
+            Message.of(
+                "value",
+                pictures={"thumbnails": thumbnails},
+                layer=self.layer,
+                kernel=self.kernel,
+                i=i,
+                j=j,
+                values=values,
+            )
+        )
 
     # -- the worker ---------------------------------------------------------------------------------------------
 
@@ -250,13 +259,13 @@ class RSMView(LayerChosen, KernelChosen, BokehPane):
         size = len(self.analysis)
         if is_exact(size):
             pictures = [jpeg_bytes(thumbnail(self.analysis.images, k, _THUMBNAIL)) for k in range(size)]
-            self.send({"kind": "thumbnails"}, buffers=pictures)
+            self.post(Message.of("thumbnails", pictures={"thumbnails": pictures}))
 
     def _send_partial(self, layer: str, kernel: str) -> None:
         """Send the baselines, which cost one product each, before the semantic RSM is there."""
         function = KERNELS[kernel]
         aligned = function(self.analysis.gram(layer, matcher=Identity()))
-        self._post(partial_frame(layer, kernel, aligned, function(self.analysis.pooled_gram(layer))))
+        self.post(partial_frame(layer, kernel, aligned, function(self.analysis.pooled_gram(layer))))
 
     def _send_frame(self, layer: str, kernel: str, sent: set[tuple[str, str]]) -> None:
         """Send what is computed of a layer under a kernel; an undefined RBF is said in its place."""
@@ -267,17 +276,14 @@ class RSMView(LayerChosen, KernelChosen, BokehPane):
         try:
             similarities = self.analysis.similarities(layer, KERNELS[kernel])
         except UndefinedKernelError as error:
-            self.send({"kind": "undefined", "layer": layer, "kernel": kernel, "reason": str(error)})
+            self.post(Message.of("undefined", layer=layer, kernel=kernel, reason=str(error)))
             sent.add((layer, kernel))
             return
         if shown:
             self._latest = kernel, similarities
         if (layer, kernel) not in sent:
-            self._post(full_frame(similarities, kernel, self.analysis.images))
+            self.post(full_frame(similarities, kernel, self.analysis.images))
             sent.add((layer, kernel))
-
-    def _post(self, frame: Frame) -> None:
-        self.send(frame.content, frame.buffers)
 
     def _by_distance(self, layer: str) -> list[str]:
         names = self.analysis.layers
@@ -304,16 +310,15 @@ class RSMView(LayerChosen, KernelChosen, BokehPane):
             shown = self.analysis.similarities(self.layer, KERNELS[self.kernel])
         except UndefinedKernelError:
             return None
-        baseline = shown.aligned if self.baseline == "aligned" else shown.pooled
+        baseline = getattr(shown, self.baseline)
         semantic = shown.semantic - shown.null.mean if self.excess else shown.semantic
         difference = semantic - baseline
         low, high = self.colour_range or colour_range(baseline, semantic)
         reach = max(-colour_range(difference)[0], colour_range(difference)[1])
         paint = partial(colour_indices, low=low, high=high)
-        words = "aligned (same position)" if self.baseline == "aligned" else "pooled (mean token)"
-        best = "semantic, excess over unrelated" if self.excess else "semantic (best match)"
+        best = "semantic, excess over unrelated" if self.excess else SIMILARITIES["semantic"].title
         panels = {
-            words: (paint(baseline), PALETTE),
+            SIMILARITIES[self.baseline].title: (paint(baseline), PALETTE),
             best: (paint(semantic), PALETTE),
             f"semantic - {self.baseline}": (colour_indices(difference, -reach, reach), DIVERGING),
         }
@@ -337,8 +342,3 @@ class RSMView(LayerChosen, KernelChosen, BokehPane):
             pair=self.pair,
             order=self._sequence or None,
         )
-
-
-def _finite(value: float) -> float | None:
-    """Return a value as JSON can carry it: no NaN, no infinity."""
-    return float(value) if np.isfinite(value) else None

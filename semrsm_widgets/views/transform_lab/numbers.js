@@ -2,14 +2,14 @@
 
 import { h } from "../base/dom.js";
 import { format } from "../base/format.js";
-import { SIMILARITIES } from "../base/similarities.js";
 
 /** @typedef {import("./view.js").LabMatches} LabMatches */
 
-export function labNumbers() {
+/** @param {import("../base/similarities.js").Similarity[]} similarities that every layer has */
+export function labNumbers(similarities) {
   const mark = h("span", { class: "srsm-lab-null", hidden: true });
   const table = h("div", { class: "srsm-values" });
-  const rows = [...SIMILARITIES].map(([name, words]) => {
+  const rows = similarities.map(({ name, aside: words }) => {
     const fill = h("span");
     const look = { class: "srsm-bar", "aria-hidden": "true", "data-name": name };
     const bar = h("span", look, fill, name === "semantic" ? mark : null);

@@ -21,6 +21,7 @@ from semrsm_widgets.figures.sheet import (
     raster,
     text_width,
 )
+from semrsm_widgets.rsm import PATCH_SIMILARITIES, SIMILARITIES
 from semrsm_widgets.views.pair import put_back
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis, Matches
     from semrsm_widgets.rsm import NullLevel
 
-_WORDS = {"aligned": "same position", "semantic": "best match", "pooled": "mean token"}
 _GROUND = "#ececec"
 
 
@@ -67,11 +67,12 @@ def draw_lab(
         raster(sheet.picture(left, top, side, high), np.asarray(picture.convert("RGB")), (0, 0, side, high))
         lowest = max(lowest, high)
     sheet.bottom = top + lowest + 1.5
-    names = max(text_width(f"{name} ({words})") for name, words in _WORDS.items()) + 1.5
-    for name, words in _WORDS.items():
+    titles = {name: SIMILARITIES[name].title for name in PATCH_SIMILARITIES}
+    names = max(text_width(title) for title in titles.values()) + 1.5
+    for name, title in titles.items():
         value = float(getattr(matches, name))
         width = sheet.room - names - text_width("−0.00") - 1.5
-        sheet.text(MARGIN, sheet.bottom, f"{name} ({words})")
+        sheet.text(MARGIN, sheet.bottom, title)
         axes = sheet.picture(MARGIN + names, sheet.bottom + 0.2, width, LINE - 0.6)
         axes.add_patch(Rectangle((0, 0), width, LINE, facecolor=_GROUND))
         hatch = "////" if value < 0 else None

@@ -1,10 +1,13 @@
 // A line chart of the three similarities over the length of a shift.
 
 import { h, svg } from "../base/dom.js";
-import { SIMILARITIES } from "../base/similarities.js";
 
-/** The similarities over the shifts that were visited with everything else as it is now. */
-export function shiftChart() {
+/**
+ * The similarities over the shifts that were visited with everything else as it is now.
+ *
+ * @param {import("../base/similarities.js").Similarity[]} similarities that every layer has
+ */
+export function shiftChart(similarities) {
   const [width, height, left, right, bottom, top] = [340, 150, 30, 60, 24, 8];
   const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "srsm-chart", role: "img" });
   const root = h(
@@ -22,11 +25,12 @@ export function shiftChart() {
   return {
     root,
     /** @param {import("./view.js").LabMatches} matches */
-    show({ trace, grid, setting: { shift }, null: level }) {
+    show({ distance: distances, grid, setting: { shift }, null: level, ...matches }) {
       drawing.replaceChildren();
-      const far = Math.max(0.25, ...trace.map(([distance]) => distance));
-      const values = trace.flatMap((row) => row.slice(1)).filter((value) => value !== null);
-      const low = Math.min(0, ...values);
+      /** @type {Map<string, Float32Array>} */
+      const traces = new Map(similarities.map(({ name }) => [name, matches[`trace_${name}`]]));
+      const far = Math.max(0.25, ...distances);
+      const low = Math.min(0, ...[...traces.values()].flatMap((values) => [...values].filter(Number.isFinite)));
       /** @param {number} distance */
       const x = (distance) => left + ((width - left - right) * distance) / far;
       /** @param {number} value */
@@ -45,18 +49,18 @@ export function shiftChart() {
       text(left, height - 8, "0");
       text(width - right, height - 8, `${Number((far * side).toFixed(1))}${grid ? " patches" : " %"}`, "end");
       // Shifts of one length in different directions are averaged.
-      /** @type {Map<string, number[][]>} */
-      const lengths = new Map();
-      for (const row of trace) {
-        const key = row[0].toFixed(4);
-        lengths.set(key, [...(lengths.get(key) ?? []), row]);
-      }
+      /** @type {Map<string, number[]>} */
+      const lengths = new Map(); // -> places of the visits
+      distances.forEach((distance, place) => {
+        const key = distance.toFixed(4);
+        lengths.set(key, [...(lengths.get(key) ?? []), place]);
+      });
       /** @type {[name: string, at: number][]} */
       const names = [];
-      [...SIMILARITIES.keys()].forEach((name, k) => {
-        const points = [...lengths.values()].map((rows) => [
-          rows[0][0],
-          rows.reduce((sum, row) => sum + row[k + 1], 0) / rows.length,
+      for (const [name, values] of traces) {
+        const points = [...lengths.values()].map((places) => [
+          distances[places[0]],
+          places.reduce((sum, place) => sum + values[place], 0) / places.length,
         ]);
         drawing.append(
           svg("polyline", {
@@ -76,7 +80,7 @@ export function shiftChart() {
             }),
           );
         if (points.length) names.push([name, y(points[points.length - 1][1])]);
-      });
+      }
       // Each line is named where it ends; names that would overlap move down.
       let free = 0;
       for (const [name, at] of names.sort((a, b) => a[1] - b[1])) {

@@ -4,10 +4,9 @@ import { layerSlider } from "../base/controls.js";
 import { h } from "../base/dom.js";
 import { cellOf } from "../base/grid_pointer.js";
 import { listeners, setter } from "../base/model.js";
-import { withPrivate } from "../base/private.js";
-import { SIMILARITIES } from "../base/similarities.js";
+import { patchSimilarities } from "../base/similarities.js";
 import { statusLine } from "../base/status_line.js";
-import { asArray, jpegUrl } from "../base/wire.js";
+import { asItIs, messageWidget, withUrls } from "../base/widget.js";
 import { labKnobs } from "./knobs.js";
 import { labNumbers } from "./numbers.js";
 import { labCanvas, labPicture } from "./pictures.js";
@@ -16,59 +15,23 @@ import { shiftChart } from "./shift_chart.js";
 /**
  * What is known of the original and the moved picture.
  *
- * @typedef {object} LabMatches
+ * @typedef {object} LabFacts
  * @property {string} layer
  * @property {number} index of the picture
  * @property {{ shift: [number, number], [name: string]: any }} setting how it was moved
  * @property {[number, number] | null} grid
  * @property {Int32Array} permutation for each patch of the original its partner in the moved one, -1 for none
  * @property {number | null} same_position
- * @property {{ mean: number, quantile95: number, n: number } | null} null what unrelated tokens reach
- * @property {number[][]} trace distance and the similarities of each shift that was visited
- * @property {number | null} aligned
- * @property {number | null} semantic
- * @property {number | null} pooled
+ * @property {import("../base/wire.js").NullLevel | null} null what unrelated tokens reach
+ * @property {Float32Array} distance of each shift that was visited; its similarities are in `trace_NAME`
  */
+
+/** @typedef {LabFacts & Record<string, any>} LabMatches with the similarities under their names */
 
 /** @typedef {import("../base/model.js").Model} Model */
 /** @typedef {{ urls: string[], index: number }} Pictures the original and the moved one */
 
-export default () => {
-  /** @type {Set<ReturnType<typeof transformLab>>} */
-  const views = new Set();
-  /** @type {{ pictures: Pictures | null, matches: LabMatches | null }} what the newest messages said */
-  const last = { pictures: null, matches: null };
-
-  return withPrivate({
-    /** @param {{ model: Model }} given */
-    initialize({ model }) {
-      model.on("msg:custom", (content, buffers) => {
-        if (content.kind === "pictures") {
-          for (const url of last.pictures?.urls ?? []) URL.revokeObjectURL(url);
-          const pictures = { ...content, urls: buffers.map(jpegUrl) };
-          last.pictures = pictures;
-          for (const view of views) view.pictures(pictures);
-        } else if (content.kind === "matches") {
-          const matches = { ...content, permutation: asArray(buffers[0], Int32Array) };
-          last.matches = matches;
-          for (const view of views) view.matches(matches);
-        }
-      });
-      model.send({ kind: "ready" });
-    },
-    /** @param {{ model: Model, el: HTMLElement }} given */
-    render({ model, el }) {
-      const view = transformLab(model, el);
-      views.add(view);
-      if (last.pictures) view.pictures(last.pictures);
-      if (last.matches) view.matches(last.matches);
-      return () => {
-        views.delete(view);
-        view.stop();
-      };
-    },
-  });
-};
+export default () => messageWidget({ pictures: withUrls, matches: asItIs }, transformLab);
 
 /**
  * @param {Model} model
@@ -93,9 +56,10 @@ function transformLab(model, el) {
   const before = labPicture("original");
   const after = labPicture("moved");
   const back = labCanvas("the moved picture’s patches, put where their partners are");
-  const numbers = labNumbers();
+  const similarities = patchSimilarities(model);
+  const numbers = labNumbers(similarities);
   const knobs = labKnobs(model, set);
-  const chart = shiftChart();
+  const chart = shiftChart(similarities);
   const line = h("p", { class: "srsm-token-line", "aria-live": "polite" });
   const root = h(
     "div",
@@ -229,7 +193,7 @@ function transformLab(model, el) {
       root.dataset.shift = matches.setting.shift.join(",");
       root.dataset.tiles = matches.setting.tiles;
       root.dataset.seed = matches.setting.seed;
-      for (const kind of SIMILARITIES.keys()) root.dataset[kind] = String(matches[kind] ?? "");
+      for (const { name } of similarities) root.dataset[name] = String(matches[name] ?? "");
       root.dataset.null = matches.null ? String(matches.null.mean) : "";
       root.dataset.ready = "true";
     },

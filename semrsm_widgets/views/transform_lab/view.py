@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +17,12 @@ from semrsm_widgets.figures import model_sentence
 from semrsm_widgets.images import BORDERS, LEAST_ZOOM, MOST_SHIFT, MOST_TILES, MOST_ZOOM, Images, Warp, load_images
 from semrsm_widgets.matching import Auction, Exact
 from semrsm_widgets.models import VisionModel, load_model, visible_box
+from semrsm_widgets.rsm import PATCH_SIMILARITIES
 from semrsm_widgets.tokens import Tokens
 from semrsm_widgets.views.base import (
     PATIENCE_SECONDS,
+    Message,
+    SimilaritiesTold,
     View,
     bundle,
     check_trait,
@@ -75,7 +77,7 @@ class Visit:
     pooled: float
 
 
-class TransformLab(View):
+class TransformLab(SimilaritiesTold, View):
     """Shift, mirror, zoom or cut up a picture, and see what aligned, semantic and pooled similarity make of it.
 
     The picture and the moved one stand side by side, with the moved one's patches put where their partners are in the
@@ -135,7 +137,7 @@ class TransformLab(View):
     )
     _model_title = t.Unicode("").tag(sync=True)
 
-    _handlers = {  # noqa: RUF012 (never mutated)
+    handlers = {  # noqa: RUF012 (never mutated)
         "ready": "_send_everything",
     }
 
@@ -188,8 +190,8 @@ class TransformLab(View):
             _images=[{"id": name, "labels": []} for name in self.images.ids],
             save_images=save_images,
         )
-        self.observe(guarded_method(self, "_request"), names=["layer", "index", *WARP_TRAITS])
-        self._request(None)
+        self.observe(guarded_method(self, "request"), names=["layer", "index", *WARP_TRAITS])
+        self.request(None)
 
     @t.validate("layer")
     def _check_layer(self, proposal: Any) -> str:
@@ -224,9 +226,10 @@ class TransformLab(View):
 
     def _send_everything(self, _content: dict[str, Any]) -> None:
         self._pictured = None
-        self._request(None)
+        self.request(None)
 
-    def _request(self, _change: Any) -> None:
+    def request(self, _change: Any) -> None:
+        """Have the worker show the setting of the sliders."""
         # Nothing is awaited first: while one setting is computed only the newest waits, and a slider shows its way.
         if not self._opening:
             self.run(self._work)
@@ -375,26 +378,27 @@ class TransformLab(View):
         """Send both pictures, cut to what the model sees."""
         box = self._box(index, model)
         pictures = [crop_to_view(picture, box) for picture in (self.images.image(index), moved)]
-        self.send({"kind": "pictures", "index": index}, [jpeg_bytes(picture) for picture in pictures])
+        self.post(Message.of("pictures", pictures={"pictures": [jpeg_bytes(each) for each in pictures]}, index=index))
 
     def _send_matches(self, index: int, warp: Warp, matches: Matches, null: NullLevel | None) -> None:
-        facts = {
-            name: value if isfinite(value := getattr(matches, name)) else None
-            for name in ("aligned", "semantic", "pooled", "upper", "same_position")
-        }
-        trace = [[each.warp.distance, each.aligned, each.semantic, each.pooled] for each in self.trace()]
-        self.send(
-            {
-                "kind": "matches",
-                "index": index,
-                "layer": matches.layer,
-                "setting": asdict(warp),
-                "null": None if null is None else {"mean": null.mean, "quantile95": null.quantile95, "n": null.n},
-                "grid": matches.grid,
-                "trace": trace,
+        facts = {name: getattr(matches, name) for name in (*PATCH_SIMILARITIES, "upper", "same_position")}
+        visits = self.trace()
+        trace = {name: np.array([getattr(each, name) for each in visits]) for name in PATCH_SIMILARITIES}
+        self.post(
+            Message.of(
+                "matches",
+                arrays={
+                    "permutation": matches.permutation,
+                    "distance": np.array([each.warp.distance for each in visits]),
+                    **{f"trace_{name}": values for name, values in trace.items()},
+                },
+                index=index,
+                layer=matches.layer,
+                setting=warp,
+                null=null,
+                grid=matches.grid,
                 **facts,
-            },
-            buffers=[matches.permutation.astype(np.int32).tobytes()],
+            )
         )
 
     def ready_text(self) -> str:

@@ -43,4 +43,4 @@ def test_patches_lie_on_the_original_through_resize_and_crop(monkeypatch, opened
     assert (left, top, right, bottom) == pytest.approx((128 / 640, 48 / 480, 512 / 640, 432 / 480), abs=0.006)
     assert second == pytest.approx((32 / 320, 192 / 640, 288 / 320, 448 / 640), abs=0.006)
     matches, _ = sent.newest("matches")
-    assert matches["grid"] == (4, 4)
+    assert matches["grid"] == [4, 4]

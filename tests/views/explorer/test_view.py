@@ -8,7 +8,7 @@ import warnings
 import pytest
 import traitlets
 from helpers.analyses import make_analysis, make_images, noise
-from helpers.views import DEADLINE, have_ended, header, held, settled, shown, state, wait_for, worker_threads
+from helpers.views import DEADLINE, have_ended, header, held, settled, shown, wait_for, worker_threads
 from huggingface_hub import constants
 from PIL import Image
 
@@ -60,7 +60,7 @@ def test_many_images_are_reduced_evenly_and_it_says_so(explore, model):
     assert explorer.wait(DEADLINE)
     labels = [next(iter(each)) for each in explorer.analysis.images.labels]
     assert sorted(labels) == sorted([f"kind {k}" for k in range(3)] * 2)
-    notices = " ".join(state(header(explorer))["_notices"])
+    notices = " ".join(header(explorer).notices)
     assert "6 of 30 images" in notices
     assert "max_images=None" in notices
     assert "max_grid=None" in notices
@@ -71,7 +71,7 @@ def test_nothing_is_reduced_when_told_so(explore, model):
     explorer = explore(model, make_images(8), max_images=None, max_grid=None)
     assert explorer.wait(DEADLINE)
     assert len(explorer.analysis) == 8
-    assert state(header(explorer))["_notices"] == []
+    assert header(explorer).notices == []
     assert all(tokens.grid == tokens.native_grid for tokens in explorer.analysis.tokens.values())
 
 
@@ -151,7 +151,7 @@ def test_what_is_wished_while_loading_and_cannot_be_is_said(explore, model):
     explorer = explore(model, make_images(5), layer="11", pair=(0, 40))
     assert explorer.wait(DEADLINE)
     assert (explorer.last_error, explorer.status.state) == ("", "ready")
-    notices = " ".join(state(header(explorer))["_notices"])
+    notices = " ".join(header(explorer).notices)
     assert "There is no layer '11': showing" in notices
     assert "Known: '0', '2'" in notices
     assert "There is no pair (0, 40) among 5 images" in notices
@@ -206,7 +206,7 @@ def test_unreadable_files_are_named_or_left_out(explore, model, tmp_path):
         assert explorer.wait(DEADLINE)
     assert explorer.last_error == ""
     assert len(explorer.analysis) == 3
-    assert state(header(explorer))["_notices"][0] == "1 of 4 left out, unreadable: broken.png."
+    assert header(explorer).notices[0] == "1 of 4 left out, unreadable: broken.png."
 
 
 def test_closing_ends_every_thread(model):

@@ -8,7 +8,7 @@ from helpers.analyses import make_analysis
 from helpers.views import DEADLINE
 
 import semrsm_widgets as srsm
-from semrsm_widgets.analysis.splits import SIMILARITIES
+from semrsm_widgets.views.pair.view import CAPTIONS
 
 
 def test_one_message_has_every_similarity_so_that_a_choice_asks_nothing(sent, open_pair):
@@ -40,7 +40,7 @@ def test_one_message_has_every_similarity_so_that_a_choice_asks_nothing(sent, op
         np.testing.assert_allclose(arrays[name], expected, atol=1e-6)
     assert content["class_token"] == pytest.approx(matches.class_token)
     before = len(sent)
-    for similarity in SIMILARITIES:
+    for similarity in CAPTIONS:
         view.similarity = similarity
     view.one_to_one = False
     assert view.wait(DEADLINE)
@@ -80,6 +80,6 @@ def test_constant_tokens_are_shown(sent, open_pair, value):
     assert arrays["contribution"].sum() == pytest.approx(value, abs=1e-6)
     if value:
         assert arrays["ambiguous"].all()
-    for similarity in SIMILARITIES:
+    for similarity in CAPTIONS:
         view.similarity = similarity
         assert view.picture() is not None

@@ -8,9 +8,9 @@ from helpers.analyses import GRID, make_analysis
 from helpers.views import DEADLINE, from_hex
 
 import semrsm_widgets as srsm
-from semrsm_widgets.analysis.splits import SIMILARITIES
 from semrsm_widgets.figures.place_palette import AGAINST, CORNERS, FOR, place_colours
 from semrsm_widgets.views.pair.still import pair_still, put_back
+from semrsm_widgets.views.pair.view import CAPTIONS
 
 
 def test_rebuilding_an_image_from_itself_gives_it_back():
@@ -29,7 +29,7 @@ def count(picture, colour):
 def test_the_picture_explains_what_is_chosen(open_pair):
     view = open_pair(make_analysis(prefix=1), layer="a", pair=(0, 1), top_k=12)
     pictures = {}
-    for similarity in SIMILARITIES:
+    for similarity in CAPTIONS:
         view.similarity = similarity
         pictures[similarity] = view.picture()
     assert count(pictures["mean token"], FOR) > 100

@@ -96,7 +96,7 @@ def test_a_box_searches_with_its_patches(view, analysis):
     view.box = (0, 1, 2, 3)
     settled(view)
     content, buffers = sent.of("results")[-1]
-    assert content["box"] == (0, 1, 2, 3)
+    assert content["box"] == [0, 1, 2, 3]
     assert content["patches"] == [4, 12]
     rows, _ = rows_of(content, buffers)
     part = analysis.tokens["b"].values[2][[1, 2, 5, 6]]

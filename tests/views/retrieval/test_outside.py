@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 import traitlets
-from helpers.views import DEADLINE, Sent, ask, rows_of, settled, state
+from helpers.views import DEADLINE, Sent, ask, rows_of, settled
 from PIL import Image
 
 import semrsm_widgets as srsm
@@ -86,7 +86,7 @@ def test_a_broken_file_is_said_and_nothing_changes(seen):
 def test_search_needs_a_model_and_a_picture(view, seen, tmp_path):
     with pytest.raises(ValueError, match=r"made with its model.*model=model"):
         view.search(np.zeros((8, 8, 3), np.uint8))
-    assert state(view)["_takes_files"] is False
+    assert "files" not in view.offers
     other = settled(srsm.RetrievalView(seen))
     with pytest.raises(OSError, match="gone"):
         other.search(tmp_path / "gone.jpg")

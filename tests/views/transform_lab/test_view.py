@@ -112,8 +112,9 @@ def test_the_trace_holds_what_differs_by_the_shift_alone(lab):
     assert [visit.warp.shift for visit in lab.trace()] == [(0.0, 0.0), (0.0, 0.125), (0.25, 0.0)]
     assert lab.trace()[0].aligned > lab.trace()[1].aligned
     assert {visit.layer for visit in lab.trace()} == {"2"}
-    trace = opened_page(lab).of("matches")[-1][0]["trace"]
-    assert [row[0] for row in trace] == [0.0, 0.125, 0.25]
+    content, buffers = opened_page(lab).of("matches")[-1]
+    assert content["arrays"][1] == ["distance", "Float32Array", [3]]
+    assert np.frombuffer(buffers[1], np.float32).tolist() == [0.0, 0.125, 0.25]
     lab.layer = "0"
     assert lab.wait(DEADLINE)
     assert len(lab.trace()) == 1
