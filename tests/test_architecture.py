@@ -76,9 +76,11 @@ OF_THE_WHOLE = (
     "launch",
     "lifetimes",
     "packaging",
+    "page_twins",
     "peers",
     "private_pictures",
     "public_names",
+    "results_in_one_line",
 )
 """What tests at the top of their folder are about; every other lies as its file does: tests/PACKAGE/test_FILE.py."""
 

@@ -1,10 +1,13 @@
-"""The wheel carries what the package needs at run time: tutorials, images, JavaScript, types."""
+"""The wheel carries what the package needs at run time: tutorials, images, the page's bundles, types."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
 from pathlib import Path
 
@@ -15,6 +18,8 @@ from semrsm_widgets.cli.lab import QUICKSTART
 
 PACKAGE = Path(semrsm_widgets.__file__).resolve().parent
 ROOT = PACKAGE.parent
+
+BUNDLES = PACKAGE / "views" / "static"
 
 pytestmark = pytest.mark.skipif(not (ROOT / "pyproject.toml").is_file(), reason="not a checkout")
 
@@ -37,16 +42,29 @@ def names(wheel: Path) -> set[str]:
         return set(archive.namelist())
 
 
+def is_source_of_the_page(path: Path) -> bool:
+    """Return whether the bundles are built from a file."""
+    return path.suffix in (".js", ".css") and path.parent != BUNDLES
+
+
 def test_it_carries_every_file_of_the_package(names: set[str]) -> None:
-    # All that is no Python is needed at run time: py.typed, images, JavaScript, style sheets.
+    # All that is no Python is needed at run time: py.typed, images, bundles.
     wanted = {
         path.relative_to(ROOT).as_posix()
         for path in PACKAGE.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and not is_source_of_the_page(path)
     }
     assert "semrsm_widgets/py.typed" in wanted
-    assert {Path(name).suffix for name in wanted} >= {".py", ".js", ".jpg"}
+    assert {Path(name).suffix for name in wanted} >= {".py", ".js", ".css", ".jpg"}
     assert wanted - names == set()
+
+
+def test_of_the_page_it_carries_the_bundles_only(names: set[str]) -> None:
+    assert any(is_source_of_the_page(path) for path in PACKAGE.rglob("*"))
+    bundles = {path.relative_to(ROOT).as_posix() for path in BUNDLES.iterdir()}
+    page = {name for name in names if Path(name).suffix in (".js", ".mjs", ".ts", ".css", ".json", ".jsonc", ".map")}
+    assert page == bundles
+    assert not [name for name in names if "node_modules" in name or Path(name).name == ".npmrc"]
 
 
 def test_it_carries_the_tutorials(names: set[str]) -> None:
@@ -89,3 +107,51 @@ def test_its_tutorials_are_found_once_unpacked(wheel: Path, tmp_path: Path) -> N
     shipped = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
     assert result.stdout.splitlines() == [str(package), str(package / "notebooks"), str(shipped)]
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == shipped
+
+
+OPEN_VIEWS = """
+import json, sys
+import numpy as np, torch
+import semrsm_widgets as srsm
+from semrsm_widgets.views import RSMView, PairView, RetrievalView
+
+rng = np.random.default_rng(0)
+images = srsm.load_images([rng.integers(0, 255, (32, 32, 3), dtype=np.uint8) for _ in range(4)])
+values = torch.from_numpy(rng.normal(size=(4, 4, 8)).astype(np.float32))
+tokens = {"a": srsm.Tokens(values=values, grid=(2, 2), native_grid=(2, 2), layer="a")}
+analysis = srsm.Analysis(images, tokens, matcher=srsm.Exact())
+shown = {}
+for kind in (RSMView, PairView, RetrievalView):
+    view = kind(analysis)
+    assert view.wait(60) and not view.last_error, view.last_error
+    state = view.get_state()
+    shown[kind.__name__] = [state["_esm"], state["_css"]]
+    view.close()
+print(json.dumps({"package": srsm.__file__, "views": shown, "report": srsm.to_html(analysis, sys.argv[1]).read_text()}))
+"""
+
+
+def test_installed_in_an_environment_of_its_own_it_opens_views_and_writes_a_report(wheel: Path, tmp_path: Path) -> None:
+    """The checkout is out of reach there: what is shown comes from the wheel."""
+    home = tmp_path / "environment"
+    venv.create(home, with_pip=False)
+    python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", "--quiet"]
+    subprocess.run([*pip, str(wheel)], check=True)
+    own = Path(sysconfig.get_path("purelib", vars={"base": str(home), "platbase": str(home)}))
+    # What the package depends on is borrowed. A line of a .pth file is a folder: the .pth files in there, by which a
+    # checkout is installed, are not followed.
+    borrowed = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
+    (own / "dependencies.pth").write_text("\n".join(borrowed))
+    # -I: neither PYTHONPATH nor the working directory is searched.
+    command = [str(python), "-I", "-c", OPEN_VIEWS, str(tmp_path / "report.html")]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    shown = json.loads(result.stdout)
+    assert Path(shown["package"]).is_relative_to(own)
+    style = (BUNDLES / "views.css").read_text(encoding="utf-8")
+    scripts = {"RSMView": "rsm.js", "PairView": "pair.js", "RetrievalView": "retrieval.js"}
+    assert shown["views"] == {
+        view: [(BUNDLES / script).read_text(encoding="utf-8"), style] for view, script in scripts.items()
+    }
+    assert (BUNDLES / "report.js").read_text(encoding="utf-8") in shown["report"]

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from semrsm_widgets.common import message, written_whole
-from semrsm_widgets.images import Images, MemorySource
+from semrsm_widgets.common import message, printable, written_whole
+from semrsm_widgets.images import Images, MemorySource, unique_ids
 from semrsm_widgets.matching import Assignment, Auction, BatchOptimal, Exact, Fallbacks, Greedy, Identity, TopKGreedy
 from semrsm_widgets.rsm import MatchedGram
 from semrsm_widgets.tokens import Tokens
@@ -203,7 +203,7 @@ def _layer(layer: dict[str, Any], key: str, arrays: Mapping[str, NDArray[Any]]) 
 
 
 def _tokens(layer: dict[str, Any], key: str, arrays: Mapping[str, NDArray[Any]]) -> Tokens:
-    """Return a layer's tokens; where they were not saved, their shape alone (see `_inputs.present`)."""
+    """Return a layer's tokens; where they were not saved, their shape alone (see `inputs.present`)."""
 
     def tensor(name: str, shape: list[int] | None) -> torch.Tensor | None:
         if shape is None:
@@ -221,10 +221,11 @@ def _tokens(layer: dict[str, Any], key: str, arrays: Mapping[str, NDArray[Any]])
 def _images(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Images:
     pictures = [Image.open(io.BytesIO(arrays[f"thumbnails/{i}"].tobytes())) for i in range(len(header["ids"]))]
     labels = header["labels"]
+    ids = unique_ids([printable(name) for name in header["ids"]])  # files of earlier versions hold names as they were
     return Images(
-        ids=tuple(header["ids"]),
-        sources=tuple(MemorySource(name, picture) for name, picture in zip(header["ids"], pictures, strict=True)),
-        labels=None if labels is None else tuple(frozenset(names) for names in labels),
+        ids=ids,
+        sources=tuple(MemorySource(name, picture) for name, picture in zip(ids, pictures, strict=True)),
+        labels=None if labels is None else tuple(frozenset(map(printable, names)) for names in labels),
         note=header["note"],
     )
 

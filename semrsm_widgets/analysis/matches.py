@@ -80,6 +80,12 @@ class Matches:
     boxes: NDArray[np.float64] | None = None
     other_boxes: NDArray[np.float64] | None = None
 
+    def __repr__(self) -> str:
+        i, j = self.pair
+        paired = f"{int((self.permutation >= 0).sum())} of {len(self.permutation)} patches paired"
+        values = f"semantic {self.semantic:.4f}, aligned {self.aligned:.4f}, pooled {self.pooled:.4f}"
+        return f"Matches({self.layer!r}, images {i} and {j}: {paired}; {values})"
+
     def top(self, k: int) -> NDArray[np.int64]:
         """Return the k tokens of i whose matches contribute most, strongest first."""
         matched = np.flatnonzero(self.permutation >= 0)

@@ -147,7 +147,7 @@ class AnalysisRecipe:
             images, _ = open_images(given, skip_unreadable=self.skip_unreadable)
         if len(images) < 2:
             raise ValueError(message("images", "at least two images: an RSM compares them", f"{len(images)}"))
-        if self.skip_unreadable and images.note:
+        if images.note and not isinstance(given, Images):
             observer.notice(f"{images.note[0].upper()}{images.note[1:]}.", images.left_out)
         if self.max_images is None or len(images) <= self.max_images:
             return images

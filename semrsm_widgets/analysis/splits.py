@@ -37,6 +37,9 @@ class Split:
     other_token_cosine: NDArray[np.float64]
     other_contribution: NDArray[np.float64]
 
+    def __repr__(self) -> str:
+        return f"Split({self.value:.4f} over {len(self.contribution)} and {len(self.other_contribution)} patches)"
+
 
 def paired_split(x: NDArray[np.float64], y: NDArray[np.float64], partner: NDArray[np.int64]) -> Split:
     """Return the split of Σ <x_s, y_partner(s)> / (‖X‖‖Y‖); the sum may be over any pairing, one-to-one or not.

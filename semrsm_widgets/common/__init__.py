@@ -1,9 +1,11 @@
 """What every package uses; it knows nothing of models, images or matching."""
 
-from .checks import check_choice, check_int, check_number, describe, message, suggest
+from .arrays import read_numbers
+from .checks import check_choice, check_int, check_number, clipped, describe, listed, message, suggest
 from .files import written_whole
 from .memo import Memo
 from .tables import data_frame, frame_of, optional
+from .text import natural_key, printable
 from .types import Grid, GridPlace, Matrix, PixelBox, Progress
 from .version import __version__
 
@@ -18,11 +20,16 @@ __all__ = [
     "check_choice",
     "check_int",
     "check_number",
+    "clipped",
     "data_frame",
     "describe",
     "frame_of",
+    "listed",
     "message",
+    "natural_key",
     "optional",
+    "printable",
+    "read_numbers",
     "suggest",
     "written_whole",
 ]

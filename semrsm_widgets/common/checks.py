@@ -15,19 +15,29 @@ if TYPE_CHECKING:
 
 def message(name: str, expected: str, got: object, todo: str = "") -> str:
     """Return the error text for parameter `name`: expected, got, what to do."""
-    text = f"`{name}` must be {expected}; got {got if isinstance(got, str) else describe(got)}."
+    came = got if isinstance(got, str) else describe(got)
+    text = f"`{name}` must be {expected}; got {came}{'' if came.endswith('.') else '.'}"
     return f"{text} {todo}" if todo else text
 
 
 def describe(value: Any) -> str:
-    """Return a short description of a value: its shape for arrays, else a clipped repr with its type."""
+    """Return a short description of a value: its shape for arrays, else a clipped repr, in one line, with its type."""
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple) and shape != ():
         return f"{type(value).__name__} of shape {tuple(shape)}"
-    text = repr(value)
-    if len(text) > 80:
-        text = f"{text[:77]}..."
-    return f"{text} ({type(value).__name__})"
+    return f"{clipped(repr(value))} ({type(value).__name__})"
+
+
+def clipped(text: str, longest: int = 80) -> str:
+    """Return a text in one line and no longer than that."""
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[: longest - 3]}..."
+
+
+def listed(names: Iterable[Any], most: int = 6) -> str:
+    """Return names as a text lists them, the first few of many: "'a', 'b', ... (120 in all)"."""
+    known = [repr(clipped(str(name), 40)) for name in names]
+    return ", ".join(known[:most]) + (f", ... ({len(known):,} in all)" if len(known) > most else "")
 
 
 def check_int(name: str, value: Any, *, minimum: int, maximum: int | None = None, todo: str = "") -> int:

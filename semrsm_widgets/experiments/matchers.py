@@ -14,6 +14,7 @@ from semrsm_widgets.common import frame_of, message
 from semrsm_widgets.matching import Exact
 from semrsm_widgets.rsm import MatchedGram, cosine, matched_gram
 from semrsm_widgets.statistics import Statistic, UndefinedStatisticError, jackknife, rsa, undefined
+from semrsm_widgets.tokens import Tokens
 
 if TYPE_CHECKING:
     from semrsm_widgets.common import Progress
@@ -67,6 +68,10 @@ class MatcherReport:
     reference: str
     rows: tuple[MatcherRow, ...]
 
+    def __repr__(self) -> str:
+        names = ", ".join(row.matcher for row in self.rows)
+        return f"MatcherReport({self.tokens}, against {self.reference}: {names})"
+
     def to_frame(self) -> Any:
         """Return a `pandas.DataFrame`: a line for each matcher."""
         return frame_of(self.rows, MatcherRow)
@@ -108,7 +113,7 @@ def matcher_report(
         raise ValueError(message("tokens", "of at least 4 images", str(best.shape[0])))
     rows = []
     for done, matcher in enumerate(matchers):
-        matched_gram(tokens[:2] if not hasattr(tokens, "values") else tokens.values[:2], matcher=matcher)  # compiles
+        matched_gram((tokens.values if isinstance(tokens, Tokens) else tokens)[:2], matcher=matcher)  # compiles
         started = time.perf_counter()
         gram = matched_gram(tokens, matcher=matcher)
         rows.append(_row(matcher, gram, best, time.perf_counter() - started))

@@ -55,6 +55,9 @@ class RSMDifference:
     rank_b: np.ndarray[tuple[int, int], np.dtype[np.int64]]
     cka: float
 
+    def __repr__(self) -> str:
+        return f"RSMDifference({len(self.a)} images, CKA {self.cka:.4f})"
+
     @property
     def difference(self) -> Matrix:
         """(N, N) float64, a - b: above 0 where the pair is more alike in the first than in the second."""

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from semrsm_widgets.analysis import Analysis
-from semrsm_widgets.common import Matrix, check_int, message
-from semrsm_widgets.retrieval import Labels, Ranking, chance_average_precision, label_f1, nearest, score_ranking
+from semrsm_widgets.common import Matrix, check_int, message, read_numbers
+from semrsm_widgets.retrieval import (
+    Labelled,
+    Labels,
+    Ranking,
+    chance_average_precision,
+    label_f1,
+    nearest,
+    score_ranking,
+)
 from semrsm_widgets.rsm import Kernel, cosine, kernel_name
 from semrsm_widgets.statistics import undefined
 
 from .scores import Score, ScoreKey, Scores, chosen_layers, rsms_of, score
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def retrieval_scores(
@@ -30,13 +41,15 @@ def retrieval_scores(
     """Return what each similarity retrieves: F1@k and mean average precision over label sets, and its hubs.
 
     Every image is a query among the others; with queries (`Analysis(..., queries=...)`, or `query_labels`), each of
-    these among all images.
+    these among all images. Of an image without a label it is not known whether it is an answer: it is neither query
+    nor answer for F1@k and mAP, their chance levels and their n, as if it were not there, and `Scores.note` says how
+    many these are. Hubs need no labels and are counted over all images.
 
     Args:
         source: an Analysis, or similarities by name: (N, N), or (M, N) for M queries.
         labels: N label sets; None takes those of the images.
         query_labels: M label sets of queries that are not among the images; None takes those of `analysis.queries`.
-        k: neighbours that count.
+        k: neighbours that count; at most the number of other images with a label.
         kernels: of an Analysis' RSMs.
         layers: some of its layers; None takes all.
         centred: also the similarities of mean-free tokens ("semantic centred").
@@ -62,17 +75,42 @@ def retrieval_scores(
         labels = source.images.labels if labels is None else labels
         if source.queries is not None and query_labels is None:
             query_labels = source.queries.labels
-    f1 = label_f1(_given("labels", labels)) if not queries else label_f1(_given("query_labels", query_labels), labels)
-    others = np.ones(f1.shape, bool) if queries else ~np.eye(len(f1), dtype=bool)
-    if f1[others].min() == 1:
+    labels = _given("labels", labels)
+    asked = labels if not queries else _given("query_labels", query_labels)
+    f1 = label_f1(asked, labels if queries else None)
+    of_queries, of_images = (np.array([bool(each) for each in sets]) for sets in (asked, labels))
+    labelled = Labelled(of_queries, of_images, queries)
+    known, others = labelled.part(f1), _others(int(labelled.rows.sum()), int(labelled.columns.sum()), queries=queries)
+    if known.size == 0 or not others.any():
+        todo = "Pass a label set for each image, or load_images(..., labels=...)."
+        raise ValueError(message("labels", "label sets of at least two images that are not empty", "too few", todo))
+    if known[others].min() == 1:
         raise ValueError(message("labels", "of at least two kinds", "one kind only", "Everything would be right."))
-    k = check_int("k", k, minimum=1, maximum=f1.shape[1] - (not queries), todo="There are no more other images.")
+    is_whole = labelled.rows.all() and labelled.columns.all()
+    todo = f"There are no more other {'' if is_whole else 'labelled '}images."
+    k = check_int("k", k, minimum=1, maximum=labelled.answers, todo=todo)
     rows: list[Score] = []
     for key, K in _similarities(source, kernels, layers, centred=centred, queries=queries).items():
-        rows += _scores(key, K, f1, others, k)
+        rows += _scores(key, K, f1, labelled, k)
     for name, K in (own or {}).items():
-        rows += _scores(ScoreKey("", "", name), K, f1, others, k)
-    return Scores(question="Does it retrieve?", rows=tuple(rows))
+        rows += _scores(ScoreKey("", "", name), K, f1, labelled, k)
+    return Scores(question="Does it retrieve?", rows=tuple(rows), note=_left_out(labelled))
+
+
+def _others(rows: int, columns: int, *, queries: bool) -> NDArray[np.bool_]:
+    """Return (rows, columns) bool: what could be retrieved."""
+    return np.ones((rows, columns), bool) if queries else ~np.eye(columns, dtype=bool)
+
+
+def _left_out(labelled: Labelled) -> str:
+    """Return how many images count for nothing, as nothing is known of what they show."""
+    kinds = [("queries", labelled.rows)] if labelled.queries else []
+    parts = [
+        f"{int((~known).sum())} of {len(known)} {what}"
+        for what, known in [*kinds, ("images", labelled.columns)]
+        if not known.all()
+    ]
+    return f"{' and '.join(parts)} have no label and are left out of F1 and mAP" if parts else ""
 
 
 def _similarities(
@@ -94,21 +132,21 @@ def _similarities(
     }
 
 
-def _scores(key: ScoreKey, K: Any, f1: Matrix, others: np.ndarray[Any, np.dtype[np.bool_]], k: int) -> list[Score]:
+def _scores(key: ScoreKey, K: Any, f1: Matrix, labelled: Labelled, k: int) -> list[Score]:
     """Return the four scores of one similarity."""
-    queries = bool(others.all())
-    relevant = ((f1 > 0) & others).sum(1)
-    total = int(others[0].sum())
-    chance = {
-        f"F1@{k}": float(f1[others].mean()),
-        "mAP": float(chance_average_precision(relevant[relevant > 0], total).mean()) if relevant.any() else np.nan,
-    }
+    queries = labelled.queries
+    known = labelled.part(f1)
+    others = _others(*known.shape, queries=queries)
+    relevant = ((known > 0) & others).sum(1)
+    average = chance_average_precision(relevant[relevant > 0], labelled.answers) if relevant.any() else np.array(np.nan)
+    chance = {f"F1@{k}": float(known[others].mean()), "mAP": float(average.mean())}
     if isinstance(K, ValueError):
-        found = dict.fromkeys((f"F1@{k}", "mAP", "top hub", "orphans"), undefined(K, len(f1)))
+        found = {name: undefined(K, len(known)) for name in chance}
+        found |= {name: undefined(K, len(f1)) for name in ("top hub", "orphans")}
     else:
         order = _ranking(key.similarity, K, f1.shape, k, queries=queries)
-        complete = order.shape[1] == total
-        answer = score_ranking(order, f1, k, complete=complete, queries=queries)
+        complete = order.shape[1] == f1.shape[1] - (not queries)
+        answer = score_ranking(order, f1, k, complete=complete, queries=queries, labelled=labelled)
         found = {
             f"F1@{k}": answer.f1,
             "mAP": answer.average_precision,
@@ -120,7 +158,7 @@ def _scores(key: ScoreKey, K: Any, f1: Matrix, others: np.ndarray[Any, np.dtype[
 
 def _ranking(name: str, value: Any, shape: tuple[int, int], k: int, *, queries: bool) -> Ranking:
     """Return a ranking from similarities, or from a ranking without the images themselves."""
-    array = np.asarray(value)
+    array, _ = read_numbers(name, value)
     if array.dtype.kind == "f":
         if array.shape != shape:
             raise ValueError(message(name, f"similarities of shape {shape}, as the labels say", str(array.shape)))

@@ -55,13 +55,16 @@ class Scores:
     Attributes:
         question: what was asked.
         rows: the scores, layer by layer.
+        note: what did not count, such as images without a label; may be empty.
     """
 
     question: str
     rows: tuple[Score, ...]
+    note: str = ""
 
     def __repr__(self) -> str:
-        return f"Scores({self.question!r}: {len(self.rows)} rows; measures {', '.join(self.measures)})"
+        note = f"; {self.note}" if self.note else ""
+        return f"Scores({self.question!r}: {len(self.rows)} rows; measures {', '.join(self.measures)}{note})"
 
     @property
     def measures(self) -> tuple[str, ...]:

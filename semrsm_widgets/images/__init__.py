@@ -1,8 +1,12 @@
 """Pictures in a stable order, with ids and labels."""
 
 from .demo import crop_boxes, demo_images
+from .entries import unique_ids
+from .file_facts import SUFFIXES
 from .image_set import Images, subset
-from .load import SUFFIXES, label_set, load_images, open_images
+from .labels import label_set, sorted_labels
+from .load import load_images, open_images
+from .pixels import Scale
 from .sources import FileSource, MemorySource, Source
 from .warp import BORDERS, LEAST_ZOOM, MOST_SHIFT, MOST_TILES, MOST_ZOOM, Warp
 
@@ -16,6 +20,7 @@ __all__ = [
     "FileSource",
     "Images",
     "MemorySource",
+    "Scale",
     "Source",
     "Warp",
     "crop_boxes",
@@ -23,5 +28,7 @@ __all__ = [
     "label_set",
     "load_images",
     "open_images",
+    "sorted_labels",
     "subset",
+    "unique_ids",
 ]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from semrsm_widgets.common import check_int, check_number, message
 
+from .entries import Entry, images_of
 from .image_set import Images
-from .load import Entry, images_of
 from .sources import FileSource
 
 DEMO_NAMES = ("astronaut", "brick", "camera", "chelsea", "coffee", "hubble_deep_field", "retina", "rocket")

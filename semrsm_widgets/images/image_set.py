@@ -21,13 +21,15 @@ class Images:
     """N pictures in a fixed order; pixels are decoded on demand, thumbnails are remembered.
 
     Made by `load_images` and `demo_images`. Pictures come out as upright RGB: EXIF orientation is honoured,
-    transparency is laid over white, 16-bit pictures are scaled down.
+    transparency is laid over white, more than 8 bits are scaled down by the type or by `scale`, never by what a picture
+    holds. Of a file of several frames or pages one is read: the first, unless another was chosen.
 
     Attributes:
         ids: a name for each picture, unique and stable: its path relative to the folder, never an absolute one.
         labels: a set of labels for each picture (empty: unlabelled), or None if nothing is labelled.
         note: what a reader should know about the choice of these pictures, without naming any; may be empty.
         left_out: names of the pictures that could not be read and were left out.
+        scale: the values that are black and white in pictures of more than 8 bits, if they were said.
 
     Example:
         >>> images = demo_images()
@@ -40,6 +42,7 @@ class Images:
     labels: tuple[frozenset[str], ...] | None = None
     note: str = ""
     left_out: tuple[str, ...] = ()
+    scale: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         assert len(self.ids) == len(self.sources) == len(set(self.ids))
@@ -107,7 +110,7 @@ def subset(images: Images, n: int, seed: int = 0) -> Images:
     if len(images) <= n:
         return images
     rng = random.Random(check_int("seed", seed, minimum=0))
-    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)  # sorted as text: another order is another choice
     for i in range(len(images)):
         groups[tuple(sorted(images.labels[i])) if images.labels else ()].append(i)
     piles = [rng.sample(group, len(group)) for _, group in sorted(groups.items())]

@@ -1,31 +1,34 @@
-"""Where the pixels of one image come from, and how they become an upright RGB picture."""
+"""Where the pixels of one image come from; every kind hands out an upright RGB picture."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from semrsm_widgets.common import describe, message
+from semrsm_widgets.common import listed, message
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-ORIENTATION_TAG = 0x0112
-PREMULTIPLIED = {"RGBa": "RGBA", "La": "LA"}
-SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
+from .file_facts import FileFacts, opened, read_facts, unreadable
+from .pixels import Scale, ValueRangeError, is_array, to_pil, to_rgb
 
 # A user's dataset, or a PIL image that is still to be read from its file, may not stand two threads at a time.
 # Reentrant, as a dataset may take from another one.
 _ONE_AT_A_TIME = threading.RLock()
 
-HEIC_SUFFIXES = {".heic", ".heif"}
-HEIC_TODO = "Pillow needs pillow-heif to read HEIC: pip install pillow-heif, or save the photograph as JPEG."
+ENCODED_KEYS = ("jpg", "jpeg", "png", "webp")
+"""Under these a WebDataset keeps the bytes of a picture's file."""
+PICTURE_KEYS = ("image", "img", "picture", "photo", "pixels", *ENCODED_KEYS)
+"""What the picture is called in items that are mappings, in columns and in records."""
+PATH_KEYS = ("path", "filepath", "file_path", "image_path", "filename", "file_name", "file")
+LABEL_KEYS = ("label", "labels", "target", "class", "category", "fine_label", "cls", "y")
+_PIXEL_RULE = 2  # raise it when the same file would give other pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,155 +74,159 @@ class Source(ABC):
 
 @dataclass(frozen=True, eq=False)
 class FileSource(Source):
-    """A picture in a file, or the part of it inside `box` (left, top, right, bottom; pixels of the upright picture)."""
+    """A picture in a file, or the part of it inside `box` (left, top, right, bottom; pixels of the upright picture).
+
+    Attributes:
+        path: of the file.
+        box: the part; None for all.
+        scale: the values that are black and white, where it has more than 8 bits; None for its type's.
+        frame: which of several frames or pages; None for the first.
+    """
 
     path: Path
     box: tuple[int, int, int, int] | None = None
+    scale: Scale | None = None
+    frame: int | None = None
+    _facts: list[FileFacts] = field(default_factory=list, init=False, repr=False)
+
+    def facts(self) -> FileFacts:
+        """Return what the file's header says, read once.
+
+        Raises:
+            OSError: it cannot be read; the text names the image.
+        """
+        if not self._facts:
+            try:
+                self._facts.append(read_facts(self.path, self.frame))
+            except Exception as error:
+                raise unreadable(self.name, self.path, error) from error
+        return self._facts[0]
 
     def image(self, draft: int | None = None) -> Image.Image:
         """Decode the file; errors name the image."""
+        facts = self.facts()
         try:
-            with self._open() as raw:
+            if self.scale is not None and facts.is_cut_to_8_bits:
+                todo = "read it with tifffile or imageio and give the array"
+                raise ValueError(f"Pillow cuts 16-bit colours to 8, so `scale` cannot be applied; {todo}")
+            with opened(self.path, self.frame, quiet=facts.is_large) as raw:
                 if draft is not None and self.box is None:
                     raw.draft(None, (draft, draft))  # lets libjpeg decode at 1/2, 1/4 or 1/8
-                picture = to_rgb(raw)
+                picture = to_rgb(raw, self.name, self.scale, facts.values)
+        except ValueRangeError as error:
+            raise OSError(str(error)) from error
         except Exception as error:
-            raise self._unreadable(error) from error
+            raise unreadable(self.name, self.path, error) from error
         return picture if self.box is None else picture.crop(self.box)
 
     def measure(self) -> tuple[int, int]:
         """Read the size from the header, without decoding."""
         if self.box is not None:
             return self.box[2] - self.box[0], self.box[3] - self.box[1]
-        try:
-            with self._open() as raw:
-                width, height = raw.size
-                sideways = raw.getexif().get(ORIENTATION_TAG) in SIDEWAYS
-        except Exception as error:
-            raise self._unreadable(error) from error
-        return (height, width) if sideways else (width, height)
+        return self.facts().size
 
     def digest(self) -> str:
         """Return the hash of the file's bytes, without decoding it, and of the box."""
         try:
             content = self.path.read_bytes()
         except OSError as error:
-            raise self._unreadable(error) from error
-        return hashlib.sha256(f"{self.box}".encode() + content).hexdigest()
-
-    def _open(self) -> Image.Image:
-        if self.path.suffix.lower() in HEIC_SUFFIXES:
-            _register_heif()
-        return Image.open(self.path)
-
-    def _unreadable(self, error: Exception) -> OSError:
-        if isinstance(error, FileNotFoundError):
-            return FileNotFoundError(f"image {self.name!r} does not exist (any more).")
-        if self.path.suffix.lower() in HEIC_SUFFIXES:
-            return OSError(f"image {self.name!r} cannot be read. {HEIC_TODO}")
-        # Pillow's own text for an unknown format repeats the absolute path, which must not leave this machine.
-        why = "it is in no format that Pillow knows" if isinstance(error, UnidentifiedImageError) else str(error)
-        todo = "Replace the file, or leave it out with load_images(..., skip_unreadable=True)."
-        return OSError(f"image {self.name!r} cannot be read: {why}. {todo}")
+            raise unreadable(self.name, self.path, error) from error
+        how = f"{self.box}"
+        if self.facts().scale is not None or self.frame is not None:
+            how += f" {self.scale} {self.frame} {_PIXEL_RULE}"
+        return hashlib.sha256(how.encode() + content).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
 class MemorySource(Source):
-    """A picture that is already in memory: a PIL image, an array, or a tensor (C, H, W)."""
+    """A picture that is already in memory: a PIL image, an array, a tensor (C, H, W), or the bytes of a file."""
 
     data: Any
+    scale: Scale | None = None
 
     def image(self, draft: int | None = None) -> Image.Image:
         """Convert to RGB; the user's object is not changed."""
-        picture = to_pil(self.data, self.name)
+        picture = as_picture(self.data, self.name, self.scale)
         with _ONE_AT_A_TIME:
             picture.load()
-        return to_rgb(picture)
+        return to_rgb(picture, self.name, self.scale)
 
 
 @dataclass(frozen=True, eq=False)
 class ItemSource(Source):
-    """Item `index` of a dataset, fetched on demand; an item is an image or (image, label, ...)."""
+    """Item `index` of a dataset or of a lazy array, fetched on demand.
+
+    Attributes:
+        dataset: what is indexed.
+        index: with what.
+        key: under which an item that is a mapping has its picture; None to look for it.
+        scale: as in `FileSource`.
+    """
 
     dataset: Any
     index: int
+    key: str | None = None
+    scale: Scale | None = None
 
     def image(self, draft: int | None = None) -> Image.Image:
         """Fetch the item and convert it to RGB."""
         with _ONE_AT_A_TIME:
             item = self.dataset[self.index]
-        return to_rgb(to_pil(item[0] if isinstance(item, (tuple, list)) else item, self.name))
+            picture = as_picture(picture_of(item, self.name, self.key), self.name, self.scale)
+            picture.load()
+        return to_rgb(picture, self.name, self.scale)
 
 
-def _register_heif() -> None:
-    """Let Pillow read HEIC if pillow-heif is installed; otherwise opening the file fails with a hint."""
-    try:
-        from pillow_heif import register_heif_opener  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        return
-    register_heif_opener()
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Return a new RGB copy: upright by EXIF, transparent parts over white, more than 8 bits scaled down to 8."""
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith(("I", "F")):
-        return _scale_to_8_bits(upright)
-    if upright.mode == "LAB":  # its band "A" is a colour
-        profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        seen = ImageCms.profileToProfile(upright, *profiles, outputMode="RGB")
-        assert seen is not None  # a new image, as it is not asked to change the old one
-        return seen
-    upright = upright.convert(PREMULTIPLIED.get(upright.mode, upright.mode))
-    if "A" in upright.getbands() or "transparency" in upright.info:
-        rgba = upright.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    rgb = upright.convert("RGB")
-    return rgb.copy() if rgb is image else rgb
-
-
-def _scale_to_8_bits(image: Image.Image) -> Image.Image:
-    """Return RGB from a mode with 16 or 32 bits, which Pillow's own convert() would clip to white."""
-    values = np.asarray(image, dtype=np.float64)
-    top = (
-        1.0 if image.mode == "F" and values.max(initial=0) <= 1 else 255.0 if values.max(initial=0) <= 255 else 65535.0
-    )
-    return Image.fromarray((values.clip(0, top) * (255 / top)).round().astype(np.uint8)).convert("RGB")
-
-
-def to_pil(data: Any, name: str) -> Image.Image:
-    """Return a PIL image from a PIL image, an array (H, W), (H, W, 1 | 3 | 4), or a torch tensor (1 | 3 | 4, H, W).
+def picture_of(item: Any, name: str, key: str | None = None) -> Any:
+    """Return the picture of an item: of a mapping by its name, of a pair the first, else the item itself.
 
     Raises:
-        TypeError: `data` is none of these.
-        ValueError: the shape, dtype or range is not that of a picture; the text names the image.
+        TypeError: a mapping in which none is found.
     """
-    if isinstance(data, Image.Image):
-        return data
-    is_tensor = hasattr(data, "detach")
-    if not is_tensor and not isinstance(data, np.ndarray):
-        raise TypeError(message(f"image {name}", "a PIL image, an array or a tensor", data))
-    pixels = np.asarray(data.detach().cpu() if is_tensor else data)
-    if is_tensor and pixels.ndim == 3:
-        pixels = np.moveaxis(pixels, 0, -1)
-    if pixels.ndim == 3 and pixels.shape[-1] == 1:
-        pixels = pixels[..., 0]
-    if pixels.size == 0 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[-1] in (3, 4))):
-        todo = "Channels come last in arrays: np.moveaxis(x, 0, -1)." if not is_tensor else ""
-        raise ValueError(message(f"image {name}", "(H, W) or (H, W, 3)", describe(data), todo))
-    return Image.fromarray(_to_uint8(pixels, name))
+    if isinstance(item, Mapping):
+        found = key if key in item else find_key(item, (*PICTURE_KEYS, *PATH_KEYS))
+        if found is None and {"bytes", "path"} <= set(item):
+            return item  # an undecoded picture of Hugging Face
+        if found is None:
+            pictures = [each for each, value in item.items() if isinstance(value, Image.Image)]
+            found = pictures[0] if len(pictures) == 1 else None
+        if found is None:
+            todo = "Give (picture, label) pairs: [(item['...'], item['...']) for item in dataset]."
+            raise TypeError(message(f"image {name}", "under the key 'image'", f"the keys {listed(item)}", todo))
+        return item[found]
+    return item[0] if isinstance(item, tuple | list) and item else item
 
 
-def _to_uint8(pixels: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Return 8-bit pixels from 0...255 integers or 0...1 floats; anything else is refused, not guessed."""
-    if pixels.dtype == np.bool_:
-        return pixels.astype(np.uint8) * np.uint8(255)
-    low, high = pixels.min(), pixels.max()
-    if np.issubdtype(pixels.dtype, np.integer) and low >= 0 and high <= 255:
-        return np.ascontiguousarray(pixels, dtype=np.uint8)
-    if np.issubdtype(pixels.dtype, np.floating) and low >= 0 and high <= 1:  # False for NaN
-        return (pixels * 255).round().astype(np.uint8)
-    got = f"{pixels.dtype} from {low:g} to {high:g}"
-    todo = "Give the picture itself, before any normalisation: the model's transform is applied later."
-    raise ValueError(message(f"image {name}", "integers from 0 to 255 or floats from 0 to 1", got, todo))
+def find_key(names: Any, wanted: tuple[str, ...]) -> Any:
+    """Return the first of the wanted names that is there, whatever its case and blanks; None if there is none."""
+    plain: dict[str, Any] = {}
+    for name in names:
+        plain.setdefault(str(name).strip().casefold(), name)
+    return next((plain[each] for each in wanted if each in plain), None)
+
+
+def as_picture(data: Any, name: str, scale: Scale | None = None) -> Image.Image:
+    """Return a PIL image from what an item holds: a picture, an array, a file's path or bytes.
+
+    Raises:
+        TypeError, ValueError: as `to_pil`.
+        OSError: bytes that are no picture.
+    """
+    if isinstance(data, Mapping) and data.get("bytes") is not None:
+        data = data["bytes"]
+    elif isinstance(data, Mapping) and data.get("path"):
+        data = data["path"]
+    if isinstance(data, bytes | bytearray | memoryview):
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                return image.copy()
+        except Exception as error:
+            raise unreadable(name, Path(), error) from error
+    if isinstance(data, str | Path):
+        return FileSource(name, Path(data).expanduser(), scale=scale).image()
+    return to_pil(data, name, scale)
+
+
+def is_picture(data: Any) -> bool:
+    """Return whether a value is something that `as_picture` reads, and no path."""
+    return isinstance(data, Image.Image | bytes | bytearray) or is_array(data)

@@ -50,6 +50,12 @@ class Assignment:
     upper_bound: NDArray[np.float64]
     fallbacks: Fallbacks = NO_FALLBACKS
 
+    def __repr__(self) -> str:
+        pairs, tokens = self.permutation.shape
+        gap = float(np.max(self.upper_bound - self.value, initial=0.0))
+        certificate = f"within {gap:.3g} of the optimum" if np.isfinite(gap) else "no certificate"
+        return f"Assignment({pairs} pair{'s' * (pairs != 1)} of {tokens} tokens, {certificate})"
+
     def __len__(self) -> int:
         return len(self.value)
 

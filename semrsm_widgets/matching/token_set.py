@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from semrsm_widgets.common import message
+from semrsm_widgets.common import message, read_numbers
 from semrsm_widgets.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -23,10 +23,7 @@ _LARGEST = 1e75
 
 def read_array(name: str, value: Any) -> NDArray[Any]:
     """Return floating-point numbers as a finite float32 or float64 array; half precision is widened."""
-    if isinstance(value, torch.Tensor):
-        value = value.detach().cpu()
-        value = (value if value.dtype in (torch.float32, torch.float64) else value.float()).numpy()
-    array = np.asarray(value)
+    array, _ = read_numbers(name, value)
     if array.dtype.kind not in "fiu":
         raise TypeError(message(name, "real floating-point numbers", f"dtype {array.dtype}"))
     if array.dtype not in (np.float32, np.float64):
@@ -116,8 +113,12 @@ def _as_tensor(name: str, value: Any) -> torch.Tensor:
     """Return (N, S, D) floating-point numbers as a tensor that shares memory where it can."""
     if isinstance(value, torch.Tensor):
         tensor = value.detach()
+        if tensor.layout != torch.strided:
+            tensor = tensor.to_dense()
+        if tensor.is_floating_point() and tensor.dtype.itemsize < 2:
+            tensor = tensor.half()  # torch compares no 8-bit floats; every one of them is a half float, too
     else:
-        array = np.asarray(value)
+        array, _ = read_numbers(name, value)
         if array.dtype.kind != "f" or array.dtype.itemsize > 8:
             raise TypeError(
                 message(

@@ -272,8 +272,8 @@ class ReportBuilder:
             provenance=provenance_words(analysis),
         )
         blobs = {f"srsm-blob-{k}": text for k, text in enumerate(self.blobs.texts)}
-        modules = {part.name: str(part.view._esm) for part in self.parts}
-        return page_html(words, list(modules), modules, {"parts": parts, "pairs": held}, {**self.stored, **blobs})
+        names = [part.name for part in self.parts]
+        return page_html(words, names, {"parts": parts, "pairs": held}, {**self.stored, **blobs})
 
 
 def retrieved_arrays(content: dict[str, Any]) -> list[list[str]] | None:

@@ -2,7 +2,7 @@
 
 A pack holds the messages of one layer. Their binary buffers are cut into columns, one for each buffer of each kind of
 message, and each column into planes of bytes: the high bytes of all numbers, then the next ones. Deflate finds what
-they share. `report.js` reads it.
+they share. `recorded.js` reads it.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from html import escape
 from typing import Any
 
 from semrsm_widgets.common import __version__
-from semrsm_widgets.views.base import STYLE, bokehjs, esm
+from semrsm_widgets.views.base import bokehjs, bundle_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,24 +34,16 @@ class Words:
     provenance: Mapping[str, str]
 
 
-def page_html(
-    words: Words, sections: Sequence[str], modules: Mapping[str, str], data: Any, stored: Mapping[str, str]
-) -> str:
+def page_html(words: Words, sections: Sequence[str], data: Any, stored: Mapping[str, str]) -> str:
     """Return the page.
 
     Args:
         words: its text.
         sections: the names of the views, in their order.
-        modules: name -> ES module of each view.
-        data: what `report.js` reads, as JSON values.
-        stored: id -> base64, for `report.js` to read when it is needed.
+        data: what `page.js` reads, as JSON values.
+        stored: id -> base64, for `page.js` to read when it is needed.
     """
-    scripts = [
-        ("", "globalThis.srsmModules = {};"),
-        ("", bokehjs().decode()),
-        *((' type="module"', module_script(name, text)) for name, text in modules.items()),
-        (' type="module"', esm("../report/page.js")),
-    ]
+    scripts = [("", bokehjs().decode()), (' type="module"', bundle_text("report.js"))]
     scripts = [(kind, _safe(text)) for kind, text in scripts]
     hashes = " ".join(f"'sha256-{_hash(text)}'" for _, text in scripts)
     # Bokeh and the views write style attributes and style elements, which can reach nothing under this policy.
@@ -71,7 +63,7 @@ def page_html(
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f'<meta name="generator" content="semrsm_widgets {__version__}">',
             f"<title>{escape(words.title)}</title>",
-            f"<style>{STYLE}\n{_css()}</style>",
+            f"<style>{bundle_text('report.css')}</style>",
             "</head>",
             "<body>",
             f"<header><h1>{escape(words.title)}</h1><p>{escape(words.lead)}</p><ul>{facts}</ul></header>",
@@ -100,14 +92,6 @@ def json_block(data: Any) -> str:
     return text
 
 
-def module_script(name: str, module: str) -> str:
-    """Return a view's ES module that puts what it exports into the page's table: inline modules cannot be imported."""
-    text, count = re.subn(r"^export default ", f"globalThis.srsmModules[{json.dumps(name)}] = ", module, flags=re.M)
-    if count != 1:
-        raise AssertionError(f"the module of {name} has {count} default exports")
-    return text
-
-
 def _safe(script: str) -> str:
     """Return a script that the HTML parser reads to its end, and whose line ends it leaves as they are."""
     script = script.replace("\r\n", "\n").replace("\r", "\n")
@@ -117,7 +101,3 @@ def _safe(script: str) -> str:
 
 def _hash(script: str) -> str:
     return b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-
-
-def _css() -> str:
-    return esm("../report/page.css")

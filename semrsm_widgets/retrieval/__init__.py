@@ -3,6 +3,7 @@
 from .exact_search import SearchResult, search
 from .lookup import LARGEST_K, Answers, Lookup, Ranked
 from .metrics import (
+    Labelled,
     Labels,
     Ranking,
     average_precision,
@@ -19,6 +20,7 @@ from .query import Query
 __all__ = [
     "LARGEST_K",
     "Answers",
+    "Labelled",
     "Labels",
     "Lookup",
     "Query",

@@ -48,6 +48,11 @@ class SearchResult:
     pairs: int
     refined: int
 
+    def __repr__(self) -> str:
+        queries, k = self.indices.shape
+        proven = f"{int(self.certified.sum())} of {queries} certified"
+        return f"SearchResult({k} nearest of {queries} queries, {proven}; {self.refined} of {self.pairs} pairs refined)"
+
 
 def search(
     query: Any,

@@ -69,8 +69,8 @@ class Ranked:
         order: (R,) int64, the images without the query, nearest first; empty if undefined.
         certain: (K,) bool: whether it is proven that no other image belongs among the first 1, 2, ... K; None where
             there is nothing to prove, or no certificate.
-        f1: (K,) float64, F1@1 to F1@K; empty without labels.
-        average_precision: NaN without labels, or where no other image shares one.
+        f1: (K,) float64, F1@1 to F1@K among the images that have a label; empty without labels.
+        average_precision: among the same; NaN without labels, or where no other image shares one.
         reason: why there is no such ranking; else empty.
     """
 
@@ -82,22 +82,35 @@ class Ranked:
     average_precision: float = np.nan
     reason: str = ""
 
+    def __repr__(self) -> str:
+        what = self.reason or f"{len(self.order)} images, average precision {self.average_precision:.4f}"
+        return f"Ranked({self.name!r}: {what})"
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Answers:
     """What is known of the labels: which images are right, and what chance retrieves.
 
     Attributes:
-        f1: (N,) float64, F1 of each image's labels with the query's; 1 for the same, 0 for none in common.
+        f1: (N,) float64, F1 of each image's labels with the query's; 1 for the same, 0 for none in common, NaN for an
+            image without a label, which counts neither as right nor as wrong.
         relevant: how many other images share a label with the query.
-        chance_f1: F1@k of images in a random order, for every k.
-        chance_average_precision: average precision of a random order; NaN if nothing is relevant.
+        chance_f1: F1@k of labelled images in a random order, for every k.
+        chance_average_precision: average precision of a random order of them; NaN if nothing is relevant.
+        labelled: how many other images have a label.
+        unlabelled: how many have none and are left out.
     """
 
     f1: NDArray[np.float64]
     relevant: int
     chance_f1: float
     chance_average_precision: float
+    labelled: int
+    unlabelled: int
+
+    def __repr__(self) -> str:
+        left_out = f"; {self.unlabelled} without a label left out" if self.unlabelled else ""
+        return f"Answers({self.relevant} of {self.labelled} images are right{left_out})"
 
 
 class Lookup:
@@ -118,6 +131,9 @@ class Lookup:
         # A worker and whoever saves a figure ask at the same time.
         self._rows: Memo[RowKey, MatchedGram] = Memo(keep=_KEPT)
         self._nulls: Memo[tuple[str, PatchBox], list[MatchedGram]] = Memo(keep=_KEPT)
+
+    def __repr__(self) -> str:
+        return f"Lookup({self.analysis!r}{''.join(f', {name!r}' for name in self.rankings)})"
 
     def names(self, layer: str) -> tuple[str, ...]:
         """Return the similarities of a layer: the class token's only where the layer has one."""
@@ -197,7 +213,8 @@ class Lookup:
         f1 = self._label_f1(query)
         if f1 is None:
             return None
-        others = f1[self._others(query)]
+        every = f1[self._others(query)]
+        others = every[~np.isnan(every)]
         relevant = int((others > 0).sum())
         chance = float(chance_average_precision(relevant, len(others))) if relevant else np.nan
         return Answers(
@@ -205,6 +222,8 @@ class Lookup:
             relevant=relevant,
             chance_f1=float(others.mean()) if len(others) else np.nan,
             chance_average_precision=chance,
+            labelled=len(others),
+            unlabelled=len(every) - len(others),
         )
 
     def null(self, layer: str, query: Query, kernel: Kernel, progress: Progress | None = None) -> NullLevel:
@@ -332,19 +351,24 @@ class Lookup:
         return full
 
     def _label_f1(self, query: Query) -> NDArray[np.float64] | None:
-        """Return (N,) F1 of the labels; None where the query's or all images' are not known."""
+        """Return (N,) F1 of the labels, NaN where an image has none; None where the query's or all are not known."""
         labels = self.analysis.images.labels
         own = query.labels if query.index is None or labels is None else labels[query.index]
         if labels is None or not own:
             return None
         f1: NDArray[np.float64] = label_f1([own], labels)[0]
+        f1[[not names for names in labels]] = np.nan
         return f1
 
     def _scores(self, order: NDArray[np.int64], query: Query) -> tuple[NDArray[np.float64], float]:
         """Return (K,) F1@1 to F1@K and the average precision."""
         f1 = self._label_f1(query)
+        if f1 is None:
+            return np.zeros(0), np.nan
+        order = order[~np.isnan(f1[order])]
+        f1 = np.nan_to_num(f1)
         most = min(LARGEST_K, len(order))
-        if f1 is None or most == 0:
+        if most == 0:
             return np.zeros(0), np.nan
         at = np.array([f1_at_k(order[None], f1[None], k)[0] for k in range(1, most + 1)])
         return at, float(average_precision(order[None], f1[None] > 0)[0])

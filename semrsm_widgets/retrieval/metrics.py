@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import rankdata
 
-from semrsm_widgets.common import Matrix, check_int, message
+from semrsm_widgets.common import Matrix, check_int, message, read_numbers
 from semrsm_widgets.statistics import UNIT, Statistic, checked_matrix, from_replicates, mean_of, undefined
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ def label_auc(K: Any, labels: Labels) -> float:
 def f1_at_k(ranking: Any, f1: Any, k: int) -> NDArray[np.float64]:
     """Return (N,) the mean F1 of the label sets of each row's k nearest images.
 
+    An image without labels counts as wrong here, as its F1 says; `retrieval_scores` leaves such images out.
+
     Args:
         ranking: (N, >= k) column indices, nearest first, as `nearest` gives them.
         f1: (N, M), from `label_f1`.
@@ -116,7 +118,7 @@ def f1_at_k(ranking: Any, f1: Any, k: int) -> NDArray[np.float64]:
         >>> f1_at_k([[1], [0]], label_f1([{"cat"}, {"cat", "dog"}]), k=1)
         array([0.66666667, 0.66666667])
     """
-    order, scores = np.asarray(ranking), checked_matrix("f1", f1)
+    order, scores = read_numbers("ranking", ranking)[0], checked_matrix("f1", f1)
     check_int("k", k, minimum=1, maximum=order.shape[1])
     mean: NDArray[np.float64] = np.take_along_axis(scores, order[:, :k], 1).mean(1)
     return mean
@@ -135,7 +137,8 @@ def average_precision(ranking: Any, relevant: Any) -> NDArray[np.float64]:
         >>> average_precision([[1, 2, 0]], [[False, True, True]])
         array([1.])
     """
-    hits = np.take_along_axis(np.asarray(relevant, bool), np.asarray(ranking), 1)
+    order, answers = read_numbers("ranking", ranking)[0], read_numbers("relevant", relevant)[0]
+    hits = np.take_along_axis(answers.astype(bool), order, 1)
     precision = np.cumsum(hits, 1) / np.arange(1, hits.shape[1] + 1)
     found = hits.sum(1)
     values: NDArray[np.float64] = np.full(len(hits), np.nan)
@@ -181,7 +184,7 @@ def hub_counts(K: Any, k: int, *, queries: bool = False) -> NDArray[np.int64]:
         array([2, 0, 1])
     """
     order = nearest(K, k, queries=queries)
-    return np.bincount(order.ravel(), minlength=np.shape(K)[1])
+    return np.bincount(order.ravel(), minlength=checked_matrix("K", K).shape[1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,8 +192,8 @@ class Retrieved:
     """What one similarity retrieves.
 
     Attributes:
-        f1: mean F1@k over the queries.
-        average_precision: mean average precision over the queries to which something is relevant.
+        f1: mean F1@k over the labelled queries, among labelled images.
+        average_precision: mean average precision over those of them to which something is relevant.
         top_hub: the largest share of queries that one image is among the k nearest of.
         orphans: share of images that are among nobody's k nearest.
     """
@@ -201,7 +204,42 @@ class Retrieved:
     orphans: Statistic
 
 
-def score_ranking(order: Ranking, f1: Matrix, k: int, *, complete: bool, queries: bool) -> Retrieved:
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Which of N queries and of M images have a label: nothing is known of what the others show.
+
+    Attributes:
+        rows: (N,) bool.
+        columns: (M,) bool.
+        queries: whether the rows are other images than the columns.
+    """
+
+    rows: NDArray[np.bool_]
+    columns: NDArray[np.bool_]
+    queries: bool
+
+    @property
+    def answers(self) -> int:
+        """How many labelled images a labelled query could find."""
+        return int(self.columns.sum()) - (not self.queries)
+
+    def part(self, matrix: NDArray[Any]) -> NDArray[Any]:
+        """Return the entries (n, m) of labelled queries and labelled images."""
+        return matrix[np.ix_(self.rows, self.columns)]
+
+    def ranking(self, order: Ranking) -> Ranking:
+        """Return the ranking of labelled images for labelled queries, as long as the shortest row of it."""
+        if self.rows.all() and self.columns.all():
+            return order
+        places = np.cumsum(self.columns) - 1
+        rows = [places[row[self.columns[row]]] for row in order[self.rows]]
+        length = min(len(row) for row in rows)
+        return np.array([row[:length] for row in rows], dtype=np.int64).reshape(len(rows), length)
+
+
+def score_ranking(
+    order: Ranking, f1: Matrix, k: int, *, complete: bool, queries: bool, labelled: Labelled | None = None
+) -> Retrieved:
     """Return what a ranking retrieves, with intervals.
 
     Among the images themselves each image is query and answer at once, so an image is left out as both; queries from
@@ -213,18 +251,38 @@ def score_ranking(order: Ranking, f1: Matrix, k: int, *, complete: bool, queries
         k: neighbours that count.
         complete: whether the ranking lists all images that could be retrieved.
         queries: whether the rows are other images than the columns.
+        labelled: which have a label; the others are no queries and no answers, but may be hubs. None for all.
     """
     n, m = f1.shape
     counts = np.bincount(order[:, :k].ravel(), minlength=m)
+    if labelled is not None:
+        order, f1 = labelled.ranking(order), labelled.part(f1)
+        complete = order.shape[1] == labelled.answers
+    found = _label_scores(order, f1, k, complete=complete, queries=queries)
+    why = "no interval: hubs are a property of this set of images"
+    return Retrieved(
+        f1=found["f1"],
+        average_precision=found["ap"],
+        top_hub=Statistic(value=float(counts.max() / n), n=n, reason=why),
+        orphans=Statistic(value=float((counts == 0).mean()), n=n, reason=why),
+    )
+
+
+def _label_scores(order: Ranking, f1: Matrix, k: int, *, complete: bool, queries: bool) -> dict[str, Statistic]:
+    """Return F1@k and average precision over labelled images, with intervals."""
+    n = len(f1)
     without = {"f1": _f1_without_one, "ap": _precision_without_one}
+    is_long_enough = order.shape[1] >= k
     per_query = {
-        "f1": f1_at_k(order, f1, k),
+        "f1": f1_at_k(order, f1, k) if is_long_enough else np.full(n, np.nan),
         "ap": average_precision(order, f1 > 0) if complete else np.full(n, np.nan),
     }
     found: dict[str, Statistic] = {}
     for name, values in per_query.items():
         defined = ~np.isnan(values)
-        if not complete and name == "ap":
+        if not is_long_enough and name == "f1":
+            found[name] = undefined(f"the ranking lists fewer than {k} labelled images", n)
+        elif not complete and name == "ap":
             found[name] = undefined("the ranking does not list all images", n)
         elif not defined.any():
             found[name] = undefined("no image shares a label with another", n)
@@ -233,13 +291,7 @@ def score_ranking(order: Ranking, f1: Matrix, k: int, *, complete: bool, queries
         else:
             replicates = without[name](order, f1, k)
             found[name] = from_replicates(float(values[defined].mean()), replicates, bounds=UNIT)
-    why = "no interval: hubs are a property of this set of images"
-    return Retrieved(
-        f1=found["f1"],
-        average_precision=found["ap"],
-        top_hub=Statistic(value=float(counts.max() / n), n=n, reason=why),
-        orphans=Statistic(value=float((counts == 0).mean()), n=n, reason=why),
-    )
+    return found
 
 
 def _f1_without_one(order: Ranking, f1: Matrix, k: int) -> NDArray[np.float64]:

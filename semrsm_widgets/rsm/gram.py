@@ -48,6 +48,11 @@ class MatchedGram:
     fallbacks: Fallbacks = field(default_factory=Fallbacks)
     width_from: MatchedGram | None = field(default=None, repr=False)
 
+    def __repr__(self) -> str:
+        (n, m), (s, t) = self.shape, self.sizes
+        pairs = f"{n} x {m} pairs of images" + (" of one set" if self.symmetric else "")
+        return f"MatchedGram({pairs}, {s} x {t} tokens, {self.matcher})"
+
     @property
     def shape(self) -> tuple[int, int]:
         """(N, M)."""

@@ -33,3 +33,7 @@ class Similarities:
     pooled: NDArray[np.float64]
     null: NullLevel
     sigma: float | None = None
+
+    def __repr__(self) -> str:
+        width = "" if self.sigma is None else f", σ {self.sigma:.4g}"
+        return f"Similarities({self.layer!r}: aligned, semantic, pooled of {len(self.semantic)} images{width})"

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 from scipy.special import entr
 
-from semrsm_widgets.common import Matrix, message
+from semrsm_widgets.common import Matrix, message, read_numbers
 
 from .statistic import checked_matrix
 
 SUM_TOLERANCE = 1e-3
-"""How far a row of half-precision probabilities may be from 1."""
+"""How far a row of half-precision probabilities may be from 1; one of bfloat16 as far as its rounding."""
+NEGATIVE_TOLERANCE = 1e-6
+"""How far below 0 a probability may be, as a difference of others is by rounding."""
 _BLOCK = 2**22
 
 
@@ -23,17 +25,18 @@ def checked_probabilities(value: Any, n: int) -> Matrix:
         TypeError: not numbers.
         ValueError: NaN, a wrong number of rows, a negative entry, or a row that does not sum to 1.
     """
-    array = value.detach().cpu().double().numpy() if hasattr(value, "detach") else value
+    array, rounding = read_numbers("probabilities", value)
     matrix = checked_matrix("probabilities", array)
     todo = "They come from predict(model, images); from logits: torch.softmax(logits, 1)."
     if len(matrix) != n:
         raise ValueError(message("probabilities", f"of shape ({n}, classes), a row an image", str(matrix.shape), todo))
-    if matrix.min() < 0:
-        raise ValueError(message("probabilities", "not negative", f"{matrix.min():.3g}", todo))
+    if matrix.min() < -max(NEGATIVE_TOLERANCE, rounding):
+        raise ValueError(message("probabilities", "not negative", f"{matrix.min():.9g}", todo))
+    matrix = np.maximum(matrix, 0)
     sums = matrix.sum(1, keepdims=True)
     worst = int(np.abs(sums - 1).argmax())
-    if abs(sums[worst, 0] - 1) > SUM_TOLERANCE:
-        raise ValueError(message("probabilities", "rows that sum to 1", f"{sums[worst, 0]:.4g} in row {worst}", todo))
+    if abs(sums[worst, 0] - 1) > max(SUM_TOLERANCE, rounding):
+        raise ValueError(message("probabilities", "rows that sum to 1", f"{sums[worst, 0]:.9g} in row {worst}", todo))
     matrix.flags.writeable = False
     return matrix
 
@@ -57,7 +60,8 @@ def js_divergence(P: Any) -> Matrix:
         array([[0.        , 0.69314718],
                [0.69314718, 0.        ]])
     """
-    rows = checked_probabilities(P, len(np.asarray(P)))
+    array, _ = read_numbers("P", P)
+    rows = checked_probabilities(P, len(array) if array.ndim else 0)
     rows = rows / rows.sum(1, keepdims=True)  # half precision is off by a thousandth
     n, classes = rows.shape
     entropy = entr(rows).sum(1)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import nan
+from math import nan, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import expit, logit, stdtrit
 
-from semrsm_widgets.common import check_number, message
+from semrsm_widgets.common import check_number, message, read_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +19,7 @@ LEVEL = 0.95
 UNIT = (0.0, 1.0)
 """The bounds of shares: F1, average precision, AUC, top-1."""
 SYMMETRY = 1e-9
-"""How far an entry may be from its mirror image, relative to the largest entry."""
+"""How far an entry of a matrix of integers may be from its mirror image, relative to the largest entry."""
 
 
 class UndefinedStatisticError(ValueError):
@@ -105,18 +105,57 @@ def mean_of(values: NDArray[np.float64], *, bounds: tuple[float, float] = (-np.i
 
 
 def checked_matrix(name: str, value: Any, *, least: int = 1) -> NDArray[np.float64]:
-    """Return a finite matrix (N, M) as float64.
+    """Return a finite matrix (N, M) as float64, a copy: of an array or tensor of any type and device.
 
     Raises:
         TypeError: not numbers.
         ValueError: not two axes, fewer than `least` rows, NaN or infinity.
     """
-    array = np.asarray(value)
+    return _read(name, value, least)[0]
+
+
+def checked_rsm(name: str, value: Any, *, least: int) -> NDArray[np.float64]:
+    """Return a square symmetric RSM as float64: symmetric within the rounding of its type, and then exactly.
+
+    Other tools compute both triangles, each with its own rounding: an entry may be √ε of the largest away from its
+    mirror image, with the ε of the type that it was computed in. (Distances of images that are nearly alike are that
+    far off where they come from squared norms.) Numbers that float32 holds exactly were computed in it, whatever type
+    they have now.
+
+    Raises:
+        TypeError: not numbers.
+        ValueError: not a matrix, not square, not symmetric, fewer than `least` images, NaN or infinity.
+    """
+    matrix, rounding = _read(name, value, least)
+    if matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(message(name, "an RSM of a set with itself (N, N)", str(matrix.shape)))
+    apart = np.abs(matrix - matrix.T)
+    worst, peak = float(apart.max()), float(np.abs(matrix).max())
+    if worst == 0:
+        return matrix
+    if worst > _asymmetry(matrix, rounding) * peak:
+        i, j = (int(k) for k in np.unravel_index(apart.argmax(), apart.shape))
+        got = f"{matrix[i, j]:.9g} at ({i}, {j}) and {matrix[j, i]:.9g} at ({j}, {i}), where the largest is {peak:.9g}"
+        todo = "If the two are to be one similarity, give their mean: (K + K.T) / 2."
+        raise ValueError(message(name, "symmetric", got, todo))
+    even: NDArray[np.float64] = matrix / 2 + matrix.T / 2
+    return even
+
+
+def _read(name: str, value: Any, least: int) -> tuple[NDArray[np.float64], float]:
+    """Return a finite matrix and the relative rounding of the type that it came in."""
+    array, rounding = read_numbers(name, value)
     if array.dtype.kind not in "fiu":
-        raise TypeError(message(name, "a matrix of real numbers", f"dtype {array.dtype}"))
+        todo = "Convert it: x.astype(float)." if array.dtype == object else ""
+        raise TypeError(message(name, "a matrix of real numbers", f"dtype {array.dtype}", todo))
     matrix = array.astype(np.float64)
     if matrix.ndim != 2:
-        raise ValueError(message(name, "a matrix (N, M)", str(matrix.shape)))
+        todo = ""
+        if matrix.ndim == 1 and (n := _side(matrix.size)):
+            todo = f"The {n} x {n} matrix of pairs in a row is scipy.spatial.distance.squareform(x)."
+        elif matrix.ndim == 3:
+            todo = "Give one matrix of these, such as x[0]."
+        raise ValueError(message(name, "a matrix (N, M)", str(matrix.shape), todo))
     if min(matrix.shape) < least:
         todo = "Use more images: the statistic is not defined for fewer."
         raise ValueError(message(name, f"an RSM of at least {least} images", str(matrix.shape), todo))
@@ -124,21 +163,23 @@ def checked_matrix(name: str, value: Any, *, least: int = 1) -> NDArray[np.float
     if bad.size:
         where = ", ".join(map(str, bad[0]))
         todo = "Leave these images out, or find where the NaN comes from."
+        if len(matrix) == matrix.shape[1] == len(bad) and (bad[:, 0] == bad[:, 1]).all():
+            todo = "Only the diagonal is missing: fill it in, np.fill_diagonal(K, 1) for cosines."
         raise ValueError(message(name, "finite", f"{len(bad)} entries NaN or infinite, the first at ({where})", todo))
-    return matrix
+    return matrix, rounding
 
 
-def checked_rsm(name: str, value: Any, *, least: int) -> NDArray[np.float64]:
-    """Return a square symmetric RSM as float64.
+def _asymmetry(matrix: NDArray[np.float64], rounding: float) -> float:
+    """Return how far an entry may be from its mirror image, as a part of the largest."""
+    with np.errstate(over="ignore"):
+        is_single = bool((matrix == matrix.astype(np.float32)).all())
+    single = float(np.finfo(np.float32).eps)
+    if rounding == 0:  # integers are exact
+        return SYMMETRY
+    return sqrt(max(rounding, single if is_single else float(np.finfo(np.float64).eps)))
 
-    Raises:
-        TypeError: not numbers.
-        ValueError: not a matrix, not square, not symmetric, fewer than `least` images, NaN or infinity.
-    """
-    matrix = checked_matrix(name, value, least=least)
-    if matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(message(name, "an RSM of a set with itself (N, N)", str(matrix.shape)))
-    worst = float(np.abs(matrix - matrix.T).max())
-    if worst > SYMMETRY * float(np.abs(matrix).max()):
-        raise ValueError(message(name, "symmetric", f"entries that differ by {worst:.3g} from their mirror images"))
-    return matrix
+
+def _side(pairs: int) -> int:
+    """Return how many images have so many pairs; 0 if none."""
+    n = round((1 + np.sqrt(1 + 8 * pairs)) / 2)
+    return n if n > 2 and n * (n - 1) // 2 == pairs else 0

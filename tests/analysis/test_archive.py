@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from helpers import DATA
 
 import semrsm_widgets as srsm
 from semrsm_widgets.analysis.provenance import provenance_card
@@ -165,3 +166,16 @@ def test_experiments_run_on_what_was_saved_without_tokens(tmp_path):
     assert srsm.output_agreement(after).rows == srsm.output_agreement(before).rows
     assert srsm.retrieval_scores(after, k=2).of("F1@2") == srsm.retrieval_scores(before, k=2).of("F1@2")
     assert srsm.compare(after).rows == srsm.compare(before).rows
+
+
+def test_a_file_of_the_first_version_opens():
+    analysis = srsm.Analysis.load(DATA / "analysis-0.1.0.npz")
+    assert analysis.layers == ("first", "second")
+    assert analysis.images.labels == (frozenset("a"), frozenset("a"), frozenset("b"), frozenset("bc"))
+    assert analysis.matcher == srsm.Auction(gap=1e-6)
+    anew = srsm.Analysis(analysis.images, analysis.tokens, matcher=srsm.Exact())
+    for layer in analysis.layers:
+        assert analysis.has(layer)  # it was in the file
+        assert analysis.has_null(layer)
+        assert np.allclose(analysis.rsm(layer), anew.rsm(layer), atol=1e-6)
+        assert analysis.class_token_gram(layer) is not None

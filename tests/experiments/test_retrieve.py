@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from helpers.analyses import LABELS, N, labelled_analysis, labelled_tokens, make_images
 
 import semrsm_widgets as srsm
@@ -99,3 +100,95 @@ def test_bad_retrieval_input_is_refused(options, text):
 def test_without_labels_the_error_says_what_to_do():
     with pytest.raises(ValueError, match=r"load_images\(\.\.\., labels="):
         srsm.retrieval_scores(labelled_analysis(images=make_images()))
+
+
+def half_labelled(seed=0):
+    """Return an Analysis of 12 images, of which 7 in no order have a label, and that of these 7 alone."""
+    rng = np.random.default_rng(seed)
+    labels = [{"a"}, None, {"a", "b"}, {"b"}, None, None, {"c"}, {"c"}, None, {"a"}, None, {"b"}]
+    images = srsm.load_images([rng.integers(0, 255, (20, 20, 3), dtype=np.uint8) for _ in labels], labels=labels)
+    tokens = labelled_tokens(seed, n=len(labels))
+    known = [i for i, names in enumerate(labels) if names]
+    alone = srsm.Tokens(values=tokens.values[known], layer=tokens.layer)
+    whole = srsm.Analysis(images, {"l": tokens}, matcher=srsm.Exact())
+    return whole, srsm.Analysis(images.select(known), {"l": alone}, matcher=srsm.Exact()), known
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_scores_are_those_of_the_labelled_images_alone(seed):
+    whole, alone, known = half_labelled(seed)
+    found, expected = srsm.retrieval_scores(whole, k=3), srsm.retrieval_scores(alone, k=3)
+    for measure in ("F1@3", "mAP"):
+        for one, other in zip(found.of(measure), expected.of(measure), strict=True):
+            assert one.n == other.n == len(known)
+            for name in ("value", "low", "high", "chance"):
+                assert getattr(one, name) == pytest.approx(getattr(other, name), abs=1e-12), (measure, name)
+    assert found.of("top hub")[0].n == 12  # hubs need no labels
+    assert found.note == "5 of 12 images have no label and are left out of F1 and mAP"
+    assert found.note in repr(found)
+    assert expected.note == ""
+
+
+def test_pairs_that_retrieve_each_other_are_all_right_however_many_have_no_label():
+    labels = ["a", "a", "b", "b"] + [None] * 4
+    images = srsm.load_images([np.full((8, 8), k, np.uint8) for k in range(8)], labels=labels)
+    direction = torch.eye(4)[[0, 0, 1, 1, 2, 2, 3, 3]]
+    tokens = srsm.Tokens(values=direction[:, None].repeat(1, 4, 1), grid=(2, 2), native_grid=(2, 2), layer="l")
+    scores = srsm.retrieval_scores(srsm.Analysis(images, {"l": tokens}), k=1)
+    for measure in ("F1@1", "mAP"):
+        assert [(row.value, row.n) for row in scores.of(measure)] == [(1.0, 4)] * 3
+    assert scores.of("F1@1")[0].chance == pytest.approx(1 / 3)
+
+
+def test_an_unlabelled_image_that_comes_first_costs_nothing_and_gains_nothing():
+    K = np.array([[1, 0.1, 0.2, 0.9], [0.1, 1, 0.3, 0.8], [0.2, 0.3, 1, 0.7], [0.9, 0.8, 0.7, 1.0]])
+    labels = [{"a"}, {"b"}, {"b"}, set()]
+    rows = {row.measure: row for row in srsm.retrieval_scores({"mine": K}, labels, k=1).rows}
+    # 0 finds 2 (wrong), 1 finds 2 and 2 finds 1 (right); to 0 nothing is relevant.
+    assert rows["F1@1"].value == pytest.approx(2 / 3)
+    assert rows["F1@1"].chance == pytest.approx(1 / 3)
+    assert rows["mAP"].value == 1
+
+
+def test_queries_and_images_without_a_label_are_both_left_out():
+    rng = np.random.default_rng(5)
+    K = rng.normal(size=(4, 6))
+    labels, asked = [{"a"}, set(), {"b"}, {"b"}, set(), {"a"}], [{"a"}, set(), {"b"}, {"a"}]
+    found = srsm.retrieval_scores({"mine": K}, labels, query_labels=asked, k=2)
+    rows, columns = [0, 2, 3], [0, 2, 3, 5]
+    alone = srsm.retrieval_scores(
+        {"mine": K[np.ix_(rows, columns)]}, [labels[j] for j in columns], query_labels=[asked[i] for i in rows], k=2
+    )
+    for measure in ("F1@2", "mAP"):
+        assert found.of(measure) == alone.of(measure)
+    assert found.note == "1 of 4 queries and 2 of 6 images have no label and are left out of F1 and mAP"
+
+
+def test_a_ranking_of_ones_own_that_lists_too_few_labelled_images_says_so():
+    labels = [{"a"}, {"b"}, {"a"}, {"b"}, set(), set()]
+    order = np.array([[4, 5, 1], [0, 2, 3], [0, 1, 3], [1, 0, 2], [0, 1, 2], [0, 1, 2]])
+    rows = {row.measure: row for row in srsm.retrieval_scores({}, labels, k=2, own={"mine": order}).rows}
+    assert np.isnan(rows["F1@2"].value)
+    assert rows["F1@2"].reason == "the ranking lists fewer than 2 labelled images"
+    assert "does not list all" in rows["mAP"].reason
+    assert rows["top hub"].n == 6
+
+
+@pytest.mark.parametrize(
+    ("labels", "k", "text"),
+    [
+        ([{"a"}, {"b"}, set(), set()], 2, "from 1 to 1; got 2 .*no more other labelled images"),
+        ([{"a"}, set(), set(), set()], 1, "at least two images that are not empty"),
+        ([{"a"}, {"a"}, set(), set()], 1, "one kind only"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(labels, k, text):
+    with pytest.raises(ValueError, match=text):
+        srsm.retrieval_scores({"mine": np.eye(4)}, labels, k=k)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_similarities_of_ones_own_come_in_every_floating_type(dtype):
+    K = torch.from_numpy(labelled_analysis((1,)).rsm("layer 1")).to(dtype)
+    own = srsm.retrieval_scores({}, LABELS, k=2, own={"mine": K})
+    assert own.of("mAP") == srsm.retrieval_scores({}, LABELS, k=2, own={"mine": K.double().numpy()}).of("mAP")

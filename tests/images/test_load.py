@@ -389,7 +389,8 @@ def test_an_unreadable_file_is_named_and_can_be_skipped(folder, damage):
     assert images.ids == ("cat/z.png", "dog/b.png")
     assert images.labels[0] == frozenset({"2"})
     assert images.left_out == ("cat/a.jpg",)
-    assert images.note == "1 of 3 left out, unreadable"  # it goes into captions and reports: no names
+    # It goes into captions and reports: no names.
+    assert images.note == "1 of 3 left out, unreadable; not read: 1 .txt"
 
 
 def test_nothing_is_warned_where_all_is_well(folder):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from helpers.matchers import tokens
@@ -16,3 +17,48 @@ def test_tokens_of_two_devices_and_of_none_are_refused():
         check_pair(x, replace(x, values=x.values.to("meta")))
     with pytest.raises(ValueError, match=r"`x` must be tokens that hold numbers"):
         matched_gram(torch.empty(2, 3, 4, device="meta"))
+
+
+@pytest.mark.parametrize(
+    ("made", "tolerance"),
+    [
+        (lambda x: x.half(), 2e-3),
+        (lambda x: x.bfloat16(), 2e-2),
+        (lambda x: x.to(torch.float8_e4m3fn), 0.2),
+        (lambda x: x.double(), 1e-6),
+        (lambda x: x.to_sparse(), 1e-6),
+        (lambda x: x.clone().requires_grad_(), 1e-6),
+        (lambda x: x.numpy(), 1e-6),
+        (lambda x: x.numpy().astype(">f8"), 1e-6),
+        (lambda x: x.half().numpy(), 2e-3),
+        (lambda x: x.numpy()[:, ::-1][:, ::-1], 1e-6),
+        (lambda x: x.tolist(), 1e-6),
+        (lambda x: Wrapped(x.numpy()), 1e-6),
+    ],
+)
+def test_tokens_come_in_every_floating_type(made, tolerance):
+    x = torch.randn(4, 7, 6, generator=torch.Generator().manual_seed(0))
+    expected = TokenSet.read("x", x)
+    found = TokenSet.read("x", made(x))
+    assert found.sq_norms == pytest.approx(expected.sq_norms, rel=tolerance)
+    assert found.means == pytest.approx(expected.means, abs=tolerance)
+
+
+def test_tokens_of_inference_mode_and_masked_ones():
+    with torch.inference_mode():
+        x = torch.ones(2, 3, 4)
+    assert TokenSet.read("x", x).sq_norms.tolist() == [12, 12]
+    with pytest.raises(ValueError, match="1 of 24 masked"):
+        TokenSet.read("x", np.ma.masked_equal(np.arange(24.0).reshape(2, 3, 4), 3))
+    with pytest.raises(TypeError, match=r"dtype complex64.*x\.astype"):
+        TokenSet.read("x", np.ones((2, 3, 4), np.complex64))
+
+
+class Wrapped:
+    """An array of another package."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.values, dtype)

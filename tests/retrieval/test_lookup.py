@@ -163,7 +163,8 @@ def test_an_unlabelled_query_among_labelled_images_has_no_scores():
     lookup = Lookup(srsm.Analysis(images, analysis.tokens, matcher=srsm.Exact()))
     assert lookup.answers(of_image(0)) is None
     assert lookup.answers(of_image(1)).relevant == 3
-    assert len(ranked(lookup, "semantic", of_image(1)).f1) == N - 1
+    assert lookup.answers(of_image(1)).unlabelled == 1
+    assert len(ranked(lookup, "semantic", of_image(1)).f1) == N - 2  # nothing is known of what image 0 shows
 
 
 def test_certainty_follows_the_certificate():
@@ -241,3 +242,32 @@ def test_a_set_of_one_image_retrieves_nothing():
 def test_a_box_without_a_grid_is_refused():
     with pytest.raises(ValueError, match="no known place"):
         Lookup(nine(grid=None)).match("a", of_image(0, box=(0, 0, 1, 1)))
+
+
+def test_unlabelled_images_are_neither_right_nor_wrong():
+    analysis = nine()
+    names = [None if k in (3, 4, 7) else f"kind {k % 3}" for k in range(N)]
+    lookup = Lookup(srsm.Analysis(srsm.load_images(analysis.images, names), analysis.tokens, matcher=srsm.Exact()))
+    query, answers = of_image(0), lookup.answers(of_image(0))
+    known = [k for k in range(1, N) if names[k]]
+    right = {k for k in known if names[k] == names[0]}
+    assert (answers.labelled, answers.unlabelled, answers.relevant) == (len(known), 3, len(right))
+    assert np.isnan(answers.f1[[3, 4, 7]]).all()
+    assert answers.chance_f1 == pytest.approx(len(right) / len(known))
+    row = ranked(lookup, "semantic", query)
+    assert len(row.order) == N - 1  # they are still shown
+    seen = [k for k in row.order if k in known]
+    assert row.f1.tolist() == pytest.approx([np.mean([k in right for k in seen[:n]]) for n in range(1, len(seen) + 1)])
+    hits = [n for n, k in enumerate(seen, 1) if k in right]
+    assert row.average_precision == pytest.approx(np.mean([m / n for m, n in enumerate(hits, 1)]))
+    assert repr(answers) == "Answers(1 of 5 images are right; 3 without a label left out)"
+
+
+def test_no_labelled_image_beside_the_query_is_no_score():
+    analysis = nine()
+    images = srsm.load_images(analysis.images, labels={"0": "cat"})
+    lookup = Lookup(srsm.Analysis(images, analysis.tokens, matcher=srsm.Exact()))
+    assert len(ranked(lookup, "semantic", of_image(0)).f1) == 0
+    answers = lookup.answers(of_image(0))
+    assert (answers.labelled, answers.unlabelled, answers.relevant) == (0, N - 1, 0)
+    assert np.isnan(answers.chance_f1)

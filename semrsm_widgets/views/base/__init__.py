@@ -23,7 +23,7 @@ from .traits import (
     image_rows,
     layer_rows,
 )
-from .view import STYLE, Status, View, check_trait, esm, guarded_method, jpeg_bytes
+from .view import Status, View, bundle, bundle_text, check_trait, guarded_method, jpeg_bytes
 from .wire import EXACT_IMAGES, is_exact
 from .worker import DEBOUNCE_SECONDS, CancelledError, Job
 
@@ -32,7 +32,6 @@ __all__ = [
     "EXACT_IMAGES",
     "KERNELS",
     "PATIENCE_SECONDS",
-    "STYLE",
     "BokehPane",
     "CancelledError",
     "ComposedView",
@@ -44,13 +43,14 @@ __all__ = [
     "Status",
     "View",
     "bokehjs",
+    "bundle",
+    "bundle_text",
     "check_trait",
     "checked_kernel_name",
     "checked_pair",
     "default_layer",
     "describe_cost",
     "describe_seconds",
-    "esm",
     "guarded_method",
     "heatmap_item",
     "image_rows",

@@ -1,86 +1,151 @@
 // Bokeh figures inside our own widgets, by BokehJS's public API.
 
+import { h } from "./dom.js";
+import { asArray } from "./wire.js";
+
+/** @typedef {any} BokehJS */
+/** @typedef {{ row: number, column: number, side: number }} Square a square of cells: its first row and column, its side */
+
+/**
+ * One version of BokehJS on this page.
+ *
+ * @typedef {object} Pending
+ * @property {Promise<BokehJS>} promise
+ * @property {number} asked when a kernel was asked for it
+ * @property {boolean} loaded whether bytes have come
+ * @property {(bytes: Uint8Array<ArrayBuffer>, failed: () => void) => void} run
+ */
+
 // A kernel that was asked for BokehJS may be gone: after this long the next view's is asked as well.
 const BOKEH_PATIENCE_MS = 5000;
 
-// BokehJS is loaded once per page, from the bytes of the version that is installed beside the kernel: no set-up line
-// in the notebook, no network. A page that has the same version already (output_notebook) is used as it is.
-function loadBokeh(model) {
+/** @type {{ Bokeh?: BokehJS, __semrsmBokeh?: Record<string, Pending> }} what all bundles on a page share */
+const page = /** @type {any} */ (globalThis);
+
+/**
+ * BokehJS is loaded once per page, from the bytes of the version that is installed beside the kernel: no set-up line
+ * in the notebook, no network. A page that has the same version already (output_notebook) is used as it is.
+ *
+ * @param {import("./model.js").Model} model
+ * @returns {Promise<BokehJS>}
+ */
+export function loadBokeh(model) {
+  /** @type {string} */
   const version = model.get("_bokeh_version");
-  const pages = (window.__semrsmBokeh ??= {});
-  if (window.Bokeh?.version === version) return Promise.resolve(window.Bokeh);
-  const page = (pages[version] ??= pendingBokeh());
+  page.__semrsmBokeh ??= {};
+  const versions = page.__semrsmBokeh;
+  if (page.Bokeh?.version === version) return Promise.resolve(page.Bokeh);
+  versions[version] ??= pendingBokeh();
+  const pending = versions[version];
   const ask = () => {
-    if (page.loaded) return;
-    page.asked = performance.now();
+    if (pending.loaded) return;
+    pending.asked = performance.now();
     model.on("msg:custom", receive);
     model.send({ kind: "bokehjs" });
   };
+  /** @type {(content: any, buffers: DataView[]) => void} */
   const receive = (content, buffers) => {
     if (content.kind !== "bokehjs") return;
     model.off("msg:custom", receive);
-    page.run(asArray(buffers[0], Uint8Array), () => { delete pages[version]; });
+    pending.run(asArray(buffers[0], Uint8Array), () => {
+      delete versions[version];
+    });
   };
-  const wait = page.asked + BOKEH_PATIENCE_MS - performance.now();
+  const wait = pending.asked + BOKEH_PATIENCE_MS - performance.now();
   if (wait > 0) setTimeout(ask, wait);
   else ask();
-  return page.promise;
+  return pending.promise;
 }
 
-// A promise of BokehJS, which `run` keeps with the first bytes that come.
+/**
+ * A promise of BokehJS, which `run` keeps with the first bytes that come.
+ *
+ * @returns {Pending}
+ */
 function pendingBokeh() {
-  const page = { asked: -Infinity, loaded: false };
-  page.promise = new Promise((resolve, reject) => {
-    page.run = (bytes, failed) => {
-      if (page.loaded) return;
-      page.loaded = true;
+  /** @type {(bokeh: BokehJS) => void} */
+  let keep;
+  /** @type {(error: Error) => void} */
+  let fail;
+  /** @type {Promise<BokehJS>} */
+  const promise = new Promise((resolve, reject) => {
+    [keep, fail] = [resolve, reject];
+  });
+  /** @type {Pending} */
+  const pending = {
+    promise,
+    asked: -Infinity,
+    loaded: false,
+    run(bytes, failed) {
+      if (pending.loaded) return;
+      pending.loaded = true;
       const url = URL.createObjectURL(new Blob([bytes], { type: "text/javascript" }));
-      const before = window.Bokeh;
+      const before = page.Bokeh;
       const script = h("script", { src: url });
       script.onload = () => {
         URL.revokeObjectURL(url);
-        const bokeh = window.Bokeh;
-        if (before !== undefined) window.Bokeh = before; // another version belongs to somebody else: leave it
-        resolve(bokeh);
+        const bokeh = page.Bokeh;
+        if (before !== undefined) page.Bokeh = before; // another version belongs to somebody else: leave it
+        keep(bokeh);
       };
       script.onerror = () => {
         failed();
-        reject(new Error("The browser refused to run BokehJS (a Content-Security-Policy without blob:?)."));
+        fail(new Error("The browser refused to run BokehJS (a Content-Security-Policy without blob:?)."));
       };
       document.head.append(script);
-    };
-  });
-  return page;
+    },
+  };
+  return pending;
 }
 
-// Resolves once the element is in the page: Bokeh measures it while embedding.
+/**
+ * Resolves once the element is in the page: Bokeh measures it while embedding.
+ *
+ * @param {HTMLElement} element
+ * @returns {Promise<void>}
+ */
 function attached(element) {
   return new Promise((resolve) => {
-    const check = () => (document.body.contains(element) ? resolve() : requestAnimationFrame(check));
+    const check = () => {
+      if (document.body.contains(element)) resolve();
+      else requestAnimationFrame(check);
+    };
     check();
   });
 }
 
-// Embeds one heatmap; `setImage` replaces the image of the named source by (rows x columns) uint8 colour indices.
-async function embedFigure(Bokeh, item, element) {
+/**
+ * Embeds one heatmap; `setImage` replaces the image of the named source by (rows x columns) uint8 colour indices.
+ *
+ * @param {BokehJS} Bokeh
+ * @param {object} item the figure, as `json_item` gives it
+ * @param {HTMLElement} element
+ */
+export async function embedFigure(Bokeh, item, element) {
   await attached(element);
   const views = await Bokeh.embed.embed_item(item, element);
   const view = [...views][0];
   const doc = view.model.document;
-  const old = (source) => source.data.image[0];
   return {
-    doc,
+    /** @type {(name: string, bytes: Uint8Array, rows: number, columns: number) => void} */
     setImage(name, bytes, rows, columns) {
       const source = doc.get_model_by_name(name);
       // Bokeh accepts only its own n-dimensional arrays: make one by the constructor of the one that is there.
-      const image = new (old(source).constructor)(bytes, [rows, columns]);
+      const image = new source.data.image[0].constructor(bytes, [rows, columns]);
       source.data = { ...source.data, image: [image], dw: [columns], dh: [rows] };
     },
-    // Shows a square of cells: `side` rows and columns from `row` and `column` on, of `size`.
+    /**
+     * Shows a square of cells of a matrix of `size` rows and columns.
+     *
+     * @param {Square} square
+     * @param {number} size
+     */
     setArea({ row, column, side }, size) {
       view.model.x_range.setv({ start: column, end: column + side });
       view.model.y_range.setv({ start: size - row - side, end: size - row });
     },
-    remove() { for (const each of views) each.remove(); },
+    remove() {
+      for (const each of views) each.remove();
+    },
   };
 }

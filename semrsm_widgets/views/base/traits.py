@@ -8,6 +8,7 @@ import traitlets as t
 
 from semrsm_widgets.analysis import Analysis, check_analysis
 from semrsm_widgets.common import message
+from semrsm_widgets.images import sorted_labels
 from semrsm_widgets.rsm import Kernel, cosine, inner_product, rbf
 
 from .view import check_trait
@@ -107,6 +108,6 @@ def image_rows(analysis: Analysis) -> list[dict[str, Any]]:
     """Return what the browser shows of each image."""
     labels = analysis.images.labels
     return [
-        {"id": name, "labels": sorted(labels[k]) if labels is not None else []}
+        {"id": name, "labels": sorted_labels(labels[k]) if labels is not None else []}
         for k, name in enumerate(analysis.images.ids)
     ]

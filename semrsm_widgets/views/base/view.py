@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 import threading
 import time
 import traceback
@@ -25,17 +26,24 @@ from .worker import Job, Worker
 if TYPE_CHECKING:
     from PIL import Image
 
-_HERE = Path(__file__).parents[1]
+_STATIC = Path(__file__).parents[1] / "static"
 # Before that, how long the rest of a step takes is a guess.
 _SURE_SECONDS = 2.0
 
 
-def esm(*names: str) -> str:
-    """Return one ES module made of the named files beside this one; only the last may export."""
-    return "\n".join((_HERE / name).read_text(encoding="utf-8") for name in names)
+def bundle(name: str) -> str | Path:
+    """Return a script or a style that `npm run build` made, in the form that an anywidget takes.
+
+    This is its text. Where anywidget watches files, which it does for developers with ANYWIDGET_HMR=1, it is the file's
+    path: open views then follow each build. Not otherwise: anywidget ties every widget of a file to it for as long as
+    the process lives.
+    """
+    return _STATIC / name if os.environ.get("ANYWIDGET_HMR") == "1" else bundle_text(name)
 
 
-STYLE = (_HERE / "base/style.css").read_text(encoding="utf-8")
+def bundle_text(name: str) -> str:
+    """Return the text of a script or a style that `npm run build` made."""
+    return (_STATIC / name).read_text(encoding="utf-8")
 
 
 class Status(NamedTuple):
@@ -76,7 +84,7 @@ class View(SavesFigure, anywidget.AnyWidget):
     changes back together if one fails while the browser updates.
     """
 
-    _css = STYLE
+    _css = bundle("views.css")
 
     _status: t.Dict[str, Any] = t.Dict({"state": "working", "text": "", "fraction": None}).tag(sync=True)
     """The fields of a `Status`, as the page reads them; `left` is there while something is being done."""

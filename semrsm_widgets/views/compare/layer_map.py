@@ -23,10 +23,10 @@ from semrsm_widgets.views.base import (
     Job,
     KernelChosen,
     View,
+    bundle,
     check_trait,
     checked_pair,
     describe_cost,
-    esm,
     guarded_method,
     image_rows,
     jpeg_bytes,
@@ -61,7 +61,7 @@ class LayerMap(KernelChosen, View):
         patience: matching that is estimated to take more seconds than this waits for Start.
     """
 
-    _esm = esm("base/dom.js", "compare/heatmap_canvas.js", "compare/layer_grid.js", "compare/layer_map.js")
+    _esm = bundle("layer_map.js")
 
     similarity = t.Unicode("semantic", help='"aligned", "semantic" or "pooled".').tag(sync=True)
     cell: Any = t.Tuple(

@@ -1,19 +1,34 @@
 // The explorer's header: title, status with its buttons, what was reduced; the images while the model is loading.
 
+import { loadBokeh } from "../base/bokeh_pane.js";
+import { h } from "../base/dom.js";
+import { listeners } from "../base/model.js";
+import { withPrivate } from "../base/private.js";
+import { statusLine } from "../base/status_line.js";
+import { jpegUrl } from "../base/wire.js";
+
+/** @typedef {import("../base/model.js").Model} Model */
+
 export default () => {
+  /** @type {string[]} URLs of the images that the model looks at */
   let film = [];
+  /** @type {Set<(urls: string[]) => void>} */
   const views = new Set();
+  /** @param {string[]} urls */
   const show = (urls) => {
-    views.forEach((view) => view(urls));
-    film.forEach((url) => URL.revokeObjectURL(url));
+    for (const view of views) view(urls);
+    for (const url of film) URL.revokeObjectURL(url);
     film = urls;
   };
   return withPrivate({
+    /** @param {{ model: Model }} given */
     initialize({ model }) {
       model.on("msg:custom", (content, buffers) => {
         if (content.kind === "film" && model.get("_loading")) show(buffers.map(jpegUrl));
       });
-      model.on("change:_loading", () => { if (!model.get("_loading")) show([]); }); // never seen again
+      model.on("change:_loading", () => {
+        if (!model.get("_loading")) show([]);
+      }); // never seen again
       model.send({ kind: "ready" });
       // The heatmaps will want BokehJS: fetch it while the model looks at the images, once the first pair is on screen;
       // at once where no model has to look.
@@ -21,29 +36,41 @@ export default () => {
       if (model.get("_loading")) model.on("change:_loading", fetch);
       else fetch();
     },
+    /** @param {{ model: Model, el: HTMLElement }} given */
     render({ model, el }) {
       const events = listeners(model);
       const title = h("span", { class: "srsm-title" });
       const status = statusLine(model);
       const notices = h("div", { class: "srsm-notice" });
       const pictures = h("div", { class: "srsm-film", "aria-hidden": "true" });
-      const root = h("div", { class: "srsm srsm-explorer" }, h("div", { class: "srsm-head" }, title, status.root), notices, pictures);
+      const root = h(
+        "div",
+        { class: "srsm srsm-explorer" },
+        h("div", { class: "srsm-head" }, title, status.root),
+        notices,
+        pictures,
+      );
       el.append(root);
 
       const update = () => {
         const [name, size] = model.get("_title");
         title.replaceChildren(...(name ? [name, " ", size ? h("small", {}, `· ${size}`) : ""] : ["semantic RSMs"]));
-        notices.replaceChildren(...model.get("_notices").map((text) => h("div", {}, text)));
+        notices.replaceChildren(...model.get("_notices").map((/** @type {string} */ text) => h("div", {}, text)));
         pictures.hidden = !model.get("_loading");
         root.dataset.loading = String(model.get("_loading"));
         root.dataset.state = model.get("_status")?.state ?? "";
       };
       for (const name of ["_title", "_notices", "_loading", "_status"]) events.on(`change:${name}`, update);
+      /** @param {string[]} urls */
       const project = (urls) => pictures.replaceChildren(...urls.map((src) => h("img", { src, alt: "" })));
       views.add(project);
       project(film);
       update();
-      return () => { views.delete(project); events.stop(); status.stop(); };
+      return () => {
+        views.delete(project);
+        events.stop();
+        status.stop();
+      };
     },
   });
 };

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets as t
 
-from semrsm_widgets.views.base import BokehPane, esm, jpeg_bytes
+from semrsm_widgets.views.base import BokehPane, bundle, jpeg_bytes
 
 if TYPE_CHECKING:
     from semrsm_widgets.images import Images
@@ -21,7 +21,7 @@ class ExplorerHeader(BokehPane):
     It has the page load BokehJS, so that the heatmaps need not wait for it later.
     """
 
-    _esm = esm("base/dom.js", "base/bokeh_pane.js", "explorer/header.js")
+    _esm = bundle("explorer.js")
 
     _title: t.List[str] = t.List().tag(sync=True)
     _notices: t.List[str] = t.List().tag(sync=True)

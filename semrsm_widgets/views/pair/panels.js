@@ -1,30 +1,73 @@
 // The pictures of PairView: an image with its chooser, and B rebuilt in A's layout.
 
-// The model sees only a part of an image (its centre crop): the rest is dimmed.
-function imagePanel(letter, onChoose, ...more) {
+import { h, OWN_KEYS } from "../base/dom.js";
+import { arrowStep, cellAt, cellOf, fractionsOf, listenToKeys, tokenOf } from "../base/grid_pointer.js";
+import { cropShades, outlineCell } from "../base/placed.js";
+
+/** @typedef {import("../base/grid_pointer.js").Grid} Grid */
+/** @typedef {import("../base/placed.js").Box} Box */
+/** @typedef {{ id: string, labels: string[] }} Image */
+/** @typedef {ReturnType<typeof imagePanel>} ImagePanel */
+
+/**
+ * @param {string} letter
+ * @param {(image: number) => void} onChoose
+ * @param {...Node} more
+ */
+export function imagePanel(letter, onChoose, ...more) {
   const choose = h("select", { class: "srsm-choose", "aria-label": `image ${letter}` });
   choose.addEventListener("change", () => onChoose(Number(choose.value)));
   const role = h("span", { class: "srsm-role" });
   const picture = h("img", { alt: "", draggable: "false" });
   const missing = h("p", { class: "srsm-missing", hidden: true });
-  const shades = [0, 1, 2, 3].map(() => h("div", { class: "srsm-shade" }));
-  const frame = h("div", { class: "srsm-picture", tabindex: 0, role: "img", ...OWN_KEYS }, picture, ...shades, missing);
-  const root = h("figure", { class: "srsm-side", "data-side": letter },
-    h("figcaption", {}, h("span", { class: "srsm-letter" }, letter), role, choose, ...more), frame);
+  const shades = cropShades();
+  const frame = h(
+    "div",
+    { class: "srsm-picture", tabindex: 0, role: "img", ...OWN_KEYS },
+    picture,
+    ...shades.nodes,
+    missing,
+  );
+  const root = h(
+    "figure",
+    { class: "srsm-side", "data-side": letter },
+    h("figcaption", {}, h("span", { class: "srsm-letter" }, letter), role, choose, ...more),
+    frame,
+  );
+  /** @type {Box} */
   let box = [0, 0, 1, 1];
   let offset = { left: 0, top: 0, width: 0, height: 0 };
   return {
-    root, picture,
+    root,
+    picture,
+    /** Whether the model sees a part only. */
     cropped: () => box.some((value, k) => Math.abs(value - (k < 2 ? 0 : 1)) > 1e-3),
-    play(words) { role.textContent = words; },
-    describe(words) { frame.setAttribute("aria-label", words); },
+    /** @param {string} words the image's part in a comparison */
+    play(words) {
+      role.textContent = words;
+    },
+    /** @param {string} words */
+    describe(words) {
+      frame.setAttribute("aria-label", words);
+    },
+    /** @param {Image[]} images */
     offer(images) {
       choose.replaceChildren(...images.map((image, k) => h("option", { value: k }, image.id)));
     },
+    /**
+     * @param {number} k
+     * @param {Image | undefined} image
+     */
     choose(k, image) {
-      choose.value = k;
+      choose.value = String(k);
       choose.title = image ? [image.id, ...image.labels].join(" · ") : "";
     },
+    /**
+     * @param {string} url
+     * @param {Box} where the part that the model sees
+     * @param {Image} image
+     * @param {string} problem why the picture cannot be shown; empty if it can
+     */
     async show(url, where, image, problem) {
       box = where;
       missing.hidden = !problem;
@@ -32,15 +75,9 @@ function imagePanel(letter, onChoose, ...more) {
       picture.src = url;
       picture.alt = image.id;
       await picture.decode().catch(() => {});
-      const [left, top, right, bottom] = box.map((value) => Math.min(1, Math.max(0, value)));
-      const at = (node, x1, y1, x2, y2) => Object.assign(node.style, {
-        left: `${100 * x1}%`, top: `${100 * y1}%`, width: `${100 * (x2 - x1)}%`, height: `${100 * (y2 - y1)}%`,
-      });
-      at(shades[0], 0, 0, 1, top);
-      at(shades[1], 0, bottom, 1, 1);
-      at(shades[2], 0, top, left, bottom);
-      at(shades[3], right, top, 1, bottom);
+      shades.show(box);
     },
+    /** @param {HTMLElement} stage */
     measure(stage) {
       const outer = stage.getBoundingClientRect();
       const inner = picture.getBoundingClientRect();
@@ -50,8 +87,10 @@ function imagePanel(letter, onChoose, ...more) {
     area() {
       const [left, top, right, bottom] = box;
       return {
-        left: offset.left + left * offset.width, top: offset.top + top * offset.height,
-        width: (right - left) * offset.width, height: (bottom - top) * offset.height,
+        left: offset.left + left * offset.width,
+        top: offset.top + top * offset.height,
+        width: (right - left) * offset.width,
+        height: (bottom - top) * offset.height,
       };
     },
     // Where the token grid lies, in the picture's own pixels.
@@ -60,33 +99,55 @@ function imagePanel(letter, onChoose, ...more) {
       const { naturalWidth: width, naturalHeight: height } = picture;
       return { left: left * width, top: top * height, width: (right - left) * width, height: (bottom - top) * height };
     },
-    tokenAt(event, [rows, columns]) {
+    /**
+     * The token under a pointer, -1 outside the grid.
+     *
+     * @param {MouseEvent} event
+     * @param {Grid} grid
+     */
+    tokenAt(event, grid) {
       const inner = picture.getBoundingClientRect();
       const [left, top, right, bottom] = box;
-      const x = ((event.clientX - inner.left) / inner.width - left) / (right - left);
-      const y = ((event.clientY - inner.top) / inner.height - top) / (bottom - top);
-      if (x < 0 || y < 0 || x >= 1 || y >= 1) return -1;
-      return Math.floor(y * rows) * columns + Math.floor(x * columns);
+      const cell = cellAt(
+        fractionsOf(event, {
+          left: inner.left + left * inner.width,
+          top: inner.top + top * inner.height,
+          width: (right - left) * inner.width,
+          height: (bottom - top) * inner.height,
+        }),
+        grid,
+      );
+      return cell ? tokenOf(cell, grid) : -1;
     },
+    /**
+     * @param {object} heard
+     * @param {(event: MouseEvent) => void} heard.point
+     * @param {() => void} heard.leave
+     * @param {() => void} heard.pin
+     * @param {(by: [number, number]) => void} heard.step
+     * @param {() => void} heard.free
+     */
     listen({ point, leave, pin, step, free }) {
       frame.addEventListener("pointermove", point);
       frame.addEventListener("pointerleave", leave);
-      frame.addEventListener("click", (event) => { point(event); pin(); });
-      frame.addEventListener("keydown", (event) => {
-        const move = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-        if (move) step(...move);
+      frame.addEventListener("click", (event) => {
+        point(event);
+        pin();
+      });
+      listenToKeys(frame, (event) => {
+        const by = arrowStep(event);
+        if (by) step(by);
         else if (event.key === "Enter" || event.key === " ") pin();
         else if (event.key === "Escape") free();
-        else return;
-        event.preventDefault();
-        event.stopPropagation(); // the notebook would take them for its own
+        else return false;
+        return true;
       });
     },
   };
 }
 
-// B's patches moved to their partners in A: where the match is meant, A's picture comes together again.
-function rebuiltPanel() {
+/** B's patches moved to their partners in A: where the match is meant, A's picture comes together again. */
+export function rebuiltPanel() {
   const canvas = h("canvas", { width: 1, height: 1, role: "img" });
   const mark = h("div", { class: "srsm-cell srsm-cursor", hidden: true });
   const caption = h("figcaption");
@@ -95,14 +156,21 @@ function rebuiltPanel() {
   const root = h("figure", { class: "srsm-side srsm-rebuilt" }, caption, picture, note);
   return {
     root,
-    // Draw B in the layout of `partner`, or say why there is none.
+    /**
+     * Draw B in the layout of `partner`, or say why there is none.
+     *
+     * @param {ImagePanel[]} sides
+     * @param {{ grid: Grid | null, otherGrid: Grid | null }} matches
+     * @param {import("./reading.js").Numbers | null} partner
+     * @param {string} words
+     */
     draw(sides, { grid, otherGrid }, partner, words) {
       root.hidden = !grid;
       picture.hidden = !partner;
       note.hidden = Boolean(partner);
       caption.textContent = partner ? words : "";
       note.textContent = partner ? "" : words;
-      if (!grid || !partner || !sides[1].picture.naturalWidth) return;
+      if (!grid || !otherGrid || !partner || !sides[1].picture.naturalWidth) return;
       const source = sides[1].source();
       const shape = sides[0].source();
       const [rows, columns] = grid;
@@ -113,24 +181,32 @@ function rebuiltPanel() {
       const cellHeight = Math.max(4, Math.round((scale * shape.height) / rows));
       canvas.width = cellWidth * columns;
       canvas.height = cellHeight * rows;
-      const context = canvas.getContext("2d");
+      const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
       const [width, height] = [source.width / fromColumns, source.height / fromRows];
       partner.forEach((from, token) => {
         if (from < 0) return;
-        context.drawImage(sides[1].picture,
-          source.left + (from % fromColumns) * width, source.top + Math.floor(from / fromColumns) * height, width, height,
-          (token % columns) * cellWidth, Math.floor(token / columns) * cellHeight, cellWidth, cellHeight);
+        const [row, column] = cellOf(token, grid);
+        const [fromRow, fromColumn] = cellOf(from, otherGrid);
+        context.drawImage(
+          sides[1].picture,
+          source.left + fromColumn * width,
+          source.top + fromRow * height,
+          width,
+          height,
+          column * cellWidth,
+          row * cellHeight,
+          cellWidth,
+          cellHeight,
+        );
       });
       canvas.setAttribute("aria-label", words);
     },
+    /**
+     * @param {number} token
+     * @param {Grid} grid
+     */
     mark(token, grid) {
-      mark.hidden = token < 0;
-      if (token < 0) return;
-      const [rows, columns] = grid;
-      Object.assign(mark.style, {
-        left: `${(100 * (token % columns)) / columns}%`, top: `${(100 * Math.floor(token / columns)) / rows}%`,
-        width: `${100 / columns}%`, height: `${100 / rows}%`,
-      });
+      outlineCell(mark, token < 0 ? null : cellOf(token, grid), grid);
     },
   };
 }

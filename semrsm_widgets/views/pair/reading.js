@@ -1,55 +1,134 @@
 // What a pair's numbers say under the similarity that is explained. Nothing here touches the page.
 
-const SIMILARITIES = ["best match", "same position", "mean token", "class token"];
+import { cellOf } from "../base/grid_pointer.js";
+import { SIMILARITIES } from "../base/similarities.js";
+
+/** @typedef {import("../base/grid_pointer.js").Grid} Grid */
+/** @typedef {Int32Array | Float32Array | number[]} Numbers */
+
+/**
+ * What is known of two images, A and B, at one layer; see messages of matches in the view's Python.
+ *
+ * @typedef {object} Matches
+ * @property {string} layer
+ * @property {[number, number]} pair
+ * @property {Grid | null} grid of A
+ * @property {Grid | null} otherGrid of B
+ * @property {{ mean: number, quantile95: number, n: number } | null} null what unrelated tokens reach
+ * @property {number | null} aligned
+ * @property {number} semantic
+ * @property {number | null} upper
+ * @property {number} pooled
+ * @property {number} pooled_part
+ * @property {number | null} same_position
+ * @property {number | null} class_token
+ * @property {number} nearest_value
+ * @property {Int32Array} permutation for each patch of A its partner in B, -1 for none
+ * @property {Int32Array} inverse for each patch of B its partner in A, -1 for none
+ * @property {Float32Array} cosine
+ * @property {Float32Array} contribution
+ * @property {Uint8Array} ambiguous
+ * @property {Int32Array} nearest
+ * @property {Float32Array} nearest_cosine
+ * @property {Float32Array} nearest_contribution
+ * @property {Float32Array} [aligned_cosine]
+ * @property {Float32Array} [aligned_contribution]
+ * @property {Float32Array} pooled_cosine
+ * @property {Float32Array} pooled_contribution
+ * @property {Float32Array} other_pooled_cosine
+ * @property {Float32Array} other_pooled_contribution
+ */
+
+/**
+ * One similarity as a sum over patches.
+ *
+ * @typedef {object} Reading
+ * @property {number | null} value
+ * @property {Numbers | null} partner the patch of B that each of A is compared with; null for the mean token
+ * @property {Numbers | null} inverse the patch of A that each of B is compared with
+ * @property {Float32Array} cosine of A's patches
+ * @property {Float32Array} contribution of A's patches
+ * @property {Float32Array} [otherCosine] of B's patches, for the mean token
+ * @property {Float32Array} [otherContribution] of B's patches, for the mean token
+ * @property {Uint8Array} [ambiguous] whether another partner of a patch is nearly as good
+ */
+
+const [samePosition, bestMatch, meanToken] = SIMILARITIES.values();
+
+/** What can be explained, by the words for how patches are compared. */
+export const EXPLAINED = [bestMatch, samePosition, meanToken, "class token"];
 // So many of the strongest carry a digit or a sign: colours alone are too few.
-const NUMBERED = 9;
+export const NUMBERED = 9;
 
-// A message of matches with its buffers under their names.
-function decodeMatches(content, buffers) {
-  const types = { Int32Array, Float32Array, Uint8Array };
-  const arrays = content.arrays.map(([name, type], k) => [name, asArray(buffers[k], types[type])]);
-  return { ...content, ...Object.fromEntries(arrays) };
-}
-
-// One similarity as a sum over patches: which patch of B each of A is compared with (partner, null for the mean token),
-// which of A each of B (inverse), cosines and contributions of A's patches and, for the mean token, of B's. null where
-// the similarity does not split over patches.
-function readingOf(matches, similarity, oneToOne) {
-  if (similarity === "best match" && oneToOne) {
+/**
+ * How a similarity reads; null where it does not split over patches.
+ *
+ * @param {Matches} matches
+ * @param {string} similarity
+ * @param {boolean} oneToOne
+ * @returns {Reading | null}
+ */
+export function readingOf(matches, similarity, oneToOne) {
+  if (similarity === bestMatch && oneToOne) {
     return {
-      value: matches.semantic, partner: matches.permutation, inverse: matches.inverse, cosine: matches.cosine,
-      contribution: matches.contribution, ambiguous: matches.ambiguous,
+      value: matches.semantic,
+      partner: matches.permutation,
+      inverse: matches.inverse,
+      cosine: matches.cosine,
+      contribution: matches.contribution,
+      ambiguous: matches.ambiguous,
     };
   }
-  if (similarity === "best match") {
+  if (similarity === bestMatch) {
     return {
-      value: matches.nearest_value, partner: matches.nearest, inverse: strongestTaker(matches),
-      cosine: matches.nearest_cosine, contribution: matches.nearest_contribution,
+      value: matches.nearest_value,
+      partner: matches.nearest,
+      inverse: strongestTaker(matches),
+      cosine: matches.nearest_cosine,
+      contribution: matches.nearest_contribution,
     };
   }
-  if (similarity === "same position" && matches.aligned_contribution) {
+  if (similarity === samePosition && matches.aligned_contribution && matches.aligned_cosine) {
     const own = matches.permutation.map((_, token) => token);
     return {
-      value: matches.aligned, partner: own, inverse: own,
-      cosine: matches.aligned_cosine, contribution: matches.aligned_contribution,
+      value: matches.aligned,
+      partner: own,
+      inverse: own,
+      cosine: matches.aligned_cosine,
+      contribution: matches.aligned_contribution,
     };
   }
-  if (similarity === "mean token") {
+  if (similarity === meanToken) {
     return {
-      value: matches.pooled, partner: null, inverse: null,
-      cosine: matches.pooled_cosine, contribution: matches.pooled_contribution,
-      otherCosine: matches.other_pooled_cosine, otherContribution: matches.other_pooled_contribution,
+      value: matches.pooled,
+      partner: null,
+      inverse: null,
+      cosine: matches.pooled_cosine,
+      contribution: matches.pooled_contribution,
+      otherCosine: matches.other_pooled_cosine,
+      otherContribution: matches.other_pooled_contribution,
     };
   }
   return null;
 }
 
-// The value of a similarity, also of one that does not split.
-function valueOf(matches, similarity, oneToOne) {
-  return similarity === "class token" ? matches.class_token : readingOf(matches, similarity, oneToOne)?.value ?? null;
+/**
+ * The value of a similarity, also of one that does not split.
+ *
+ * @param {Matches} matches
+ * @param {string} similarity
+ * @param {boolean} oneToOne
+ */
+export function pairValue(matches, similarity, oneToOne) {
+  if (similarity === "class token") return matches.class_token;
+  return readingOf(matches, similarity, oneToOne)?.value ?? null;
 }
 
-// For each patch of B the patch of A that takes it as its nearest, the strongest if several do; -1 for none.
+/**
+ * For each patch of B the patch of A that takes it as its nearest, the strongest if several do; -1 for none.
+ *
+ * @param {Pick<Matches, "nearest" | "nearest_contribution" | "inverse">} matches
+ */
 function strongestTaker({ nearest, nearest_contribution: contribution, inverse }) {
   const taker = new Int32Array(inverse.length).fill(-1);
   nearest.forEach((partner, token) => {
@@ -58,46 +137,98 @@ function strongestTaker({ nearest, nearest_contribution: contribution, inverse }
   return taker;
 }
 
-// Indices of the patches that are compared with something, by falling `size`.
-function byFalling(size, cosine) {
+/**
+ * Indices of the patches that are compared with something, by falling `size`.
+ *
+ * @param {Numbers} size
+ * @param {Float32Array} cosine NaN for a patch that is compared with nothing
+ */
+export function byFalling(size, cosine) {
   return [...size.keys()].filter((token) => !Number.isNaN(cosine[token])).sort((a, b) => size[b] - size[a]);
 }
 
-const sumOf = (values) => values.reduce((sum, value) => sum + value, 0);
+/** @param {Iterable<number>} values */
+export const sumOf = (values) => [...values].reduce((sum, value) => sum + value, 0);
 
-// Everything that is shown follows from this: the messages of A with B and of A with C, and how they are read.
-//   comparing: whether an image is expected; whole: whether all numbers that this needs are there
-//   reading, other: of A with B and of A with C; difference: what each patch of A contributes to that of their values
-//   order: patches of A, the most important first
-function readPair(matches, expected, { similarity, oneToOne, image = -1 }) {
+/**
+ * What the messages of A with B and of A with C say: everything that is shown follows from this.
+ *
+ * @typedef {object} Said
+ * @property {Matches} matches of A with B; null before they are there, and then so is `reading`
+ * @property {Matches} expected of A with C; null before they are there, and then so is `other`
+ * @property {string} similarity
+ * @property {boolean} oneToOne
+ * @property {boolean} comparing whether an image is expected
+ * @property {boolean} whole whether all numbers that this needs are there
+ * @property {Reading | null} reading of A with B
+ * @property {Reading | null} other of A with C
+ * @property {number[] | null} difference what each patch of A contributes to that of the two values
+ * @property {number[]} order patches of A, the most important first
+ */
+
+/**
+ * @param {Matches | null} matches
+ * @param {Matches | null} expected
+ * @param {{ similarity: string, oneToOne: boolean, image?: number }} how `image`: the one that is expected, -1 for none
+ * @returns {Said}
+ */
+export function readPair(matches, expected, { similarity, oneToOne, image = -1 }) {
   const comparing = image >= 0;
-  const fits = comparing && matches && expected && expected.layer === matches.layer
-    && expected.pair[0] === matches.pair[0] && expected.pair[1] === image;
+  const fits = Boolean(
+    comparing &&
+      matches &&
+      expected &&
+      expected.layer === matches.layer &&
+      expected.pair[0] === matches.pair[0] &&
+      expected.pair[1] === image,
+  );
   const reading = matches && readingOf(matches, similarity, oneToOne);
-  const other = fits ? readingOf(expected, similarity, oneToOne) : null;
-  const difference = reading && other ? reading.contribution.map((value, token) => value - other.contribution[token]) : null;
+  const other = fits && expected ? readingOf(expected, similarity, oneToOne) : null;
+  const difference =
+    reading && other ? Array.from(reading.contribution, (value, token) => value - other.contribution[token]) : null;
   const rank = difference ? difference.map(Math.abs) : comparing ? null : reading?.contribution;
   return {
-    matches, expected, similarity, oneToOne, comparing, whole: Boolean(matches) && (fits || !comparing),
-    reading, other, difference, order: rank ? byFalling(rank, reading.cosine) : [],
+    matches: /** @type {Matches} */ (matches),
+    expected: /** @type {Matches} */ (expected),
+    similarity,
+    oneToOne,
+    comparing,
+    whole: Boolean(matches) && (fits || !comparing),
+    reading,
+    other,
+    difference,
+    order: reading && rank ? byFalling(rank, reading.cosine) : [],
   };
 }
 
-// Which patch of A, B and C is looked at when one of them is pointed at; -1 for none.
-function placesOf({ matches, reading, other }, { side, token }) {
+/**
+ * Which patch of A, B and C is looked at when one of them is pointed at; -1 for none.
+ *
+ * @param {Said} said
+ * @param {{ side: number, token: number }} pointed
+ */
+export function placesOf({ matches, reading, other }, { side, token }) {
   const at = [-1, -1, -1];
   if (!reading || token < 0 || (side === 0 && token >= matches.permutation.length)) return at;
   at[side] = token;
+  /** @type {(k: number, one: Reading | null) => void} */
   const follow = (k, one) => {
-    if (!one?.partner) return;
+    if (!one?.partner || !one.inverse) return;
     if (at[0] >= 0) at[k] = one.partner[at[0]];
     else if (side === k) at[0] = one.inverse[token];
   };
-  for (const [k, one] of side === 2 ? [[2, other], [1, reading]] : [[1, reading], [2, other]]) follow(k, one);
+  if (side === 2) follow(2, other); // by way of C to A, and from there to B
+  follow(1, reading);
+  if (side !== 2) follow(2, other);
   return at;
 }
 
-// A patch by row and column.
-function placeName(token, grid) {
-  return grid ? `${Math.floor(token / grid[1])},${token % grid[1]}` : `token ${token}`;
+/**
+ * A patch by row and column.
+ *
+ * @param {number} token
+ * @param {Grid | null} grid
+ */
+export function placeName(token, grid) {
+  return grid ? cellOf(token, grid).join(",") : `token ${token}`;
 }

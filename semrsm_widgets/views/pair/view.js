@@ -1,69 +1,155 @@
 // PairView: two images (and one that was expected) under one SVG overlay. Everything a hover or a choice needs is here
 // already, so neither asks the kernel.
 
+import { layerSlider, segmented } from "../base/controls.js";
+import { h, OWN_KEYS } from "../base/dom.js";
+import { format } from "../base/format.js";
+import { cellOf, stepped, tokenOf } from "../base/grid_pointer.js";
+import { listeners, setter } from "../base/model.js";
+import { withPrivate } from "../base/private.js";
+import { statusLine } from "../base/status_line.js";
+import { jpegUrl, withArrays } from "../base/wire.js";
+import { marksOf } from "./marks.js";
+import { legendOf, pairLegend, pairMore } from "./more.js";
+import { pairOverlay } from "./overlay.js";
+import { imagePanel, rebuiltPanel } from "./panels.js";
+import { EXPLAINED, pairValue, placesOf, readPair, sumOf } from "./reading.js";
+import { explanation, focusSentence, pairSummary, shareWords, strongestTable, whySentences } from "./words.js";
+
+/** @typedef {import("../base/controls.js").Layer} Layer */
+/** @typedef {import("../base/grid_pointer.js").Grid} Grid */
+/** @typedef {import("../base/model.js").Model} Model */
+/** @typedef {import("../base/placed.js").Box} Box */
+/** @typedef {import("./panels.js").Image} Image */
+/** @typedef {import("./reading.js").Matches} Matches */
+
+/** @typedef {{ pair: [number, number], urls: string[], boxes: Box[], problems: string[] }} Pictures of A and B */
+/** @typedef {{ image: number, url: string, box: Box, problem: string }} ExpectedPicture of C */
+
 export default () => {
+  /** @type {Set<ReturnType<typeof pairView>>} */
   const views = new Set();
-  const last = {}; // kind of message -> what the newest one said
-  const keep = (kind, said) => { last[kind] = said; views.forEach((view) => view[kind](said)); };
+  /** @type {{ pictures?: Pictures, expectedPicture?: ExpectedPicture, matches?: Matches, expected?: Matches }} */
+  const last = {}; // what the newest messages said
 
   return withPrivate({
+    /** @param {{ model: Model }} given */
     initialize({ model }) {
       model.on("msg:custom", (content, buffers) => {
         if (content.kind === "pictures") {
-          last.pictures?.urls.forEach((url) => URL.revokeObjectURL(url));
-          keep("pictures", { ...content, urls: buffers.map(jpegUrl) });
+          for (const url of last.pictures?.urls ?? []) URL.revokeObjectURL(url);
+          const pictures = { ...content, urls: buffers.map(jpegUrl) };
+          last.pictures = pictures;
+          for (const view of views) view.pictures(pictures);
         } else if (content.kind === "expected picture") {
           if (last.expectedPicture) URL.revokeObjectURL(last.expectedPicture.url);
-          keep("expectedPicture", { ...content, url: jpegUrl(buffers[0]) });
-        } else if (content.kind === "matches" || content.kind === "expected") {
-          keep(content.kind, decodeMatches(content, buffers));
+          const picture = { ...content, url: jpegUrl(buffers[0]) };
+          last.expectedPicture = picture;
+          for (const view of views) view.expectedPicture(picture);
+        } else if (content.kind === "matches") {
+          const matches = withArrays(content, buffers);
+          last.matches = matches;
+          for (const view of views) view.matches(matches);
+        } else if (content.kind === "expected") {
+          const expected = withArrays(content, buffers);
+          last.expected = expected;
+          for (const view of views) view.expected(expected);
         }
       });
       model.send({ kind: "ready" });
     },
+    /** @param {{ model: Model, el: HTMLElement }} given */
     render({ model, el }) {
       const view = pairView(model, el);
       views.add(view);
-      for (const [kind, said] of Object.entries(last)) view[kind](said);
-      return () => { views.delete(view); view.stop(); };
+      if (last.pictures) view.pictures(last.pictures);
+      if (last.expectedPicture) view.expectedPicture(last.expectedPicture);
+      if (last.matches) view.matches(last.matches);
+      if (last.expected) view.expected(last.expected);
+      return () => {
+        views.delete(view);
+        view.stop();
+      };
     },
   });
 };
 
+/**
+ * @param {Model} model
+ * @param {HTMLElement} el
+ */
 function pairView(model, el) {
+  /** @type {Image[]} */
   let images = model.get("_images");
+  /** @type {Layer[]} */
   let layers = model.get("_layers");
   const colours = model.get("_colours");
   const events = listeners(model);
+  /** @type {Matches | null} */
   let matches = null; // of A and B
+  /** @type {Matches | null} */
   let expected = null; // of A and C
-  let said = readPair(null, null, {}); // what the two say under the similarity that is explained
+  let said = readPair(null, null, { similarity: "", oneToOne: true }); // under the similarity that is explained
+  /** @type {{ side: number, token: number } | null} */
   let cursor = null; // { side, token } under the pointer or the arrow keys
 
-  const set = (name, value) => { model.set(name, value); model.save_changes(); };
+  const set = setter(model);
   const status = statusLine(model);
   events.add(status.stop);
 
+  /** @type {(side: number) => (k: number) => void} */
   const setImage = (side) => (k) => {
     const pair = [...model.get("pair")];
     pair[side] = k;
     set("pair", pair);
   };
-  const stop = h("button", { class: "srsm-button srsm-step", type: "button", "aria-label": "stop comparing", title: "stop comparing", onclick: () => set("expected", -1) }, "×");
-  const sides = [imagePanel("A", setImage(0)), imagePanel("B", setImage(1)), imagePanel("C", (k) => set("expected", k), stop)];
-  const gridOf = (side) => (side === 0 ? matches.grid : side === 1 ? matches.otherGrid : expected.otherGrid);
+  const stop = h(
+    "button",
+    {
+      class: "srsm-button srsm-step",
+      type: "button",
+      "aria-label": "stop comparing",
+      title: "stop comparing",
+      onclick: () => set("expected", -1),
+    },
+    "×",
+  );
+  const sides = [
+    imagePanel("A", setImage(0)),
+    imagePanel("B", setImage(1)),
+    imagePanel("C", (k) => set("expected", k), stop),
+  ];
+  /** @param {number} side of a pair whose tokens have places */
+  const gridOf = (side) => {
+    const grid = side === 0 ? matches?.grid : side === 1 ? matches?.otherGrid : expected?.otherGrid;
+    return /** @type {Grid} */ (grid);
+  };
   const rebuilt = rebuiltPanel();
   const stage = h("div", { class: "srsm-stage" }, ...sides.map((side) => side.root));
   const overlay = pairOverlay(stage, sides, gridOf);
   stage.append(overlay.root);
 
   const layer = layerSlider(layers, (name) => set("layer", name));
-  const explained = segmented("what is explained", SIMILARITIES.map((name) => [name, name]), model.get("similarity"), (name) => set("similarity", name));
+  const explained = segmented(
+    "what is explained",
+    EXPLAINED.map((name) => [name, name]),
+    model.get("similarity"),
+    (name) => set("similarity", name),
+  );
+  const classToken = /** @type {HTMLElement} */ (explained.root.lastChild);
   const sentence = h("span", { class: "srsm-aside srsm-explanation" });
   const compare = h("select", { class: "srsm-choose srsm-compare", "aria-label": "compare with another image" });
   compare.addEventListener("change", () => set("expected", Number(compare.value)));
   const why = h("p", { class: "srsm-why", hidden: true, "aria-live": "polite" });
-  const topK = h("input", { type: "range", class: "srsm-slider", min: 0, max: model.get("_most_lines"), step: 1, "aria-label": "strongest matches shown", ...OWN_KEYS });
+  const topK = h("input", {
+    type: "range",
+    class: "srsm-slider",
+    min: 0,
+    max: model.get("_most_lines"),
+    step: 1,
+    "aria-label": "strongest matches shown",
+    ...OWN_KEYS,
+  });
   const topWords = h("output", { class: "srsm-layer" });
   const strongest = h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "strongest"), topK, topWords);
   topK.addEventListener("input", () => set("top_k", Number(topK.value)));
@@ -72,17 +158,26 @@ function pairView(model, el) {
   const summary = pairSummary();
   const more = pairMore((oneToOne) => set("one_to_one", oneToOne));
   const empty = h("div", { class: "srsm-empty", hidden: true });
-  const root = h("div", { class: "srsm srsm-pair", "data-ready": "false" },
+  const root = h(
+    "div",
+    { class: "srsm srsm-pair", "data-ready": "false" },
     model.get("_slider") ? h("div", { class: "srsm-controls" }, layer.root) : null,
     summary.root,
-    h("div", { class: "srsm-controls srsm-explain" },
-      h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "explain"), explained.root), sentence, compare),
+    h(
+      "div",
+      { class: "srsm-controls srsm-explain" },
+      h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "explain"), explained.root),
+      sentence,
+      compare,
+    ),
     why,
-    h("div", { class: "srsm-pair-body" }, stage, rebuilt.root), empty, legend.root,
-    h("div", { class: "srsm-controls srsm-pair-foot" },
-      line,
-      strongest),
-    more.root, status.root);
+    h("div", { class: "srsm-pair-body" }, stage, rebuilt.root),
+    empty,
+    legend.root,
+    h("div", { class: "srsm-controls srsm-pair-foot" }, line, strongest),
+    more.root,
+    status.root,
+  );
   el.append(root);
 
   const placed = () => Boolean(matches?.grid);
@@ -104,25 +199,36 @@ function pairView(model, el) {
     explained.set(similarity);
     // The class token is offered where there is one, or where it is asked for.
     const row = layers.find((each) => each.name === model.get("layer"));
-    explained.root.lastChild.hidden = !row?.class_token && similarity !== "class token";
+    classToken.hidden = !row?.class_token && similarity !== "class token";
     sentence.textContent = matches ? explanation(matches, similarity, oneToOne) : "";
-    if (!matches) { legend.show("none"); return; }
+    if (!matches) {
+      legend.show("none");
+      return;
+    }
     more.show(matches, row, {
-      oneToOne, matched: similarity === "best match", cropped: sides[0].cropped() || sides[1].cropped(),
+      oneToOne,
+      matched: similarity === "best match",
+      cropped: sides[0].cropped() || sides[1].cropped(),
       table: placed() ? strongestTable(said, model.get("top_k")) : null,
     });
     legend.show(placed() ? legendOf(said) : "none");
     empty.hidden = placed();
     if (!placed()) {
-      const text = `The tokens of ${matches.layer} have no known place in the image, so there is no place to draw.`
-        + (row?.note ? ` ${row.note}` : "") + " Their values:";
-      empty.replaceChildren(h("p", {}, text), h("div", { class: "srsm-table" }, strongestTable(said, model.get("top_k"))));
+      const text =
+        `The tokens of ${matches.layer} have no known place in the image, so there is no place to draw.` +
+        (row?.note ? ` ${row.note}` : "") +
+        " Their values:";
+      empty.replaceChildren(
+        h("p", {}, text),
+        h("div", { class: "srsm-table" }, strongestTable(said, model.get("top_k"))),
+      );
     }
-    describe();
+    describe(matches);
   }
 
-  function describe() {
-    const value = valueOf(matches, model.get("similarity"), model.get("one_to_one"));
+  /** @param {Matches} matches */
+  function describe(matches) {
+    const value = pairValue(matches, model.get("similarity"), model.get("one_to_one"));
     const keys = placed() ? " Arrow keys move from patch to patch, Enter pins, Escape frees." : "";
     const names = [...model.get("pair"), model.get("expected")].map((k) => images[k]?.id ?? "");
     const numbers = `${model.get("similarity")} ${format(value)}, aligned ${format(matches.aligned)}, semantic ${format(matches.semantic)}`;
@@ -134,12 +240,14 @@ function pairView(model, el) {
 
   // -- what is drawn -------------------------------------------------------------------------------------------------
 
-  function drawGrids() { overlay.drawGrids(placed() ? (said.comparing && said.whole ? [0, 1, 2] : [0, 1]) : []); }
+  function drawGrids() {
+    overlay.drawGrids(placed() ? (said.comparing && said.whole ? [0, 1, 2] : [0, 1]) : []);
+  }
 
   function drawMarks() {
     const k = model.get("top_k");
-    topK.value = k;
-    root.dataset.topK = k;
+    topK.value = String(k);
+    root.dataset.topK = String(k);
     overlay.drawMarks(placed() ? marksOf(said, k, colours) : [], !said.comparing);
     topWords.textContent = shareWords(said, k);
     strongest.hidden = Boolean(matches) && !said.reading; // the class token has no patches to count
@@ -151,11 +259,14 @@ function pairView(model, el) {
     const at = lookedAt();
     const visible = placed() && at.some((token) => token >= 0);
     const shown = visible ? [0, 1, 2].filter((side) => at[side] >= 0 && (side < 2 || said.whole)) : [];
-    overlay.drawFocus(shown.map((side) => ({ side, token: at[side] })), visible);
-    root.dataset.token = at[0];
-    root.dataset.partner = at[1];
+    overlay.drawFocus(
+      shown.map((side) => ({ side, token: at[side] })),
+      visible,
+    );
+    root.dataset.token = String(at[0]);
+    root.dataset.partner = String(at[1]);
     line.textContent = visible ? focusSentence(said, at) + (cursor ? "" : " · pinned") : idleSentence();
-    if (placed()) rebuilt.mark(said.reading?.partner ? at[0] : -1, matches.grid);
+    if (matches?.grid) rebuilt.mark(said.reading?.partner ? at[0] : -1, matches.grid);
   }
 
   function idleSentence() {
@@ -166,16 +277,24 @@ function pairView(model, el) {
 
   function drawRebuilt() {
     rebuilt.root.hidden = said.comparing || !placed();
-    if (said.comparing || !placed()) return;
-    const words = !said.reading ? "The class token stands at no place: there are no partners to move."
-      : !said.reading.partner ? "The mean token forgets where its patches stood: there are no partners to move."
-        : said.similarity === "same position" ? "B’s patches, each at its own position"
-          : !said.oneToOne ? "Each patch of A replaced by its nearest in B"
+    if (said.comparing || !matches?.grid) return;
+    const words = !said.reading
+      ? "The class token stands at no place: there are no partners to move."
+      : !said.reading.partner
+        ? "The mean token forgets where its patches stood: there are no partners to move."
+        : said.similarity === "same position"
+          ? "B’s patches, each at its own position"
+          : !said.oneToOne
+            ? "Each patch of A replaced by its nearest in B"
             : "B’s patches moved to their partners in A";
     rebuilt.draw(sides, matches, said.reading?.partner ?? null, words);
   }
 
-  function redraw() { drawGrids(); drawMarks(); drawFocus(); }
+  function redraw() {
+    drawGrids();
+    drawMarks();
+    drawFocus();
+  }
   function refresh() {
     read();
     sides[2].root.hidden = !said.comparing;
@@ -185,41 +304,48 @@ function pairView(model, el) {
     redraw();
   }
 
-  const observer = new ResizeObserver(() => { overlay.fit(); if (matches) redraw(); });
+  const observer = new ResizeObserver(() => {
+    overlay.fit();
+    if (matches) redraw();
+  });
   observer.observe(stage);
   sides.forEach((side) => observer.observe(side.picture));
   events.add(() => observer.disconnect());
 
   // -- pointing ------------------------------------------------------------------------------------------------------
 
+  /** @param {{ side: number, token: number } | null} next */
   const focusOn = (next) => {
     if (cursor?.side === next?.side && cursor?.token === next?.token) return;
     cursor = next;
     drawFocus();
   };
-  sides.forEach((side, k) => side.listen({
-    point(event) {
-      if (!placed() || (k === 2 && !said.whole)) return;
-      const token = side.tokenAt(event, gridOf(k));
-      focusOn(token < 0 ? null : { side: k, token });
-    },
-    leave: () => focusOn(null),
-    pin() {
-      const [a] = lookedAt();
-      set("token", cursor && a === model.get("token") ? -1 : a);
-      drawFocus();
-    },
-    step(dy, dx) {
-      if (!placed() || !said.reading || (k === 2 && !said.whole)) return;
-      const [rows, columns] = gridOf(k);
-      const from = lookedAt()[k];
-      if (from < 0) { focusOn({ side: k, token: 0 }); return; } // the first press shows where the cursor is
-      const row = Math.min(rows - 1, Math.max(0, Math.floor(from / columns) + dy));
-      const column = Math.min(columns - 1, Math.max(0, (from % columns) + dx));
-      focusOn({ side: k, token: row * columns + column });
-    },
-    free() { cursor = null; set("token", -1); drawFocus(); },
-  }));
+  sides.forEach((side, k) =>
+    side.listen({
+      point(event) {
+        if (!placed() || (k === 2 && !said.whole)) return;
+        const token = side.tokenAt(event, gridOf(k));
+        focusOn(token < 0 ? null : { side: k, token });
+      },
+      leave: () => focusOn(null),
+      pin() {
+        const [a] = lookedAt();
+        set("token", cursor && a === model.get("token") ? -1 : a);
+        drawFocus();
+      },
+      step(by) {
+        if (!placed() || !said.reading || (k === 2 && !said.whole)) return;
+        const grid = gridOf(k);
+        const from = lookedAt()[k]; // the first press shows where the cursor is
+        focusOn({ side: k, token: from < 0 ? 0 : tokenOf(stepped(cellOf(from, grid), by, grid), grid) });
+      },
+      free() {
+        cursor = null;
+        set("token", -1);
+        drawFocus();
+      },
+    }),
+  );
 
   // -- what changes --------------------------------------------------------------------------------------------------
 
@@ -231,29 +357,45 @@ function pairView(model, el) {
   const showPair = () => {
     [...model.get("pair"), model.get("expected")].forEach((k, side) => sides[side].choose(k, images[k]));
     root.dataset.pair = model.get("pair").join(",");
-    root.dataset.expected = model.get("expected");
-    compare.value = model.get("expected");
+    root.dataset.expected = String(model.get("expected"));
+    compare.value = String(model.get("expected"));
     refresh();
   };
   const showChoice = () => {
     images = model.get("_images");
     layers = model.get("_layers");
     sides.forEach((side) => side.offer(images));
-    compare.replaceChildren(h("option", { value: -1 }, "compare with …"), ...images.map((image, k) => h("option", { value: k }, image.id)));
+    compare.replaceChildren(
+      h("option", { value: -1 }, "compare with …"),
+      ...images.map((image, k) => h("option", { value: k }, image.id)),
+    );
     showPair();
   };
   events.on("change:pair", showPair);
-  events.on("change:expected", () => { cursor = null; showPair(); });
+  events.on("change:expected", () => {
+    cursor = null;
+    showPair();
+  });
   events.on("change:_images", showChoice);
-  events.on("change:layer", () => { layer.set(model.get("layer")); refresh(); });
-  events.on("change:similarity", () => { cursor = null; refresh(); });
+  events.on("change:layer", () => {
+    layer.set(model.get("layer"));
+    refresh();
+  });
+  events.on("change:similarity", () => {
+    cursor = null;
+    refresh();
+  });
   events.on("change:one_to_one", refresh);
-  events.on("change:top_k", () => { if (matches) read(); drawMarks(); });
+  events.on("change:top_k", () => {
+    if (matches) read();
+    drawMarks();
+  });
   events.on("change:token", drawFocus);
   showChoice();
   layer.set(model.get("layer"));
 
   return {
+    /** @param {Pictures} given */
     async pictures({ urls, boxes, problems, pair }) {
       // The matches of another pair must not be drawn on these pictures; those of this one follow.
       if (matches && String(matches.pair) !== String(pair)) {
@@ -265,23 +407,31 @@ function pairView(model, el) {
       await Promise.all(urls.map((url, k) => sides[k].show(url, boxes[k], images[pair[k]], problems[k])));
       refresh();
     },
+    /** @param {ExpectedPicture} given */
     async expectedPicture({ url, box, problem, image }) {
       await sides[2].show(url, box, images[image], problem);
       refresh();
     },
-    expected(next) { expected = next; if (matches) refresh(); },
+    /** @param {Matches} next */
+    expected(next) {
+      expected = next;
+      if (matches) refresh();
+    },
+    /** @param {Matches} next */
     matches(next) {
       const same = matches && matches.layer === next.layer && String(matches.pair) === String(next.pair);
       matches = next;
       if (!same) cursor = null;
-      summary.show(matches, images.length < 2);
+      summary.show(next, images.length < 2);
       refresh();
-      root.dataset.layer = matches.layer;
-      root.dataset.matched = matches.pair.join(",");
-      root.dataset.semantic = String(matches.semantic);
-      root.dataset.null = matches.null ? String(matches.null.mean) : "";
+      root.dataset.layer = next.layer;
+      root.dataset.matched = next.pair.join(",");
+      root.dataset.semantic = String(next.semantic);
+      root.dataset.null = next.null ? String(next.null.mean) : "";
       root.dataset.ready = "true";
     },
-    stop() { events.stop(); },
+    stop() {
+      events.stop();
+    },
   };
 }

@@ -17,9 +17,9 @@ from semrsm_widgets.views.base import (
     LayerChosen,
     PlacedPicture,
     View,
+    bundle,
     check_trait,
     describe_seconds,
-    esm,
     guarded_method,
     image_rows,
     is_ready,
@@ -78,15 +78,7 @@ class PairView(LayerChosen, View):
         >>> srsm.PairView(analysis, pair=(0, 1), expected=5)  # why is 1 nearer to 0 than 5 is?
     """
 
-    _esm = esm(
-        "base/dom.js",
-        "pair/reading.js",
-        "pair/panels.js",
-        "pair/marks.js",
-        "pair/words.js",
-        "pair/more.js",
-        "pair/view.js",
-    )
+    _esm = bundle("pair.js")
 
     token = t.Int(-1, help="The pinned token of A, in raster order; -1: none.").tag(sync=True)
     expected = t.Int(-1, help="An image to compare B with: why B and not this one; -1: none.").tag(sync=True)

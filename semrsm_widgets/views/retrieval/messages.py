@@ -125,6 +125,8 @@ def _facts(row: Ranked) -> dict[str, Any]:
 def _chance(answers: Answers) -> dict[str, Any]:
     return {
         "relevant": answers.relevant,
+        "labelled": answers.labelled,
+        "unlabelled": answers.unlabelled,
         "chance_f1": _finite(answers.chance_f1),
         "chance_ap": _finite(answers.chance_average_precision),
     }

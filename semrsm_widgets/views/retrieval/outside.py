@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from semrsm_widgets.common import message
+from semrsm_widgets.common import message, printable
 from semrsm_widgets.extraction import extract
-from semrsm_widgets.images import SUFFIXES, FileSource, Images, MemorySource, label_set, load_images
+from semrsm_widgets.images import SUFFIXES, FileSource, Images, MemorySource, Scale, label_set, open_images
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
@@ -58,19 +58,29 @@ def needed_model(analysis: Analysis) -> VisionModel:
     return analysis.model
 
 
-def opened(source: Any, labels: Any = None) -> OutsidePicture:
+def opened(source: Any, labels: Any = None, *, scale: Scale | None = None) -> OutsidePicture:
     """Return a picture, decoded now: a path, a PIL image, an array or a tensor, as for `load_images`.
+
+    Args:
+        source: the picture.
+        labels: what it shows.
+        scale: of the set, which holds for this picture, too, if it has more than 8 bits.
 
     Raises:
         FileNotFoundError, OSError: its file is not there, or cannot be read.
         TypeError, ValueError: it is no picture.
     """
-    images = load_images([source], labels=None if labels is None else [labels])
+    images, _ = open_images([source], None if labels is None else [labels], scale=scale)
     return _in_memory(images.ids[0] if isinstance(source, str | Path) else "your picture", images.image(0), labels)
 
 
-def opened_file(name: str, content: bytes) -> OutsidePicture:
+def opened_file(name: str, content: bytes, *, scale: Scale | None = None) -> OutsidePicture:
     """Return the picture in a file that was chosen on screen.
+
+    Args:
+        name: what it is called there.
+        content: of the file.
+        scale: of the set.
 
     Raises:
         OSError: it cannot be read; the text names it.
@@ -80,7 +90,8 @@ def opened_file(name: str, content: bytes) -> OutsidePicture:
         # Some formats are known by their suffix alone.
         path = Path(folder) / f"picture{suffix if suffix in SUFFIXES else ''}"
         path.write_bytes(content)
-        return _in_memory(name, FileSource(name, path).image(), None)
+        name = printable(name)
+        return _in_memory(name, FileSource(name, path, scale=scale).image(), None)
 
 
 def _in_memory(name: str, picture: Image.Image, labels: Any) -> OutsidePicture:

@@ -208,12 +208,14 @@ def _say(sheet: Sheet, analysis: Analysis, drawn: Drawn, k: int) -> None:
     if drawn.answers is None:
         sheet.say("Without labels, right and wrong answers are not marked.")
     else:
-        others = len(next((row.order for row in drawn.rows if not row.reason), []))
+        answers = drawn.answers
         chance = f"F1 {_known(drawn.answers.chance_f1)}, AP {_known(drawn.answers.chance_average_precision)}"
         sheet.say(
-            f"Disc: shares a label with the query, as {drawn.answers.relevant} of {others} do; square: shares none. "
-            f"By chance: {chance}."
+            f"Disc: shares a label with the query, as {answers.relevant} of {answers.labelled} do; "
+            f"square: shares none. By chance: {chance}."
         )
+        if answers.unlabelled:
+            sheet.say(f"{answers.unlabelled} images without a label are not marked and left out of F1 and AP.")
     used, of = drawn.patches
     if used < of:
         sheet.say(f"Searched with {used} of {of} patches: levels are not comparable with those of whole images.")

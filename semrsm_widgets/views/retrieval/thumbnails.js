@@ -1,14 +1,27 @@
 // Thumbnails by image, asked for when they are about to be seen: of thousands, only those on screen are ever decoded.
 
+import { h, OWN_KEYS } from "../base/dom.js";
+import { listenToKeys } from "../base/grid_pointer.js";
+import { jpegUrl } from "../base/wire.js";
+
+/** @typedef {{ id: string, labels: string[] }} Image */
+/** @typedef {ReturnType<typeof thumbnailStore>} ThumbnailStore */
+
 const THUMBNAILS_AT_ONCE = 32;
 const THUMBNAIL_PATIENCE = 5000; // ms after which an unanswered question is asked again
 
-function thumbnailStore(model) {
-  const urls = new Map(); // image -> URL; "" for one that cannot be read
+/** @param {import("../base/model.js").Model} model */
+export function thumbnailStore(model) {
+  /** @type {Map<number, string>} image -> URL; "" for one that cannot be read */
+  const urls = new Map();
+  /** @type {Set<number>} */
   const wanted = new Set();
+  /** @type {Set<(index: number) => void>} */
   const views = new Set();
+  /** @type {Set<number>} */
   let asked = new Set();
   let askedAt = 0;
+  /** @type {ReturnType<typeof setTimeout> | null} */
   let timer = null;
   // One question at a time: what has scrolled away before the next one is not asked for.
   const ask = () => {
@@ -19,56 +32,105 @@ function thumbnailStore(model) {
     askedAt = performance.now();
     if (indices.length) model.send({ kind: "thumbnails", indices });
   };
-  const soon = () => { timer ??= setTimeout(ask, 20); };
+  const soon = () => {
+    timer ??= setTimeout(ask, 20);
+  };
+  /** @param {number} index */
+  const want = (index) => {
+    if (urls.has(index)) return;
+    wanted.add(index);
+    soon();
+  };
+  /** @type {(node: HTMLImageElement, index: number) => void} */
+  const fill = (node, index) => {
+    const url = urls.get(index);
+    if (url) node.src = url;
+    else if (url === "") node.dataset.unreadable = "true";
+    else want(index);
+  };
   return {
-    want(index) { if (!urls.has(index)) { wanted.add(index); soon(); } },
-    forget(index) { wanted.delete(index); },
+    /** @param {number} index of an image that is no longer about to be seen */
+    forget(index) {
+      wanted.delete(index);
+    },
+    /**
+     * @param {number[]} indices
+     * @param {DataView[]} buffers
+     */
     receive(indices, buffers) {
       indices.forEach((index, k) => {
         asked.delete(index);
         wanted.delete(index);
         if (urls.has(index)) return;
         urls.set(index, buffers[k].byteLength ? jpegUrl(buffers[k]) : "");
-        views.forEach((view) => view(index));
+        for (const view of views) view(index);
       });
       if (wanted.size) soon();
     },
-    // An image element that shows a thumbnail once it is there.
+    /**
+     * An image element that shows a thumbnail once it is there.
+     *
+     * @param {number} index
+     */
     image(index) {
       const node = h("img", { alt: "", draggable: "false", "data-thumbnail": index });
-      this.fill(node, index);
+      fill(node, index);
       return node;
     },
-    fill(node, index) {
-      const url = urls.get(index);
-      if (url) node.src = url;
-      else if (url === "") node.dataset.unreadable = "true";
-      else this.want(index);
-    },
-    // Fill what a view shows as thumbnails come.
+    /**
+     * Fill what a view shows as thumbnails come.
+     *
+     * @param {HTMLElement} root
+     */
     attach(root) {
-      const view = (index) => root.querySelectorAll(`img[data-thumbnail="${index}"]`).forEach((node) => this.fill(node, index));
+      /** @param {number} index */
+      const view = (index) => {
+        /** @type {NodeListOf<HTMLImageElement>} */
+        const nodes = root.querySelectorAll(`img[data-thumbnail="${index}"]`);
+        for (const node of nodes) fill(node, index);
+      };
       views.add(view);
-      return () => views.delete(view);
+      return () => {
+        views.delete(view);
+      };
     },
     stop() {
-      clearTimeout(timer);
-      urls.forEach((url) => url && URL.revokeObjectURL(url));
+      if (timer !== null) clearTimeout(timer);
+      for (const url of urls.values()) if (url) URL.revokeObjectURL(url);
       urls.clear();
     },
   };
 }
 
-// One line of thumbnails to choose an image from; of a long one only what is visible exists.
-const TILE = 48;
+const TILE = 48; // pixels
 
-function thumbnailStrip(store, onChoose) {
+/**
+ * One line of thumbnails to choose an image from; of a long one only what is visible exists.
+ *
+ * @param {ThumbnailStore} store
+ * @param {(index: number) => void} onChoose
+ */
+export function thumbnailStrip(store, onChoose) {
+  /** @type {Image[]} */
   let images = [];
+  /** @type {number[]} */
   let shown = []; // the images that the search found, by index
   let chosen = -1;
+  /** @type {Map<number, HTMLElement>} */
   const tiles = new Map();
   const track = h("div", { class: "srsm-track" });
-  const root = h("div", { class: "srsm-film-strip", tabindex: 0, role: "listbox", "aria-label": "query image", "aria-orientation": "horizontal", ...OWN_KEYS }, track);
+  const root = h(
+    "div",
+    {
+      class: "srsm-film-strip",
+      tabindex: 0,
+      role: "listbox",
+      "aria-label": "query image",
+      "aria-orientation": "horizontal",
+      ...OWN_KEYS,
+    },
+    track,
+  );
   const id = `srsm-tile-${Math.random().toString(36).slice(2)}`;
 
   const draw = () => {
@@ -85,15 +147,25 @@ function thumbnailStrip(store, onChoose) {
       const index = shown[k];
       let tile = tiles.get(index);
       if (!tile) {
-        tile = h("div", { class: "srsm-tile", role: "option", id: `${id}-${index}`, "data-index": index, onclick: () => onChoose(index) }, store.image(index));
+        tile = h(
+          "div",
+          {
+            class: "srsm-tile",
+            role: "option",
+            id: `${id}-${index}`,
+            "data-index": index,
+            onclick: () => onChoose(index),
+          },
+          store.image(index),
+        );
         tiles.set(index, tile);
         track.append(tile);
       }
       tile.style.left = `${k * TILE}px`;
       tile.title = describeImage(images[index]);
       tile.setAttribute("aria-label", tile.title);
-      tile.setAttribute("aria-setsize", shown.length);
-      tile.setAttribute("aria-posinset", k + 1);
+      tile.setAttribute("aria-setsize", String(shown.length));
+      tile.setAttribute("aria-posinset", String(k + 1));
       tile.setAttribute("aria-selected", String(index === chosen));
     }
     if (tiles.has(chosen)) root.setAttribute("aria-activedescendant", `${id}-${chosen}`);
@@ -106,19 +178,26 @@ function thumbnailStrip(store, onChoose) {
     else if ((k + 1) * TILE > root.scrollLeft + root.clientWidth) root.scrollLeft = (k + 2) * TILE - root.clientWidth;
   };
   root.addEventListener("scroll", draw, { passive: true });
-  root.addEventListener("keydown", (event) => {
+  listenToKeys(root, (event) => {
     const page = Math.max(1, Math.floor(root.clientWidth / TILE) - 1);
-    const by = { ArrowLeft: -1, ArrowRight: 1, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity }[event.key];
-    if (by === undefined || !shown.length) return;
-    event.preventDefault();
-    event.stopPropagation();
+    const steps = { ArrowLeft: -1, ArrowRight: 1, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity };
+    const by = new Map(Object.entries(steps)).get(event.key);
+    if (by === undefined || !shown.length) return false;
     const from = Math.max(0, shown.indexOf(chosen));
     onChoose(shown[Math.min(shown.length - 1, Math.max(0, from + by))]);
+    return true;
   });
-  const observer = new ResizeObserver(() => { reveal(); draw(); });
+  const observer = new ResizeObserver(() => {
+    reveal();
+    draw();
+  });
   observer.observe(root);
   return {
     root,
+    /**
+     * @param {Image[]} all
+     * @param {number[]} indices of those that stand in the line
+     */
     show(all, indices) {
       images = all;
       shown = indices;
@@ -126,11 +205,19 @@ function thumbnailStrip(store, onChoose) {
       reveal();
       draw();
     },
-    choose(index) { chosen = index; reveal(); draw(); },
-    stop() { observer.disconnect(); },
+    /** @param {number} index */
+    choose(index) {
+      chosen = index;
+      reveal();
+      draw();
+    },
+    stop() {
+      observer.disconnect();
+    },
   };
 }
 
-function describeImage(image) {
+/** @param {Image} image */
+export function describeImage(image) {
   return image.labels.length ? `${image.id} · ${image.labels.join(", ")}` : image.id;
 }

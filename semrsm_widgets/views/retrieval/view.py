@@ -11,6 +11,7 @@ import traitlets as t
 
 from semrsm_widgets.analysis import check_analysis
 from semrsm_widgets.common import check_int, message
+from semrsm_widgets.images import sorted_labels
 from semrsm_widgets.retrieval import LARGEST_K, Lookup, Query, Ranked
 from semrsm_widgets.rsm import NULL_PAIRS, NullLevel, UndefinedKernelError, rbf
 from semrsm_widgets.tokens import PatchBox, checked_box, moved_box
@@ -21,8 +22,8 @@ from semrsm_widgets.views.base import (
     LayerChosen,
     PlacedPicture,
     View,
+    bundle,
     describe_seconds,
-    esm,
     guarded_method,
     jpeg_bytes,
     make_ready,
@@ -83,13 +84,7 @@ class RetrievalView(LayerChosen, KernelChosen, View):
         >>> view.search("holiday.jpg")  # a picture from outside the set
     """
 
-    _esm = esm(
-        "base/dom.js",
-        "retrieval/thumbnails.js",
-        "retrieval/rank_rows.js",
-        "retrieval/query_panel.js",
-        "retrieval/view.js",
-    )
+    _esm = bundle("retrieval.js")
 
     query = t.Int(0, help="Index of the query image; -1: the picture given to `search`.").tag(sync=True)
     k = t.Int(5, help=f"How many answers each row shows, 1 to {LARGEST_K}.").tag(sync=True)
@@ -200,7 +195,7 @@ class RetrievalView(LayerChosen, KernelChosen, View):
             TypeError: it is none of the above.
         """
         needed_model(self.analysis)
-        self._show_outside(opened(picture, labels))
+        self._show_outside(opened(picture, labels, scale=self.analysis.images.scale))
 
     def _show_outside(self, picture: OutsidePicture) -> None:
         self._outside = picture
@@ -238,7 +233,7 @@ class RetrievalView(LayerChosen, KernelChosen, View):
         if content["part"] == content["parts"] - 1:
             whole, self._parts = b"".join(self._parts), []
             needed_model(self.analysis)
-            self._show_outside(opened_file(str(content["name"]), whole))
+            self._show_outside(opened_file(str(content["name"]), whole, scale=self.analysis.images.scale))
 
     def _move_box(self, change: Any) -> None:
         """Keep the box at its place in the image where the new layer has another grid."""
@@ -316,7 +311,7 @@ class RetrievalView(LayerChosen, KernelChosen, View):
                 "kind": "query",
                 "index": state.query,
                 "id": state.outside.name if state.outside else self.analysis.images.ids[state.query],
-                "labels": sorted(self._labels(state)),
+                "labels": sorted_labels(self._labels(state)),
                 "box": box,
                 "problem": problem,
             },
@@ -399,7 +394,7 @@ class RetrievalView(LayerChosen, KernelChosen, View):
             null = self._lookup.null(layer, query, kernel.function)
         drawn = Drawn(
             name=self._source(state)[0].ids[self._source(state)[1]],
-            labels=sorted(self._labels(state)),
+            labels=sorted_labels(self._labels(state)),
             picture=self._placed(state, _PICTURE)[:2],
             box=state.box,
             patches=self._lookup.patches(layer, query),

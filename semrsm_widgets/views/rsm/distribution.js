@@ -1,29 +1,56 @@
 // Under each heatmap: its colours as a scale, and above them how the pairs are spread over it, those with a label in
 // common against the others, so that one sees what the similarity tells apart.
 
-const BINS = 48;
+import { h, svg } from "../base/dom.js";
+import { format } from "../base/format.js";
 
-function distribution(palette) {
+export const BINS = 48;
+
+/**
+ * What a scale shows.
+ *
+ * @typedef {object} Spread
+ * @property {[low: number, high: number]} range
+ * @property {[same: Float64Array | null, other: Float64Array | null]} shares of `spread`
+ * @property {number | null} [level] what unrelated tokens reach
+ * @property {number | null} [auc] how often a pair with a label in common is the more similar one
+ * @property {string} [title]
+ * @property {boolean} labelled whether any image has a label
+ */
+
+/** @param {string[]} palette */
+export function distribution(palette) {
   const low = h("span", { class: "srsm-number" });
   const high = h("span", { class: "srsm-number" });
   const words = h("span", { class: "srsm-spread-words" });
   const paths = ["other", "same"].map((kind) => svg("path", { class: `srsm-spread-${kind}` }));
-  const curves = svg("svg", { viewBox: `0 0 ${BINS} 1`, preserveAspectRatio: "none", class: "srsm-spread", role: "img" });
+  const curves = svg("svg", {
+    viewBox: `0 0 ${BINS} 1`,
+    preserveAspectRatio: "none",
+    class: "srsm-spread",
+    role: "img",
+  });
   curves.append(...paths);
   const mark = h("span", { class: "srsm-mark" });
   const markWords = h("span", { class: "srsm-mark-words" });
   const strip = h("div", { class: "srsm-strip" });
   strip.style.backgroundImage = `linear-gradient(to right, ${palette.join(",")})`;
-  const root = h("div", { class: "srsm-scale" },
+  const root = h(
+    "div",
+    { class: "srsm-scale" },
     h("div", { class: "srsm-plot" }, curves, strip, mark, markWords),
-    h("div", { class: "srsm-ends" }, low, high), words);
+    h("div", { class: "srsm-ends" }, low, high),
+    words,
+  );
 
   return {
     root,
-    // range: [low, high]; shares: [same, other] of `spread`; level: what unrelated tokens reach, or null
+    /** @param {Spread} what */
     show({ range, shares, level = null, auc = null, title = "", labelled }) {
       const [same, other] = shares;
-      [low.textContent, high.textContent] = range.map((end) => format(Math.abs(end) < 0.005 * (range[1] - range[0]) ? 0 : end));
+      [low.textContent, high.textContent] = range.map((end) =>
+        format(Math.abs(end) < 0.005 * (range[1] - range[0]) ? 0 : end),
+      );
       const top = Math.max(1e-9, ...(same ?? []), ...(other ?? []));
       paths[0].setAttribute("d", other ? steps(other, top) : "");
       paths[1].setAttribute("d", same ? steps(same, top) : "");
@@ -34,10 +61,14 @@ function distribution(palette) {
       markWords.textContent = `unrelated ${format(level)}`;
       markWords.title = `Unrelated tokens, matched as well as they can be, reach ${format(level)}.`;
       words.textContent = auc === null ? "" : `same label above other: ${(100 * auc).toFixed(0)} %`;
-      words.title = auc === null ? "" : "How often a pair with a label in common is more similar than one without (chance: 50 %).";
+      words.title =
+        auc === null ? "" : "How often a pair with a label in common is more similar than one without (chance: 50 %).";
       root.title = title;
       const spoken = labelled ? "Pairs with a label in common against others" : "All pairs";
-      curves.setAttribute("aria-label", `${spoken}, from ${format(range[0])} to ${format(range[1])}. ${words.textContent}`);
+      curves.setAttribute(
+        "aria-label",
+        `${spoken}, from ${format(range[0])} to ${format(range[1])}. ${words.textContent}`,
+      );
     },
     clear() {
       for (const each of [low, high, words]) each.textContent = "";
@@ -47,8 +78,33 @@ function distribution(palette) {
   };
 }
 
-// A stepped curve, closed along the bottom.
+/**
+ * A stepped curve, closed along the bottom.
+ *
+ * @param {Float64Array} shares
+ * @param {number} top the share that reaches the top
+ */
 function steps(shares, top) {
-  const points = [...shares].map((share, bin) => `L${bin} ${1 - (0.96 * share) / top}L${bin + 1} ${1 - (0.96 * share) / top}`);
+  const points = [...shares].map(
+    (share, bin) => `L${bin} ${1 - (0.96 * share) / top}L${bin + 1} ${1 - (0.96 * share) / top}`,
+  );
   return `M0 1${points.join("")}L${BINS} 1Z`;
+}
+
+/**
+ * What the curves under the heatmaps are.
+ *
+ * @param {boolean} labelled
+ */
+export function spreadLegend(labelled) {
+  /** @type {(kind: string, words: string) => HTMLElement} */
+  const swatch = (kind, words) =>
+    h("span", { class: "srsm-field" }, h("span", { class: `srsm-swatch srsm-swatch-${kind}` }), words);
+  return h(
+    "span",
+    { class: "srsm-legend" },
+    ...(labelled
+      ? [swatch("same", "pairs with a label in common"), swatch("other", "other pairs")]
+      : [swatch("other", "all pairs (these images have no labels)")]),
+  );
 }

@@ -16,7 +16,9 @@ import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
 from scipy.spatial.distance import squareform
 
+from semrsm_widgets.common import natural_key
 from semrsm_widgets.figures import finite_range
+from semrsm_widgets.images import sorted_labels
 from semrsm_widgets.retrieval import label_auc
 from semrsm_widgets.views.base import is_exact
 
@@ -111,7 +113,7 @@ def label_order(images: Images) -> list[int]:
     """Return the images by label, in their own order within each; the unlabelled come last."""
     if images.labels is None:
         return list(range(len(images)))
-    keys = [(not labels, sorted(labels)) for labels in images.labels]
+    keys = [(not labels, [natural_key(name) for name in sorted_labels(labels)]) for labels in images.labels]
     return sorted(range(len(images)), key=keys.__getitem__)
 
 

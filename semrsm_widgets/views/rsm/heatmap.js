@@ -1,33 +1,56 @@
 // One heatmap: its caption, thumbnails along both axes, and outlines for the cell that is read and the chosen pair.
 // Outside, a cell is a pair of images; inside, it is a place: the row and column where they stand in the order shown.
 
+import { h, OWN_KEYS, svg } from "../base/dom.js";
+import { arrowStep, fractionsOf, listenToKeys, nearestCell, stepped } from "../base/grid_pointer.js";
+import { outlineCell, place } from "../base/placed.js";
+import { following, scaled, squareBetween } from "./zoom.js";
+
+/** @typedef {import("../base/grid_pointer.js").Cell} Cell */
+/** @typedef {import("../base/bokeh_pane.js").Square} Square */
+/** @typedef {[number, number]} Pair two images */
+
 const THUMBNAILS_ON_AXES = 40; // more would be specks
 const DRAG_PIXELS = 6; // a shorter way of the pointer is a click
 
-function heatmapPanel(name, caption, size) {
+/**
+ * @param {string} name
+ * @param {Node[]} caption
+ * @param {number} size of the matrix
+ */
+export function heatmapPanel(name, caption, size) {
   const canvas = h("div", { class: "srsm-canvas" });
   const veil = h("div", { class: "srsm-veil" });
   const groups = svg("svg", { class: "srsm-groups", preserveAspectRatio: "none", "aria-hidden": "true" });
   const cursor = h("div", { class: "srsm-cell srsm-cursor", hidden: true });
   const chosen = h("div", { class: "srsm-cell srsm-chosen", hidden: true });
   const box = h("div", { class: "srsm-box", hidden: true });
-  const surface = h("div", { class: "srsm-surface", tabindex: 0, role: "img", ...OWN_KEYS }, canvas, groups, veil, chosen, cursor, box);
+  const look = { class: "srsm-surface", tabindex: 0, role: "img", ...OWN_KEYS };
+  const surface = h("div", look, canvas, groups, veil, chosen, cursor, box);
   const axes = ["top", "left"].map((side) => h("div", { class: `srsm-axis srsm-axis-${side}`, "aria-hidden": "true" }));
   const root = h("figure", { class: "srsm-map", "data-map": name }, h("figcaption", {}, ...caption), ...axes, surface);
 
   let order = [...Array(size).keys()];
   let placeOf = order;
+  /** @type {number[]} */
   let borders = [];
+  /** @type {Square} */
   let area = { row: 0, column: 0, side: size };
-  let cells = { cursor: null, chosen: null };
+  /** @type {{ cursor: Pair | null, chosen: Pair | null }} */
+  const cells = { cursor: null, chosen: null };
+  /** @type {string[]} */
   let urls = [];
+  /** @type {string[]} */
   let names = [];
 
+  /**
+   * @param {HTMLElement} node
+   * @param {Pair | null} cell
+   */
   function outline(node, cell) {
     const [row, column] = cell === null ? [-1, -1] : [placeOf[cell[0]] - area.row, placeOf[cell[1]] - area.column];
-    node.hidden = !(row >= 0 && column >= 0 && row < area.side && column < area.side);
-    const part = 100 / area.side;
-    Object.assign(node.style, { left: `${column * part}%`, top: `${row * part}%`, width: `${part}%`, height: `${part}%` });
+    const isShown = row >= 0 && column >= 0 && row < area.side && column < area.side;
+    outlineCell(node, isShown ? [row, column] : null, [area.side, area.side]);
   }
   function outlines() {
     outline(cursor, cells.cursor);
@@ -44,31 +67,86 @@ function heatmapPanel(name, caption, size) {
   }
   function lines() {
     groups.setAttribute("viewBox", `${area.column} ${area.row} ${area.side} ${area.side}`);
-    groups.replaceChildren(...borders.flatMap((at) => [
-      svg("line", { x1: 0, x2: size, y1: at, y2: at }), svg("line", { x1: at, x2: at, y1: 0, y2: size }),
-    ]));
+    groups.replaceChildren(
+      ...borders.flatMap((at) => [
+        svg("line", { x1: 0, x2: size, y1: at, y2: at }),
+        svg("line", { x1: at, x2: at, y1: 0, y2: size }),
+      ]),
+    );
+  }
+  /** @param {Square} square */
+  function showBox({ row, column, side }) {
+    box.hidden = false;
+    const [left, top] = [(column - area.column) / area.side, (row - area.row) / area.side];
+    place(box, [left, top, left + side / area.side, top + side / area.side]);
   }
 
   return {
-    root, canvas, surface,
-    cursor(cell) { cells.cursor = cell; outline(cursor, cell); },
-    chosen(cell) { cells.chosen = cell; outline(chosen, cell); },
-    missing(text) { veil.textContent = text; },
-    describe(text) { surface.setAttribute("aria-label", text); },
-    thumbnails(list, ids) { urls = list; names = ids; strips(); },
-    arrange(next, inverse, between) { [order, placeOf, borders] = [next, inverse, between]; strips(); lines(); outlines(); },
-    zoom(next) { area = next; strips(); lines(); outlines(); },
+    root,
+    canvas,
+    surface,
+    /** @param {Pair | null} cell */
+    cursor(cell) {
+      cells.cursor = cell;
+      outline(cursor, cell);
+    },
+    /** @param {Pair | null} cell */
+    chosen(cell) {
+      cells.chosen = cell;
+      outline(chosen, cell);
+    },
+    /** @param {string} text what stands in place of the cells */
+    missing(text) {
+      veil.textContent = text;
+    },
+    /** @param {string} text */
+    describe(text) {
+      surface.setAttribute("aria-label", text);
+    },
+    /**
+     * @param {string[]} list
+     * @param {string[]} ids
+     */
+    thumbnails(list, ids) {
+      [urls, names] = [list, ids];
+      strips();
+    },
+    /**
+     * @param {number[]} next place -> image
+     * @param {number[]} inverse image -> place
+     * @param {number[]} between places before which a group begins
+     */
+    arrange(next, inverse, between) {
+      [order, placeOf, borders] = [next, inverse, between];
+      strips();
+      lines();
+      outlines();
+    },
+    /** @param {Square} next */
+    zoom(next) {
+      area = next;
+      strips();
+      lines();
+      outlines();
+    },
+    /**
+     * @param {object} heard
+     * @param {(cell: Pair | null) => void} heard.point
+     * @param {(cell: Pair) => void} heard.choose
+     * @param {(area: Square | null) => void} heard.zoom
+     * @param {() => Pair} heard.current the cell from which the arrow keys start
+     */
     listen({ point, choose, zoom, current }) {
-      const fraction = (event) => {
-        const frame = surface.getBoundingClientRect();
-        return [(event.clientY - frame.top) / frame.height, (event.clientX - frame.left) / frame.width].map((part) => Math.min(1, Math.max(0, part)));
-      };
+      /** @param {MouseEvent} event */
       const placeAt = (event) => {
-        const within = fraction(event).map((part) => Math.min(area.side - 1, Math.floor(part * area.side)));
-        return [area.row + within[0], area.column + within[1]];
+        const at = fractionsOf(event, surface.getBoundingClientRect());
+        const [row, column] = nearestCell(at, [area.side, area.side]);
+        return /** @type {Cell} */ ([area.row + row, area.column + column]);
       };
-      const cellAt = (event) => placeAt(event).map((place) => order[place]);
+      /** @type {(place: Cell) => Pair} */
+      const pairAt = ([row, column]) => [order[row], order[column]];
       let last = "";
+      /** @type {{ x: number, y: number, place: Cell } | null} */
       let pressed = null; // where the pointer went down
       let dragged = false;
       surface.addEventListener("pointerdown", (event) => {
@@ -77,75 +155,65 @@ function heatmapPanel(name, caption, size) {
         dragged = false;
       });
       surface.addEventListener("pointermove", (event) => {
-        if (pressed && Math.max(Math.abs(event.clientX - pressed.x), Math.abs(event.clientY - pressed.y)) > DRAG_PIXELS) {
+        const way = pressed ? Math.max(Math.abs(event.clientX - pressed.x), Math.abs(event.clientY - pressed.y)) : 0;
+        if (pressed && way > DRAG_PIXELS) {
           if (!dragged) surface.setPointerCapture(event.pointerId);
           dragged = true;
-          showBox(square(pressed.place, placeAt(event)));
+          showBox(squareBetween(pressed.place, placeAt(event), area, size));
         }
-        const cell = cellAt(event);
-        if (String(cell) !== last) { last = String(cell); point(cell); }
+        const cell = pairAt(placeAt(event));
+        if (String(cell) !== last) {
+          last = String(cell);
+          point(cell);
+        }
       });
       surface.addEventListener("pointerup", (event) => {
-        if (pressed && dragged) zoom(square(pressed.place, placeAt(event)));
+        if (pressed && dragged) zoom(squareBetween(pressed.place, placeAt(event), area, size));
         pressed = null;
         box.hidden = true;
       });
-      surface.addEventListener("pointercancel", () => { pressed = null; box.hidden = true; });
-      surface.addEventListener("pointerleave", () => { last = ""; if (!pressed) point(null); });
-      surface.addEventListener("click", (event) => { if (!dragged) choose(cellAt(event)); });
+      surface.addEventListener("pointercancel", () => {
+        pressed = null;
+        box.hidden = true;
+      });
+      surface.addEventListener("pointerleave", () => {
+        last = "";
+        if (!pressed) point(null);
+      });
+      surface.addEventListener("click", (event) => {
+        if (!dragged) choose(pairAt(placeAt(event)));
+      });
       surface.addEventListener("dblclick", () => zoom(null));
       surface.addEventListener("blur", () => point(null));
-      surface.addEventListener("wheel", (event) => {
-        if (!event.ctrlKey && !event.metaKey) return; // the notebook's own scrolling
-        event.preventDefault();
-        zoom(scaled(event.deltaY > 0 ? 1.25 : 0.8, placeAt(event), fraction(event)));
-      }, { passive: false });
-      surface.addEventListener("keydown", (event) => {
-        const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-        const here = current().map((image) => placeOf[image]);
+      surface.addEventListener(
+        "wheel",
+        (event) => {
+          if (!event.ctrlKey && !event.metaKey) return; // the notebook's own scrolling
+          event.preventDefault();
+          const [down, across] = fractionsOf(event, surface.getBoundingClientRect());
+          const share = /** @type {[number, number]} */ ([down, across].map((part) => Math.min(1, Math.max(0, part))));
+          zoom(scaled(area, event.deltaY > 0 ? 1.25 : 0.8, placeAt(event), share, size));
+        },
+        { passive: false },
+      );
+      listenToKeys(surface, (event) => {
+        const step = arrowStep(event);
+        const [a, b] = current();
+        /** @type {Cell} */
+        const here = [placeOf[a], placeOf[b]];
         if (step) {
-          const next = here.map((place, axis) => Math.min(size - 1, Math.max(0, place + step[axis])));
-          follow(next, zoom);
-          point(next.map((place) => order[place]));
+          const next = stepped(here, step, [size, size]);
+          const around = following(area, next, size);
+          if (around.row !== area.row || around.column !== area.column) zoom(around);
+          point(pairAt(next));
         } else if (event.key === "Enter" || event.key === " ") choose(current());
-        else if (event.key === "+" || event.key === "=") zoom(scaled(0.6, here, [0.5, 0.5]));
-        else if (event.key === "-") zoom(scaled(1 / 0.6, here, [0.5, 0.5]));
+        else if (event.key === "+" || event.key === "=") zoom(scaled(area, 0.6, here, [0.5, 0.5], size));
+        else if (event.key === "-") zoom(scaled(area, 1 / 0.6, here, [0.5, 0.5], size));
         else if (event.key === "0") zoom(null);
         else if (event.key === "Escape") point(null);
-        else return;
-        event.preventDefault();
-        event.stopPropagation(); // the notebook would take them for its own
+        else return false;
+        return true;
       });
     },
   };
-
-  function showBox({ row, column, side }) {
-    const part = 100 / area.side;
-    box.hidden = false;
-    Object.assign(box.style, {
-      left: `${(column - area.column) * part}%`, top: `${(row - area.row) * part}%`, width: `${side * part}%`, height: `${side * part}%`,
-    });
-  }
-  // The square between two places, from the first towards the second.
-  function square(from, to) {
-    const side = Math.min(area.side, Math.max(Math.abs(to[0] - from[0]), Math.abs(to[1] - from[1])) + 1);
-    const [row, column] = from.map((place, axis) => (to[axis] < place ? place - side + 1 : place));
-    return inside(row, column, side);
-  }
-  function inside(row, column, side) {
-    const fit = (start) => Math.min(size - side, Math.max(0, Math.round(start)));
-    return { row: fit(row), column: fit(column), side };
-  }
-  // The area with its side scaled, so that a place keeps its share of the way across.
-  function scaled(factor, [row, column], [down, across]) {
-    const wanted = Math.round(area.side * factor);
-    const side = Math.min(size, Math.max(2, wanted === area.side ? wanted + Math.sign(factor - 1) : wanted));
-    return inside(row + 0.5 - down * side, column + 0.5 - across * side, side);
-  }
-  // Moves a zoomed area so that a place is in it.
-  function follow([row, column], zoom) {
-    const shift = (place, start) => Math.min(place, Math.max(start, place - area.side + 1));
-    const next = inside(shift(row, area.row), shift(column, area.column), area.side);
-    if (next.row !== area.row || next.column !== area.column) zoom(next);
-  }
 }

@@ -1,17 +1,47 @@
-// The matrices of a frame (see _rsm_frames.py): unpacked, subtracted, counted and coloured. All are N x N, row by row.
+// The matrices of a frame (see frames.py): unpacked, subtracted, counted and coloured. All are N x N, row by row.
 
-const MISSING_COLOUR = 255; // drawn transparent
+import { asArray } from "../base/wire.js";
+
+/** @typedef {Record<string, Float32Array<ArrayBuffer>>} Matrices name -> N x N */
+/** @typedef {[low: number, high: number]} Range */
+
+/**
+ * What there is of a layer under a kernel.
+ *
+ * @typedef {object} Frame
+ * @property {string} layer
+ * @property {string} kernel
+ * @property {boolean} complete whether the semantic matrix is there
+ * @property {boolean} exact whether numbers come as float32, not as steps
+ * @property {{ name: string, low: number, high: number, off_diagonal: Range }[]} matrices
+ * @property {DataView[]} packed their upper triangles, in the same order
+ * @property {Matrices | null} full the same, unpacked
+ * @property {{ mean: number, quantile95: number, n: number } | null} [null] what unrelated tokens reach
+ * @property {number | null} [sigma] of an RBF
+ * @property {Record<string, number> | null} [auc] how well each tells labels apart
+ * @property {string} [reason] why there are none
+ */
+
+export const MISSING_COLOUR = 255; // drawn transparent
 const TOP_COLOUR = 254;
 const MISSING_STEP = 65535;
 const TOP_STEP = 65534;
 const KEPT_BYTES = 96 * 2 ** 20; // of frames as they came; the kernel sends a dropped one again
 const KEPT_NUMBERS = 24e6; // of unpacked matrices, 4 bytes each
 
-// Frames by layer and kernel. Those that were not looked at for longest are dropped when they take too much memory.
-function frameStore(size) {
+/**
+ * Frames by layer and kernel. Those that were not looked at for longest are dropped when they take too much memory.
+ *
+ * @param {number} size
+ */
+export function frameStore(size) {
+  /** @type {Map<string, Frame>} */
   const frames = new Map();
+  /** @type {(layer: string, kernel: string) => string} */
   const key = (layer, kernel) => `${layer}\n${kernel}`;
+  /** @type {(frame: Frame) => number} */
   const bytes = (frame) => frame.packed.reduce((sum, buffer) => sum + buffer.byteLength, 0);
+  /** @type {(amount: (frame: Frame) => number, most: number, drop: (name: string, frame: Frame) => void) => void} */
   const trim = (amount, most, drop) => {
     let kept = 0;
     for (const [name, frame] of [...frames].reverse()) {
@@ -20,32 +50,56 @@ function frameStore(size) {
     }
   };
   return {
-    clear() { frames.clear(); },
+    clear() {
+      frames.clear();
+    },
+    /**
+     * @param {Omit<Frame, "packed" | "full">} content
+     * @param {DataView[]} buffers
+     */
     add(content, buffers) {
       frames.delete(key(content.layer, content.kernel));
       frames.set(key(content.layer, content.kernel), { ...content, packed: buffers, full: null });
       trim(bytes, KEPT_BYTES, (name) => frames.delete(name));
     },
+    /**
+     * @param {string} layer
+     * @param {string} kernel
+     */
     get(layer, kernel) {
       const frame = frames.get(key(layer, kernel));
       if (!frame) return null;
       frames.delete(key(layer, kernel)); // to the end of the line
       frames.set(key(layer, kernel), frame);
       if (!frame.full && frame.packed.length) {
-        frame.full = unpack(frame, size);
-        trim((each) => (each.full ? each.packed.length * size * size : 0), KEPT_NUMBERS, (_, each) => { each.full = null; });
+        frame.full = unpackTriangles(frame, size);
+        trim(
+          (each) => (each.full ? each.packed.length * size * size : 0),
+          KEPT_NUMBERS,
+          (_, each) => {
+            each.full = null;
+          },
+        );
       }
       return frame;
     },
   };
 }
 
-// Returns name -> matrix, from upper triangles of numbers or of 16-bit steps.
-function unpack(frame, size) {
+/**
+ * Returns name -> matrix, from upper triangles of numbers or of 16-bit steps.
+ *
+ * @param {Pick<Frame, "matrices" | "packed" | "exact">} frame
+ * @param {number} size
+ */
+export function unpackTriangles(frame, size) {
+  /** @type {Matrices} */
   const full = {};
   frame.matrices.forEach(({ name, low, high }, place) => {
-    const values = asArray(frame.packed[place], frame.exact ? Float32Array : Uint16Array);
+    const packed = frame.packed[place];
+    const values = frame.exact ? asArray(packed, Float32Array) : asArray(packed, Uint16Array);
     const step = (high - low) / TOP_STEP;
+    /** @type {(value: number) => number} */
     const decode = frame.exact ? (value) => value : (value) => (value === MISSING_STEP ? NaN : low + value * step);
     const matrix = new Float32Array(size * size);
     let k = 0;
@@ -61,15 +115,24 @@ function unpack(frame, size) {
   return full;
 }
 
+/** @type {(matrix: Float32Array<ArrayBuffer>, number: number) => Float32Array<ArrayBuffer>} */
 const plus = (matrix, number) => matrix.map((value) => value + number);
+/** @type {(matrix: Float32Array<ArrayBuffer>, other: Float32Array<ArrayBuffer>) => Float32Array<ArrayBuffer>} */
 const minus = (matrix, other) => matrix.map((value, k) => value - other[k]);
 
-// What the three heatmaps show of a frame, and on which ranges: (low, high) for the levels, ±reach for the difference.
-function shownMatrices(frame, { baseline, excess, locked }, size) {
+/**
+ * What the three heatmaps show of a frame, and on which ranges: (low, high) for the levels, ±reach for the difference.
+ *
+ * @param {Frame & { full: Matrices }} frame
+ * @param {{ baseline: string, excess: boolean, locked: Range | null }} choice
+ * @param {number} size
+ */
+export function shownMatrices(frame, { baseline, excess, locked }, size) {
   const { full } = frame;
   const level = frame.null?.mean ?? 0;
   const semantic = full.semantic && (excess ? plus(full.semantic, -level) : full.semantic);
   const difference = semantic && minus(semantic, full[baseline]);
+  /** @type {(name: string, shift?: number) => number[]} */
   const limits = (name, shift = 0) => {
     const found = frame.matrices.find((row) => row.name === name)?.off_diagonal;
     return found ? found.map((value) => value + shift) : [];
@@ -79,13 +142,20 @@ function shownMatrices(frame, { baseline, excess, locked }, size) {
   const high = Math.max(...levels);
   const reach = difference ? offDiagonalReach(difference, size) : 0;
   return {
-    baseline: full[baseline], semantic, difference,
+    /** those of the baseline, semantic, difference; undefined while they are not there */
+    matrices: [full[baseline], semantic, difference],
+    /** @type {Range} */
     range: locked ?? [low, high > low ? high : low + 1],
     reach: reach > 0 ? reach : 1,
   };
 }
 
-// The diagonal is known, and would take most of the colours from the rest.
+/**
+ * The diagonal is known, and would take most of the colours from the rest.
+ *
+ * @param {Float32Array} matrix
+ * @param {number} size
+ */
 function offDiagonalReach(matrix, size) {
   let reach = 0;
   for (let i = 0; i < size; i++) {
@@ -97,8 +167,15 @@ function offDiagonalReach(matrix, size) {
   return reach;
 }
 
-// Colour indices 0..254 on [low, high], rows and columns in the given order (null: as they are).
-function colourIndices(matrix, [low, high], order, size) {
+/**
+ * Colour indices 0..254 on [low, high], rows and columns in the given order (null: as they are).
+ *
+ * @param {Float32Array} matrix
+ * @param {Range} range
+ * @param {number[] | null} order
+ * @param {number} size
+ */
+export function colourIndices(matrix, [low, high], order, size) {
   const colours = new Uint8Array(size * size);
   const scale = TOP_COLOUR / (high > low ? high - low : 1);
   let k = 0;
@@ -107,21 +184,33 @@ function colourIndices(matrix, [low, high], order, size) {
     for (let column = 0; column < size; column++) {
       const value = matrix[start + (order ? order[column] : column)];
       const place = (value - low) * scale;
-      colours[k++] = Number.isNaN(value) ? MISSING_COLOUR : place <= 0 ? 0 : place >= TOP_COLOUR ? TOP_COLOUR : Math.round(place);
+      colours[k++] = Number.isNaN(value)
+        ? MISSING_COLOUR
+        : place <= 0
+          ? 0
+          : place >= TOP_COLOUR
+            ? TOP_COLOUR
+            : Math.round(place);
     }
   }
   return colours;
 }
 
-const [SAME, OTHER, NEITHER] = [0, 1, 2];
+export const [SAME, OTHER, NEITHER] = [0, 1, 2];
 
-// For each pair i < j: a label in common, none, or not known because one of the two has no label. Null without labels.
-function pairKinds(images) {
+/**
+ * For each pair i < j: a label in common, none, or not known because one of the two has no label. Null without labels.
+ *
+ * @param {{ labels: string[] }[]} images
+ */
+export function pairKinds(images) {
   const names = [...new Set(images.flatMap((image) => image.labels))];
   if (!names.length) return null;
   const number = new Map(names.map((name, k) => [name, k]));
   const labels = images.map((image) => image.labels.map((name) => number.get(name)));
-  const alike = labels.every((own) => own.length <= 1) // so for most sets, and a million pairs take their time
+  const areSingle = labels.every((own) => own.length <= 1); // so for most sets, and a million pairs take their time
+  /** @type {(i: number, j: number) => boolean} */
+  const alike = areSingle
     ? (i, j) => labels[i][0] === labels[j][0]
     : (i, j) => labels[i].some((label) => labels[j].includes(label));
   const kinds = new Uint8Array((images.length * (images.length - 1)) / 2);
@@ -134,8 +223,17 @@ function pairKinds(images) {
   return kinds;
 }
 
-// How the pairs are spread over [low, high]: the share of each kind in each bin. Without kinds, all count as OTHER.
-function spread(matrix, kinds, [low, high], bins, size) {
+/**
+ * How the pairs are spread over [low, high]: the share of each kind in each bin. Without kinds, all count as OTHER.
+ *
+ * @param {Float32Array} matrix
+ * @param {Uint8Array | null} kinds
+ * @param {Range} range
+ * @param {number} bins
+ * @param {number} size
+ * @returns {[same: Float64Array | null, other: Float64Array | null]}
+ */
+export function spread(matrix, kinds, [low, high], bins, size) {
   const counts = [new Float64Array(bins), new Float64Array(bins), new Float64Array(bins)];
   const scale = bins / (high - low);
   let k = 0;
@@ -145,8 +243,10 @@ function spread(matrix, kinds, [low, high], bins, size) {
       if (bin >= 0 && bin <= bins) counts[kinds ? kinds[k] : OTHER][Math.min(bins - 1, bin)]++;
     }
   }
-  return [SAME, OTHER].map((kind) => {
+  /** @param {number} kind */
+  const shares = (kind) => {
     const total = counts[kind].reduce((sum, count) => sum + count, 0);
     return total ? counts[kind].map((count) => count / total) : null;
-  });
+  };
+  return [shares(SAME), shares(OTHER)];
 }

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.images import sorted_labels
 from semrsm_widgets.rsm import Similarities
 
 BASELINES = {"aligned": "same position", "pooled": "mean token"}
@@ -142,7 +143,7 @@ def label_runs(analysis: Analysis, rows: NDArray[np.int64]) -> list[Run]:
     if labels is None or not any(labels):
         return []
     runs, first = [], 0
-    for names, members in groupby(rows, key=lambda k: tuple(sorted(labels[k]))):
+    for names, members in groupby(rows, key=lambda k: tuple(sorted_labels(labels[k]))):
         last = first + len(list(members))
         runs.append(Run(", ".join(names), first, last))
         first = last

@@ -1,42 +1,78 @@
 // The two images of a cell, and every similarity of theirs on one scale.
 
-function readout(images) {
-  const names = ["aligned", "semantic", "pooled", "unrelated"];
-  const words = { aligned: "same position", semantic: "best match", pooled: "mean token", unrelated: "tokens, best match" };
+import { h } from "../base/dom.js";
+import { atMost, format } from "../base/format.js";
+import { SIMILARITIES } from "../base/similarities.js";
+
+/** @typedef {import("./matrices.js").Frame} Frame */
+/** @typedef {{ id: string, labels: string[] }} Image */
+/** @typedef {{ aligned?: number, semantic?: number, upper?: number | null, pooled?: number }} Values of one cell */
+
+const WORDS = new Map([...SIMILARITIES, ["unrelated", "tokens, best match"]]);
+
+/** @param {Image[]} images */
+export function readout(images) {
   const pictures = [h("img", { alt: "" }), h("img", { alt: "" })];
   const captions = [h("figcaption"), h("figcaption")];
-  const rows = new Map(names.map((name) => [name, {
-    bar: h("span", { class: "srsm-bar", "aria-hidden": "true" }, h("span")), value: h("span", { class: "srsm-number" }),
-  }]));
   const note = h("p", { class: "srsm-note" });
   const hint = h("p", { class: "srsm-hint" });
   const table = h("div", { class: "srsm-values" });
-  for (const [name, row] of rows) {
-    table.append(h("span", { class: "srsm-name", title: words[name] }, name, h("small", {}, words[name])), row.bar, row.value);
-  }
-  const root = h("aside", { class: "srsm-card" },
-    h("div", { class: "srsm-card-pair" }, ...pictures.map((picture, k) => h("figure", {}, picture, captions[k]))), table, note, hint);
+  const rows = [...WORDS].map(([name, words]) => {
+    const fill = h("span");
+    const bar = h("span", { class: "srsm-bar", "aria-hidden": "true" }, fill);
+    const value = h("span", { class: "srsm-number" });
+    table.append(h("span", { class: "srsm-name", title: words }, name, h("small", {}, words)), bar, value);
+    return { name, bar, fill, value };
+  });
+  const figures = pictures.map((picture, k) => h("figure", {}, picture, captions[k]));
+  const root = h("aside", { class: "srsm-card" }, h("div", { class: "srsm-card-pair" }, ...figures), table, note, hint);
+  /** @type {string[]} */
   let urls = [];
+  /** @type {{ i: number, j: number, layer: string, kernel: string, values: Values | null, pair: string[] } | null} */
   let late = null; // the kernel's answer to a hover, where the page has rounded values and no thumbnails
 
-  const values = (i, j, frame) => {
-    const fits = late?.values && late.i === i && late.j === j && late.layer === frame?.layer && late.kernel === frame?.kernel;
-    if (fits) return { ...late.values, upper: late.values.upper ?? Infinity };
+  /** @type {(i: number, j: number, frame: Frame | null) => Values} */
+  const valuesOf = (i, j, frame) => {
+    const fits = late && late.i === i && late.j === j && late.layer === frame?.layer && late.kernel === frame?.kernel;
+    if (late?.values && fits) return { ...late.values, upper: late.values.upper ?? Infinity };
     if (!frame?.full) return {};
-    return Object.fromEntries(Object.entries(frame.full).map(([name, matrix]) => [name, matrix[i * images.length + j]]));
+    return Object.fromEntries(
+      Object.entries(frame.full).map(([name, matrix]) => [name, matrix[i * images.length + j]]),
+    );
   };
   return {
     root,
-    thumbnails(list) { urls = list; },
+    /** @param {string[]} list */
+    thumbnails(list) {
+      urls = list;
+    },
+    /**
+     * @param {any} content the kernel's answer
+     * @param {string[]} pair the two pictures
+     */
     late(content, pair) {
-      late?.pair.forEach((url) => URL.revokeObjectURL(url));
+      for (const url of late?.pair ?? []) URL.revokeObjectURL(url);
       late = { ...content, pair };
     },
+    /**
+     * The cell in a sentence, for screen readers.
+     *
+     * @param {number} i
+     * @param {number} j
+     * @param {Frame | null} frame
+     */
     sentence(i, j, frame) {
-      const { aligned, semantic, pooled } = values(i, j, frame);
+      const { aligned, semantic, pooled } = valuesOf(i, j, frame);
       const pair = `${images[i].id} and ${images[j].id}`;
-      return aligned === undefined ? `${pair}.` : `${pair}: aligned ${format(aligned)}, semantic ${format(semantic)}, pooled ${format(pooled)}.`;
+      if (aligned === undefined) return `${pair}.`;
+      return `${pair}: aligned ${format(aligned)}, semantic ${format(semantic)}, pooled ${format(pooled)}.`;
     },
+    /**
+     * @param {number} i
+     * @param {number} j
+     * @param {Frame | null} frame
+     * @param {boolean} chosen whether this is the pair that is opened, not a cell that is pointed at
+     */
     show(i, j, frame, chosen) {
       [i, j].forEach((k, side) => {
         const own = late && late.i === i && late.j === j ? late.pair[side] : null;
@@ -46,23 +82,40 @@ function readout(images) {
         captions[side].textContent = images[k].id;
         captions[side].title = [images[k].id, ...images[k].labels].join(" · ");
       });
-      const { aligned = NaN, semantic = NaN, upper = NaN, pooled = NaN } = values(i, j, frame);
-      const unrelated = frame?.null?.mean ?? NaN;
-      const all = { aligned, semantic, pooled, unrelated };
+      const values = valuesOf(i, j, frame);
+      const { aligned = NaN, semantic = NaN, pooled = NaN } = values;
+      /** @type {Record<string, number>} */
+      const all = { aligned, semantic, pooled, unrelated: frame?.null?.mean ?? NaN };
       const scale = Math.max(1e-12, ...Object.values(all).filter(Number.isFinite).map(Math.abs));
-      for (const [name, row] of rows) {
-        row.value.textContent = format(all[name]);
-        row.bar.dataset.name = name;
-        row.bar.dataset.negative = all[name] < 0;
-        row.bar.firstChild.style.width = `${Number.isFinite(all[name]) ? (100 * Math.abs(all[name])) / scale : 0}%`;
+      for (const { name, bar, fill, value } of rows) {
+        const isKnown = Number.isFinite(all[name]);
+        value.textContent = format(all[name]);
+        bar.dataset.name = name;
+        bar.dataset.negative = String(all[name] < 0);
+        fill.style.width = `${isKnown ? (100 * Math.abs(all[name])) / scale : 0}%`;
       }
-      const gap = upper - semantic;
-      note.textContent = frame?.reason ? `${frame.kernel} is not defined here: ${frame.reason}` : i === j ? "One image with itself: the diagonal."
-        : Number.isFinite(gap) ? `The best match is within ${atMost(gap)} of ${format(semantic, 4)}: certified.`
-        : upper === Infinity ? "No certificate: the matcher is an approximation." : "";
-      hint.textContent = chosen ? "Point at a cell to read it, click it to see the two images, drag to zoom." : "Click to see which patches match.";
+      note.textContent = noteOf(frame, i === j, semantic, values.upper ?? NaN);
+      hint.textContent = chosen
+        ? "Point at a cell to read it, click it to see the two images, drag to zoom."
+        : "Click to see which patches match.";
       root.dataset.semantic = Number.isFinite(semantic) ? String(semantic) : "";
       root.dataset.aligned = Number.isFinite(aligned) ? String(aligned) : "";
     },
   };
+}
+
+/**
+ * What is to be known of a value: why there is none, or how far it is certified.
+ *
+ * @param {Frame | null} frame
+ * @param {boolean} isDiagonal
+ * @param {number} semantic
+ * @param {number} upper
+ */
+function noteOf(frame, isDiagonal, semantic, upper) {
+  if (frame?.reason) return `${frame.kernel} is not defined here: ${frame.reason}`;
+  if (isDiagonal) return "One image with itself: the diagonal.";
+  const gap = upper - semantic;
+  if (Number.isFinite(gap)) return `The best match is within ${atMost(gap)} of ${format(semantic, 4)}: certified.`;
+  return upper === Infinity ? "No certificate: the matcher is an approximation." : "";
 }

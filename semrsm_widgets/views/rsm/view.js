@@ -2,61 +2,106 @@
 // order; a cell is read by hovering or by the arrow keys and chosen by a click or Enter. Frames are kept, so that a layer
 // seen before, another baseline, order or colour range is drawn without the kernel.
 
+import { embedFigure, loadBokeh } from "../base/bokeh_pane.js";
+import { segmented } from "../base/controls.js";
+import { h } from "../base/dom.js";
+import { format, MINUS } from "../base/format.js";
+import { listeners, setter } from "../base/model.js";
+import { withPrivate } from "../base/private.js";
+import { statusLine } from "../base/status_line.js";
+import { jpegUrl } from "../base/wire.js";
+import { rsmControls } from "./controls.js";
+import { BINS, distribution, spreadLegend } from "./distribution.js";
+import { heatmapPanel } from "./heatmap.js";
+import { colourIndices, frameStore, MISSING_COLOUR, pairKinds, shownMatrices, spread } from "./matrices.js";
+import { readout } from "./readout.js";
+
 const MAPS = ["baseline", "semantic", "difference"];
-const ORDER_WORDS = { file: "as loaded", label: "by label", cluster: "by cluster" };
+
+/** @typedef {import("../base/model.js").Model} Model */
+/** @typedef {import("../base/bokeh_pane.js").Square} Square */
+/** @typedef {import("./heatmap.js").Pair} Pair */
+/** @typedef {import("./matrices.js").Frame} Frame */
+/** @typedef {import("./matrices.js").Range} Range */
+/** @typedef {Awaited<ReturnType<typeof embedFigure>>} Figure */
+
+/**
+ * What the kernel has sent.
+ *
+ * @typedef {object} Sent
+ * @property {ReturnType<typeof frameStore>} frames
+ * @property {object[] | null} figures the three heatmaps, as Bokeh embeds them
+ * @property {string[]} thumbnails URLs
+ */
 
 export default () => {
+  /** @type {Set<ReturnType<typeof rsmView>>} */
   const views = new Set();
-  let frames = null;
-  let setup = null;
-  let thumbnails = [];
-  const each = (act) => views.forEach(act);
+  /** @type {Sent} */
+  let sent;
 
   return withPrivate({
+    /** @param {{ model: Model }} given */
     initialize({ model }) {
-      frames = frameStore(model.get("_images").length);
+      sent = { frames: frameStore(model.get("_images").length), figures: null, thumbnails: [] };
       model.on("msg:custom", (content, buffers) => {
         if (content.kind === "setup") {
-          frames.clear();
-          setup = content.items;
-          each((view) => view.setup());
+          sent.frames.clear();
+          sent.figures = content.items;
+          for (const view of views) view.setup();
         } else if (content.kind === "thumbnails") {
-          thumbnails.forEach((url) => URL.revokeObjectURL(url));
-          thumbnails = buffers.map(jpegUrl);
-          each((view) => view.thumbnails());
+          for (const url of sent.thumbnails) URL.revokeObjectURL(url);
+          sent.thumbnails = buffers.map(jpegUrl);
+          for (const view of views) view.thumbnails();
         } else if (content.kind === "frame") {
-          frames.add(content, buffers);
-          each((view) => view.draw());
+          sent.frames.add(content, buffers);
+          for (const view of views) view.draw();
         } else if (content.kind === "undefined") {
-          frames.add({ ...content, complete: true }, []);
-          each((view) => view.draw());
+          sent.frames.add({ ...content, complete: true }, []);
+          for (const view of views) view.draw();
         } else if (content.kind === "value") {
-          each((view) => view.value(content, buffers));
+          for (const view of views) view.value(content, buffers);
         }
       });
       model.send({ kind: "ready" });
     },
+    /** @param {{ model: Model, el: HTMLElement }} given */
     render({ model, el }) {
-      const view = rsmView(model, el, { frames, setup: () => setup, thumbnails: () => thumbnails });
+      const view = rsmView(model, el, sent);
       views.add(view);
-      if (setup) view.setup();
-      if (thumbnails.length) view.thumbnails();
-      return () => { views.delete(view); view.stop(); };
+      if (sent.figures) view.setup();
+      if (sent.thumbnails.length) view.thumbnails();
+      return () => {
+        views.delete(view);
+        view.stop();
+      };
     },
   });
 };
 
+/**
+ * @param {Model} model
+ * @param {HTMLElement} el
+ * @param {Sent} sent
+ */
 function rsmView(model, el, sent) {
+  /** @type {{ id: string, labels: string[] }[]} */
   const images = model.get("_images");
   const size = images.length;
   const kinds = pairKinds(images);
   const palettes = model.get("_palettes");
   const events = listeners(model);
+  /** @type {Pair | null} */
   let cell = null; // the cell under the pointer or the arrow keys; null: the chosen pair is read out
+  /** @type {Figure[] | null} */
   let maps = null;
+  /** @type {Square} */
   let area = { row: 0, column: 0, side: size };
+  /** @type {number[] | null} */
   let order = null; // the images in the order of the rows; null: as they are
+  /** @type {{ sequence?: number[], by?: string }} */
   let arranged = {};
+  /** @type {Range | null} */
   let range = null; // of the levels' colours, as last drawn
   let scheduled = false;
   let asked = "";
@@ -65,28 +110,54 @@ function rsmView(model, el, sent) {
   events.add(status.stop);
   status.root.hidden = !model.get("_own_status"); // the explorer's header shows it
 
-  const set = (name, value) => { model.set(name, value); model.save_changes(); };
+  const set = setter(model);
   const controls = rsmControls(model, set, { labelled: kinds !== null, range: () => range });
-  const baseline = segmented("baseline", [["aligned", "aligned"], ["pooled", "pooled"]], model.get("baseline"), (name) => set("baseline", name));
+  const baseline = segmented(
+    "baseline",
+    [
+      ["aligned", "aligned"],
+      ["pooled", "pooled"],
+    ],
+    model.get("baseline"),
+    (name) => set("baseline", name),
+  );
   const baselineWords = h("span");
   const semanticWords = h("span");
   const differenceName = h("strong");
+  /** @type {Record<string, Node[]>} */
   const captions = {
-    baseline: [baseline.root, baselineWords], semantic: [h("strong", {}, "semantic"), semanticWords], difference: [differenceName],
+    baseline: [baseline.root, baselineWords],
+    semantic: [h("strong", {}, "semantic"), semanticWords],
+    difference: [differenceName],
   };
   const panels = MAPS.map((name) => heatmapPanel(name, captions[name], size));
   const scales = MAPS.map((name) => distribution(palettes[name === "difference" ? 1 : 0]));
   panels.forEach((panel, k) => panel.root.append(scales[k].root));
-  const legend = pairLegend(kinds !== null);
-  const reset = h("button", { class: "srsm-button srsm-reset", type: "button", hidden: true, onclick: () => zoom(null) }, "show all images");
+  const legend = spreadLegend(kinds !== null);
+  const reset = h(
+    "button",
+    { class: "srsm-button srsm-reset", type: "button", hidden: true, onclick: () => zoom(null) },
+    "show all images",
+  );
   const card = readout(images);
 
-  const root = h("div", { class: "srsm srsm-rsm", "data-ready": "false" },
+  const root = h(
+    "div",
+    { class: "srsm srsm-rsm", "data-ready": "false" },
     controls.root,
-    h("div", { class: "srsm-rsm-body" },
-      h("div", { class: "srsm-maps" }, ...panels.map((panel) => panel.root), h("div", { class: "srsm-maps-foot" }, legend, reset)),
-      card.root),
-    status.root);
+    h(
+      "div",
+      { class: "srsm-rsm-body" },
+      h(
+        "div",
+        { class: "srsm-maps" },
+        ...panels.map((panel) => panel.root),
+        h("div", { class: "srsm-maps-foot" }, legend, reset),
+      ),
+      card.root,
+    ),
+    status.root,
+  );
   el.append(root);
 
   const nothing = new Uint8Array(size * size).fill(MISSING_COLOUR);
@@ -98,13 +169,18 @@ function rsmView(model, el, sent) {
     panels.forEach((panel, k) => {
       panel.cursor(cell);
       panel.chosen(model.get("pair"));
-      panel.describe(`${title(MAPS[k])} RSM of ${model.get("layer")}, ${model.get("kernel")}. `
-        + card.sentence(i, j, shown) + " Arrow keys move, Enter opens the pair, plus and minus zoom.");
+      panel.describe(
+        `${title(MAPS[k])} RSM of ${model.get("layer")}, ${model.get("kernel")}. ` +
+          card.sentence(i, j, shown) +
+          " Arrow keys move, Enter opens the pair, plus and minus zoom.",
+      );
     });
     root.dataset.cell = cell ? cell.join(",") : "";
     root.dataset.pair = model.get("pair").join(",");
   }
-  const title = (name) => (name === "difference" ? differenceName.textContent : name === "baseline" ? model.get("baseline") : name);
+  /** @param {string} name */
+  const title = (name) =>
+    name === "difference" ? differenceName.textContent : name === "baseline" ? model.get("baseline") : name;
 
   function draw() {
     if (scheduled) return;
@@ -115,36 +191,60 @@ function rsmView(model, el, sent) {
       arrange();
       const shown = frame();
       root.dataset.waiting = String(!shown);
-      if (maps && shown?.full) paint(shown);
-      else if (maps) blank(shown);
+      if (maps && shown?.full) paint(maps, { ...shown, full: shown.full });
+      else if (maps) blank(maps, shown);
       read(shown);
       if (!shown) askAgain();
     });
   }
 
-  function paint(shown) {
+  /**
+   * @param {Figure[]} maps
+   * @param {Frame & { full: import("./matrices.js").Matrices }} shown
+   */
+  function paint(maps, shown) {
     const excess = model.get("excess");
-    const view = shownMatrices(shown, { baseline: model.get("baseline"), excess, locked: model.get("colour_range") }, size);
+    const view = shownMatrices(
+      shown,
+      { baseline: model.get("baseline"), excess, locked: model.get("colour_range") },
+      size,
+    );
     range = view.range;
     const coming = model.get("_status")?.state === "waiting" ? "not matched yet" : "matching …";
     MAPS.forEach((name, k) => {
-      const matrix = view[name];
+      const matrix = view.matrices[k];
+      /** @type {Range} */
       const scale = name === "difference" ? [-view.reach, view.reach] : view.range;
       maps[k].setImage(name, matrix ? colourIndices(matrix, scale, order, size) : nothing, size, size);
       panels[k].missing(matrix ? "" : coming);
-      if (!matrix) { scales[k].clear(); return; }
+      if (!matrix) {
+        scales[k].clear();
+        return;
+      }
       const level = name === "semantic" && shown.null ? (excess ? 0 : shown.null.mean) : null;
       scales[k].show({
-        range: scale, shares: spread(matrix, kinds, scale, BINS, size), level,
-        auc: shown.auc?.[name === "baseline" ? model.get("baseline") : name] ?? null, labelled: kinds !== null,
-        title: name === "difference" ? "Purple: semantic is above the baseline; orange: below. White is no difference."
-          : "Both levels share this colour range. The diagonal is left out of it." + (shown.sigma ? ` RBF: σ = ${format(shown.sigma, 3)}, shared by all.` : ""),
+        range: scale,
+        shares: spread(matrix, kinds, scale, BINS, size),
+        level,
+        auc: shown.auc?.[name === "baseline" ? model.get("baseline") : name] ?? null,
+        labelled: kinds !== null,
+        title:
+          name === "difference"
+            ? "Purple: semantic is above the baseline; orange: below. White is no difference."
+            : "Both levels share this colour range. The diagonal is left out of it." +
+              (shown.sigma ? ` RBF: σ = ${format(shown.sigma, 3)}, shared by all.` : ""),
       });
     });
     note(shown);
   }
 
-  function blank(shown) { // never the old picture under a new name
+  /**
+   * Never the old picture under a new name.
+   *
+   * @param {Figure[]} maps
+   * @param {Frame | null} shown
+   */
+  function blank(maps, shown) {
     MAPS.forEach((name, k) => {
       maps[k].setImage(name, nothing, size, size);
       panels[k].missing(shown?.reason ? "not defined" : "computing …");
@@ -153,10 +253,18 @@ function rsmView(model, el, sent) {
     if (shown) note(shown);
   }
 
+  /** @param {Frame} shown */
   function note(shown) {
     Object.assign(root.dataset, {
-      undefined: String(Boolean(shown.reason)), layer: shown.layer, kernel: shown.kernel, complete: String(shown.complete),
-      baseline: model.get("baseline"), order: model.get("order"), excess: String(model.get("excess")), range: (range ?? []).join(","), ready: "true",
+      undefined: String(Boolean(shown.reason)),
+      layer: shown.layer,
+      kernel: shown.kernel,
+      complete: String(shown.complete),
+      baseline: model.get("baseline"),
+      order: model.get("order"),
+      excess: String(model.get("excess")),
+      range: (range ?? []).join(","),
+      ready: "true",
     });
   }
 
@@ -174,13 +282,21 @@ function rsmView(model, el, sent) {
     arranged = { sequence, by: model.get("order") };
     order = sequence.length === size ? sequence : null;
     const rows = order ?? images.map((_, k) => k);
+    /** @type {number[]} */
     const inverse = new Array(size);
-    rows.forEach((image, place) => { inverse[image] = place; });
+    rows.forEach((image, place) => {
+      inverse[image] = place;
+    });
+    /** @param {number} image */
     const label = (image) => [...images[image].labels].sort().join("\n");
-    const borders = model.get("order") === "label" && order ? rows.flatMap((image, k) => (k && label(image) !== label(rows[k - 1]) ? [k] : [])) : [];
+    const borders =
+      model.get("order") === "label" && order
+        ? rows.flatMap((image, k) => (k && label(image) !== label(rows[k - 1]) ? [k] : []))
+        : [];
     panels.forEach((panel) => panel.arrange(rows, inverse, borders));
   }
 
+  /** @param {Square | null} next */
   function zoom(next) {
     area = next ?? { row: 0, column: 0, side: size };
     reset.hidden = area.side === size;
@@ -192,23 +308,29 @@ function rsmView(model, el, sent) {
   async function setUp() {
     try {
       const Bokeh = await loadBokeh(model);
-      if (maps) maps.forEach((map) => map.remove());
-      maps = await Promise.all(sent.setup().map((item, k) => embedFigure(Bokeh, item, panels[k].canvas)));
+      for (const map of maps ?? []) map.remove();
+      maps = await Promise.all((sent.figures ?? []).map((item, k) => embedFigure(Bokeh, item, panels[k].canvas)));
       zoom(area);
       draw();
     } catch (error) {
-      status.root.hidden = false;
-      status.root.dataset.state = "error";
-      status.root.querySelector(".srsm-status-text").textContent = String(error.message ?? error);
+      status.fail(String(error instanceof Error ? error.message : error));
     }
   }
 
-  const point = (where) => { cell = where; read(); if (where) ask(where); };
+  /** @param {Pair | null} where */
+  const point = (where) => {
+    cell = where;
+    read();
+    if (where) ask(where);
+  };
+  /** @param {Pair} where */
   const choose = (where) => set("pair", where);
   // Where the browser has rounded values and no thumbnails, the kernel is asked for the cell once the pointer rests.
-  let timer = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  /** @param {Pair} where */
   function ask([i, j]) {
-    if (frame()?.exact && sent.thumbnails().length) return;
+    if (frame()?.exact && sent.thumbnails.length) return;
     clearTimeout(timer);
     timer = setTimeout(() => model.send({ kind: "value", i, j }), 120);
   }
@@ -221,70 +343,48 @@ function rsmView(model, el, sent) {
   }
   for (const panel of panels) panel.listen({ point, choose, zoom, current: () => cell ?? model.get("pair") });
 
-  for (const name of ["layer", "kernel", "pair", "baseline", "order", "excess", "colour_range", "_sequence", "_sequence_note"]) {
-    events.on(`change:${name}`, () => { if (name === "layer" || name === "kernel") asked = ""; draw(); });
+  for (const name of [
+    "layer",
+    "kernel",
+    "pair",
+    "baseline",
+    "order",
+    "excess",
+    "colour_range",
+    "_sequence",
+    "_sequence_note",
+  ]) {
+    events.on(`change:${name}`, () => {
+      if (name === "layer" || name === "kernel") asked = "";
+      draw();
+    });
   }
-  events.on("change:_status", () => { if (!frame()?.complete) draw(); });
+  events.on("change:_status", () => {
+    if (!frame()?.complete) draw();
+  });
   draw();
 
   return {
     setup: setUp,
     draw,
     thumbnails() {
-      card.thumbnails(sent.thumbnails());
-      panels.forEach((panel) => panel.thumbnails(sent.thumbnails(), images.map((image) => image.id)));
+      card.thumbnails(sent.thumbnails);
+      const names = images.map((image) => image.id);
+      for (const panel of panels) panel.thumbnails(sent.thumbnails, names);
       read();
     },
-    value(content, buffers) { card.late(content, buffers.map(jpegUrl)); read(); },
-    stop() { clearTimeout(timer); events.stop(); if (maps) maps.forEach((map) => map.remove()); },
-  };
-}
-
-// The line above the heatmaps; what is asked rarely stands under "More".
-function rsmControls(model, set, { labelled, range }) {
-  const slider = layerSlider(model.get("_layers"), (name) => set("layer", name));
-  const order = h("select", { class: "srsm-select", "aria-label": "order of the images", onchange: () => set("order", order.value) },
-    ...Object.entries(ORDER_WORDS).map(([key, words]) => h("option", { value: key, disabled: key === "label" && !labelled },
-      key === "label" && !labelled ? "by label (no labels)" : words)));
-  const orderNote = h("span", { class: "srsm-label" });
-  const excess = h("input", { type: "checkbox", onchange: () => set("excess", excess.checked) });
-  const kernel = segmented("kernel", model.get("_kernels").map((name) => [name, name]), model.get("kernel"), (name) => set("kernel", name));
-  const lock = h("input", { type: "checkbox", onchange: () => set("colour_range", lock.checked ? range() : null) });
-  const more = h("div", { class: "srsm-more", hidden: true },
-    h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "kernel"), kernel.root),
-    h("label", { class: "srsm-field" }, lock, "keep this colour range for all layers"),
-    h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "matcher"), h("code", {}, model.get("_matcher"))),
-    h("span", { class: "srsm-field srsm-dropped" }));
-  const button = h("button", { class: "srsm-button", type: "button", "aria-expanded": "false", onclick: () => {
-    more.hidden = !more.hidden;
-    button.setAttribute("aria-expanded", String(!more.hidden));
-  } });
-  const root = h("div", {},
-    h("div", { class: "srsm-controls" }, slider.root,
-      h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "order"), order, orderNote),
-      h("label", { class: "srsm-field", title: "Subtract from semantic what unrelated tokens reach when they are matched as well as they can be." }, excess, "excess over unrelated"),
-      button),
-    more);
-  return {
-    root,
-    update() {
-      slider.set(model.get("layer"));
-      kernel.set(model.get("kernel"));
-      order.value = model.get("order");
-      orderNote.textContent = model.get("_sequence_note");
-      excess.checked = model.get("excess");
-      lock.checked = model.get("colour_range") !== null;
-      const unusual = [model.get("kernel") === "cosine" ? "" : model.get("kernel"), lock.checked ? "colours kept" : ""].filter(Boolean);
-      button.textContent = ["More", ...unusual].join(" · ");
-      const row = model.get("_layers").find((each) => each.name === model.get("layer"));
-      more.lastChild.textContent = row?.prefix ? `${row.prefix} class or register token${row.prefix > 1 ? "s" : ""} of each image left out of the matching` : "";
+    /**
+     * @param {any} content the kernel's answer to a hover
+     * @param {DataView[]} buffers
+     */
+    value(content, buffers) {
+      card.late(content, buffers.map(jpegUrl));
+      read();
+    },
+    stop() {
+      clearTimeout(timer);
+      events.stop();
+      for (const map of maps ?? []) map.remove();
     },
   };
-}
-
-// What the curves under the heatmaps are.
-function pairLegend(labelled) {
-  const swatch = (kind, words) => h("span", { class: "srsm-field" }, h("span", { class: `srsm-swatch srsm-swatch-${kind}` }), words);
-  return h("span", { class: "srsm-legend" }, ...(labelled
-    ? [swatch("same", "pairs with a label in common"), swatch("other", "other pairs")] : [swatch("other", "all pairs (these images have no labels)")]));
 }

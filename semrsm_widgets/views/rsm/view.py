@@ -22,10 +22,10 @@ from semrsm_widgets.views.base import (
     Job,
     KernelChosen,
     LayerChosen,
+    bundle,
     check_trait,
     checked_pair,
     describe_cost,
-    esm,
     guarded_method,
     heatmap_item,
     is_exact,
@@ -74,15 +74,7 @@ class RSMView(LayerChosen, KernelChosen, BokehPane):
         >>> view.baseline, view.order = "pooled", "label"
     """
 
-    _esm = esm(
-        "base/dom.js",
-        "base/bokeh_pane.js",
-        "rsm/matrices.js",
-        "rsm/distribution.js",
-        "rsm/heatmap.js",
-        "rsm/readout.js",
-        "rsm/view.js",
-    )
+    _esm = bundle("rsm.js")
 
     baseline = t.Unicode("aligned", help='"aligned" or "pooled".').tag(sync=True)
     order = t.Unicode("file", help='"file", "label" or "cluster".').tag(sync=True)

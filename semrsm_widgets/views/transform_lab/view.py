@@ -22,10 +22,10 @@ from semrsm_widgets.tokens import Tokens
 from semrsm_widgets.views.base import (
     PATIENCE_SECONDS,
     View,
+    bundle,
     check_trait,
     default_layer,
     describe_cost,
-    esm,
     guarded_method,
     jpeg_bytes,
     layer_rows,
@@ -114,7 +114,7 @@ class TransformLab(View):
         >>> lab.analysis.matches(lab.layer, 0, 1).semantic
     """
 
-    _esm = esm("base/dom.js", "transform_lab/shift_chart.js", "transform_lab/view.js")
+    _esm = bundle("transform_lab.js")
 
     layer = t.Unicode("", help="The layer on screen.").tag(sync=True)
     index = t.Int(0, help="Which of the pictures is shown.").tag(sync=True)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import traitlets
 from helpers.views import DEADLINE, Sent, ask, rows_of, settled, state
+from PIL import Image
 
 import semrsm_widgets as srsm
 
@@ -103,4 +104,20 @@ def test_tokens_of_another_shape_do_not_compare(seen):
     view.search(seen.images.image(0))
     assert view.wait(DEADLINE)
     assert "9 × 112" in view.status.text
+    view.close()
+
+
+def test_a_picture_from_outside_is_read_under_the_scale_of_the_set(seen):
+    values = np.linspace(0, 4095, 64 * 64).reshape(64, 64).astype(np.uint16)
+    images = srsm.load_images([values, values.T, values, values[::-1]], scale=4095)
+    analysis = srsm.Analysis(images, seen.tokens, model=seen.model)
+    view = srsm.RetrievalView(analysis)
+    sent = Sent(view)
+    view.search(values)
+    settled(view)
+    _, (picture,) = sent.of("query")[-1]
+    grey = np.asarray(Image.open(io.BytesIO(picture)), dtype=float)[..., 0]
+    assert np.abs(grey - values * (255 / 4095)).mean() < 4  # a JPEG
+    view.search(Image.new("RGB", (64, 64)))  # which needs none
+    settled(view)
     view.close()

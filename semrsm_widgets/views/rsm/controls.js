@@ -1,0 +1,81 @@
+// The line above the heatmaps; what is asked rarely stands under "More".
+
+import { layerSlider, segmented } from "../base/controls.js";
+import { h } from "../base/dom.js";
+
+const ORDER_WORDS = { file: "as loaded", label: "by label", cluster: "by cluster" };
+
+/**
+ * @param {import("../base/model.js").Model} model
+ * @param {(name: string, value: any) => void} set
+ * @param {object} given
+ * @param {boolean} given.labelled whether any image has a label
+ * @param {() => [number, number] | null} given.range the colour range that is shown
+ */
+export function rsmControls(model, set, { labelled, range }) {
+  const slider = layerSlider(model.get("_layers"), (name) => set("layer", name));
+  const options = Object.entries(ORDER_WORDS).map(([key, words]) => {
+    const disabled = key === "label" && !labelled;
+    return h("option", { value: key, disabled }, disabled ? "by label (no labels)" : words);
+  });
+  const order = h("select", { class: "srsm-select", "aria-label": "order of the images" }, ...options);
+  order.addEventListener("change", () => set("order", order.value));
+  const orderNote = h("span", { class: "srsm-label" });
+  const excess = h("input", { type: "checkbox", onchange: () => set("excess", excess.checked) });
+  /** @type {[string, string][]} */
+  const kernels = model.get("_kernels").map((/** @type {string} */ name) => [name, name]);
+  const kernel = segmented("kernel", kernels, model.get("kernel"), (name) => set("kernel", name));
+  const lock = h("input", { type: "checkbox", onchange: () => set("colour_range", lock.checked ? range() : null) });
+  const dropped = h("span", { class: "srsm-field srsm-dropped" });
+  const more = h(
+    "div",
+    { class: "srsm-more", hidden: true },
+    h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "kernel"), kernel.root),
+    h("label", { class: "srsm-field" }, lock, "keep this colour range for all layers"),
+    h(
+      "span",
+      { class: "srsm-field" },
+      h("span", { class: "srsm-label" }, "matcher"),
+      h("code", {}, model.get("_matcher")),
+    ),
+    dropped,
+  );
+  const onclick = () => {
+    more.hidden = !more.hidden;
+    button.setAttribute("aria-expanded", String(!more.hidden));
+  };
+  const button = h("button", { class: "srsm-button", type: "button", "aria-expanded": "false", onclick });
+  const title = "Subtract from semantic what unrelated tokens reach when they are matched as well as they can be.";
+  const root = h(
+    "div",
+    {},
+    h(
+      "div",
+      { class: "srsm-controls" },
+      slider.root,
+      h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "order"), order, orderNote),
+      h("label", { class: "srsm-field", title }, excess, "excess over unrelated"),
+      button,
+    ),
+    more,
+  );
+  return {
+    root,
+    update() {
+      slider.set(model.get("layer"));
+      kernel.set(model.get("kernel"));
+      order.value = model.get("order");
+      orderNote.textContent = model.get("_sequence_note");
+      excess.checked = model.get("excess");
+      lock.checked = model.get("colour_range") !== null;
+      const unusual = [model.get("kernel") === "cosine" ? "" : model.get("kernel"), lock.checked ? "colours kept" : ""];
+      button.textContent = ["More", ...unusual.filter(Boolean)].join(" · ");
+      /** @type {import("../base/controls.js").Layer[]} */
+      const layers = model.get("_layers");
+      const prefix = layers.find((each) => each.name === model.get("layer"))?.prefix;
+      dropped.textContent = prefix
+        ? `${prefix} class or register token${prefix > 1 ? "s" : ""} of each image left out of the matching`
+        : "";
+    },
+  };
+}

@@ -1,0 +1,34 @@
+// The built bundles, as they are sent to a page.
+
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import "./page.js";
+
+const folder = new URL("../../semrsm_widgets/views/static/", import.meta.url);
+const VIEWS = ["explorer", "layer_map", "pair", "retrieval", "rsm", "transform_lab"];
+
+test("there is one for each view, one for the report, and their styles", () => {
+  const scripts = [...VIEWS, "report"].map((name) => `${name}.js`);
+  assert.deepEqual(readdirSync(folder).sort(), [...scripts, "report.css", "views.css"].sort());
+});
+
+for (const name of VIEWS) {
+  test(`${name} is whole, and exports a widget`, async () => {
+    assert.doesNotMatch(readFileSync(new URL(`${name}.js`, folder), "utf8"), /\bimport\b/);
+    const module = await import(`${folder}${name}.js`);
+    assert.deepEqual(Object.keys(module), ["default"]);
+    const widget = module.default();
+    assert.deepEqual([typeof widget.initialize, typeof widget.render], ["function", "function"]);
+  });
+}
+
+test("the report's script is whole, and exports nothing", () => {
+  assert.doesNotMatch(readFileSync(new URL("report.js", folder), "utf8"), /\b(import|export)\b/);
+});
+
+test("styles are whole, and ask nothing of a network", () => {
+  for (const name of ["report.css", "views.css"]) {
+    assert.doesNotMatch(readFileSync(new URL(name, folder), "utf8"), /@import|url\(/);
+  }
+});

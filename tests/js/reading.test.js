@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { withArrays } from "../../semrsm_widgets/views/base/wire.js";
+import { marksOf, placeColours } from "../../semrsm_widgets/views/pair/marks.js";
+import { pairValue, placesOf, readingOf, readPair } from "../../semrsm_widgets/views/pair/reading.js";
+import { explanation, focusSentence, shareWords, whySentences } from "../../semrsm_widgets/views/pair/words.js";
+import { buffersOf, close, twins } from "./page.js";
+
+/** @typedef {import("../../semrsm_widgets/views/pair/reading.js").Matches} Matches */
+
+const ONE = { similarity: "best match", oneToOne: true };
+const COLOURS = { corners: ["#ffffff", "#ffff00", "#ff00ff", "#000000"], for: "purple", against: "orange" };
+
+/** @returns {Matches[]} */
+const pairs = () =>
+  twins().pairs.map((/** @type {any} */ message) => ({
+    ...withArrays(message.content, buffersOf(message)),
+    readings: message.readings,
+    strongest: message.strongest,
+  }));
+
+test("each similarity splits over patches as Python splits it", () => {
+  for (const matches of pairs()) {
+    const { readings } = /** @type {any} */ (matches);
+    for (const [name, similarity, oneToOne] of /** @type {const} */ ([
+      ["best match", "best match", true],
+      ["nearest", "best match", false],
+      ["same position", "same position", true],
+      ["mean token", "mean token", true],
+    ])) {
+      const wanted = readings[name];
+      const found = readingOf(matches, similarity, oneToOne);
+      assert.ok(found, name);
+      assert.ok(Math.abs(Number(found.value) - wanted.value) < 1e-6, name);
+      // the mean token has no partners; Python has -1 for each
+      const isMean = similarity === "mean token";
+      assert.deepEqual(found.partner && [...found.partner], isMean ? null : wanted.partner, name);
+      if (isMean) assert.deepEqual(new Set(wanted.partner), new Set([-1]));
+      assert.ok(close(found.cosine, wanted.cosine), name);
+      assert.ok(close(found.contribution, wanted.contribution), name);
+      const sum = [...found.contribution].reduce((total, value) => total + value, 0);
+      assert.ok(Math.abs(sum - wanted.value) < 1e-5, `${name}: the parts add up to the value`);
+    }
+    assert.equal(readingOf(matches, "class token", true), null);
+    assert.equal(pairValue(matches, "class token", true), null);
+  }
+});
+
+test("the patches that matter most come first, as in Python", () => {
+  for (const matches of pairs()) {
+    assert.deepEqual(readPair(matches, null, ONE).order, /** @type {any} */ (matches).strongest);
+  }
+});
+
+test("inverses lead back", () => {
+  for (const matches of pairs()) {
+    const paired = readingOf(matches, "best match", true);
+    for (const [token, partner] of [...(paired?.partner ?? [])].entries()) {
+      assert.equal(paired?.inverse?.[partner], token);
+    }
+    // several patches may have the same nearest one: it leads back to the one that it means most to
+    const nearest = readingOf(matches, "best match", false);
+    assert.ok(nearest?.partner && nearest.inverse);
+    const partners = [...nearest.partner];
+    for (const [other, token] of [...nearest.inverse].entries()) {
+      const takers = [...partners.keys()].filter((k) => partners[k] === other);
+      if (token < 0) assert.deepEqual(takers, []);
+      else {
+        const most = Math.max(...takers.map((k) => nearest.contribution[k]));
+        assert.equal(nearest.contribution[token], most);
+      }
+    }
+  }
+});
+
+test("nothing is said before the numbers are there", () => {
+  const said = readPair(null, null, ONE);
+  assert.equal(said.whole, false);
+  assert.deepEqual(said.order, []);
+  assert.deepEqual(placesOf(said, { side: 0, token: 2 }), [-1, -1, -1]);
+});
+
+test("what is pointed at leads to its partners on both other images", () => {
+  const [ab] = pairs();
+  const ac = { ...pairs()[1], pair: /** @type {[number, number]} */ ([ab.pair[0], 4]) };
+  const said = readPair(ab, ac, { ...ONE, image: 4 });
+  assert.equal(said.whole, true);
+  for (let token = 0; token < 6; token += 1) {
+    const [a, b, c] = placesOf(said, { side: 0, token });
+    assert.deepEqual([a, b, c], [token, ab.permutation[token], ac.permutation[token]]);
+    assert.deepEqual(placesOf(said, { side: 1, token: b }), [a, b, c]);
+    assert.deepEqual(placesOf(said, { side: 2, token: c }), [a, b, c]);
+  }
+});
+
+test("numbers of another pair or layer are not compared", () => {
+  const [ab, other] = pairs();
+  /** @type {(expected: Matches) => boolean} */
+  const whole = (expected) => readPair(ab, expected, { ...ONE, image: 4 }).whole;
+  assert.equal(whole({ ...other, pair: [0, 4] }), true);
+  assert.equal(whole(other), false); // of images 2 and 4
+  assert.equal(whole({ ...other, pair: [0, 3] }), false);
+  assert.equal(whole({ ...other, pair: [0, 4], layer: "right" }), false);
+});
+
+test("differences add up to the difference of the values", () => {
+  const [ab, other] = pairs();
+  const ac = { ...other, pair: /** @type {[number, number]} */ ([0, 4]) };
+  const said = readPair(ab, ac, { ...ONE, image: 4 });
+  const sum = (said.difference ?? []).reduce((total, value) => total + value, 0);
+  assert.ok(Math.abs(sum - (ab.semantic - ac.semantic)) < 1e-5);
+  const sizes = said.order.map((token) => Math.abs(said.difference?.[token] ?? NaN));
+  assert.deepEqual(
+    sizes,
+    [...sizes].sort((a, b) => b - a),
+  );
+  const [head, rest] = whySentences(said);
+  assert.match(head, /^Why B and not C, by best match: A–B \d\.\d{3} − A–C \d\.\d{3} = [+−]\d\.\d{3}\.$/);
+  assert.match(rest, /^Of A’s patches \d speak for B \(.*\), \d speak for C \(.*\)\.$/);
+});
+
+test("places are coloured as in the figures", () => {
+  for (const { tokens, grid, corners, colours } of twins().places) {
+    assert.deepEqual(
+      placeColours(tokens, grid, corners),
+      colours.map((/** @type {number[]} */ rgb) => `rgb(${rgb.join(", ")})`),
+    );
+  }
+});
+
+test("the strongest are outlined, each in its place's colour", () => {
+  const [matches] = pairs();
+  const said = readPair(matches, null, ONE);
+  const marks = marksOf(said, 3, COLOURS);
+  assert.deepEqual(
+    marks.map((mark) => mark.places),
+    said.order.slice(0, 3).map((token) => [
+      { side: 0, token },
+      { side: 1, token: matches.permutation[token] },
+    ]),
+  );
+  assert.deepEqual(
+    marks.map((mark) => mark.words),
+    ["1", "2", "3"],
+  );
+  assert.equal(marks[0].strength, 1);
+  assert.deepEqual(marksOf(said, 0, COLOURS), []);
+  assert.equal(marksOf(said, 100, COLOURS).length, 6);
+});
+
+test("the mean token has no partners: both images' patches stand for themselves", () => {
+  const said = readPair(pairs()[0], null, { similarity: "mean token", oneToOne: true });
+  const marks = marksOf(said, 2, COLOURS);
+  assert.deepEqual(
+    marks.map((mark) => mark.places.map((place) => place.side)),
+    [[0], [0], [1], [1]],
+  );
+});
+
+test("a comparison marks what speaks for either image", () => {
+  const [ab, other] = pairs();
+  const said = readPair(ab, { ...other, pair: [0, 4] }, { ...ONE, image: 4 });
+  for (const mark of marksOf(said, 2, COLOURS)) {
+    const [{ token }, partner] = mark.places;
+    const isForB = (said.difference?.[token] ?? NaN) >= 0;
+    assert.equal(mark.colour, isForB ? "purple" : "orange");
+    if (partner) assert.equal(partner.side, isForB ? 1 : 2);
+  }
+});
+
+test("sentences say the numbers", () => {
+  const [matches] = pairs();
+  const said = readPair(matches, null, ONE);
+  const partner = matches.permutation[1];
+  assert.match(
+    focusSentence(said, [1, partner, -1]),
+    new RegExp(`^A 0,1 → B ${Math.floor(partner / 3)},${partner % 3} · cosine .* · contributes .* of .*`),
+  );
+  assert.equal(explanation(matches, "class token", true), "this layer has no class token");
+  assert.match(shareWords(said, 2), /^2 carry /);
+  assert.equal(shareWords(readPair(matches, null, { similarity: "class token", oneToOne: true }), 2), "");
+});
