@@ -77,6 +77,7 @@ OF_THE_WHOLE = (
     "lifetimes",
     "page_twins",
     "packaging",
+    "page_twins",
     "peers",
     "private_pictures",
     "public_names",

@@ -102,9 +102,6 @@ def test_without_labels_the_error_says_what_to_do():
         srsm.retrieval_scores(labelled_analysis(images=make_images()))
 
 
-# images without a label
-
-
 def half_labelled(seed=0):
     """Return an Analysis of 12 images, of which 7 in no order have a label, and that of these 7 alone."""
     rng = np.random.default_rng(seed)

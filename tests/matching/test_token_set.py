@@ -19,9 +19,6 @@ def test_tokens_of_two_devices_and_of_none_are_refused():
         matched_gram(torch.empty(2, 3, 4, device="meta"))
 
 
-# ---- tokens of every type
-
-
 @pytest.mark.parametrize(
     ("made", "tolerance"),
     [

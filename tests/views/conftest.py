@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers.views import DEADLINE
+from helpers.views import finished
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def opened(closing):
     """Return a function that hands a view back once it has nothing left to do; it is closed after the test."""
 
     def waited_for(view):
-        assert closing(view).wait(DEADLINE)
+        assert finished(closing(view))
         return view
 
     return waited_for

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 
 import pytest
 import traitlets
 from helpers.analyses import make_analysis, make_images, noise
-from helpers.views import DEADLINE, have_ended, header, held, settled, shown, wait_for, worker_threads
+from helpers.views import DEADLINE, finished, have_ended, header, held, settled, shown, wait_for, worker_threads
 from huggingface_hub import constants
 from PIL import Image
 
 import semrsm_widgets as srsm
 from semrsm_widgets.views.explorer.view import Explorer
-
-
-def start_each(explorer):
-    """Press Start whenever something waits for it, until nothing does."""
-    end = time.monotonic() + DEADLINE
-    while not explorer.wait(0.02) and time.monotonic() < end:
-        if any(view.status.state == "waiting" for view in explorer.views):
-            explorer.start()
-    assert explorer.wait(0)
 
 
 def test_it_shows_what_the_core_computes(explore, model):
@@ -81,7 +71,7 @@ def test_a_slow_model_waits_for_start(explore, model):
     assert "images" in explorer.status.text
     assert explorer.analysis is None
     assert explorer.pair_view is not None  # the pair on screen does not wait
-    start_each(explorer)
+    assert finished(explorer)
     assert explorer.last_error == ""
     assert all(explorer.analysis.has(layer) for layer in explorer.analysis.layers)
 
@@ -94,7 +84,7 @@ def test_cancel_while_loading_and_resume(explore, model):
     assert explorer.status.state == "cancelled"
     explorer.resume()
     wait_for(lambda: explorer.status.state == "waiting")
-    start_each(explorer)
+    assert finished(explorer)
     assert explorer.analysis is not None
 
 

@@ -107,3 +107,22 @@ def test_a_box_searches_with_its_patches(view, analysis):
     assert "same position" in rows["aligned"][0]["reason"]
     assert "whole images" in rows["mine"][0]["reason"]
     assert 0 < content["null"]["mean"] < analysis.null("b").mean
+
+
+def test_images_without_a_label_are_left_out_and_that_is_said():
+    whole = make_analysis()
+    names = ["1", "1", None, "10", None, "1", "9", None]
+    images = srsm.load_images(whole.images, labels=names)
+    view = srsm.RetrievalView(srsm.Analysis(images, whole.tokens, matcher=srsm.Exact()), layer="a")
+    content, buffers = opened_page(settled(view)).of("results")[-1]
+    answers = content["answers"]
+    assert (answers["relevant"], answers["labelled"], answers["unlabelled"]) == (2, 4, 3)
+    assert answers["chance_f1"] == pytest.approx(2 / 4)
+    rows, right = rows_of(content, buffers)
+    assert np.isnan(right[[2, 4, 7]]).all()
+    assert right[[0, 1, 3, 5, 6]].tolist() == [1, 1, 0, 1, 0]
+    facts, _, order = rows["semantic"]
+    assert len(order) == N - 1  # they are shown all the same
+    known = [k for k in order.tolist() if names[k]]
+    assert facts["f1"] == pytest.approx([np.mean([names[k] == "1" for k in known[:n]]) for n in range(1, 5)])
+    view.close()

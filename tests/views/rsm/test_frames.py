@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers.analyses import N
-from helpers.views import unpacked_frame
+from helpers.analyses import N, make_analysis
+from helpers.views import state, unpacked_frame
 
 import semrsm_widgets as srsm
 from semrsm_widgets.views.rsm.frames import cluster_order, full_frame, label_order, partial_frame
@@ -51,3 +51,15 @@ def test_images_are_ordered_by_label_and_by_cluster():
     groups = block[cluster_order(semantic)]
     assert (np.diff(groups) != 0).sum() == 1
     assert sorted(cluster_order(np.eye(2))) == [0, 1]
+
+
+def test_labels_that_are_numbers_are_ordered_and_shown_as_numbers_sort():
+    analysis = make_analysis(12)
+    numbers = [11, 3, 10, 0, 2, 9, 1, 8, 4, 7, 5, 6]
+    images = srsm.load_images(analysis.images, labels=numbers)
+    assert [numbers[k] for k in label_order(images)] == sorted(numbers)
+    several = srsm.load_images(analysis.images, labels=[{10, 9}] + [None] * 10 + [{9}])
+    assert label_order(several)[:2] == [11, 0]  # 9 before 9 and 10; the unlabelled last
+    view = srsm.RSMView(srsm.Analysis(several, analysis.tokens, matcher=srsm.Exact()))
+    assert state(view)["_images"][0]["labels"] == ["9", "10"]
+    view.close()

@@ -281,15 +281,3 @@ def test_a_dropped_frame_is_sent_again(rsm_view):
     assert rsm_view.wait(DEADLINE)
     again = sent.of("frame")[before:]
     assert [(content["layer"], content["kernel"]) for content, _ in again] == [("b", "cosine")]
-
-
-def test_labels_that_are_numbers_are_ordered_and_shown_as_numbers_sort():
-    analysis = make_analysis(12)
-    numbers = [11, 3, 10, 0, 2, 9, 1, 8, 4, 7, 5, 6]
-    images = srsm.load_images(analysis.images, labels=numbers)
-    assert [numbers[k] for k in label_order(images)] == sorted(numbers)
-    several = srsm.load_images(analysis.images, labels=[{10, 9}] + [None] * 10 + [{9}])
-    assert label_order(several)[:2] == [11, 0]  # 9 before 9 and 10; the unlabelled last
-    view = srsm.RSMView(srsm.Analysis(several, analysis.tokens, matcher=srsm.Exact()))
-    assert view._images[0]["labels"] == ["9", "10"]
-    view.close()
