@@ -20,7 +20,7 @@ from semrsm_widgets.rsm import (
     MatchedGram,
     NullLevel,
     Similarities,
-    checked_kernel,
+    check_kernel,
     cosine,
     estimate,
     kernel_name,
@@ -29,12 +29,12 @@ from semrsm_widgets.rsm import (
     rbf,
     rbf_sigma,
 )
-from semrsm_widgets.statistics import checked_probabilities
+from semrsm_widgets.statistics import check_probabilities
 from semrsm_widgets.tokens import Tokens, token_boxes
 
 from .archive import AnalysisRecord, LayerGrams, read_archive, write_archive
 from .export import to_frame, to_rdms, to_xarray
-from .inputs import check_layers, checked_queries, present
+from .inputs import check_layers, check_queries, present
 from .matches import Matches, match_patches
 from .provenance import provenance_card
 
@@ -121,9 +121,9 @@ class Analysis:
         self.tokens: dict[str, Tokens] = dict(tokens)
         self.model = model
         self.matcher: Matcher = Auction() if matcher is None else matcher
-        self.probabilities = None if probabilities is None else checked_probabilities(probabilities, len(images))
+        self.probabilities = None if probabilities is None else check_probabilities(probabilities, len(images))
         self.provenance: Mapping[str, Any] = {} if model is None else model.provenance
-        self.queries, self.query_tokens = checked_queries(queries, query_tokens, self.layers)
+        self.queries, self.query_tokens = check_queries(queries, query_tokens, self.layers)
         self._grams: Memo[GramKey, MatchedGram] = Memo()
         self._query_grams: Memo[GramKey, MatchedGram] = Memo()
         self._class_token_grams: Memo[tuple[str, bool], MatchedGram] = Memo()  # layer, of the queries
@@ -219,13 +219,13 @@ class Analysis:
 
         With `centred=True` it is the RSM of the mean-free tokens, which the same permutations reach.
         """
-        checked_kernel(kernel)
+        check_kernel(kernel)
         gram = self.gram(layer, matcher=matcher)
         return kernel(gram.centred() if centred else gram)
 
     def query_rsm(self, layer: str, kernel: Kernel = cosine, *, matcher: Matcher | None = None) -> NDArray[np.float64]:
         """Return the (M, N) RSM of the M queries, in rows, with the N images."""
-        return checked_kernel(kernel)(self.query_gram(layer, matcher=matcher))
+        return check_kernel(kernel)(self.query_gram(layer, matcher=matcher))
 
     def similarities(self, layer: str, kernel: Kernel = cosine) -> Similarities:
         """Return aligned, semantic and pooled RSM of a layer with the semantic one's certificate and its null.
@@ -248,7 +248,7 @@ class Analysis:
     def shared_kernel(self, layer: str, kernel: Kernel) -> tuple[Kernel, float | None]:
         """Return the kernel with the layer's own σ filled in where it is the RBF, and that σ (else None)."""
         if kernel is not rbf:
-            return checked_kernel(kernel), None
+            return check_kernel(kernel), None
         sigma = rbf_sigma(self.gram(layer))
         return partial(rbf, sigma=sigma), sigma
 
@@ -472,8 +472,13 @@ def _class_token_cosine(tokens: Tokens, i: int, j: int) -> float:
     return float(x @ y / (np.linalg.norm(x) * np.linalg.norm(y) or 1.0))
 
 
-def check_analysis(analysis: Any, *, at_least: int = 1) -> Analysis:
+def check_analysis(analysis: Any, *, name: str = "analysis", at_least: int = 1) -> Analysis:
     """Return the analysis if it has so many images.
+
+    Args:
+        analysis: what was given for the parameter `name`.
+        name: of the parameter, for the error.
+        at_least: images: 2 for an RSM, 4 for statistics over images.
 
     Raises:
         TypeError: it is none; the text tells how to make one.
@@ -481,8 +486,10 @@ def check_analysis(analysis: Any, *, at_least: int = 1) -> Analysis:
     """
     if not isinstance(analysis, Analysis):
         todo = "Make one with Analysis(images, extract(model, images), model=model), or call explore(...)."
-        raise TypeError(message("analysis", "an Analysis", analysis, todo))
+        raise TypeError(message(name, "an Analysis", analysis, todo))
     if len(analysis) < at_least:
-        expected = f"of at least {at_least} images: an RSM compares them"
-        raise ValueError(message("analysis", expected, f"{len(analysis)}", "PairView shows one image with itself."))
+        is_rsm = at_least == 2
+        expected = f"of at least {at_least} images{': an RSM compares them' if is_rsm else ''}"
+        todo = "PairView shows one image with itself." if is_rsm else "Statistics over images need more of them."
+        raise ValueError(message(name, expected, f"{len(analysis)}", todo))
     return analysis

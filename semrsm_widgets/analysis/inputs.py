@@ -50,7 +50,7 @@ def check_layers(images_name: str, tokens_name: str, images: Any, tokens: Any) -
             )
 
 
-def checked_queries(
+def check_queries(
     queries: Images | None, tokens: Mapping[str, Tokens] | None, layers: tuple[str, ...]
 ) -> tuple[Images | None, dict[str, Tokens] | None]:
     """Return the queries and their tokens in the layers' order, or (None, None)."""

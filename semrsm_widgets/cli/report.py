@@ -11,7 +11,7 @@ from .errors import CommandError
 def report(options: argparse.Namespace) -> int:
     """Write the report of a folder of images; what is being done goes to the standard error."""
     from semrsm_widgets.analysis import AnalysisRecipe
-    from semrsm_widgets.report import analysis_at_once, checked_path, to_html
+    from semrsm_widgets.report import analysis_at_once, check_path, to_html
 
     said = ""
 
@@ -22,7 +22,7 @@ def report(options: argparse.Namespace) -> int:
             print(f"{text.rstrip(':')} ...", file=sys.stderr, flush=True)
 
     try:
-        path = checked_path(options.output)
+        path = check_path(options.output)
         recipe = AnalysisRecipe(
             model=options.model,
             images=options.images,

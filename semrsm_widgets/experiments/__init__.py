@@ -5,7 +5,7 @@ from .layer_pairs import Comparison, LayerPair, check_same_images, compare
 from .matchers import MatcherReport, matcher_report
 from .pair_changes import PairChange, RSMDifference, rsm_difference
 from .retrieve import retrieval_scores
-from .scores import Score, Scores, check_analysis
+from .scores import Score, Scores
 from .translation import translation_test
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "RSMDifference",
     "Score",
     "Scores",
-    "check_analysis",
     "check_same_images",
     "compare",
     "matcher_report",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from semrsm_widgets.analysis import check_analysis
 from semrsm_widgets.common import Progress, message
 from semrsm_widgets.rsm import Kernel, cosine, inner_product, kernel_name, rbf
 from semrsm_widgets.statistics import (
@@ -19,7 +20,7 @@ from semrsm_widgets.statistics import (
     undefined,
 )
 
-from .scores import ScoreKey, Scores, check_analysis, chosen_layers, rsms_of, score
+from .scores import ScoreKey, Scores, chosen_layers, rsms_of, score
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
@@ -73,7 +74,7 @@ def output_agreement(
         >>> analysis = Analysis(images, tokens, model=model, probabilities=predict(model, images))
         >>> output_agreement(analysis).to_frame()
     """
-    check_analysis("analysis", analysis, least=4)
+    check_analysis(analysis, at_least=4)
     if analysis.probabilities is None:
         todo = "Pass them: Analysis(images, tokens, probabilities=predict(model, images))."
         raise ValueError(message("analysis", "one with class probabilities", "one without", todo))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from semrsm_widgets.analysis import check_analysis
 from semrsm_widgets.common import Matrix, Progress, check_choice, frame_of, message
 from semrsm_widgets.rsm import PATCH_SIMILARITIES, SIMILARITIES, Kernel, cosine, kernel_name
 from semrsm_widgets.statistics import (
@@ -21,7 +22,7 @@ from semrsm_widgets.statistics import (
     undefined,
 )
 
-from .scores import check_analysis, chosen_layers, rsms_of
+from .scores import chosen_layers, rsms_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,8 +130,8 @@ def compare(
     """
     for name in similarities:
         check_choice("similarities", name, SIMILARITIES)
-    left = check_analysis("analysis_a", analysis_a, least=4)
-    right = left if analysis_b is None else check_analysis("analysis_b", analysis_b, least=4)
+    left = check_analysis(analysis_a, name="analysis_a", at_least=4)
+    right = left if analysis_b is None else check_analysis(analysis_b, name="analysis_b", at_least=4)
     check_same_images(left, right)
     rows_of, columns_of = chosen_layers(left, layers_a), chosen_layers(right, layers_b)
     sides = [

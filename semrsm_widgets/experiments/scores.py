@@ -8,7 +8,7 @@ from math import nan
 from typing import Any, NamedTuple
 
 from semrsm_widgets.analysis import Analysis
-from semrsm_widgets.common import Matrix, check_choice, check_int, describe, frame_of, message
+from semrsm_widgets.common import Matrix, check_choice, frame_of
 from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import Kernel, MatchedGram, UndefinedKernelError, cosine
 from semrsm_widgets.statistics import Statistic
@@ -142,20 +142,6 @@ def _grams(analysis: Analysis, layer: str, *, queries: bool) -> dict[str, Matche
         "class token": analysis.class_token_gram(layer, queries=queries),
     }
     return {name: each for name, each in grams.items() if each is not None}
-
-
-def check_analysis(name: str, value: Any, *, least: int) -> Analysis:
-    """Return the analysis if it has so many images.
-
-    Raises:
-        TypeError: it is none.
-        ValueError: too few images.
-    """
-    if not isinstance(value, Analysis):
-        todo = "Make one with Analysis(images, extract(model, images), model=model)."
-        raise TypeError(message(name, "an Analysis", describe(value), todo))
-    check_int(f"len({name})", len(value), minimum=least, todo="Statistics over images need more of them.")
-    return value
 
 
 def chosen_layers(analysis: Analysis, layers: Sequence[str] | None) -> tuple[str, ...]:

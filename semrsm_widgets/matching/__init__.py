@@ -13,7 +13,7 @@ from .bounds import undecided
 from .exact import Exact, Identity
 from .matcher import AffinityMatcher, Matcher, PairJob
 from .solvers.engine import Engine, engine, warm_up
-from .token_set import TokenSet, check_pair
+from .token_set import TokenSet, check_comparable
 
 __all__ = [
     "AffinityMatcher",
@@ -31,7 +31,7 @@ __all__ = [
     "TopKGreedy",
     "affinity",
     "block_shape",
-    "check_pair",
+    "check_comparable",
     "dual_bound",
     "engine",
     "match_job",

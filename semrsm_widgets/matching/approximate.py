@@ -16,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 from semrsm_widgets.common import check_int, message
 
 from .assignment import Assignment
-from .token_set import TokenSet, check_pair
+from .token_set import TokenSet, check_comparable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +125,7 @@ class BatchOptimal:
 def _match(x: Any, y: Any, solve: Solve, square: str = "") -> Assignment:
     """Return what `solve` makes of each pair's tokens (S, D), (T, D), float64 and scaled to peaks in [0.5, 1)."""
     left, right = TokenSet.read("x", x), TokenSet.read("y", y)
-    check_pair(left, right)
+    check_comparable(left, right)
     if len(left) != len(right):
         raise ValueError(message("y", f"{len(left)} token sets, one for each of x", str(len(right))))
     if square and left.size != right.size:

@@ -24,7 +24,7 @@ from .affinities import Affinities, padded
 from .assignment import Assignment, Fallbacks
 from .matcher import AffinityMatcher, PairJob, Products, SetMatcher, TensorSolver
 from .threads import Pool
-from .token_set import TokenSet, check_pair
+from .token_set import TokenSet, check_comparable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,7 +55,7 @@ def match_batch(matcher: AffinityMatcher, x: Any, y: Any, solve: TensorSolver | 
     Affinities are handed to `matcher.solve_pairs`, or to `solve` as a tensor (P, S, T) where the tokens are.
     """
     left, right = TokenSet.read("x", x), TokenSet.read("y", y)
-    check_pair(left, right)
+    check_comparable(left, right)
     if len(left) != len(right):
         raise ValueError(message("y", f"{len(left)} token sets, one for each of x", str(len(right))))
     if left.size > right.size:

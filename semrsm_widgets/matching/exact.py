@@ -16,7 +16,7 @@ from .assignment import Assignment
 from .blocks import match_batch, match_sets
 from .matcher import PairJob, Products
 from .threads import Pool, default_threads
-from .token_set import TokenSet, check_pair
+from .token_set import TokenSet, check_comparable
 
 _CHUNK = 2**20
 _SECONDS_PER_ENTRY = 1e-7
@@ -39,7 +39,7 @@ class Identity:
             ValueError: S and T differ.
         """
         left, right = TokenSet.read("x", x), TokenSet.read("y", y)
-        check_pair(left, right)
+        check_comparable(left, right)
         _check_sizes(left, right)
         if len(left) != len(right):
             raise ValueError(message("y", f"{len(left)} token sets, one for each of x", str(len(right))))

@@ -97,7 +97,7 @@ class TokenSet:
         return scaled.contiguous()
 
 
-def check_pair(x: TokenSet, y: TokenSet) -> None:
+def check_comparable(x: TokenSet, y: TokenSet) -> None:
     """Refuse token sets whose channels or devices differ."""
     if x.values.shape[2] != y.values.shape[2]:
         todo = "Channels of different layers or models have no inner product: take both from the same layer."

@@ -41,7 +41,7 @@ class StaticReport:
 
     def save(self, path: str | Path) -> Path:
         """Write the page to a file and return its path; the file appears whole or not at all."""
-        path = checked_path(path)
+        path = check_path(path)
         with written_whole(path) as file:
             file.write(self.html.encode())
         return path
@@ -105,7 +105,7 @@ def to_html(
         >>> srsm.to_html(analysis, "report.html")
         PosixPath('report.html')
     """
-    path = checked_path(path)  # before anything takes long
+    path = check_path(path)  # before anything takes long
     report = static(
         analysis,
         layer=layer,
@@ -153,7 +153,7 @@ def static(
     if max_grid is not None:
         check_int("max_grid", max_grid, minimum=1)
     if pair is not None:
-        pair = check_pair(pair, len(analysis))
+        pair = check_two_images(pair, len(analysis))
     if query is not None:
         check_int("query", query, minimum=0, maximum=len(analysis) - 1)
     builder = ReportBuilder(analysis, images=images, labels=images if labels is None else labels, progress=progress)
@@ -205,7 +205,7 @@ def analysis_at_once(
     return recipe.make(Job(report), observer), observer.notices
 
 
-def check_pair(pair: Sequence[int], images: int) -> tuple[int, int]:
+def check_two_images(pair: Sequence[int], images: int) -> tuple[int, int]:
     """Return two different image indices, or raise ValueError."""
     expected = f"indices of two different images, from 0 to {images - 1}"
     if len(pair) != 2 or pair[0] == pair[1] or not all(0 <= k < images for k in pair):
@@ -213,7 +213,7 @@ def check_pair(pair: Sequence[int], images: int) -> tuple[int, int]:
     return check_int("pair", pair[0], minimum=0), check_int("pair", pair[1], minimum=0)
 
 
-def checked_path(path: str | Path) -> Path:
+def check_path(path: str | Path) -> Path:
     """Return where the report goes, or raise if that cannot be a report."""
     path = Path(path).expanduser()
     if not path.suffix:

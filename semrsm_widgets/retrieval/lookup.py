@@ -33,7 +33,7 @@ from semrsm_widgets.rsm import (
 from semrsm_widgets.tokens import PatchBox, box_tokens
 
 from .metrics import average_precision, chance_average_precision, f1_at_k, label_f1, nearest
-from .query import Query, checked_rankings
+from .query import Query, check_rankings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,7 +129,7 @@ class Lookup:
 
     def __init__(self, analysis: Analysis, rankings: Mapping[str, Any] | None = None) -> None:
         self.analysis = analysis
-        self.rankings = checked_rankings(rankings, len(analysis))
+        self.rankings = check_rankings(rankings, len(analysis))
         # A worker and whoever saves a figure ask at the same time.
         self._rows: Memo[RowKey, MatchedGram] = Memo(keep=_KEPT)
         self._nulls: Memo[tuple[str, PatchBox], list[MatchedGram]] = Memo(keep=_KEPT)

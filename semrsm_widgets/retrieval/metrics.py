@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from semrsm_widgets.common import Matrix, check_int, message, read_numbers
-from semrsm_widgets.statistics import UNIT, Statistic, checked_matrix, from_replicates, mean_of, undefined
+from semrsm_widgets.statistics import UNIT, Statistic, check_matrix, from_replicates, mean_of, undefined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,12 +40,12 @@ def nearest(K: Any, k: int | None = None, *, queries: bool = False) -> Ranking:
                [0],
                [0]])
     """
-    matrix = checked_matrix("K", K)
+    matrix = check_matrix("K", K)
     own = _own(matrix, queries)
     most = matrix.shape[1] - own
     k = most if k is None else check_int("k", k, minimum=1, maximum=most, todo="There are no more other images.")
     if own:
-        np.fill_diagonal(matrix, -np.inf)  # checked_matrix gave a copy
+        np.fill_diagonal(matrix, -np.inf)  # check_matrix gave a copy
     order: Ranking = np.argsort(-matrix, axis=1, kind="stable")[:, :k]
     return order
 
@@ -68,8 +68,8 @@ def label_f1(labels: Labels, other: Labels | None = None) -> Matrix:
         array([[1.        , 0.66666667],
                [0.66666667, 1.        ]])
     """
-    rows = _checked_labels("labels", labels)
-    columns = rows if other is None else _checked_labels("other", other)
+    rows = _check_labels("labels", labels)
+    columns = rows if other is None else _check_labels("other", other)
     names = {name: k for k, name in enumerate(sorted(frozenset().union(*rows, *columns)))}
     a, b = _one_hot(rows, names), _one_hot(columns, names)
     total = np.add.outer(a.sum(1), b.sum(1))
@@ -90,7 +90,7 @@ def label_auc(K: Any, labels: Labels) -> float:
         >>> label_auc([[1.0, 0.8, 0.1], [0.8, 1.0, 0.2], [0.1, 0.2, 1.0]], [{"cat"}, {"cat"}, {"dog"}])
         1.0
     """
-    matrix, sets = checked_matrix("K", K), _checked_labels("labels", labels)
+    matrix, sets = check_matrix("K", K), _check_labels("labels", labels)
     labelled = np.array([bool(each) for each in sets])
     i, j = np.triu_indices(len(matrix), 1)
     counts = labelled[i] & labelled[j]
@@ -118,7 +118,7 @@ def f1_at_k(ranking: Any, f1: Any, k: int) -> NDArray[np.float64]:
         >>> f1_at_k([[1], [0]], label_f1([{"cat"}, {"cat", "dog"}]), k=1)
         array([0.66666667, 0.66666667])
     """
-    order, scores = read_numbers("ranking", ranking)[0], checked_matrix("f1", f1)
+    order, scores = read_numbers("ranking", ranking)[0], check_matrix("f1", f1)
     check_int("k", k, minimum=1, maximum=order.shape[1])
     mean: NDArray[np.float64] = np.take_along_axis(scores, order[:, :k], 1).mean(1)
     return mean
@@ -184,7 +184,7 @@ def hub_counts(K: Any, k: int, *, queries: bool = False) -> NDArray[np.int64]:
         array([2, 0, 1])
     """
     order = nearest(K, k, queries=queries)
-    return np.bincount(order.ravel(), minlength=checked_matrix("K", K).shape[1])
+    return np.bincount(order.ravel(), minlength=check_matrix("K", K).shape[1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -341,7 +341,7 @@ def _own(matrix: Matrix, queries: bool) -> bool:
     return not queries and matrix.shape[0] == matrix.shape[1]
 
 
-def _checked_labels(name: str, labels: Any) -> list[frozenset[str]]:
+def _check_labels(name: str, labels: Any) -> list[frozenset[str]]:
     """Return label sets, of which at least one is not empty."""
     todo = 'One label an image is a set, too: {"cat"}; see load_images(..., labels=...).'
     if labels is None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from semrsm_widgets.common import message
 from semrsm_widgets.rsm import SIMILARITIES
-from semrsm_widgets.statistics import checked_matrix
+from semrsm_widgets.statistics import check_matrix
 from semrsm_widgets.tokens import PatchBox
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Query:
     box: PatchBox | None = None
 
 
-def checked_rankings(rankings: Any, images: int) -> dict[str, NDArray[np.float64]]:
+def check_rankings(rankings: Any, images: int) -> dict[str, NDArray[np.float64]]:
     """Return rankings of one's own, each checked to be similarities (N, N)."""
     if rankings is None:
         return {}
@@ -49,7 +49,7 @@ def checked_rankings(rankings: Any, images: int) -> dict[str, NDArray[np.float64
     for name, value in rankings.items():
         if name in SIMILARITIES:
             raise ValueError(message("rankings", f"named otherwise than {', '.join(SIMILARITIES)}", repr(name)))
-        matrix = checked_matrix(f"rankings[{name!r}]", value)
+        matrix = check_matrix(f"rankings[{name!r}]", value)
         if matrix.shape != (images, images):
             todo = "Row i holds the similarities of image i to all images, in the order of the images."
             expected = f"similarities ({images}, {images}), larger is more similar"

@@ -2,7 +2,7 @@
 
 from .cost import Estimate, estimate
 from .gram import MatchedGram
-from .kernels import Kernel, UndefinedKernelError, checked_kernel, cosine, inner_product, kernel_name, rbf, rbf_sigma
+from .kernels import Kernel, UndefinedKernelError, check_kernel, cosine, inner_product, kernel_name, rbf, rbf_sigma
 from .null import NULL_PAIRS, NullLevel, null_grams
 from .rsm import aligned_rsm, matched_gram, pooled_rsm, semantic_rsm
 from .similarities import (
@@ -29,7 +29,7 @@ __all__ = [
     "SimilarityWords",
     "UndefinedKernelError",
     "aligned_rsm",
-    "checked_kernel",
+    "check_kernel",
     "cosine",
     "estimate",
     "inner_product",

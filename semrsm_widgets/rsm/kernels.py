@@ -87,7 +87,7 @@ def _sq_distances(gram: MatchedGram) -> Matrix:
     return distances
 
 
-def checked_kernel(kernel: Any) -> Kernel:
+def check_kernel(kernel: Any) -> Kernel:
     """Return the kernel, or raise before anything is matched."""
     if not callable(kernel):
         todo = "They are functions: kernel=srsm.rbf."

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semrsm_widgets.common import Matrix, Progress, check_int, message
-from semrsm_widgets.matching import Auction, Identity, Matcher, PairJob, TokenSet, check_pair, match_job
+from semrsm_widgets.matching import Auction, Identity, Matcher, PairJob, TokenSet, check_comparable, match_job
 
 from .gram import MatchedGram
-from .kernels import Kernel, checked_kernel, cosine
+from .kernels import Kernel, check_kernel, cosine
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,7 +58,7 @@ def matched_gram(
     memory = check_int("memory", memory, minimum=1)
     left = TokenSet.read("x", x)
     right = left if y is None else TokenSet.read("y", y)
-    check_pair(left, right)
+    check_comparable(left, right)
     _warn_of_zeros(left, right)
     job = PairJob(x=left, y=right, symmetric=y is None, memory=memory, progress=progress)
     found = match_job(matcher, job)
@@ -105,12 +105,12 @@ def semantic_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine, matcher: Mat
         >>> semantic_rsm(x)[0, 1], aligned_rsm(x)[0, 1]
         (1.0, 0.0)
     """
-    return checked_kernel(kernel)(matched_gram(x, y, matcher=matcher))
+    return check_kernel(kernel)(matched_gram(x, y, matcher=matcher))
 
 
 def aligned_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine) -> Matrix:
     """Return the aligned RSM (N, M): token s is compared with token s, as ordinary RSMs of flattened responses do."""
-    return checked_kernel(kernel)(matched_gram(x, y, matcher=Identity()))
+    return check_kernel(kernel)(matched_gram(x, y, matcher=Identity()))
 
 
 def pooled_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine) -> Matrix:
@@ -118,7 +118,7 @@ def pooled_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine) -> Matrix:
     left = TokenSet.read("x", x)
     right = None if y is None else TokenSet.read("y", y)
     means = None if right is None else right.means[:, None]
-    return checked_kernel(kernel)(matched_gram(left.means[:, None], means, matcher=Identity()))
+    return check_kernel(kernel)(matched_gram(left.means[:, None], means, matcher=Identity()))
 
 
 def _mirrored(upper_triangle: Matrix, diagonal: NDArray[np.float64]) -> Matrix:

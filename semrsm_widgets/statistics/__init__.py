@@ -10,8 +10,8 @@ from .comparison import (
     rsa,
     smallest_eigenvalue,
 )
-from .divergence import checked_probabilities, js_divergence
-from .statistic import UNIT, Statistic, UndefinedStatisticError, checked_matrix, from_replicates, mean_of, undefined
+from .divergence import check_probabilities, js_divergence
+from .statistic import UNIT, Statistic, UndefinedStatisticError, check_matrix, from_replicates, mean_of, undefined
 
 __all__ = [
     "UNIT",
@@ -19,8 +19,8 @@ __all__ = [
     "RSMStatistic",
     "Statistic",
     "UndefinedStatisticError",
-    "checked_matrix",
-    "checked_probabilities",
+    "check_matrix",
+    "check_probabilities",
     "cka",
     "doubly_centred",
     "from_replicates",

@@ -19,7 +19,7 @@ from scipy.stats import kendalltau, rankdata
 from semrsm_widgets.common import Matrix, check_choice, check_int, message
 
 from .centred import BIASED, PEARSON, UNBIASED, Centred, mean_free
-from .statistic import LEVEL, Statistic, UndefinedStatisticError, checked_rsm, from_replicates
+from .statistic import LEVEL, Statistic, UndefinedStatisticError, check_rsm, from_replicates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,7 +108,7 @@ def smallest_eigenvalue(K: Any) -> float:
         >>> smallest_eigenvalue(np.array([[1.0, 0.5], [0.5, 1.0]]))
         0.333...
     """
-    values = np.linalg.eigvalsh(checked_rsm("K", K, least=1))
+    values = np.linalg.eigvalsh(check_rsm("K", K, least=1))
     peak = float(np.abs(values).max())
     return float(values[0] / peak) if peak > 0 else 0.0
 
@@ -130,7 +130,7 @@ def jackknife(statistic: RSMStatistic, *rsms: Any, level: float = LEVEL) -> Stat
         >>> jackknife(cka, K, L)
         Statistic(value=..., low=..., high=..., n=20, reason='')
     """
-    matrices = [checked_rsm(f"rsms[{k}]", rsm, least=2) for k, rsm in enumerate(rsms)]
+    matrices = [check_rsm(f"rsms[{k}]", rsm, least=2) for k, rsm in enumerate(rsms)]
     value = statistic(*matrices)
     n = len(matrices[0])
     product = _product_of(statistic)
@@ -229,7 +229,7 @@ def doubly_centred(K: Any) -> Matrix:
     References:
         Székely & Rizzo, Annals of Statistics 42 (2014), definition 2 (U-centring).
     """
-    matrix = mean_free(checked_rsm("K", K, least=4), diagonal=False)
+    matrix = mean_free(check_rsm("K", K, least=4), diagonal=False)
     n, rows = len(matrix), matrix.sum(1)
     centred: Matrix = matrix - np.add.outer(rows, rows) / (n - 2) + rows.sum() / ((n - 1) * (n - 2))
     np.fill_diagonal(centred, 0)
@@ -238,7 +238,7 @@ def doubly_centred(K: Any) -> Matrix:
 
 def _checked(K: Any, L: Any, least: int) -> tuple[Matrix, Matrix]:
     """Return two RSMs of the same number of images."""
-    left, right = checked_rsm("K", K, least=least), checked_rsm("L", L, least=least)
+    left, right = check_rsm("K", K, least=least), check_rsm("L", L, least=least)
     if left.shape != right.shape:
         todo = "Both must be RSMs of the same images in the same order."
         raise ValueError(message("L", f"of the shape of K, {left.shape}", str(right.shape), todo))

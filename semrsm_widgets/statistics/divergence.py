@@ -9,7 +9,7 @@ from scipy.special import entr
 
 from semrsm_widgets.common import Matrix, message, read_numbers
 
-from .statistic import checked_matrix
+from .statistic import check_matrix
 
 SUM_TOLERANCE = 1e-3
 """How far a row of half-precision probabilities may be from 1; one of bfloat16 as far as its rounding."""
@@ -18,7 +18,7 @@ NEGATIVE_TOLERANCE = 1e-6
 _BLOCK = 2**22
 
 
-def checked_probabilities(value: Any, n: int) -> Matrix:
+def check_probabilities(value: Any, n: int) -> Matrix:
     """Return a read-only float64 copy of class probabilities (n, classes).
 
     Raises:
@@ -26,7 +26,7 @@ def checked_probabilities(value: Any, n: int) -> Matrix:
         ValueError: NaN, a wrong number of rows, a negative entry, or a row that does not sum to 1.
     """
     array, rounding = read_numbers("probabilities", value)
-    matrix = checked_matrix("probabilities", array)
+    matrix = check_matrix("probabilities", array)
     todo = "They come from predict(model, images); from logits: torch.softmax(logits, 1)."
     if len(matrix) != n:
         raise ValueError(message("probabilities", f"of shape ({n}, classes), a row an image", str(matrix.shape), todo))
@@ -50,7 +50,7 @@ def js_divergence(P: Any) -> Matrix:
         P: (N, classes) probabilities.
 
     Raises:
-        ValueError: see `checked_probabilities`.
+        ValueError: see `check_probabilities`.
 
     References:
         Lin, IEEE Transactions on Information Theory 37 (1991), eq. 3.10; Wald et al., arXiv:2410.23107, Table 1.
@@ -61,7 +61,7 @@ def js_divergence(P: Any) -> Matrix:
                [0.69314718, 0.        ]])
     """
     array, _ = read_numbers("P", P)
-    rows = checked_probabilities(P, len(array) if array.ndim else 0)
+    rows = check_probabilities(P, len(array) if array.ndim else 0)
     rows = rows / rows.sum(1, keepdims=True)  # half precision is off by a thousandth
     n, classes = rows.shape
     entropy = entr(rows).sum(1)

@@ -104,7 +104,7 @@ def mean_of(values: NDArray[np.float64], *, bounds: tuple[float, float] = (-np.i
     return from_replicates(float(values.mean()), without, bounds=bounds)
 
 
-def checked_matrix(name: str, value: Any, *, least: int = 1) -> NDArray[np.float64]:
+def check_matrix(name: str, value: Any, *, least: int = 1) -> NDArray[np.float64]:
     """Return a finite matrix (N, M) as float64, a copy: of an array or tensor of any type and device.
 
     Raises:
@@ -114,7 +114,7 @@ def checked_matrix(name: str, value: Any, *, least: int = 1) -> NDArray[np.float
     return _read(name, value, least)[0]
 
 
-def checked_rsm(name: str, value: Any, *, least: int) -> NDArray[np.float64]:
+def check_rsm(name: str, value: Any, *, least: int) -> NDArray[np.float64]:
     """Return a square symmetric RSM as float64: symmetric within the rounding of its type, and then exactly.
 
     Other tools compute both triangles, each with its own rounding: an entry may be √ε of the largest away from its

@@ -1,6 +1,6 @@
 """What extraction hands to matching: tokens, and the grid on which they stand."""
 
-from .grid import PatchBox, box_tokens, cell_box, checked_box, moved_box, moved_token, pooled_grid, token_boxes
+from .grid import PatchBox, box_tokens, cell_box, check_box, moved_box, moved_token, pooled_grid, token_boxes
 from .tokens import Tokens
 
 __all__ = [
@@ -8,7 +8,7 @@ __all__ = [
     "Tokens",
     "box_tokens",
     "cell_box",
-    "checked_box",
+    "check_box",
     "moved_box",
     "moved_token",
     "pooled_grid",

@@ -69,14 +69,14 @@ def box_tokens(box: PatchBox, grid: tuple[int, int] | None) -> NDArray[np.int64]
         >>> box_tokens((0, 1, 2, 3), (4, 4))
         array([1, 2, 5, 6])
     """
-    top, left, bottom, right = checked_box(box, grid)
+    top, left, bottom, right = check_box(box, grid)
     assert grid is not None
     rows = np.arange(top, bottom)[:, None] * grid[1]
     tokens: NDArray[np.int64] = (rows + np.arange(left, right)).ravel()
     return tokens
 
 
-def checked_box(box: Any, grid: tuple[int, int] | None) -> PatchBox:
+def check_box(box: Any, grid: tuple[int, int] | None) -> PatchBox:
     """Return a box as four ints, or raise ValueError: there is no grid, or it is not inside it."""
     if grid is None:
         todo = "Look up the whole image, or take a layer with a token grid."

@@ -65,7 +65,7 @@ def test_other_images_or_another_order_are_refused():
     with pytest.raises(ValueError, match="2 that are in one of them only"):
         srsm.compare(a, labelled_analysis(images=other))
     few = srsm.Analysis(images.select(range(3)), {"a": labelled_tokens(1, n=3)})
-    with pytest.raises(ValueError, match="integer >= 4"):
+    with pytest.raises(ValueError, match="at least 4 images"):
         srsm.compare(few)
     with pytest.raises(TypeError, match="an Analysis"):
         srsm.compare(a.rsm("layer 1"))

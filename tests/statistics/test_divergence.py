@@ -8,7 +8,7 @@ import torch
 from scipy.spatial.distance import jensenshannon
 
 from semrsm_widgets.statistics import divergence
-from semrsm_widgets.statistics.divergence import checked_probabilities, js_divergence
+from semrsm_widgets.statistics.divergence import check_probabilities, js_divergence
 
 
 def probabilities(seed, n=6, classes=11):
@@ -36,12 +36,12 @@ def test_it_is_the_square_of_scipys_distance(monkeypatch):
 )
 def test_what_is_no_probability_is_refused(value, text):
     with pytest.raises(ValueError, match=text):
-        checked_probabilities(value, 3)
+        check_probabilities(value, 3)
 
 
 def test_half_precision_rows_are_accepted_and_sum_to_1_where_it_counts():
     P = probabilities(1)
-    rows = checked_probabilities(torch.from_numpy(P).half(), 6)
+    rows = check_probabilities(torch.from_numpy(P).half(), 6)
     assert rows.dtype == np.float64
     assert not rows.flags.writeable
     half = P.astype(np.float16).astype(np.float64)

@@ -18,7 +18,7 @@ KERNELS: dict[str, Kernel] = {"cosine": cosine, "inner product": inner_product, 
 """The kernels that a view offers, by the name on its button."""
 
 
-def checked_kernel_name(value: Any) -> str:
+def check_kernel_name(value: Any) -> str:
     """Return a kernel's name, or raise TraitError."""
     return check_trait("kernel", value, tuple(KERNELS))
 
@@ -36,7 +36,7 @@ class KernelChosen(t.HasTraits):
 
     @t.validate("kernel")
     def _check_kernel(self, proposal: Any) -> str:
-        return checked_kernel_name(proposal["value"])
+        return check_kernel_name(proposal["value"])
 
 
 class LayerChosen(t.HasTraits):
@@ -81,10 +81,10 @@ class LayerChosen(t.HasTraits):
 
     @t.validate("pair")
     def _check_pair(self, proposal: Any) -> tuple[int, int]:
-        return checked_pair(self.analysis, proposal["value"])
+        return check_pair(self.analysis, proposal["value"])
 
 
-def checked_pair(analysis: Analysis, pair: Any) -> tuple[int, int]:
+def check_pair(analysis: Analysis, pair: Any) -> tuple[int, int]:
     """Return a pair of image indices, or raise TraitError in the house's form."""
     i, j = (int(k) for k in pair)
     last = len(analysis) - 1

@@ -26,8 +26,8 @@ from semrsm_widgets.views.base import (
     SimilaritiesTold,
     View,
     bundle,
+    check_pair,
     check_trait,
-    checked_pair,
     describe_cost,
     guarded_method,
     image_rows,
@@ -96,11 +96,11 @@ class LayerMap(KernelChosen, SimilaritiesTold, View):
 
     @t.validate("cell")
     def _check_cell(self, proposal: Any) -> Cell | None:
-        return checked_cell(self.analyses, proposal["value"])
+        return check_cell(self.analyses, proposal["value"])
 
     @t.validate("pair")
     def _check_pair(self, proposal: Any) -> tuple[int, int]:
-        return checked_pair(self.analyses[0], proposal["value"])
+        return check_pair(self.analyses[0], proposal["value"])
 
     def __repr__(self) -> str:
         return f"LayerMap({self.names[0]!r}, {self.names[1]!r})"
@@ -143,7 +143,7 @@ class LayerMap(KernelChosen, SimilaritiesTold, View):
 
     def _send_value(self, content: dict[str, Any]) -> None:
         """Answer a hover for which the browser has colours only."""
-        i, j = checked_pair(self.analyses[0], (content["i"], content["j"]))
+        i, j = check_pair(self.analyses[0], (content["i"], content["j"]))
         detail = self._detail
         if detail is None or detail[0] != (self.cell, self.similarity, self.kernel):
             return
@@ -312,7 +312,7 @@ class LayerMap(KernelChosen, SimilaritiesTold, View):
         return stacked(parts)
 
 
-def checked_cell(analyses: tuple[Analysis, Analysis], cell: Any) -> Cell | None:
+def check_cell(analyses: tuple[Analysis, Analysis], cell: Any) -> Cell | None:
     """Return a pair of layers (of A, of B), or None; else raise TraitError in the house's form."""
     if cell is None:
         return None

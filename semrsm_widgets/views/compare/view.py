@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import traitlets as t
 
+from semrsm_widgets.analysis import check_analysis
 from semrsm_widgets.common import check_number, message
-from semrsm_widgets.experiments import check_analysis, check_same_images
+from semrsm_widgets.experiments import check_same_images
 from semrsm_widgets.figures import stacked
 from semrsm_widgets.rsm import PATCH_SIMILARITIES
 from semrsm_widgets.tokens import moved_token
@@ -16,13 +17,13 @@ from semrsm_widgets.views.base import (
     PATIENCE_SECONDS,
     ComposedView,
     View,
+    check_kernel_name,
+    check_pair,
     check_trait,
-    checked_kernel_name,
-    checked_pair,
 )
 from semrsm_widgets.views.pair import PairView
 
-from .layer_map import PALETTES, Cell, LayerMap, checked_cell
+from .layer_map import PALETTES, Cell, LayerMap, check_cell
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -89,10 +90,10 @@ class CompareView(ComposedView):
         patience: float = PATIENCE_SECONDS,
         save_images: bool = True,
     ) -> None:
-        self.analysis_a = check_analysis("analysis_a", analysis_a, least=4)
-        self.analysis_b = check_analysis("analysis_b", analysis_b, least=4)
+        self.analysis_a = check_analysis(analysis_a, name="analysis_a", at_least=4)
+        self.analysis_b = check_analysis(analysis_b, name="analysis_b", at_least=4)
         check_same_images(analysis_a, analysis_b)
-        self.names = _checked_names(names, self._analyses)
+        self.names = _check_names(names, self._analyses)
         self._patience = check_number("patience", patience, above=0)
         self.pair_views: tuple[PairView, PairView] | None = None
         self._titles: list[ipywidgets.Label] = []
@@ -118,10 +119,10 @@ class CompareView(ComposedView):
         """Refuse what the map would refuse, before anything changes."""
         name, value = proposal["trait"].name, proposal["value"]
         if name == "cell":
-            return checked_cell(self._analyses, value)
+            return check_cell(self._analyses, value)
         if name == "pair":
-            return checked_pair(self.analysis_a, value)
-        return check_trait(name, value, PATCH_SIMILARITIES) if name == "similarity" else checked_kernel_name(value)
+            return check_pair(self.analysis_a, value)
+        return check_trait(name, value, PATCH_SIMILARITIES) if name == "similarity" else check_kernel_name(value)
 
     def __repr__(self) -> str:
         return f"CompareView({self.names[0]!r}, {self.names[1]!r}, {len(self.analysis_a)} images)"
@@ -215,7 +216,7 @@ class CompareView(ComposedView):
             self._following = False
 
 
-def _checked_names(names: Any, analyses: tuple[Analysis, Analysis]) -> tuple[str, str]:
+def _check_names(names: Any, analyses: tuple[Analysis, Analysis]) -> tuple[str, str]:
     """Return what the two are called: as told, or as their models are, or A and B."""
     if names is None:
         own = [analysis.model.name if analysis.model is not None else "" for analysis in analyses]

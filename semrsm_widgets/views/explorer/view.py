@@ -20,13 +20,13 @@ from semrsm_widgets.views.base import (
     CancelledError,
     ComposedView,
     View,
+    check_kernel_name,
+    check_pair,
     check_trait,
-    checked_kernel_name,
-    checked_pair,
     default_layer,
     describe_seconds,
 )
-from semrsm_widgets.views.pair import PairView, checked_top_k
+from semrsm_widgets.views.pair import PairView, check_top_k
 from semrsm_widgets.views.retrieval import RetrievalView
 from semrsm_widgets.views.rsm import RSMView
 
@@ -101,23 +101,23 @@ class Explorer(ComposedView):
         """Refuse what the views would refuse, before anything changes; before there are views, take it as a wish."""
         name, value = proposal["trait"].name, proposal["value"]
         if name == "kernel":
-            return checked_kernel_name(value)
+            return check_kernel_name(value)
         if name == "top_k":
-            return checked_top_k(value)
+            return check_top_k(value)
         if name == "layer":
             known = None if self.pair_view is None else self.pair_view.analysis.layers
             return value if known is None else check_trait(name, value, known)
         if name == "query":
-            return self._checked_query(value)
+            return self._check_query(value)
         if self.analysis is not None:
-            return checked_pair(self.analysis, value)
+            return check_pair(self.analysis, value)
         if min(value) < 0:
             raise t.TraitError(message("pair", "two image indices, 0 or more", str(value)))
         return value
 
-    def _checked_query(self, value: int) -> int:
+    def _check_query(self, value: int) -> int:
         if self.retrieval_view is not None:
-            return self.retrieval_view.checked_query(value)
+            return self.retrieval_view.check_query(value)
         if value < 0:
             raise t.TraitError(message("query", "an image's index, 0 or more", str(value)))
         return value

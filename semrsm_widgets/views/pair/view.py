@@ -159,7 +159,7 @@ class PairView(LayerChosen, SimilaritiesTold, View):
 
     @t.validate("top_k")
     def _check_top_k(self, proposal: Any) -> int:
-        return checked_top_k(proposal["value"])
+        return check_top_k(proposal["value"])
 
     def __repr__(self) -> str:
         a, b = (self.analysis.images.ids[k] for k in self.pair)
@@ -288,7 +288,7 @@ class PairView(LayerChosen, SimilaritiesTold, View):
         draw_why(sheet, self.analysis, matches, expected, top_k=self.top_k, null=null, similarity=similarity)
 
 
-def checked_top_k(top_k: int) -> int:
+def check_top_k(top_k: int) -> int:
     """Return how many matches to draw, or raise TraitError in the house's form."""
     if 0 <= top_k <= MOST_LINES:
         return int(top_k)

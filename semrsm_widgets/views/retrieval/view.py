@@ -14,7 +14,7 @@ from semrsm_widgets.common import check_int, message
 from semrsm_widgets.images import sorted_labels
 from semrsm_widgets.retrieval import LARGEST_K, Lookup, Query, Ranked
 from semrsm_widgets.rsm import NULL_PAIRS, NullLevel, UndefinedKernelError, rbf
-from semrsm_widgets.tokens import PatchBox, checked_box, moved_box
+from semrsm_widgets.tokens import PatchBox, check_box, moved_box
 from semrsm_widgets.views.base import (
     KERNELS,
     PATIENCE_SECONDS,
@@ -150,9 +150,9 @@ class RetrievalView(LayerChosen, KernelChosen, SimilaritiesTold, View):
 
     @t.validate("query")
     def _check_query(self, proposal: Any) -> int:
-        return self.checked_query(proposal["value"])
+        return self.check_query(proposal["value"])
 
-    def checked_query(self, value: int) -> int:
+    def check_query(self, value: int) -> int:
         """Return an index that `query` may have, or raise TraitError."""
         value, last = int(value), len(self.analysis) - 1
         if 0 <= value <= last or (value == OUTSIDE and self._outside is not None):
@@ -174,7 +174,7 @@ class RetrievalView(LayerChosen, KernelChosen, SimilaritiesTold, View):
             return None
         grid = self.analysis.tokens[self.layer].grid
         try:
-            box = checked_box(proposal["value"], grid)
+            box = check_box(proposal["value"], grid)
         except (TypeError, ValueError) as error:
             raise t.TraitError(str(error)) from None
         return None if grid is not None and box == (0, 0, *grid) else box

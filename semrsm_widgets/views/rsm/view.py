@@ -25,8 +25,8 @@ from semrsm_widgets.views.base import (
     Message,
     SimilaritiesTold,
     bundle,
+    check_pair,
     check_trait,
-    checked_pair,
     describe_cost,
     guarded_method,
     heatmap_item,
@@ -174,7 +174,7 @@ class RSMView(LayerChosen, KernelChosen, SimilaritiesTold, BokehPane):
 
     def _send_value(self, content: dict[str, Any]) -> None:
         """Answer a hover for which the browser has rounded values and no thumbnails."""
-        i, j = checked_pair(self.analysis, (content["i"], content["j"]))
+        i, j = check_pair(self.analysis, (content["i"], content["j"]))
         thumbnails = [jpeg_bytes(thumbnail(self.analysis.images, k, _THUMBNAIL)) for k in (i, j)]
         latest = self._latest  # what is not there yet is the worker's to compute
         values = None

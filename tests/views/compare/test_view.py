@@ -89,7 +89,7 @@ def test_other_images_are_refused_by_name(both):
     with pytest.raises(TypeError, match="`names` must be two strings"):
         srsm.CompareView(*both, names="before")
     few = make_analysis(images=images.select(range(3)))
-    with pytest.raises(ValueError, match="integer >= 4"):
+    with pytest.raises(ValueError, match="at least 4 images"):
         srsm.CompareView(few, few)
 
 
