@@ -2,12 +2,22 @@
 
 from .load import load_model
 from .visible import visible_box
-from .vision_model import Transform, VisionModel, check_model, declared_size, model_view, prepare, weights_sha256
+from .vision_model import (
+    Transform,
+    VisionModel,
+    check_model,
+    check_repeatable,
+    declared_size,
+    model_view,
+    prepare,
+    weights_sha256,
+)
 
 __all__ = [
     "Transform",
     "VisionModel",
     "check_model",
+    "check_repeatable",
     "declared_size",
     "load_model",
     "model_view",

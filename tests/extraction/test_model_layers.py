@@ -540,7 +540,7 @@ def test_sequences_that_nothing_declares_have_no_grid_and_say_why():
     states = extract(model, IMAGES, "states")["states"]
     assert states.grid is None
     assert states.values.shape == (5, 49, 64)
-    assert "nothing tells where they stand" in states.note
+    assert "nothing in it changes with the picture" in states.note
     for name in ("windows", "attention"):
         assert not table[name].readable
         with pytest.raises(ValueError, match=f"layers with tokens; got '{name}'"):
