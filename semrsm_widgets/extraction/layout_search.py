@@ -114,16 +114,18 @@ def _believed(
 ) -> list[bool]:
     """Return for each output whether a map's shape is believed where the probe sees nothing in it.
 
-    That is so after an output that the probe confirmed, unless a map before it looks elsewhere: what mixes all places
-    tells nothing itself.
+    That is so if the last output before it of which the probe saw something was right: what mixes all places tells
+    nothing itself.
     """
     believed: list[bool] = []
-    some = moved = False
+    right = False
     for i, (output, reading) in enumerate(zip(outputs, readings, strict=True)):
         if output.same_as is None and i in verdicts:
-            some = some or i in found or verdicts[i].kind == "right"
-            moved = moved or (is_map(reading) and verdicts[i].kind == "elsewhere")
-        believed.append(some and not moved)
+            if i in found or verdicts[i].kind == "right":
+                right = True
+            elif is_map(reading) and verdicts[i].kind == "elsewhere":
+                right = False
+        believed.append(right)
     return believed
 
 

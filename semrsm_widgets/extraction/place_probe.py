@@ -25,8 +25,8 @@ IMAGES = 5  # the image and four changes; an unlikely length for any other axis
 CHANGE = 0.01  # standard deviations; larger ones leave the linear range of deep models with random weights
 HALF_CHANGE = 0.25  # the same for weights of 16 bits, whose rounding would drown less
 WAVES = 1.5  # periods over a side: fine enough to tell one place from the mean of two, coarser than windows
-MOST_VALUES = 2**15  # channels of large maps are sampled: many tokens make up for few channels
-FEWEST_SAMPLED = 8
+MOST_VALUES = 2**16  # channels of large maps are sampled: many tokens make up for few channels
+FEWEST_SAMPLED = 16
 
 FULL, ACROSS, DOWN, WAVE, ACROSS_SQUARE, DOWN_SQUARE = range(6)
 Moments = NDArray[np.float64]
@@ -60,10 +60,12 @@ class Reaction:
         plain: (6, L) inner products of each token's changes: FULL is the full change's energy; ACROSS, DOWN and WAVE
             are products of these changes with the full one, ACROSS_SQUARE and DOWN_SQUARE their own energies.
         centred: the same after taking away what all tokens have in common, as after attention to everything.
+        channels: over how many channels the products are summed.
     """
 
     plain: Moments
     centred: Moments
+    channels: int
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Evidence:
         plain, centred = reaction.plain[:, layout.prefix :], reaction.centred[:, layout.prefix :]
         if layout.order is not None:
             plain, centred = plain[:, layout.order], centred[:, layout.order]
-        return Reaction(plain, centred)
+        return Reaction(plain, centred, reaction.channels)
 
 
 def observe(output: Tensor, axes: Collection[str]) -> Evidence | None:
@@ -117,7 +119,8 @@ def _reaction(found: Tensor, axis: int) -> Reaction:
     if step > 1 and not plain[FULL].any():  # the sampled channels happen to be dead
         changes = _changes(found)
         plain = _moments(changes, axis - 1)
-    return Reaction(plain, _moments(changes - changes.mean(3 - axis, keepdim=True), axis - 1))
+    centred = _moments(changes - changes.mean(3 - axis, keepdim=True), axis - 1)
+    return Reaction(plain, centred, changes.shape[axis])
 
 
 def _changes(found: Tensor) -> Tensor:

@@ -27,7 +27,8 @@ BLOCKS = 8  # places are compared in at most so many blocks a side: single token
 SILENT = 1e-6  # of the mean energy: what a token that does not see the picture shows is rounding
 APART = 0.5  # tokens look at places of their own if their means are spread by this much of the width of their areas
 CLEAR = 0.9  # correlation at which there is nothing common to all tokens that would have to be taken away
-STRAY = 0.05  # share of blocks that may look beside their place by chance, where few channels are alive
+STRAY = 0.1  # share of blocks that may look beside their place by chance, where few channels are alive
+TIGHT = 0.8  # as APART: below this a token may look at several places; a wide window turns waves round, too
 OUTSIDE = 0.3  # share of blocks that must look elsewhere before tokens that do not follow the grid refute it
 WAVY = 0.3  # share of the waves' height that must be left before their form says anything
 FEWEST_FOR_WAVES = 6  # cells
@@ -70,6 +71,11 @@ class Axis:
     high: float
     waves: float
 
+    @property
+    def divided(self) -> bool:
+        """Whether tokens look at several places: areas wider than their means are apart, with waves of other places."""
+        return self.apart < TIGHT and self.waves < FOLLOWS
+
 
 def judge(evidence: Evidence, layout: Layout, *, asked: float | None = None) -> Verdict:
     """Return the verdict on a layout with a grid: by the plain reactions if they are clear, else by either.
@@ -81,7 +87,7 @@ def judge(evidence: Evidence, layout: Layout, *, asked: float | None = None) -> 
     """
     assert layout.grid is not None
     reaction = evidence.of(layout)
-    axes = {} if reaction is None else _axes(reaction.plain, layout.grid)
+    axes = {} if reaction is None else _axes(reaction.plain, layout.grid, reaction.channels)
     if reaction is None or not axes:
         return Verdict("silent", 0.0)
     count = layout.grid[0] * layout.grid[1]
@@ -91,14 +97,15 @@ def judge(evidence: Evidence, layout: Layout, *, asked: float | None = None) -> 
     # Where nothing is left but what all have in common, the rest is rounding.
     if plain.follows >= CLEAR or reaction.centred[FULL].sum() <= SILENT * reaction.plain[FULL].sum():
         return plain
-    centred = _verdict(_axes(reaction.centred, layout.grid), asked)
-    return max(plain, centred, key=lambda verdict: (verdict.kind == "right", verdict.follows))
+    # What is left after that is enough to confirm, but may look anywhere where little is left.
+    centred = _verdict(_axes(reaction.centred, layout.grid, reaction.channels), asked)
+    return centred if centred.kind == "right" else plain
 
 
 def _verdict(axes: dict[str, Axis], asked: float) -> Verdict:
     follows = min(axis.follows for axis in axes.values())
     if follows >= asked:
-        if all(axis.outside <= STRAY and axis.waves >= FOLLOWS for axis in axes.values()):
+        if not any(axis.outside > STRAY or axis.divided for axis in axes.values()):
             return Verdict("right", follows)
         if all(axis.apart < APART for axis in axes.values()):
             return Verdict("mixed", follows)
@@ -123,7 +130,7 @@ def _where(axes: dict[str, Axis]) -> str:
     return "its tokens look at other parts of the picture than their rows and columns say"
 
 
-def _axes(moments: Moments, grid: Grid) -> dict[str, Axis]:
+def _axes(moments: Moments, grid: Grid, channels: int) -> dict[str, Axis]:
     """Return what there is to say of "height" and "width"; of an axis of one cell, or if nothing reacts, nothing."""
     maps = moments.reshape(-1, *grid)
     seen = maps[FULL] > SILENT * maps[FULL].mean()
@@ -133,20 +140,21 @@ def _axes(moments: Moments, grid: Grid) -> dict[str, Axis]:
     trust = np.minimum(maps[FULL] / maps[FULL][seen].mean(), 1.0) * seen
     found = {}
     if grid[0] > 1:
-        found["height"] = _axis(maps[[FULL, DOWN, DOWN_SQUARE, WAVE]] * seen, trust, 0)
+        found["height"] = _axis(maps[[FULL, DOWN, DOWN_SQUARE, WAVE]] * seen, trust, channels, 0)
     if grid[1] > 1:
-        found["width"] = _axis(maps[[FULL, ACROSS, ACROSS_SQUARE, WAVE]] * seen, trust, 1)
+        found["width"] = _axis(maps[[FULL, ACROSS, ACROSS_SQUARE, WAVE]] * seen, trust, channels, 1)
     return found
 
 
-def _axis(maps: Moments, trust: Moments, axis: int) -> Axis:
+def _axis(maps: Moments, trust: Moments, channels: int, axis: int) -> Axis:
     """Measure one axis from (4, h, w) energies, changes along it, their squares and waves, and each token's weight."""
     side = trust.shape[axis]
     places = centres(side).double().numpy()
     stands = np.broadcast_to(places[:, None] if axis == 0 else places, trust.shape)
     mean, square = (np.divide(part, maps[0], out=np.zeros_like(part), where=trust > 0) for part in maps[1:3])
     spread = 3**0.5 * float(np.average((mean - np.average(mean, weights=trust)) ** 2, weights=trust)) ** 0.5
-    variance = np.maximum(square - mean**2, 0.0)
+    # As with any variance about an estimated mean: one channel tells a place, but not the width of an area.
+    variance = np.maximum(square - mean**2, 0.0) * (channels / (channels - 1)) if channels > 1 else np.ones_like(mean)
     width = (3 * float(np.average(variance, weights=trust))) ** 0.5
     energy, along, around = (_blocks(part) for part in (maps[0], maps[1], maps[0] * variance))
     filled = _blocks((trust > 0).astype(np.float64)) > 0.5
@@ -200,7 +208,7 @@ def confirmed(evidence: Evidence, reading: Reading, extra: Collection[Layout] = 
     Args:
         evidence: what the probe saw of the output.
         reading: what its shape allows.
-        extra: readings in an order of the model's own, tried if tokens look at places, but at other ones.
+        extra: readings in an order of the model's own, tried if the shape's are not confirmed.
     """
     verdicts = [(candidate, judge(evidence, candidate.layout)) for candidate in reading.candidates]
     best: tuple[float, Layout | None] = (0.0, None)
@@ -214,8 +222,7 @@ def confirmed(evidence: Evidence, reading: Reading, extra: Collection[Layout] = 
     if best[1] is not None:
         return best[1], Verdict("right", best[0])
     told = [verdict for _, verdict in verdicts]
-    moved = any(verdict.kind == "elsewhere" for verdict in told)
-    own = [(layout, judge(evidence, layout)) for layout in extra] if moved else []
+    own = [(layout, judge(evidence, layout)) for layout in extra]
     fitting = [(verdict.follows, layout) for layout, verdict in own if verdict.kind == "right"]
     if fitting:
         follows, layout = max(fitting, key=lambda pair: pair[0])
