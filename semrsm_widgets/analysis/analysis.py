@@ -122,7 +122,7 @@ class Analysis:
         self.model = model
         self.matcher: Matcher = Auction() if matcher is None else matcher
         self.probabilities = None if probabilities is None else check_probabilities(probabilities, len(images))
-        self.provenance: Mapping[str, Any] = {} if model is None else model.provenance
+        self.provenance: Mapping[str, Any] = {} if model is None else dict(model.provenance)
         self.queries, self.query_tokens = check_queries(queries, query_tokens, self.layers)
         self._grams: Memo[GramKey, MatchedGram] = Memo()
         self._query_grams: Memo[GramKey, MatchedGram] = Memo()

@@ -166,5 +166,6 @@ def _tokens(
         prefix=prefix,
         native_grid=row.grid,
         note=row.note,
+        caution=row.caution,
         has_class_token=has_class_token and prefix is not None,
     )

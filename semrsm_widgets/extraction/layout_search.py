@@ -19,7 +19,7 @@ from .hooks import Key, Output, Setting, hooked, leaves, noise, run
 from .layout import Layout
 from .place_probe import Evidence
 from .place_verdict import FOLLOWS, Verdict, confirmed, judge
-from .shape_reading import LARGEST_PREFIX, Candidate, Declared, Reading, declared_by, read_shape
+from .shape_reading import FEWEST_CHANNELS, LARGEST_PREFIX, Candidate, Declared, Reading, declared_by, read_shape
 
 CLOSE = 1e-4  # relative; two maps from one forward mostly agree to the bit
 
@@ -123,10 +123,15 @@ def _believed(
         if output.same_as is None and i in verdicts:
             if i in found or verdicts[i].kind == "right":
                 right = True
-            elif is_map(reading) and verdicts[i].kind == "elsewhere":
+            elif is_map(reading) and verdicts[i].kind == "elsewhere" and _width(reading, output) >= FEWEST_CHANNELS:
                 right = False
         believed.append(right)
     return believed
+
+
+def _width(reading: Reading, output: Output) -> int:
+    """Return the channels of a map: those of a few are a side way, a gate or a map of attention."""
+    return output.shape[1] if reading.sure is not None and reading.sure.axes == "NCHW" else output.shape[-1]
 
 
 NOTES = {

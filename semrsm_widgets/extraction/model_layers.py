@@ -13,14 +13,22 @@ from PIL import Image
 from torch import Tensor, nn
 
 from semrsm_widgets.common import message
-from semrsm_widgets.models import VisionModel, check_model, check_repeatable, prepare
+from semrsm_widgets.models import (
+    Given,
+    VisionModel,
+    check_model,
+    check_repeatable,
+    dtype_of,
+    explain_inputs,
+    prepare,
+    what_it_gets,
+)
 
 from .collector import is_out_of_memory
 from .default_layers import Outline, default_names, fallback, thinned
 from .hooks import Key, Output, Setting, Trace, as_found, is_exported, noise, takes_hooks, trace, unwrapped, version
 from .layer_table import LayerRow, LayerTable
 from .layout_search import Seen, find_layouts
-from .model_inputs import dtype_of, explain, what_it_gets
 from .place_probe import IMAGES, observe, probe_images
 from .shape_reading import possible_axes
 
@@ -158,8 +166,9 @@ def _first_look(setting: Setting) -> tuple[Trace, int, bool]:
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        explain(setting, failed)
-        failed.add_note(what_it_gets(setting, IMAGES))
+        given = Given(setting.module, setting.input_shape, setting.as_keyword, setting.floating)
+        explain_inputs(given, failed)
+        failed.add_note(what_it_gets(given, IMAGES))
         raise failed from None
 
 

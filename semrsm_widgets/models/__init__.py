@@ -1,5 +1,6 @@
 """A torch module with its preprocessing: made, loaded, and which part of a picture it sees."""
 
+from .inputs import Given, dtype_of, explain_inputs, what_it_gets
 from .load import load_model
 from .visible import visible_box
 from .vision_model import (
@@ -14,14 +15,18 @@ from .vision_model import (
 )
 
 __all__ = [
+    "Given",
     "Transform",
     "VisionModel",
     "check_model",
     "check_repeatable",
     "declared_size",
+    "dtype_of",
+    "explain_inputs",
     "load_model",
     "model_view",
     "prepare",
     "visible_box",
     "weights_sha256",
+    "what_it_gets",
 ]

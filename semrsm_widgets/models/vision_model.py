@@ -67,6 +67,14 @@ class VisionModel:
     def __repr__(self) -> str:
         return f"VisionModel({self.name!r})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (self.module, self.transform, self.name, dict(self.provenance))
+
+
+def _rebuilt(module: nn.Module, transform: Transform, name: str, provenance: dict[str, str]) -> VisionModel:
+    """Make the copy of a model: a mapping that cannot be changed can be neither copied nor sent to a worker itself."""
+    return VisionModel(module, transform, name=name, provenance=provenance)
+
 
 def check_model(model: Any) -> None:
     """Raise TypeError unless `model` is a VisionModel."""
