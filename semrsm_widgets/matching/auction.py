@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from semrsm_widgets.common import check_int, check_number, message
+from semrsm_widgets.common import check_int, check_number, message, read_numbers
 
 from .affinities import Affinities
 from .assignment import Assignment, Fallbacks
@@ -35,6 +35,10 @@ SECONDS_PER_ENTRY = 3e-9
 """Of an affinity: 2e-9 to 7e-9 on image features, ten times that in the worst price war seen."""
 COMMON_SCALE = 40
 """Affinities of magnitude 2**-40 to 2**40 are solved as they are; others are rescaled first."""
+LARGEST_NORM = 2**20
+"""Times T and an affinity's largest magnitude: norms above that give prices which no type holds, and are met by less."""
+SMALLEST_NORM = 2**-60
+"""Times an affinity's largest magnitude: a gap relative to less than that is below what float64 tells apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,18 +130,18 @@ class Auction:
             norms: (...) products ‖X‖‖Y‖ of the two token sets' Frobenius norms; the gap is relative to them.
 
         Raises:
-            ValueError: NaN or infinity, or norms that do not fit the affinity.
+            TypeError: not numbers.
+            ValueError: NaN or infinity, an affinity of which a sum of min(S, T) entries leaves float64, or norms that do
+                not fit the affinity.
         """
         given = read_array("affinity", affinity)
         swap = given.ndim >= 2 and given.shape[-2] > given.shape[-1]
         affinities = Affinities.read(np.swapaxes(given, -1, -2) if swap else given)
-        scale = np.asarray(norms, dtype=np.float64)
-        batch = np.shape(given)[:-2]
-        if scale.shape != batch or not np.all(np.isfinite(scale) & (scale >= 0)):
-            got = str(scale.shape) if scale.shape != batch else "a negative, NaN or infinite one"
-            raise ValueError(message("norms", f"of shape {batch}, finite and not negative: ‖X‖‖Y‖ of each pair", got))
-        affinities, exponents = _to_unit_scale(affinities, self.gap)
-        scaled = np.ldexp(scale.reshape(-1), -exponents)
+        scale = _read_norms(norms, np.shape(given)[:-2])
+        affinities, exponents, peaks = _to_unit_scale(affinities, self.gap)
+        with np.errstate(over="ignore", under="ignore"):  # what the limits are for
+            scaled = np.ldexp(scale.reshape(-1), -exponents)
+        scaled = np.clip(scaled, SMALLEST_NORM * peaks, LARGEST_NORM * affinities.columns * peaks)
         with Pool(self.workers) as pool:
             if self.device == "same":
                 tensor = torch.from_numpy(affinities.stacked())
@@ -209,17 +213,36 @@ class Auction:
         return Exact().solve_pairs(affinity, norm, pool), Fallbacks(exact=1)
 
 
-def _to_unit_scale(affinities: Affinities, gap: float) -> tuple[Affinities, NDArray[np.int64]]:
-    """Return affinities at a scale and precision that prices can hold, and the exponents taken out of each pair."""
+def _read_norms(norms: Any, batch: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return ‖X‖‖Y‖ of each pair, checked."""
+    expected = f"of shape {batch}, finite and not negative: ‖X‖‖Y‖ of each pair"
+    array, _ = read_numbers("norms", norms)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(message("norms", expected, f"dtype {array.dtype}"))
+    scale = array.astype(np.float64)
+    if scale.shape != batch or not np.all(np.isfinite(scale) & (scale >= 0)):
+        got = str(scale.shape) if scale.shape != batch else "a negative, NaN or infinite one"
+        raise ValueError(message("norms", expected, got))
+    return scale
+
+
+def _to_unit_scale(affinities: Affinities, gap: float) -> tuple[Affinities, NDArray[np.int64], NDArray[np.float64]]:
+    """Return affinities at a scale and precision that prices can hold.
+
+    With them come the exponents taken out of each pair, and each pair's largest magnitude then.
+    """
     count, flat = len(affinities), affinities.flat
     if gap < FLOAT64_BELOW and flat.dtype == np.float32:
         flat = flat.astype(np.float64)
     each = affinities.rows * affinities.stride
     pairs = flat[: count * each].reshape(count, each)
     peaks = np.maximum(pairs.max(1), -pairs.min(1)).astype(np.float64)
+    if count and peaks.max() > np.finfo(np.float64).max / affinities.columns:
+        todo = "Divide the affinity by its largest entry, and the norms, too."
+        raise ValueError(message("affinity", "such that a sum of its entries is finite", f"{peaks.max():g}", todo))
     exponents = np.frexp(peaks)[1].astype(np.int64)
     if not count or np.abs(exponents).max() <= COMMON_SCALE:
-        return replace(affinities, flat=flat), np.zeros(count, np.int64)
+        return replace(affinities, flat=flat), np.zeros(count, np.int64), peaks
     scaled = flat.copy()
     scaled[: pairs.size] = np.ldexp(pairs, -exponents[:, None]).reshape(-1)
-    return replace(affinities, flat=scaled), exponents
+    return replace(affinities, flat=scaled), exponents, np.ldexp(peaks, -exponents)

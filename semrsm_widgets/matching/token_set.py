@@ -28,7 +28,7 @@ def read_array(name: str, value: Any) -> NDArray[Any]:
         raise TypeError(message(name, "real floating-point numbers", f"dtype {array.dtype}"))
     if array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
-    if array.size and not np.isfinite(array.min() + array.max()):
+    if array.size and not (np.isfinite(array.min()) and np.isfinite(array.max())):
         raise ValueError(message(name, "finite", "NaN or infinity", "The solver would pass over it silently."))
     return array
 
