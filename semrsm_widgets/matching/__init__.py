@@ -8,7 +8,7 @@ permuted.
 from .approximate import BatchOptimal, Greedy, TopKGreedy
 from .assignment import Assignment, Fallbacks, affinity, dual_bound
 from .auction import Auction
-from .blocks import block_shape, match_job
+from .blocks import block_shape, match_job, product_rounding
 from .bounds import undecided
 from .exact import Exact, Identity
 from .matcher import AffinityMatcher, Matcher, PairJob
@@ -35,6 +35,7 @@ __all__ = [
     "dual_bound",
     "engine",
     "match_job",
+    "product_rounding",
     "undecided",
     "warm_up",
 ]

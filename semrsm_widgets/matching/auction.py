@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FLOAT64_BELOW = 1e-6
-"""Gaps below this ask for more than the float32 products hold."""
+"""Gaps below this ask for more than float32 affinities and prices hold."""
+ROUNDING_SHARE = 0.5
+"""The part of the gap that the rounding of products may take; the auction has the rest."""
 LARGEST_EXACT = 3136
 """Tokens up to which SciPy is the last resort: there it takes about 10 s a pair, and grows with the cube."""
 LISTS_FROM = 700
@@ -36,7 +38,7 @@ SECONDS_PER_ENTRY = 3e-9
 COMMON_SCALE = 40
 """Affinities of magnitude 2**-40 to 2**40 are solved as they are; others are rescaled first."""
 LARGEST_NORM = 2**20
-"""Times T and an affinity's largest magnitude: norms above that give prices which no type holds, and are met by less."""
+"""Times T and an affinity's largest magnitude. Prices for more would overflow, and what holds for less holds for it."""
 SMALLEST_NORM = 2**-60
 """Times an affinity's largest magnitude: a gap relative to less than that is below what float64 tells apart."""
 
@@ -46,11 +48,13 @@ class Auction:
     """The optimal one-to-one matching up to a certified gap, by an ε-scaled auction; the default.
 
     A dual bound proves for every pair that the value is within gap * ‖X‖‖Y‖ of the optimum, so a cosine entry is
-    within `gap`. On image features the true error is far smaller still. A pair that cannot be certified in float32 is
-    solved again in float64, then by `Exact`; the answer's `fallbacks` says how often.
+    within `gap`, whatever D is: the rounding of the products is part of it, and `upper_bound` lies above the true
+    optimum (docs/matching.md). On image features the true error is far smaller still. A pair that cannot be certified
+    in float32 is solved again in float64, then by `Exact`; the answer's `fallbacks` says how often.
 
     Args:
-        gap: the certified error, in units of cosine similarity; below 1e-6 products and prices are float64.
+        gap: the certified error, in units of cosine similarity; below 1e-6 affinities and prices are float64. Products
+            are float64 where the rounding of float32 products could take more than half of the gap.
         threads: the threads over which pairs are shared; None takes the cores that torch may use.
         device: "cpu" matches by the compiled auction, wherever the tokens are and are multiplied (on an accelerator
             the next block is multiplied meanwhile); "same" matches where the tokens are, by torch's operations alone.
@@ -92,6 +96,11 @@ class Auction:
         return torch.float64 if self.gap < FLOAT64_BELOW else torch.float32
 
     @property
+    def bearable(self) -> float:
+        """The rounding of products that it can bear, in units of ‖X‖‖Y‖."""
+        return ROUNDING_SHARE * self.gap
+
+    @property
     def _entry(self) -> np.dtype[Any]:
         """The dtype of the affinities, as NumPy names it."""
         return np.dtype(np.float64 if self.dtype == torch.float64 else np.float32)
@@ -131,8 +140,7 @@ class Auction:
 
         Raises:
             TypeError: not numbers.
-            ValueError: NaN or infinity, an affinity of which a sum of min(S, T) entries leaves float64, or norms that do
-                not fit the affinity.
+            ValueError: NaN or infinity, an affinity whose entries' sums leave float64, or norms that do not fit it.
         """
         given = read_array("affinity", affinity)
         swap = given.ndim >= 2 and given.shape[-2] > given.shape[-1]
@@ -157,20 +165,23 @@ class Auction:
 
     def solve_pairs(self, affinities: Affinities, norms: NDArray[np.float64], pool: Pool) -> Assignment:
         """Return the certified assignment of every pair of a block of S x T affinities, S <= T."""
-        return self._solve_pairs(affinities, norms, pool, affinities.flat.dtype)
+        answer = self._solve_pairs(affinities, norms, pool, affinities.flat.dtype)
+        return _widened(answer, affinities.rounding * norms)
 
-    def _solve_tensor(self, affinity: torch.Tensor, norms: NDArray[np.float64], pool: Pool) -> Assignment:
+    def _solve_tensor(
+        self, affinity: torch.Tensor, norms: NDArray[np.float64], pool: Pool, rounding: float = 0.0
+    ) -> Assignment:
         """Return the certified assignment of affinities (P, S, T), S <= T, solved where they are."""
-        found = torch_auction.solve(affinity, norms, self.gap, BIDS_PER_ROW * affinity.shape[2])
+        found = torch_auction.solve(affinity, norms, self.gap - rounding, BIDS_PER_ROW * affinity.shape[2])
         fallbacks = Fallbacks()
         for k in np.flatnonzero(~found.certified).tolist():
-            one = Affinities.read(affinity[k : k + 1])
+            one = replace(Affinities.read(affinity[k : k + 1]), rounding=rounding)
             again, which = self._solve_again(one, norms[k : k + 1], pool, np.dtype(np.float32))
             found.permutation[k], found.value[k], found.upper_bound[k] = (
                 again.permutation[0], again.value[0], again.upper_bound[0],
             )  # fmt: skip
             fallbacks += which
-        return Assignment(found.permutation, found.value, found.upper_bound, fallbacks)
+        return _widened(Assignment(found.permutation, found.value, found.upper_bound, fallbacks), rounding * norms)
 
     def _solve_pairs(
         self, affinities: Affinities, norms: NDArray[np.float64], pool: Pool, price: np.dtype[Any]
@@ -186,7 +197,7 @@ class Auction:
 
         def solve(part: slice) -> None:
             permutation[part], value[part], bound[part], status[part], _ = engine.solve(
-                affinities, norms, self.gap, cap, pool.cancel, price, part, lists
+                affinities, norms, self.gap - affinities.rounding, cap, pool.cancel, price, part, lists
             )
 
         pool.run(solve, count, SECONDS_PER_ENTRY * affinities.rows * affinities.columns)
@@ -211,6 +222,11 @@ class Auction:
                 f"bids a row, and is too large for SciPy. Ask for a larger gap, or pool the tokens to a smaller grid."
             )
         return Exact().solve_pairs(affinity, norm, pool), Fallbacks(exact=1)
+
+
+def _widened(answer: Assignment, rounding: NDArray[np.float64]) -> Assignment:
+    """Return an answer for affinities as one for the tokens of which they were made."""
+    return replace(answer, upper_bound=answer.upper_bound + rounding)
 
 
 def _read_norms(norms: Any, batch: tuple[int, ...]) -> NDArray[np.float64]:

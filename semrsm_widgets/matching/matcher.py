@@ -77,6 +77,10 @@ class AffinityMatcher(Protocol):
         """The precision in which products are wanted."""
 
     @property
+    def bearable(self) -> float:
+        """The rounding of products that it can bear, in units of ‖X‖‖Y‖."""
+
+    @property
     def workers(self) -> int:
         """The number of threads over which pairs are shared."""
 
@@ -87,5 +91,7 @@ class AffinityMatcher(Protocol):
 class TensorSolver(Protocol):
     """What solves affinities where they are."""
 
-    def __call__(self, affinity: torch.Tensor, norms: NDArray[np.float64], pool: Pool) -> Assignment:
+    def __call__(
+        self, affinity: torch.Tensor, norms: NDArray[np.float64], pool: Pool, rounding: float = 0.0
+    ) -> Assignment:
         """Return the assignment of affinities (P, S, T), S <= T; the pool is for what falls back to the CPU."""

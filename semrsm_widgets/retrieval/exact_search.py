@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from semrsm_widgets.common import Progress, check_int, message
-from semrsm_widgets.matching import Auction, undecided
+from semrsm_widgets.matching import Auction, product_rounding, undecided
 from semrsm_widgets.rsm import Kernel, MatchedGram, cosine, matched_gram, rbf
 from semrsm_widgets.tokens import Tokens
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 COARSE = Auction(gap=0.01)
 """Leaves .16 to .18 of 31 candidates undecided for the 5 nearest (docs/matching.md); finer costs more for little."""
 FINE = Auction(gap=1e-7)
-ROUNDING = 1e-6
-"""What the float32 products behind a coarse certificate may be off by, as a cosine; ten times what was seen."""
 REFINED_AT_ONCE = 8
 
 
@@ -146,7 +144,8 @@ class _Candidates:
     def add(self, tokens: torch.Tensor, positions: NDArray[np.int64], coarse: Matcher) -> None:
         """Look at more images, and forget those that are out."""
         gram = matched_gram(self.queries, tokens, matcher=coarse)
-        low, high = _interval(gram, self.kernel)
+        size, channels = self.queries.shape[1:]
+        low, high = _interval(gram, self.kernel, product_rounding(coarse, channels, max(size, tokens.shape[1])))
         self.pairs += low.size
         for q in range(len(self.queries)):
             index = np.concatenate([self.index[q], positions])
@@ -191,9 +190,9 @@ class _Candidates:
         return index[best], values[best], np.maximum(high[best], values[best]), certified, len(values)
 
 
-def _interval(gram: MatchedGram, kernel: Kernel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _interval(gram: MatchedGram, kernel: Kernel, rounding: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the certified intervals of the similarities, widened by the rounding of the products."""
-    slack = ROUNDING * gram.norms
+    slack = rounding * gram.norms
     low, high = replace(gram, products=gram.products - slack), replace(gram, upper_bound=gram.upper_bound + slack)
     return kernel(low), _upper(high, kernel)
 

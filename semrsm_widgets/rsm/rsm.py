@@ -63,8 +63,9 @@ def matched_gram(
     job = PairJob(x=left, y=right, symmetric=y is None, memory=memory, progress=progress)
     found = match_job(matcher, job)
     norms = np.multiply.outer(np.sqrt(left.sq_norms), np.sqrt(right.sq_norms))
-    # ‖X‖‖Y‖ bounds every product, too; an uncertified product keeps inf
-    upper = np.where(np.isfinite(found.upper_bound), np.clip(found.upper_bound, found.products, norms), np.inf)
+    # ‖X‖‖Y‖ bounds every product, too, but for the rounding of its own sum; an uncertified product keeps inf
+    largest = norms * (1 + max(left.size, right.size) * left.values.shape[2] * 2.0**-52)
+    upper = np.where(np.isfinite(found.upper_bound), np.clip(found.upper_bound, found.products, largest), np.inf)
     upper = np.maximum(upper, found.products)
     pooled = left.means @ right.means.T
     x_pooled, y_pooled = np.square(left.means).sum(1), np.square(right.means).sum(1)

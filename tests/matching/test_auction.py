@@ -89,8 +89,8 @@ def test_tokens_of_any_scale_are_certified(seed, sizes, scales, spread):
     x, y = (rng.normal(size=(2, size, 3)) * 10.0 ** -rng.uniform(0, spread, (2, size, 1)) for size in sizes)
     answer = Auction()(x * scales[0], y * scales[1])
     best, scale = optima(x, y) * scales[0] * scales[1], norms(x, y) * scales[0] * scales[1]
-    if 0 < scales[0] * scales[1] and min(scales) > 1e-75 * 10.0**spread:  # what is smaller counts as zero
-        assert np.all(best <= answer.upper_bound + FLOAT32_PRODUCT * scale)
+    if scales[0] * scales[1] > 0 and min(scales) > 1e-75 * 10.0**spread:  # what is smaller counts as zero
+        assert np.all(best <= answer.upper_bound * (1 + 1e-12))
     assert np.all(answer.value <= best + FLOAT32_PRODUCT * scale + 1e-70)
     assert np.all(answer.upper_bound - answer.value <= 1e-4 * scale + 1e-70)
     assert np.all(np.isfinite(answer.value))
@@ -129,7 +129,7 @@ def test_a_bid_cap_falls_back_to_float64_then_to_scipy(monkeypatch):
     capped = Auction()(x, y)
     assert capped.fallbacks == Fallbacks(exact=1)
     assert capped.value == pytest.approx(optima(x, y), rel=1e-6)
-    assert capped.upper_bound == capped.value
+    assert capped.upper_bound - capped.value < 1e-6 * norms(x, y)  # the rounding of the products
     monkeypatch.setattr(auction, "LARGEST_EXACT", 100)
     with pytest.raises(RuntimeError, match="larger gap, or pool the tokens"):
         Auction()(x, y)

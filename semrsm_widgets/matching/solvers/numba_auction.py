@@ -32,7 +32,7 @@ from .schedule import EXTRA_PHASES, WORTH_CERTIFYING, schedule, target
 from .simd import ROW_MULTIPLE, best_float64, best_of_lanes, top2, top2_listed
 
 SOLVED, CAPPED, STALLED, UNCERTIFIED, CANCELLED = range(5)
-"""How a pair ended. Stalled: a bid too small for the floating-point type to raise the price, or beyond what it holds."""
+"""How a pair ended. Stalled: a bid that the floating-point type cannot tell from the price, or that it cannot hold."""
 
 PADDING_PRICE = 1e37
 LIMIT_PRICE = 1e36

@@ -37,7 +37,8 @@ def test_without_numba_scipy_serves_with_one_warning(monkeypatch):
         answer = Auction()(x, y)
     Auction()(x, y)  # warns no more: a warning would be an error here
     assert np.allclose(answer.value, optima(x, y), rtol=1e-6)
-    assert np.array_equal(answer.value, answer.upper_bound)
+    # what is left is the rounding of float32 products
+    assert np.all(answer.upper_bound - answer.value < 1e-6 * norms(x, y))
     assert engine.engine().simd == "none"
     assert "numba" in engine.engine().note
 
