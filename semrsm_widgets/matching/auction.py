@@ -83,7 +83,8 @@ class Auction:
 
     def __post_init__(self) -> None:
         todo = "For the optimum itself use Exact()."
-        check_number("gap", self.gap, minimum=1e-10, maximum=0.999, todo=todo)
+        gap = check_number("gap", self.gap, minimum=1e-10, maximum=0.999, todo=todo)
+        object.__setattr__(self, "gap", gap)  # a number, whatever it was written as
         if self.threads is not None:
             check_int("threads", self.threads, minimum=1)
         if self.device not in ("cpu", "same"):
