@@ -11,7 +11,7 @@ from .auction import Auction
 from .blocks import block_shape, match_job, product_rounding
 from .bounds import undecided
 from .exact import Exact, Identity
-from .matcher import AffinityMatcher, Matcher, PairJob
+from .matcher import AffinityMatcher, Matcher, PairJob, SetMatcher, check_answer, check_matcher
 from .solvers.engine import Engine, engine, warm_up
 from .token_set import TokenSet, check_comparable
 
@@ -27,11 +27,14 @@ __all__ = [
     "Identity",
     "Matcher",
     "PairJob",
+    "SetMatcher",
     "TokenSet",
     "TopKGreedy",
     "affinity",
     "block_shape",
+    "check_answer",
     "check_comparable",
+    "check_matcher",
     "dual_bound",
     "engine",
     "match_job",

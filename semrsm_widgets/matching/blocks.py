@@ -22,7 +22,7 @@ from semrsm_widgets.common import message
 
 from .affinities import Affinities, padded
 from .assignment import Assignment, Fallbacks
-from .matcher import AffinityMatcher, PairJob, Products, SetMatcher, TensorSolver
+from .matcher import AffinityMatcher, PairJob, Products, SetMatcher, TensorSolver, check_answer
 from .products import Multiplication, multiplication
 from .threads import Pool
 from .token_set import TokenSet, check_comparable
@@ -223,7 +223,7 @@ def match_batches(matcher: Callable[[Any, Any], Assignment], job: PairJob, batch
     step = max(1, min(batch, job.memory // 2) // (4 * x.size * y.size))
     for first in range(0, len(i), step):
         rows, columns = i[first : first + step], j[first : first + step]
-        answer = matcher(x.values[rows], y.values[columns])
+        answer = check_answer(matcher(x.values[rows], y.values[columns]), len(rows), x.size)
         products[rows, columns], upper_bound[rows, columns] = answer.value, answer.upper_bound
         fallbacks += answer.fallbacks
         job.tick(first + len(rows))

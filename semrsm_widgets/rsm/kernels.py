@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from semrsm_widgets.common import Matrix, check_number, message
+from semrsm_widgets.matching import AffinityMatcher, SetMatcher
 
 from .gram import MatchedGram
 
@@ -89,7 +90,7 @@ def _sq_distances(gram: MatchedGram) -> Matrix:
 
 def check_kernel(kernel: Any) -> Kernel:
     """Return the kernel, or raise before anything is matched."""
-    if not callable(kernel):
+    if not callable(kernel) or isinstance(kernel, type | AffinityMatcher | SetMatcher):
         todo = "They are functions: kernel=srsm.rbf."
         raise TypeError(message("kernel", "cosine, rbf, inner_product or a function of a gram", repr(kernel), todo))
     return kernel  # type: ignore[no-any-return]

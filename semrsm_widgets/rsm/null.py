@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from semrsm_widgets.matching import check_answer
+
 from .gram import MatchedGram
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ def null_grams(
             x = x[:, part.to(x.device)]
         channel = order[some].to(values.device)[:, None, :].expand(-1, tokens_per_image, -1)
         y = values[torch.from_numpy(j[some])].float().gather(2, channel)
-        grams += _one_pair_grams(matcher(x, y), x.double(), y.double(), repr(matcher))
+        grams += _one_pair_grams(check_answer(matcher(x, y), len(x), x.shape[1]), x.double(), y.double(), repr(matcher))
     return grams
 
 

@@ -22,6 +22,7 @@ References:
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -296,6 +297,13 @@ def _entry(cache: bool, source: str) -> Any:
             k += 1 if other < 0 else 2
 
     return njit(nogil=True, error_model="numpy", cache=cache)(solve_pairs)
+
+
+def forget(folder: str) -> None:
+    """Remove what was kept of this file's kernels in a cache folder, so that they are compiled anew."""
+    for path in Path(folder).glob(f"{Path(__file__).stem}.*.nb[ci]"):
+        with suppress(OSError):
+            path.unlink()
 
 
 def build(cache: bool = True) -> tuple[Any, str | None]:
