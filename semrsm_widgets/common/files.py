@@ -39,12 +39,18 @@ def placed_whole(path: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what writers that were killed have left in a folder; nothing else, and without a word."""
+def sweep(folder: Path, prefix: str | None = None) -> None:
+    """Remove what writers that were killed have left in a folder; nothing else, and without a word.
+
+    Args:
+        folder: where they wrote.
+        prefix: with which the unfinished files of an earlier version begin.
+    """
     oldest = time.time() - ABANDONED_SECONDS
     with suppress(OSError):  # a folder that cannot be listed is the writer's trouble, not the sweeper's
         for entry in os.scandir(folder):
-            if entry.name.startswith(".") and entry.name.endswith(_SUFFIX):
+            old = prefix is not None and entry.name.startswith(prefix)
+            if old or (entry.name.startswith(".") and entry.name.endswith(_SUFFIX)):
                 with suppress(OSError):
                     if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < oldest:
                         os.unlink(entry.path)
