@@ -12,7 +12,7 @@ import numpy as np
 from semrsm_widgets.common import Memo, Progress, check_choice, check_int, message
 from semrsm_widgets.images import Images
 from semrsm_widgets.matching import Assignment, Auction, Identity, check_answer
-from semrsm_widgets.models import visible_box
+from semrsm_widgets.models import VisionModel, check_model, visible_box
 from semrsm_widgets.rsm import (
     NULL_PAIRS,
     Estimate,
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from semrsm_widgets.matching import Matcher
-    from semrsm_widgets.models import VisionModel
 
 # Tokens of so many bytes are copied at a time to match pairs.
 _PAIR_BYTES = 64 * 2**20
@@ -94,7 +93,7 @@ class Analysis:
         provenance: what to write down for others to repeat a result.
 
     Raises:
-        TypeError: a matcher that cannot be called, or has no hash.
+        TypeError: a model that is no VisionModel; a matcher that cannot be called, or has no hash.
         ValueError: no layers, a layer whose number of images differs, probabilities that are none or do not fit, or
             query tokens of other layers.
 
@@ -118,6 +117,8 @@ class Analysis:
         query_tokens: Mapping[str, Tokens] | None = None,
     ) -> None:
         check_layers("images", "tokens", images, tokens)
+        if model is not None:
+            check_model(model)
         self.images = images
         self.tokens: dict[str, Tokens] = dict(tokens)
         self.model = model
@@ -329,6 +330,7 @@ class Analysis:
     ) -> list[MatchedGram]:
         """Return the 1 x 1 Grams of the n pairs that `null` samples, for kernels of one's own."""
         check_int("n", n, minimum=2)
+        check_int("seed", seed, minimum=0)
         if len(self) < 2:
             raise ValueError(
                 message("images", "at least two, to sample pairs of different images", f"{len(self)} image")

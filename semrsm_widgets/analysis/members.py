@@ -48,6 +48,8 @@ class Members:
         self.path = path
         with field(path, "the file"):
             size = path.stat().st_size
+            if not path.is_file():
+                raise ValueError("it is no regular file")
             self._zip = zipfile.ZipFile(path)
             infos = self._zip.infolist()
             self._left = {info.filename: info for info in infos}

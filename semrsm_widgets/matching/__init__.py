@@ -13,7 +13,7 @@ from .bounds import undecided
 from .exact import Exact, Identity
 from .matcher import AffinityMatcher, Matcher, PairJob, SetMatcher, check_answer, check_matcher
 from .solvers.engine import Engine, engine, warm_up
-from .token_set import TokenSet, check_comparable
+from .token_set import TokenSet, as_tensor, check_comparable
 
 __all__ = [
     "AffinityMatcher",
@@ -31,6 +31,7 @@ __all__ = [
     "TokenSet",
     "TopKGreedy",
     "affinity",
+    "as_tensor",
     "block_shape",
     "check_answer",
     "check_comparable",

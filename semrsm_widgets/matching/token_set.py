@@ -60,7 +60,7 @@ class TokenSet:
                 named).
         """
         layer = value.layer if isinstance(value, Tokens) else ""
-        values = _as_tensor(name, value.values if isinstance(value, Tokens) else value)
+        values = as_tensor(name, value.values if isinstance(value, Tokens) else value)
         count, size, channels = values.shape
         exponents = np.zeros(count, np.int64)
         sq_norms, means = np.zeros(count), np.zeros((count, channels))
@@ -109,9 +109,12 @@ def check_comparable(x: TokenSet, y: TokenSet) -> None:
         raise ValueError(message("y", f"on the device of x, {x.values.device}", str(y.values.device), todo))
 
 
-def _as_tensor(name: str, value: Any) -> torch.Tensor:
+def as_tensor(name: str, value: Any) -> torch.Tensor:
     """Return (N, S, D) floating-point numbers as a tensor that shares memory where it can."""
     if isinstance(value, torch.Tensor):
+        if value.is_nested:
+            todo = "Extract images of one size together, others apart."
+            raise ValueError(message(name, "tokens (N, S, D), as many for each image", "a nested tensor", todo))
         tensor = value.detach()
         if tensor.layout != torch.strided:
             tensor = tensor.to_dense()

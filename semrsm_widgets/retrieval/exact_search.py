@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from semrsm_widgets.common import Progress, check_int, message
-from semrsm_widgets.matching import Auction, product_rounding, undecided
+from semrsm_widgets.common import Progress, check_int, message, read_numbers
+from semrsm_widgets.matching import Auction, as_tensor, product_rounding, undecided
 from semrsm_widgets.rsm import Kernel, MatchedGram, cosine, matched_gram, rbf
 from semrsm_widgets.tokens import Tokens
 
@@ -205,10 +205,13 @@ def _upper(gram: MatchedGram, kernel: Kernel) -> NDArray[np.float64]:
 def _queries(query: Any) -> torch.Tensor:
     """Return (Q, S, D) queries."""
     values = query.values if isinstance(query, Tokens) else query
-    tensor = values if isinstance(values, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(values))
-    if tensor.ndim not in (2, 3):
-        raise ValueError(message("query", "tokens (S, D) or (Q, S, D)", str(tuple(tensor.shape))))
-    return tensor[None] if tensor.ndim == 2 else tensor
+    if not isinstance(values, torch.Tensor):
+        values = read_numbers("query", values)[0]
+    elif values.layout != torch.strided:
+        values = values.to_dense()
+    if values.ndim not in (2, 3):
+        raise ValueError(message("query", "tokens (S, D) or (Q, S, D)", str(tuple(values.shape))))
+    return as_tensor("query", values[None] if values.ndim == 2 else values)
 
 
 def _candidates(value: Any, queries: int) -> NDArray[np.int64]:
@@ -236,8 +239,7 @@ def _blocks(database: Any) -> Iterator[torch.Tensor]:
         todo = "For one that does not fit in memory: a generator that yields Tokens."
         raise TypeError(message("database", "tokens (M, T, D) or an iterable of such blocks", database, todo))
     for block in database:
-        values = block.values if isinstance(block, Tokens) else block
-        yield values if isinstance(values, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(values))
+        yield as_tensor("database", block.values if isinstance(block, Tokens) else block)
 
 
 def _joined(parts: list[SearchResult]) -> SearchResult:

@@ -169,9 +169,10 @@ def test_experiments_run_on_what_was_saved_without_tokens(tmp_path):
     before = make(prefix=True, probabilities=P)
     before.save(tmp_path / "a.npz")
     after = srsm.Analysis.load(tmp_path / "a.npz")
-    assert srsm.output_agreement(after).rows == srsm.output_agreement(before).rows
+    # by their texts: NaN is unlike itself, and rows with it are unlike their copies from Python 3.13 on
+    assert repr(srsm.output_agreement(after).rows) == repr(srsm.output_agreement(before).rows)
     assert srsm.retrieval_scores(after, k=2).of("F1@2") == srsm.retrieval_scores(before, k=2).of("F1@2")
-    assert srsm.compare(after).rows == srsm.compare(before).rows
+    assert repr(srsm.compare(after).rows) == repr(srsm.compare(before).rows)
 
 
 def test_a_file_of_the_first_version_opens():

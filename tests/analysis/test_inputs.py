@@ -100,3 +100,10 @@ def test_a_matcher_given_as_kernel_is_named(kernel):
 def test_progress_that_cannot_be_called_is_refused_before_anything_is_matched():
     with pytest.raises(TypeError, match="`progress` must be a function"):
         srsm.matched_gram(np.ones((2, 3, 4), np.float32), progress=3)
+
+
+@pytest.mark.parametrize("model", ["resnet50", torch.nn.Identity(), 3])
+def test_what_is_no_model_is_refused(model):
+    images = srsm.load_images([np.zeros((8, 8, 3), np.uint8)] * N)
+    with pytest.raises(TypeError, match="`model` must be a VisionModel"):
+        srsm.Analysis(images, {"a": make_tokens(N)}, model=model)
