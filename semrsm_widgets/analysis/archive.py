@@ -113,7 +113,12 @@ def write_archive(record: AnalysisRecord, path: Path, *, tokens: bool) -> None:
     }
     arrays["header"] = np.array(json.dumps(header, ensure_ascii=False))
     with written_whole(path if path.suffix else path.with_suffix(".npz")) as file:
-        np.savez(file, allow_pickle=False, **dict(arrays))
+        try:
+            np.savez(file, allow_pickle=False, **dict(arrays))
+        except ValueError as error:  # Ctrl-C within a member, which zipfile cannot close then
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise error.__context__ from None
+            raise
 
 
 def read_archive(path: Path) -> AnalysisRecord:

@@ -136,6 +136,19 @@ def test_an_interrupted_save_leaves_the_old_file(tmp_path, monkeypatch):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_an_interruption_that_zipfile_answers_with_an_error_stays_one(tmp_path, monkeypatch):
+    def stop(file, **_):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise ValueError("Can't close the ZIP file while there is an open writing handle on it.")
+
+    monkeypatch.setattr(np, "savez", stop)
+    with pytest.raises(KeyboardInterrupt):
+        make().save(tmp_path / "a.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_one_image_can_be_saved(tmp_path):
     whole = make()
     tokens = {"a": srsm.Tokens(values=whole.tokens["first"].values[:1], layer="a")}
