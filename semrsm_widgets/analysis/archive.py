@@ -306,6 +306,7 @@ def _tokens(layer: dict[str, Any], key: str, images: int, members: Members) -> T
         native_grid=None if native is None else (native[0], native[1]),
         layer=text(words.get("layer", "")),
         note=text(words.get("note", "")),
+        caution=text(words.get("caution", "")),
         has_class_token=has_class_token,
     )
 
