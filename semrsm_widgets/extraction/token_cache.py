@@ -148,9 +148,12 @@ class TokenCache:
     def _kept(self, row: LayerRow) -> tuple[Tensor, Tensor | None] | None:
         """Return what is kept of a layer; None if there is nothing, or it is damaged or not what belongs there."""
         try:
-            content, facts = _read(self._path(row))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # whatever bytes may stand there
+            return self._verified(row)
+        except Exception:  # whatever the bytes that stand there lead to
             return None
+
+    def _verified(self, row: LayerRow) -> tuple[Tensor, Tensor | None] | None:
+        content, facts = _read(self._path(row))
         values, prefix = content.get("values"), content.get("prefix")
         if facts.get("key") != self._keys[row.name] or facts.get("sha256") != _checksum(content):
             return None

@@ -253,6 +253,24 @@ def test_a_damaged_file_is_made_anew(seed, kept):
     assert torch.equal(again(), tokens)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"[]", b"5", b"{}", b"[" * 9000, b"\xff", b'{"__metadata__": []}', b'{"__metadata__": {}, "values": []}',
+        b'{"__metadata__": {}, "values": {"dtype": "F32", "shape": [4, 96, 8], "data_offsets": [0, 512]}}',
+        b'{"__metadata__": {}, "values": {"dtype": "F32", "shape": [1e400], "data_offsets": [0, 512]}}',
+        b'{"__metadata__": {}, "values": {"dtype": "F32", "shape": [128], "data_offsets": [0, 9e99]}}',
+        b'{"__metadata__": {}, "values": {"dtype": "F32", "shape": [128], "data_offsets": [1, 510]}}',
+    ],
+)  # fmt: skip
+def test_a_file_with_any_header_is_made_anew(header, kept):
+    again, tokens, path = kept
+    good = path.read_bytes()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(512))
+    assert torch.equal(again(), tokens)
+    assert len(path.read_bytes()) == len(good)  # the order of what its header says may differ
+
+
 def test_a_file_of_another_layer_or_type_is_made_anew(tmp_path):
     model, pictures = stripes()
     half = extract(model, pictures, "0", cache=tmp_path, dtype=torch.float16)["0"].values
