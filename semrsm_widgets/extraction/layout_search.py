@@ -67,6 +67,7 @@ def find_layouts(
             layout, verdicts[i] = confirmed(output.seen.evidence, reading, own_order(output, declared))
             if layout is not None:
                 found[i] = layout
+    _tell_divided(verdicts)
     _refuse_moved(outputs, readings, verdicts, found)
     _accept_mixed(outputs, readings, verdicts, found, setting.module)
     left = {
@@ -84,6 +85,18 @@ def find_layouts(
 def is_map(reading: Reading) -> bool:
     """Return whether the shape leaves no choice but a grid of several places."""
     return reading.sure is not None and reading.sure.grid not in (None, (1, 1))
+
+
+def _tell_divided(verdicts: dict[int, Verdict]) -> None:
+    """Decide for tokens that look at wide areas or at several places.
+
+    Deep layers do the one; a picture that was laid over itself does the other, and then nothing before them was right.
+    """
+    right = False
+    for i, verdict in verdicts.items():
+        if verdict.kind == "divided":
+            verdicts[i] = verdict._replace(kind="right", note="") if right else verdict._replace(kind="elsewhere")
+        right = right or verdict.kind == "right"
 
 
 def _refuse_moved(

@@ -26,7 +26,20 @@ from semrsm_widgets.models import (
 
 from .collector import is_out_of_memory
 from .default_layers import Outline, default_names, fallback, thinned
-from .hooks import Key, Output, Setting, Trace, as_found, is_exported, noise, takes_hooks, trace, unwrapped, version
+from .hooks import (
+    Key,
+    Output,
+    Setting,
+    Trace,
+    as_found,
+    is_exported,
+    noise,
+    run,
+    takes_hooks,
+    trace,
+    unwrapped,
+    version,
+)
 from .layer_table import LayerRow, LayerTable
 from .layout_search import Seen, find_layouts
 from .place_probe import IMAGES, observe, probe_images
@@ -157,6 +170,13 @@ def _first_look(setting: Setting) -> tuple[Trace, int, bool]:
     def look(output: Tensor) -> Seen:
         return Seen(observe(output, possible_axes(tuple(output.shape), IMAGES, size)), _sample(output, IMAGES))
 
+    given = Given(setting.module, setting.input_shape, setting.as_keyword, setting.floating)
+    if not setting.floating:  # the probe is of floating numbers, which a model for pictures of bytes may take, too
+        try:
+            run(setting.module, torch.zeros((1, *setting.input_shape), dtype=torch.uint8), setting.as_keyword)
+        except Exception as error:
+            explain_inputs(given, error)
+            raise
     try:
         return trace(setting, [images], look), IMAGES, False
     except Exception as error:
@@ -166,7 +186,6 @@ def _first_look(setting: Setting) -> tuple[Trace, int, bool]:
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        given = Given(setting.module, setting.input_shape, setting.as_keyword, setting.floating)
         explain_inputs(given, failed)
         failed.add_note(what_it_gets(given, IMAGES))
         raise failed from None
@@ -223,7 +242,7 @@ def _cautions(setting: Setting, outputs: Sequence[Output], n: int) -> dict[int, 
 
 def _differ(a: Tensor | None, b: Tensor | None, limit: float) -> bool:
     if a is None or b is None:
-        return (a is None) != (b is None)
+        return False  # no axis of it is that of the images, but by chance in one of the two
     if a.shape != b.shape:
         return True
     return float((a - b).norm()) > limit * float(torch.maximum(a.norm(), b.norm()))

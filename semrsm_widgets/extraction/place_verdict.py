@@ -29,7 +29,7 @@ APART = 0.5  # tokens look at places of their own if their means are spread by t
 CLEAR = 0.9  # correlation at which there is nothing common to all tokens that would have to be taken away
 STRAY = 0.1  # share of blocks that may look beside their place by chance, where few channels are alive
 TIGHT = 0.8  # as APART: below this a token may look at several places; a wide window turns waves round, too
-OUTSIDE = 0.3  # share of blocks that must look elsewhere before tokens that do not follow the grid refute it
+OUTSIDE = 0.35  # share of blocks that must look elsewhere before tokens that do not follow the grid refute it
 WAVY = 0.3  # share of the waves' height that must be left before their form says anything
 FEWEST_FOR_WAVES = 6  # cells
 WHOLE = 0.9  # share of a side that passes for all of it
@@ -40,7 +40,8 @@ class Verdict(NamedTuple):
     """What the probe says of a layout.
 
     Attributes:
-        kind: "right": tokens look where they stand. "elsewhere": at other places. "mixed": at no places of their own,
+        kind: "right": tokens look where they stand. "divided": at areas around it, or at several places. "elsewhere":
+            at other places. "mixed": at no places of their own,
             so nothing can be said. "silent": nothing in them changes with the picture. "random": they are others each
             time, so the probe was not asked.
         follows: correlation of the tokens' places with the grid's, the lower of both axes.
@@ -97,16 +98,19 @@ def judge(evidence: Evidence, layout: Layout, *, asked: float | None = None) -> 
     # Where nothing is left but what all have in common, the rest is rounding.
     if plain.follows >= CLEAR or reaction.centred[FULL].sum() <= SILENT * reaction.plain[FULL].sum():
         return plain
-    # What is left after that is enough to confirm, but may look anywhere where little is left.
+    # What is left after that is enough to confirm, but may look anywhere where little is left: it refutes with the rest.
     centred = _verdict(_axes(reaction.centred, layout.grid, reaction.channels), asked)
-    return centred if centred.kind == "right" else plain
+    if centred.kind == "right":
+        return centred
+    return plain if centred.kind in ("elsewhere", plain.kind) else Verdict("mixed", plain.follows)
 
 
 def _verdict(axes: dict[str, Axis], asked: float) -> Verdict:
     follows = min(axis.follows for axis in axes.values())
     if follows >= asked:
-        if not any(axis.outside > STRAY or axis.divided for axis in axes.values()):
-            return Verdict("right", follows)
+        if not any(axis.outside > STRAY for axis in axes.values()):
+            kind = "divided" if any(axis.divided for axis in axes.values()) else "right"
+            return Verdict(kind, follows, _where(axes) if kind == "divided" else "")
         if all(axis.apart < APART for axis in axes.values()):
             return Verdict("mixed", follows)
         return Verdict("elsewhere", follows, _where(axes))

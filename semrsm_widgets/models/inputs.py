@@ -41,7 +41,7 @@ def explain_inputs(given: Given, error: Exception) -> None:
         ValueError: the model needs more inputs than pictures, or another keyword; it is made for other numbers of
             channels, of axes or of pixels; or the pictures are integers.
     """
-    for reason in (_inputs, _keyword, _axes, _channels, _size, _integers):
+    for reason in (_keyword, _inputs, _axes, _channels, _size, _integers):
         told = reason(given)
         if told is not None:
             raise ValueError(message(*told)) from error

@@ -429,3 +429,54 @@ def test_other_errors_of_the_model_are_its_own():
 def test_bad_workers(chain, option):
     with pytest.raises((ValueError, TypeError), match="`workers`"):
         extract(chain, IMAGES, "first", **option)
+
+
+# ---- a layout that a user gives comes first
+
+
+class Squeezed(nn.Module):
+    """A recogniser of text: its last map is one row high, which is no shape of the picture's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 16, 3, 2, 1)
+        self.rows = nn.Conv2d(16, 24, (16, 3), 1, (0, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.rows(self.stem(x))
+
+
+WIDE = T.Compose([T.Resize((32, 128)), T.ToTensor()])
+
+
+@pytest.mark.parametrize("as_mapping", [False, True])
+def test_a_layout_is_applied_before_a_layer_is_refused(as_mapping):
+    torch.manual_seed(0)
+    net = Squeezed().eval()
+    model = VisionModel(net, WIDE)
+    with pytest.raises(ValueError, match="layers with tokens; got 'rows'"):
+        extract(model, IMAGES, "rows")
+    layout = Layout("NCHW", grid=(1, 64))
+    got = extract(model, IMAGES, "rows", layout={"rows": layout} if as_mapping else layout)["rows"]
+    expected = net(torch.stack([WIDE(image) for image in IMAGES])).flatten(2).transpose(1, 2)
+    assert got.grid == (1, 64)
+    torch.testing.assert_close(got.values, expected)
+    both = extract(model, IMAGES, ["stem", "rows"], layout={"rows": layout})
+    assert (both["stem"].grid, both["rows"].grid) == ((16, 64), (1, 64))
+    with pytest.raises(ValueError, match=r"one of 64 tokens after the prefix"):
+        extract(model, IMAGES, "rows", layout=Layout("NCHW", grid=(2, 64)))
+
+
+def test_outputs_of_another_shape_than_before_are_refused_rather_than_stretched():
+    class Shrinks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Conv2d(3, 12, 4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.net(x)
+            return y.mean((2, 3), keepdim=True) if float(x.max()) == 1.0 else y
+
+    white = [Image.new("RGB", (SIDE, SIDE), "white")]
+    with pytest.raises(ValueError, match=r"layer 'output' gave \(1, 12, 1, 1\) for 1 images; on noise it gave"):
+        extract(VisionModel(Shrinks().eval(), SQUARE), white, "output")
