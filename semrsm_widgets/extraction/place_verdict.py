@@ -98,7 +98,7 @@ def judge(evidence: Evidence, layout: Layout, *, asked: float | None = None) -> 
     # Where nothing is left but what all have in common, the rest is rounding.
     if plain.follows >= CLEAR or reaction.centred[FULL].sum() <= SILENT * reaction.plain[FULL].sum():
         return plain
-    # What is left after that is enough to confirm, but may look anywhere where little is left: it refutes with the rest.
+    # What is left is enough to confirm. It refutes with the rest alone: where little is left, it may look anywhere.
     centred = _verdict(_axes(reaction.centred, layout.grid, reaction.channels), asked)
     if centred.kind == "right":
         return centred
