@@ -137,55 +137,69 @@ def _where(axes: dict[str, Axis]) -> str:
 def _axes(moments: Moments, grid: Grid, channels: int) -> dict[str, Axis]:
     """Return what there is to say of "height" and "width"; of an axis of one cell, or if nothing reacts, nothing."""
     maps = moments.reshape(-1, *grid)
-    seen = maps[FULL] > SILENT * maps[FULL].mean()
+    energy = maps[FULL]
+    seen = energy > SILENT * energy.mean()
     if not seen.any():
         return {}
     # A token of little energy has it by chance: its place is a ratio of two small numbers.
-    trust = np.minimum(maps[FULL] / maps[FULL][seen].mean(), 1.0) * seen
+    trust = np.minimum(energy / energy[seen].mean(), 1.0) * seen
+    blocks = _blocks(np.stack([energy * seen, trust, seen]))
     found = {}
-    if grid[0] > 1:
-        found["height"] = _axis(maps[[FULL, DOWN, DOWN_SQUARE, WAVE]] * seen, trust, channels, 0)
-    if grid[1] > 1:
-        found["width"] = _axis(maps[[FULL, ACROSS, ACROSS_SQUARE, WAVE]] * seen, trust, channels, 1)
+    for name, axis, along, squares in (("height", 0, DOWN, DOWN_SQUARE), ("width", 1, ACROSS, ACROSS_SQUARE)):
+        if grid[axis] > 1:
+            ratios = maps[[along, squares, WAVE]] / np.where(seen, energy, 1.0) * seen
+            found[name] = _axis(ratios, energy * seen, trust / trust.sum(), blocks, channels, axis)
     return found
 
 
-def _axis(maps: Moments, trust: Moments, channels: int, axis: int) -> Axis:
-    """Measure one axis from (4, h, w) energies, changes along it, their squares and waves, and each token's weight."""
-    side = trust.shape[axis]
+def _axis(ratios: Moments, energy: Moments, trust: Moments, blocks: Moments, channels: int, axis: int) -> Axis:
+    """Measure one axis.
+
+    Args:
+        ratios: (3, h, w) each token's mean place, mean square of it, and mean wave.
+        energy: (h, w) of each token's full change; 0 where it sees nothing.
+        trust: (h, w) each token's weight; they add up to 1.
+        blocks: of energy, of weights before they add up to 1, and the share of tokens that see something.
+        channels: how many there are.
+        axis: 0 for down, 1 for across.
+    """
+    mean, square, waves = ratios
+    side = mean.shape[axis]
     places = centres(side).double().numpy()
-    stands = np.broadcast_to(places[:, None] if axis == 0 else places, trust.shape)
-    mean, square = (np.divide(part, maps[0], out=np.zeros_like(part), where=trust > 0) for part in maps[1:3])
-    spread = 3**0.5 * float(np.average((mean - np.average(mean, weights=trust)) ** 2, weights=trust)) ** 0.5
+    stands = np.broadcast_to(places[:, None] if axis == 0 else places, mean.shape)
     # As with any variance about an estimated mean: one channel tells a place, but not the width of an area.
     variance = np.maximum(square - mean**2, 0.0) * (channels / (channels - 1)) if channels > 1 else np.ones_like(mean)
-    width = (3 * float(np.average(variance, weights=trust))) ** 0.5
-    energy, along, around = (_blocks(part) for part in (maps[0], maps[1], maps[0] * variance))
-    filled = _blocks((trust > 0).astype(np.float64)) > 0.5
-    looked, area = along[filled] / energy[filled], around[filled] / energy[filled]
-    own, weight = _blocks(stands)[filled], _blocks(trust)[filled]
+    middle = float((trust * mean).sum())
+    spread = (3 * float((trust * (mean - middle) ** 2).sum())) ** 0.5
+    width = (3 * float((trust * variance).sum())) ** 0.5
+    filled = blocks[2] > 0.5
+    along, around, own = _blocks(np.stack([energy * mean, energy * variance, stands]))[:, filled]
+    looked, area, weight = along / blocks[0][filled], around / blocks[0][filled], blocks[1][filled]
     low, high = (looked.min(), looked.max()) if len(looked) else (places[0], places[-1])
     step = (high - low) / max(min(side, BLOCKS) - 1, 1)  # these are the middles of the first block and the last
     beside = np.abs(looked - own) - np.sqrt(3 * area) - 2 * SLACK / side
-    waves, energies = maps[3].sum(1 - axis), maps[0].sum(1 - axis)
+    energies = energy.sum(1 - axis)
+    there = energies > 0
     return Axis(
         follows=correlation(mean, stands, trust),
         apart=spread / max(width, 1e-9),
-        outside=float(np.average(beside > 0, weights=weight)) if len(beside) else 0.0,
+        outside=float(weight[beside > 0].sum() / weight.sum()) if len(beside) else 0.0,
         low=float(low - step / 2 + 1) / 2,
         high=float(high + step / 2 + 1) / 2,
-        waves=_waves(waves[energies > 0] / energies[energies > 0], places[energies > 0]),
+        waves=_waves((energy * waves).sum(1 - axis)[there] / energies[there], places[there]),
     )
 
 
 def _blocks(values: Moments) -> Moments:
-    """Return the means of at most BLOCKS × BLOCKS blocks of a map (h, w)."""
-    sums = values
-    for axis, side in enumerate(values.shape):
+    """Return the means of at most BLOCKS × BLOCKS blocks of maps (n, h, w)."""
+    sums = values.astype(np.float64)
+    for axis in (1, 2):
+        side = values.shape[axis]
         count = min(side, BLOCKS)
-        starts = np.arange(count) * side // count
-        lengths = np.diff(np.append(starts, side))
-        sums = np.add.reduceat(sums, starts, axis) / (lengths[:, None] if axis == 0 else lengths)
+        if count < side:
+            starts = np.arange(count) * side // count
+            lengths = np.diff(np.append(starts, side))
+            sums = np.add.reduceat(sums, starts, axis) / (lengths[:, None] if axis == 1 else lengths)
     return sums
 
 
@@ -196,14 +210,14 @@ def _waves(left: Moments, places: Moments) -> float:
     sent = wave(torch.from_numpy(places)).numpy() / 2
     if float(left.std()) < WAVY * float(sent.std()):
         return 1.0
-    return correlation(left, sent, np.ones_like(left))
+    return correlation(left, sent, np.full_like(left, 1 / len(left)))
 
 
 def correlation(a: Moments, b: Moments, weights: Moments) -> float:
-    """Return Pearson's correlation with weights; 0 if one of the two is constant."""
-    a, b = a - np.average(a, weights=weights), b - np.average(b, weights=weights)
-    norm = float(np.sqrt(np.sum(weights * a * a) * np.sum(weights * b * b)))
-    return float(np.sum(weights * a * b)) / norm if norm > 0 else 0.0
+    """Return Pearson's correlation with weights that add up to 1; 0 if one of the two is constant."""
+    a, b = a - (weights * a).sum(), b - (weights * b).sum()
+    norm = float(np.sqrt((weights * a * a).sum() * (weights * b * b).sum()))
+    return float((weights * a * b).sum()) / norm if norm > 0 else 0.0
 
 
 def confirmed(evidence: Evidence, reading: Reading, extra: Collection[Layout] = ()) -> tuple[Layout | None, Verdict]:
