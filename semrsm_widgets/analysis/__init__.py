@@ -1,12 +1,14 @@
 """Images and tokens, everything that is asked of them, and how they are kept."""
 
 from .analysis import Analysis, check_analysis
+from .archive import MATCHERS
 from .inputs import present
 from .matches import Matches, contribution_difference
 from .recipe import AnalysisRecipe, named
 from .splits import Split
 
 __all__ = [
+    "MATCHERS",
     "Analysis",
     "AnalysisRecipe",
     "Matches",

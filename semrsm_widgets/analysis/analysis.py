@@ -11,8 +11,8 @@ import numpy as np
 
 from semrsm_widgets.common import Memo, Progress, check_choice, check_int, message
 from semrsm_widgets.images import Images
-from semrsm_widgets.matching import Assignment, Auction, Identity
-from semrsm_widgets.models import visible_box
+from semrsm_widgets.matching import Assignment, Auction, Identity, check_answer
+from semrsm_widgets.models import VisionModel, check_model, visible_box
 from semrsm_widgets.rsm import (
     NULL_PAIRS,
     Estimate,
@@ -34,7 +34,7 @@ from semrsm_widgets.tokens import Tokens, token_boxes
 
 from .archive import AnalysisRecord, LayerGrams, read_archive, write_archive
 from .export import to_frame, to_rdms, to_xarray
-from .inputs import check_layers, check_queries, present
+from .inputs import check_key, check_layers, check_queries, present
 from .matches import Matches, match_patches
 from .provenance import provenance_card
 
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from semrsm_widgets.matching import Matcher
-    from semrsm_widgets.models import VisionModel
 
 # Tokens of so many bytes are copied at a time to match pairs.
 _PAIR_BYTES = 64 * 2**20
@@ -94,6 +93,7 @@ class Analysis:
         provenance: what to write down for others to repeat a result.
 
     Raises:
+        TypeError: a model that is no VisionModel; a matcher that cannot be called, or has no hash.
         ValueError: no layers, a layer whose number of images differs, probabilities that are none or do not fit, or
             query tokens of other layers.
 
@@ -117,12 +117,14 @@ class Analysis:
         query_tokens: Mapping[str, Tokens] | None = None,
     ) -> None:
         check_layers("images", "tokens", images, tokens)
+        if model is not None:
+            check_model(model)
         self.images = images
         self.tokens: dict[str, Tokens] = dict(tokens)
         self.model = model
-        self.matcher: Matcher = Auction() if matcher is None else matcher
+        self.matcher: Matcher = Auction() if matcher is None else check_key(matcher)
         self.probabilities = None if probabilities is None else check_probabilities(probabilities, len(images))
-        self.provenance: Mapping[str, Any] = {} if model is None else model.provenance
+        self.provenance: Mapping[str, Any] = {} if model is None else dict(model.provenance)
         self.queries, self.query_tokens = check_queries(queries, query_tokens, self.layers)
         self._grams: Memo[GramKey, MatchedGram] = Memo()
         self._query_grams: Memo[GramKey, MatchedGram] = Memo()
@@ -152,7 +154,7 @@ class Analysis:
             progress: called with (pairs done, pairs in all) while it is computed; may raise to cancel.
         """
         tokens = self._tokens(layer)
-        matcher = self.matcher if matcher is None else matcher
+        matcher = self.matcher if matcher is None else check_key(matcher)
 
         def compute(report: Progress) -> MatchedGram:
             return matched_gram(present(tokens), matcher=matcher, progress=report)
@@ -188,7 +190,7 @@ class Analysis:
             ValueError: the Analysis was made without queries.
         """
         tokens, queries = self._tokens(layer), self._queries(layer)
-        matcher = self.matcher if matcher is None else matcher
+        matcher = self.matcher if matcher is None else check_key(matcher)
 
         def compute(report: Progress) -> MatchedGram:
             return matched_gram(queries, present(tokens), matcher=matcher, progress=report)
@@ -256,11 +258,11 @@ class Analysis:
         """Return the assignment of the tokens of image i to those of image j; it needs no RSM."""
         tokens = self._tokens(layer)
         i, j = self._pair(i, j)
-        matcher = self.matcher if matcher is None else matcher
+        matcher = self.matcher if matcher is None else check_key(matcher)
 
         def compute(_: Progress) -> Assignment:
             values = present(tokens).values
-            return matcher(values[i : i + 1], values[j : j + 1])
+            return check_answer(matcher(values[i : i + 1], values[j : j + 1]), 1, values.shape[1])
 
         return self._assignments.get(AssignmentKey(layer, i, j, matcher), compute)
 
@@ -272,7 +274,7 @@ class Analysis:
         for start in range(0, len(missing), step):
             part = missing[start : start + step]
             x, y = (values[list(side)] for side in zip(*part, strict=True))
-            found = self.matcher(x, y)
+            found = check_answer(self.matcher(x, y), len(part), values.shape[1])
             for k, (i, j) in enumerate(part):
                 one = Assignment(
                     permutation=found.permutation[k : k + 1],
@@ -328,6 +330,7 @@ class Analysis:
     ) -> list[MatchedGram]:
         """Return the 1 x 1 Grams of the n pairs that `null` samples, for kernels of one's own."""
         check_int("n", n, minimum=2)
+        check_int("seed", seed, minimum=0)
         if len(self) < 2:
             raise ValueError(
                 message("images", "at least two, to sample pairs of different images", f"{len(self)} image")

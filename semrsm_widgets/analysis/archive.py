@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
@@ -17,11 +16,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from semrsm_widgets.common import message, printable, written_whole
+from semrsm_widgets.common import clipped, message, printable, written_whole
 from semrsm_widgets.images import Images, MemorySource, unique_ids
 from semrsm_widgets.matching import Assignment, Auction, BatchOptimal, Exact, Fallbacks, Greedy, Identity, TopKGreedy
 from semrsm_widgets.rsm import MatchedGram
+from semrsm_widgets.statistics import check_probabilities
 from semrsm_widgets.tokens import Tokens
+
+from .members import Members, counts, field, mapping, text, texts, truth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +35,14 @@ FORMAT = 1
 TENSORS = ("values", "prefix")
 """What of Tokens is no plain value."""
 MATCHERS = {matcher.__name__: matcher for matcher in (Auction, BatchOptimal, Exact, Greedy, Identity, TopKGreedy)}
+HEADER = ("format", "ids", "labels", "note", "layers", "matcher", "provenance")
+LAYER = ("name", "shape", "prefix", "words", "grams")
+PROVENANCE_TEXTS = ("name", "weights", "weights_sha256")
+"""What is shown of the model, in captions and in scripts."""
+LARGEST_THUMBNAIL = 1024
+"""Pixels a side; those that are written have 96."""
+_LONGEST_NAME = 200
+_ROUNDING = 1e-6
 GRAM_ARRAYS = (
     "products",
     "upper_bound",
@@ -103,34 +113,64 @@ def write_archive(record: AnalysisRecord, path: Path, *, tokens: bool) -> None:
     }
     arrays["header"] = np.array(json.dumps(header, ensure_ascii=False))
     with written_whole(path if path.suffix else path.with_suffix(".npz")) as file:
-        np.savez(file, allow_pickle=False, **dict(arrays))
+        try:
+            np.savez(file, allow_pickle=False, **dict(arrays))
+        except ValueError as error:  # Ctrl-C within a member, which zipfile cannot close then
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise error.__context__ from None
+            raise
 
 
 def read_archive(path: Path) -> AnalysisRecord:
-    """Return what `write_archive` wrote.
+    """Return what `write_archive` wrote, every field of it checked before it is used.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no such file, or from a newer version.
+        ValueError: it is no such file, from a newer version, or damaged; the text names file and field.
     """
-    todo = "Give a file that analysis.save(path) wrote."
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        header = json.loads(arrays["header"].item())
-    except (KeyError, ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
-        raise ValueError(message("path", "a saved Analysis", f"{path.name}: {error}", todo)) from error
-    if header["format"] > FORMAT:
-        newer = f"format {header['format']}, written by a newer version"
-        raise ValueError(message("path", f"of format {FORMAT} or older", newer, "Update semrsm-widgets."))
-    layers = header["layers"]
+    with Members(path) as members:
+        header = members.header()
+        with field(path, "header"):
+            if not isinstance(header, dict) or "format" not in header:
+                raise ValueError("without a format")
+            (version,) = counts([header["format"]], 1)
+        if version > FORMAT:
+            newer = f"format {version}, written by a newer version"
+            raise ValueError(message("path", f"of format {FORMAT} or older", newer, "Update semrsm-widgets."))
+        with field(path, "header"):
+            mapping(header, HEADER)
+            ids = texts(header["ids"])
+            if not ids or not isinstance(header["layers"], list) or not header["layers"]:
+                raise ValueError("no images, or no layers")
+            provenance = mapping(header["provenance"], (), header["provenance"])
+            for name in PROVENANCE_TEXTS:
+                if provenance.get(name) is not None:
+                    provenance[name] = text(provenance[name])
+        tokens, layers = {}, {}
+        for k, words in enumerate(header["layers"]):
+            with field(path, f"layers[{k}]"):
+                mapping(words, LAYER)
+                name = text(words["name"])
+                if name in tokens:
+                    raise ValueError(f"the layer {name!r} a second time")
+                tokens[name] = _tokens(words, f"{k}", len(ids), members)
+                layers[name] = _layer(words["grams"], f"{k}", tokens[name], members)
+        images = _images(header, ids, members)
+        with field(path, "matcher"):
+            matcher = _matcher(header["matcher"])
+        probabilities = None
+        if "probabilities" in members:
+            probabilities = members.numbers("probabilities", (len(ids), None))
+            with field(path, "probabilities"):
+                check_probabilities(probabilities, len(ids))
+        members.finish()
     return AnalysisRecord(
-        images=_images(header, arrays),
-        tokens={layer["name"]: _tokens(layer, f"{k}", arrays) for k, layer in enumerate(layers)},
-        layers={layer["name"]: _layer(layer, f"{k}", arrays) for k, layer in enumerate(layers)},
-        matcher=_matcher(header["matcher"]),
-        probabilities=arrays.get("probabilities"),
-        provenance=header["provenance"],
+        images=images,
+        tokens=tokens,
+        layers=layers,
+        matcher=matcher,
+        probabilities=probabilities,
+        provenance=provenance,
     )
 
 
@@ -152,7 +192,7 @@ def _write_layer(
         "name": name,
         "shape": list(layer.values.shape),
         "prefix": None if layer.prefix is None else list(layer.prefix.shape),
-        "words": {field.name: getattr(layer, field.name) for field in fields(Tokens) if field.name not in TENSORS},
+        "words": {each.name: getattr(layer, each.name) for each in fields(Tokens) if each.name not in TENSORS},
         "grams": words,
     }
 
@@ -173,60 +213,127 @@ def _words(gram: MatchedGram) -> dict[str, Any]:
     }
 
 
-def _gram(words: dict[str, Any], columns: Mapping[str, Any]) -> MatchedGram:
+def _gram(words: Any, sizes: tuple[int, int], columns: Mapping[str, Any], *, symmetric: bool) -> MatchedGram:
+    """Return a gram of checked arrays; what its words say must fit them."""
+    mapping(words, ("sizes", "symmetric", "matcher", "fallbacks"))
+    fallbacks = mapping(words["fallbacks"], ("float64", "exact"))
+    if counts(words["sizes"], 2) != sizes or truth(words["symmetric"]) != symmetric:
+        raise ValueError(f"{words['sizes']} tokens, symmetric {words['symmetric']}, which its layer has not")
+    products, upper = columns["products"], columns["upper_bound"]
+    if np.any(upper < products - _ROUNDING * np.abs(products)) or any(
+        np.any(columns[name] < 0) for name in GRAM_ARRAYS if name.endswith("norms")
+    ):
+        raise ValueError("an upper bound below its product, or a negative norm")
+    if symmetric and not all(np.array_equal(columns[name], columns[name].T) for name in ("products", "upper_bound")):
+        raise ValueError("products that are not symmetric")
+    found = counts([fallbacks["float64"], fallbacks["exact"]], 2, minimum=0)
     return MatchedGram(
         **columns,
-        sizes=tuple(words["sizes"]),
-        symmetric=words["symmetric"],
-        matcher=words["matcher"],
-        fallbacks=Fallbacks(**words["fallbacks"]),
+        sizes=sizes,
+        symmetric=symmetric,
+        matcher=text(words["matcher"]),
+        fallbacks=Fallbacks(float64=found[0], exact=found[1]),
     )
 
 
-def _layer(layer: dict[str, Any], key: str, arrays: Mapping[str, NDArray[Any]]) -> LayerGrams:
-    words = layer["grams"]
+def _columns(members: Members, key: str, ahead: tuple[int | None, ...], count: int) -> dict[str, NDArray[np.float64]]:
+    """Return the arrays of a gram of so many images on either side, or of some that are stacked."""
+    return {
+        name: members.numbers(
+            f"{key}/{name}", (*ahead, *((count,) if name.endswith("norms") else (count, count))),
+            infinite=name == "upper_bound",
+        )
+        for name in GRAM_ARRAYS
+    }  # fmt: skip
 
-    def columns(kind: str) -> dict[str, NDArray[np.float64]]:
-        return {name: arrays[f"{key}/{kind}/{name}"] for name in GRAM_ARRAYS}
+
+def _layer(words: Any, key: str, tokens: Tokens, members: Members) -> LayerGrams:
+    mapping(words, ("semantic", "aligned"), ("class_token", "null"))
+    count, size = tokens.values.shape[:2]
+
+    def gram(kind: str, tokens_each: int) -> MatchedGram:
+        with field(members.path, f"{key}/{kind}"):
+            columns = _columns(members, f"{key}/{kind}", (), count)
+            return _gram(words[kind], (tokens_each, tokens_each), columns, symmetric=True)
 
     null: list[MatchedGram] | None = None
     if "null" in words:
-        stacked = columns("null")
-        count = len(stacked["products"])
-        null = [_gram(words["null"], {name: each[k] for name, each in stacked.items()}) for k in range(count)]
+        with field(members.path, f"{key}/null"):
+            stacked = _columns(members, f"{key}/null", (None,), 1)
+            pairs = {len(each) for each in stacked.values()}
+            if len(pairs) != 1 or pairs == {0}:
+                raise ValueError("arrays of different lengths, or empty ones")
+            null = [
+                _gram(words["null"], (size, size), {name: each[k] for name, each in stacked.items()}, symmetric=False)
+                for k in range(pairs.pop())
+            ]
     return LayerGrams(
-        semantic=_gram(words["semantic"], columns("semantic")),
-        aligned=_gram(words["aligned"], columns("aligned")),
-        class_token=_gram(words["class_token"], columns("class_token")) if "class_token" in words else None,
+        semantic=gram("semantic", size),
+        aligned=gram("aligned", size),
+        class_token=gram("class_token", 1) if "class_token" in words else None,
         null=null,
     )
 
 
-def _tokens(layer: dict[str, Any], key: str, arrays: Mapping[str, NDArray[Any]]) -> Tokens:
+def _tokens(layer: dict[str, Any], key: str, images: int, members: Members) -> Tokens:
     """Return a layer's tokens; where they were not saved, their shape alone (see `inputs.present`)."""
 
-    def tensor(name: str, shape: list[int] | None) -> torch.Tensor | None:
-        if shape is None:
-            return None
-        saved = arrays.get(f"{key}/{name}")
-        return torch.empty(shape, device="meta") if saved is None else torch.from_numpy(saved)
+    def tensor(name: str, shape: tuple[int, ...]) -> torch.Tensor:
+        if shape[0] != images:
+            raise ValueError(f"{name} of {shape[0]} images, where {images} belong")
+        if f"{key}/{name}" not in members:
+            return torch.empty(shape, device="meta")
+        array = members.array(f"{key}/{name}", "f", shape)
+        with field(members.path, f"{key}/{name}"):
+            if not np.all(np.isfinite(array)):
+                raise ValueError("NaN or infinity")
+        return torch.from_numpy(array)
 
-    values = tensor("values", layer["shape"])
-    assert values is not None
-    words: dict[str, Any] = layer["words"]
-    words = {name: tuple(word) if isinstance(word, list) else word for name, word in words.items()}
-    return Tokens(values=values, prefix=tensor("prefix", layer["prefix"]), **words)
+    values = tensor("values", counts(layer["shape"], 3))
+    aside = None if layer["prefix"] is None else tensor("prefix", counts(layer["prefix"], 3))
+    words = mapping(layer["words"], (), [each.name for each in fields(Tokens) if each.name not in TENSORS])
+    grids = {name: words.get(name) for name in ("grid", "native_grid")}
+    grid, native = (None if each is None else counts(each, 2) for each in grids.values())
+    if grid is not None and grid[0] * grid[1] != values.shape[1]:
+        raise ValueError(f"a grid {grid} of {values.shape[1]} tokens")
+    has_class_token = truth(words.get("has_class_token", False))
+    if has_class_token and aside is None:
+        raise ValueError("a class token, and no prefix tokens")
+    return Tokens(
+        values=values,
+        prefix=aside,
+        grid=None if grid is None else (grid[0], grid[1]),
+        native_grid=None if native is None else (native[0], native[1]),
+        layer=text(words.get("layer", "")),
+        note=text(words.get("note", "")),
+        caution=text(words.get("caution", "")),
+        has_class_token=has_class_token,
+    )
 
 
-def _images(header: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Images:
-    pictures = [Image.open(io.BytesIO(arrays[f"thumbnails/{i}"].tobytes())) for i in range(len(header["ids"]))]
-    labels = header["labels"]
-    ids = unique_ids([printable(name) for name in header["ids"]])  # files of earlier versions hold names as they were
+def _images(header: dict[str, Any], names: list[str], members: Members) -> Images:
+    pictures = []
+    for i in range(len(names)):
+        data = members.array(f"thumbnails/{i}", "u", (None,))
+        with field(members.path, f"thumbnails/{i}"):
+            picture = Image.open(io.BytesIO(data.tobytes()), formats=["PNG"])
+            if max(picture.size) > LARGEST_THUMBNAIL:
+                raise ValueError(f"a picture of {picture.size} pixels")
+            picture.load()
+            pictures.append(picture)
+    with field(members.path, "labels and note"):
+        labels = header["labels"]
+        if labels is not None:
+            if not isinstance(labels, list) or len(labels) != len(names):
+                raise ValueError(f"not a list for each of {len(names)} images")
+            labels = tuple(frozenset(texts(each)) for each in labels)
+        note = text(header["note"])
+    ids = unique_ids(names)  # files of earlier versions hold names as they were
     return Images(
         ids=ids,
         sources=tuple(MemorySource(name, picture) for name, picture in zip(ids, pictures, strict=True)),
-        labels=None if labels is None else tuple(frozenset(map(printable, names)) for names in labels),
-        note=header["note"],
+        labels=labels,
+        note=note,
     )
 
 
@@ -235,14 +342,19 @@ def _matcher_words(matcher: Any) -> dict[str, Any]:
     known = type(matcher) is MATCHERS.get(name)
     options: dict[str, Any] = {}
     if known and is_dataclass(matcher):
-        options = {field.name: getattr(matcher, field.name) for field in fields(matcher)}
-    return {"name": name if known else repr(matcher), "options": options, "known": known}
+        options = {each.name: getattr(matcher, each.name) for each in fields(matcher)}
+    shown = name if known else clipped(printable(repr(matcher)), _LONGEST_NAME)
+    return {"name": shown, "options": options, "known": known}
 
 
-def _matcher(words: dict[str, Any]) -> Matcher:
-    if not words["known"]:
-        return StoredMatcher(words["name"])
-    matcher: Matcher = MATCHERS[words["name"]](**words["options"])
+def _matcher(words: Any) -> Matcher:
+    mapping(words, ("name", "options", "known"))
+    name, options = text(words["name"]), words["options"]
+    if not truth(words["known"]):
+        return StoredMatcher(clipped(name, _LONGEST_NAME))
+    if name not in MATCHERS or not isinstance(options, dict):
+        raise ValueError(f"no matcher of the name {clipped(name, 40)!r}")
+    matcher: Matcher = MATCHERS[name](**options)
     return matcher
 
 

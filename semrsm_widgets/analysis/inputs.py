@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from semrsm_widgets.common import message
+from semrsm_widgets.common import describe, message
 from semrsm_widgets.images import Images
+from semrsm_widgets.matching import check_matcher
 from semrsm_widgets.tokens import Tokens
+
+if TYPE_CHECKING:
+    from semrsm_widgets.matching import Matcher
 
 AnyTokens = TypeVar("AnyTokens", Tokens, torch.Tensor)
 
@@ -29,6 +33,23 @@ def present(tokens: AnyTokens) -> AnyTokens:
             "Save it with analysis.save(path, tokens=True), or extract the tokens again."
         )
     return tokens
+
+
+def check_key(matcher: Any) -> Matcher:
+    """Return the matcher if results can be kept under it, as under a key of a dict.
+
+    Raises:
+        TypeError: it is none, or has no hash.
+    """
+    check_matcher(matcher)
+    try:
+        hash(matcher)
+    except TypeError:
+        todo = "Make it a function, or a dataclass(frozen=True)."
+        expected = "a matcher with a hash: what it found is kept under it"
+        raise TypeError(message("matcher", expected, describe(matcher), todo)) from None
+    found: Matcher = matcher
+    return found
 
 
 def check_layers(images_name: str, tokens_name: str, images: Any, tokens: Any) -> None:

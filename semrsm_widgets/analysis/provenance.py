@@ -31,7 +31,7 @@ def provenance_card(
             for ident, picture in zip(images.ids, images, strict=True)
         }
     card["matcher"] = repr(matcher)
-    card["layers"] = {name: repr(each) for name, each in tokens.items()}
+    card["layers"] = {name: f"{each!r}{'; ' * bool(each.note)}{each.note}" for name, each in tokens.items()}
     card["sigma"] = {name: _sigma(gram) for name, gram in grams.items()}
     card["versions"] = {"semrsm_widgets": __version__, **{name: version(name) for name in ("numpy", "scipy", "torch")}}
     return card

@@ -2,7 +2,7 @@
 
 from .arrays import read_numbers
 from .checks import check_choice, check_int, check_number, clipped, describe, listed, message, suggest
-from .files import written_whole
+from .files import placed_whole, sweep, written_whole
 from .memo import Memo
 from .tables import data_frame, frame_of, optional
 from .text import natural_key, printable
@@ -28,8 +28,10 @@ __all__ = [
     "message",
     "natural_key",
     "optional",
+    "placed_whole",
     "printable",
     "read_numbers",
     "suggest",
+    "sweep",
     "written_whole",
 ]

@@ -56,6 +56,8 @@ def _of_tensor(name: str, value: Any) -> tuple[NDArray[Any], float]:
 
     if value.device.type == "meta":
         raise ValueError(message(name, "numbers", "a tensor on the meta device, which has a shape alone"))
+    if value.is_nested:
+        raise ValueError(message(name, "an array of numbers, its rows of one length", "a nested tensor"))
     tensor = value.detach()
     tensor = (tensor if tensor.layout == torch.strided else tensor.to_dense()).cpu().resolve_conj().resolve_neg()
     rounding = float(torch.finfo(tensor.dtype).eps) if tensor.is_floating_point() else 0.0

@@ -3,21 +3,54 @@
 from __future__ import annotations
 
 import os
+import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+ABANDONED_SECONDS = 3600.0
+"""An unfinished file that nobody wrote to for so long was left by a process that was killed."""
+_SUFFIX = ".unfinished"
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:
     """Give a stream whose content becomes the file `path` once all of it is there; a failure leaves the old file."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    with placed_whole(path) as unfinished, open(unfinished, "xb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def placed_whole(path: Path) -> Iterator[Path]:
+    """Give the path of a file beside `path`, to be made by the caller, that becomes `path`; a failure leaves the old.
+
+    Each call has a name of its own, so that two threads or sessions may write the same file: the last one stays.
+    """
+    sweep(path.parent)
+    unfinished = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}{_SUFFIX}")
     try:
-        with open(unfinished, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield unfinished
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, prefix: str | None = None) -> None:
+    """Remove what writers that were killed have left in a folder; nothing else, and without a word.
+
+    Args:
+        folder: where they wrote.
+        prefix: with which the unfinished files of an earlier version begin.
+    """
+    oldest = time.time() - ABANDONED_SECONDS
+    with suppress(OSError):  # a folder that cannot be listed is the writer's trouble, not the sweeper's
+        for entry in os.scandir(folder):
+            old = prefix is not None and entry.name.startswith(prefix)
+            if old or (entry.name.startswith(".") and entry.name.endswith(_SUFFIX)):
+                with suppress(OSError):
+                    if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < oldest:
+                        os.unlink(entry.path)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Generic, TypeVar
 
+from .checks import message
 from .types import Progress
 
 K = TypeVar("K", bound=Hashable)
@@ -53,6 +54,8 @@ class Memo(Generic[K, V]):
         `progress` is called here too while another thread computes, with how far that one is; it may raise to stop
         waiting.
         """
+        if progress is not None and not callable(progress):
+            raise TypeError(message("progress", "a function of (done, in all), or None", progress))
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)

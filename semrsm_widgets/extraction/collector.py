@@ -105,6 +105,12 @@ class Collector:
             self._copy(self.prefixes, row.name, prefix)
 
     def _copy(self, into: dict[str, Tensor], name: str, part: Tensor) -> None:
+        if name in into and into[name].shape[1:] != part.shape[1:]:  # copying would stretch what has one token
+            self._failure = (
+                self._failure
+                or f"layer {name!r} gave {tuple(part.shape[1:])} where it gave {tuple(into[name].shape[1:])} before."
+            )
+            return
         if name not in into:
             # Not NumPy's memory: the large pages that it asks for made the whole extraction a fifth slower (measured).
             into[name] = torch.empty((len(self._ids), *part.shape[1:]), dtype=self._dtype)
@@ -123,7 +129,8 @@ class Collector:
 
     def _check_finite(self, name: str, part: Tensor) -> None:
         # A norm is twenty times as quick as looking at every value; where it overflows, they are looked at.
-        if bool(torch.isfinite(torch.linalg.vector_norm(part, dtype=torch.float32))):
+        wide = torch.float64 if part.dtype == torch.float64 else torch.float32
+        if bool(torch.isfinite(torch.linalg.vector_norm(part, dtype=wide))):
             return
         finite = torch.isfinite(part).flatten(1).all(1)
         if bool(finite.all()):

@@ -10,6 +10,8 @@ from torch import nn
 
 from .layer_table import FEWEST_DEFAULTS, LayerRow
 
+BACKBONE = "backbone"  # as torchvision, DETR and most detectors call it
+NETWORKS = ("body", "features", "model", "conv_encoder.model")  # where it stands in a backbone beside its pyramid
 CHAINS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
@@ -33,8 +35,12 @@ class Outline:
                 self.rows[row.path] = row
 
     def levels(self) -> list[list[str]]:
-        """Return layer names, ever finer: the model's parts, then their parts, down to single blocks."""
-        paths = self._parts("")
+        """Return layer names, ever finer: the model's parts, then their parts, down to single blocks.
+
+        Of a detector or segmenter these are the parts of its backbone: heads and pyramids come after what it sees.
+        """
+        start = self._backbone()
+        paths = self._parts(start) or self._parts("")
         levels = [self._names(paths)]
         opened: set[str] = set()  # a stage that stands for its own last block must not be opened again
         while True:
@@ -51,6 +57,15 @@ class Outline:
             inner = [part for path in paths for part in (*self._parts(path), path)]
             levels.append(self._names([*dict.fromkeys(inner)]))
         return levels
+
+    def _backbone(self) -> str:
+        """Return the path of the part that is called a backbone, or of the network in it; "" if there is none."""
+        named = [path for path in self.modules if path.rpartition(".")[2] == BACKBONE]
+        if not named:
+            return ""
+        start = min(named, key=lambda path: path.count("."))
+        inner = (f"{start}.{name}" for name in NETWORKS)
+        return next((path for path in inner if path in self.modules and len(self._parts(path)) >= 2), start)
 
     def _names(self, paths: Sequence[str]) -> list[str]:
         """Return layer names in depth order, without bare convolutions after the stem if there is enough else."""

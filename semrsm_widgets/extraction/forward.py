@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,15 @@ from torch import Tensor
 
 from semrsm_widgets.common import check_int, message, suggest
 from semrsm_widgets.images import Images, load_images
-from semrsm_widgets.models import VisionModel, check_model, prepare
+from semrsm_widgets.models import VisionModel, check_model, check_repeatable, prepare
 from semrsm_widgets.tokens import Tokens, pooled_grid
 
 from .batches import batches, default_workers
 from .collector import Collector, may_stop_early
 from .hooks import Setting, as_found, unwrapped
-from .layer_table import LayerRow, Layers
-from .layout import Layout, fitted
-from .model_layers import table_of
+from .layer_table import LayerRow, Layers, LayerTable
+from .layout import Layout
+from .model_layers import table_of, warn_of
 from .token_cache import TokenCache
 
 
@@ -91,10 +90,17 @@ def extract(
         raise TypeError(message("dtype", "None or a floating torch.dtype such as torch.float16", stored))
     module = unwrapped(model.module)
     first, as_keyword = prepare(model.transform, chosen_images.image(0))
+    check_repeatable(model.transform, chosen_images.image(0), first)
     with as_found(module, device) as home:
-        setting = Setting(module, tuple(first.shape), as_keyword, home)
+        setting = Setting(module, tuple(first.shape), as_keyword, home, first.is_floating_point())
         table = table_of(setting)
-        rows = _laid_out(table.choose(layers), layout)
+        if table.single and batch_size > 1:
+            todo = "Pass batch_size=1, or a model that takes batches (of torch.export: one with a dynamic batch)."
+            raise ValueError(
+                message("batch_size", "1 for a model that takes one picture at a time", str(batch_size), todo)
+            )
+        rows = _chosen(table, layers, layout)
+        warn_of(rows)
         options = (batch_size, max_grid, str(stored))
         store = None if cache is None else TokenCache(Path(cache), model, setting, chosen_images, options)
         parts = {} if store is None else store.read(rows)
@@ -128,22 +134,26 @@ def _run_all(
                 progress(start + len(batch), total)
 
 
-def _laid_out(rows: Sequence[LayerRow], layout: Layout | Mapping[str, Layout] | None) -> tuple[LayerRow, ...]:
-    """Return the rows under the layouts that a user gave, each checked against the shape."""
+def _chosen(table: LayerTable, layers: Layers, layout: Layout | Mapping[str, Layout] | None) -> tuple[LayerRow, ...]:
+    """Return the rows to extract, under the layouts that a user gave: these come first, as a layer may need one."""
     if layout is None:
-        return tuple(rows)
+        return table.choose(layers)
+    if isinstance(layout, Layout):
+        return table.choose(layers, layout)
+    if not isinstance(layout, Mapping) or not all(isinstance(each, Layout) for each in layout.values()):
+        got = (
+            next((each for each in layout.values() if not isinstance(each, Layout)), layout)
+            if isinstance(layout, Mapping)
+            else layout
+        )
+        raise TypeError(message("layout", "a Layout or a mapping of layer name to Layout", got))
+    rows = table.laid_out(layout).choose(layers)
     names = [row.name for row in rows]
-    given = layout if isinstance(layout, Mapping) else dict.fromkeys(names, layout)
-    for name, each in given.items():
-        if not isinstance(each, Layout):
-            raise TypeError(message("layout", "a Layout or a mapping of layer name to Layout", each))
-        if name not in names:
-            raise ValueError(
-                message("layout", "a mapping from the layers to extract", repr(name), suggest(name, names))
-            )
-    return tuple(
-        replace(row, layout=fitted(given[row.name], row.shape, row.name)) if row.name in given else row for row in rows
-    )
+    for name in layout:
+        if table[name].name not in names:
+            expected = "a mapping from the layers to extract"
+            raise ValueError(message("layout", expected, repr(name), suggest(name, names)))
+    return rows
 
 
 def _tokens(
@@ -155,6 +165,7 @@ def _tokens(
         layer=row.name,
         prefix=prefix,
         native_grid=row.grid,
-        note=row.layout.note,
+        note=row.note,
+        caution=row.caution,
         has_class_token=has_class_token and prefix is not None,
     )

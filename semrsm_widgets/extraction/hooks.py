@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.nn.parameter import is_lazy
 
-from semrsm_widgets.common import message
+from semrsm_widgets.common import describe, message
 
 Hook = Callable[[str, Any], None]
 
@@ -47,6 +48,11 @@ def unwrapped(module: nn.Module) -> nn.Module:
     return module
 
 
+def is_exported(module: nn.Module) -> bool:
+    """Return whether a module is what torch.export makes: a single graph, in which no submodule is called."""
+    return any(kind.__module__.startswith("torch.export") for kind in type(module).__mro__)
+
+
 def takes_hooks(part: nn.Module) -> bool:
     """Return whether a submodule can be hooked: scripted ones cannot, what is around them can."""
     return not isinstance(part, torch.jit.ScriptModule)
@@ -64,10 +70,15 @@ def as_found(module: nn.Module, device: torch.device | str | None = None) -> Ite
 
 @contextmanager
 def _as_found(module: nn.Module, device: torch.device | str | None) -> Iterator[torch.device]:
-    empty = [name for name, value in (*module.named_parameters(), *module.named_buffers()) if value.is_meta]
+    weights = (*module.named_parameters(), *module.named_buffers())
+    empty = [name for name, value in weights if value.is_meta and not is_lazy(value)]
     if empty:
         todo = "Load them first: weights on the meta device are shapes only."
         raise ValueError(message("model", "a model with its weights in memory", f"one without {empty[0]!r}", todo))
+    lazy = [name for name, value in module.named_parameters() if is_lazy(value)]
+    if lazy:
+        todo = "Run it once on a batch yourself: its first forward gives them their shapes and random values."
+        raise ValueError(message("model", "a model whose weights have shapes", f"one without {lazy[0]!r}", todo))
     flags = [(part, part.training) for part in module.modules()]
     homes = {t.device for t in (*module.parameters(), *module.buffers())}
     home = next(iter(homes), torch.device("cpu"))
@@ -79,7 +90,8 @@ def _as_found(module: nn.Module, device: torch.device | str | None) -> Iterator[
         todo = "Leave `device` out: the model is spread over several devices."
         raise ValueError(message("device", "None for this model", str(device), todo))
     try:
-        module.eval()
+        if not is_exported(module):  # such a graph has one mode, and says no to being put into another
+            module.eval()
         if target != home:
             module.to(target)
         with torch.no_grad():
@@ -124,26 +136,46 @@ class Leaf(NamedTuple):
     hint: tuple[int, int] | None
 
 
+MOST_NESTED = 6  # containers in containers; objects of a model's own may lead anywhere
+
+
 def leaves(output: Any) -> dict[str, Leaf]:
-    """Return the floating tensors of an output by where they are in it: "[1]", ".last_hidden_state"; "" if only one."""
-    found = dict(_walk(output, "", None))
+    """Return the floating tensors of an output by where they are in it: "[1]", ".last_hidden_state"; "" if only one.
+
+    Looked into are sequences, mappings, and objects that keep tensors in their attributes.
+    """
+    found = dict(_walk(output, "", None, 0))
     return {"": next(iter(found.values()))} if len(found) == 1 else found
 
 
-def _walk(output: Any, key: str, hint: tuple[int, int] | None) -> Iterator[tuple[str, Leaf]]:
+def _walk(output: Any, key: str, hint: tuple[int, int] | None, depth: int) -> Iterator[tuple[str, Leaf]]:
     if isinstance(output, Tensor):
         if output.is_floating_point() and output.ndim >= 2:
             yield key, Leaf(output, hint)
+    elif depth == MOST_NESTED or isinstance(output, (nn.Module, type, str, bytes)):
+        return
     elif isinstance(output, Mapping):
         for name, value in output.items():
-            yield from _walk(value, f"{key}.{name}", None)
+            yield from _walk(value, f"{key}{_key(name)}", None, depth + 1)
     elif isinstance(output, (list, tuple)):
         size = _size(output[1]) if len(output) == 2 else None
         for i, value in enumerate(output):
-            yield from _walk(value, f"{key}[{i}]", size if i == 0 else None)
-    elif is_dataclass(output) and not isinstance(output, type):
-        for each in fields(output):
-            yield from _walk(getattr(output, each.name), f"{key}.{each.name}", None)
+            yield from _walk(value, f"{key}[{i}]", size if i == 0 else None, depth + 1)
+    else:
+        for name, value in _attributes(output).items():
+            yield from _walk(value, f"{key}.{name}", None, depth + 1)
+
+
+def _key(name: Any) -> str:
+    """Return how a mapping's key is written; no two keys are written alike."""
+    return f".{name}" if isinstance(name, str) and not set(".[]@'") & set(name) else f"[{name!r}]"
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    """Return what an object keeps: the fields of a dataclass, its slots, its dictionary."""
+    slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
+    names = [*slots, *getattr(value, "__dict__", ())]
+    return {name: getattr(value, name, None) for name in names if not name.startswith("__")}
 
 
 def _size(value: Any) -> tuple[int, int] | None:
@@ -174,6 +206,23 @@ def run(module: nn.Module, batch: Tensor, as_keyword: bool, call: Callable[..., 
 
 
 @dataclass(frozen=True)
+class Setting:
+    """How a module is run: inside `as_found`, on inputs of a shape (C, H, W), on a device, perhaps by keyword.
+
+    `floating` says whether the transform gives floating numbers, as nearly all do.
+    """
+
+    module: nn.Module
+    input_shape: tuple[int, ...]
+    as_keyword: bool
+    device: torch.device
+    floating: bool = True
+
+
+Key = tuple[str, int, str]  # path, call, leaf
+
+
+@dataclass(frozen=True)
 class Output:
     """One tensor that a submodule gave in a forward.
 
@@ -185,6 +234,7 @@ class Output:
         shape: (N, ...) of the tensor.
         same_as: position in the trace of an earlier output that is this very tensor, or None.
         hint: the (h, w) that the module returned beside it, or None.
+        seen: what `trace(see=...)` returned for it; None for the same tensor again.
     """
 
     path: str
@@ -194,6 +244,12 @@ class Output:
     shape: tuple[int, ...]
     same_as: int | None
     hint: tuple[int, int] | None = None
+    seen: Any = field(default=None, compare=False, repr=False)
+
+    @property
+    def key(self) -> Key:
+        """What tells it from the other outputs of a forward."""
+        return self.path, self.call, self.leaf
 
 
 def noise(shape: tuple[int, ...], device: torch.device, seed: int = 0) -> Tensor:
@@ -201,41 +257,75 @@ def noise(shape: tuple[int, ...], device: torch.device, seed: int = 0) -> Tensor
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
 
 
-def trace(
-    module: nn.Module, input_shape: tuple[int, ...], n: int, as_keyword: bool, device: torch.device
-) -> list[Output]:
-    """Return the outputs of all submodules, in the order in which they finish, for `n` noise images.
+@dataclass(frozen=True)
+class Trace:
+    """What a forward shows.
 
-    Call it inside `as_found`.
+    Attributes:
+        outputs: of all submodules, in the order in which they finish.
+        others: for each submodule that was called and gave no tensor to take, what it gave.
+    """
+
+    outputs: list[Output]
+    others: dict[str, str]
+
+
+def trace(setting: Setting, batches: Sequence[Tensor], see: Callable[[Tensor], Any] | None = None) -> Trace:
+    """Run a module and return the outputs of all its submodules; call it inside `as_found`.
+
+    Args:
+        setting: the module and how it is run.
+        batches: one batch; or several of one image each, for a module that takes no more: what `see` gets of an
+            output is then that of all images.
+        see: called with each output while the forward is there, but not twice with the same tensor.
     """
     counts: Counter[str] = Counter()
-    seen: list[Output] = []
+    found: list[Output] = []
+    others: dict[str, str] = {}
     # Many modules hand on the very tensor of another. An in-place operation keeps the object but moves its version.
     owners: dict[tuple[int, int], tuple[weakref.ref[Tensor], int]] = {}
+    kept: dict[Key, list[Tensor]] = defaultdict(list)
 
     def note(path: str, output: Any) -> None:
         counts[path] += 1
-        for leaf, (tensor, hint) in leaves(output).items():
-            key = (id(tensor), -1 if tensor.is_inference() else tensor._version)
-            owner, position = owners.get(key, (None, -1))
+        tensors = leaves(output)
+        if not tensors:
+            others[path] = describe(output)
+        for leaf, (tensor, hint) in tensors.items():
+            identity = (id(tensor), version(tensor))
+            owner, position = owners.get(identity, (None, -1))
             same = position if owner is not None and owner() is tensor else None
+            seen = None
             if same is None:
-                owners[key] = (weakref.ref(tensor), len(seen))
-            seen.append(Output(path, counts[path], 0, leaf, tuple(tensor.shape), same, hint))
+                owners[identity] = (weakref.ref(tensor), len(found))
+                if see is not None and len(batches) == 1:
+                    seen = see(tensor)
+                elif see is not None:
+                    kept[path, counts[path], leaf].append(tensor.clone().cpu())
+            found.append(Output(path, counts[path], 0, leaf, tuple(tensor.shape), same, hint, seen))
 
-    with hooked(module, [path for path, part in module.named_modules() if takes_hooks(part)], note):
-        run(module, noise((n, *input_shape), device), as_keyword)
-    return [replace(output, calls=counts[output.path]) for output in seen]
+    paths = [path for path, part in setting.module.named_modules() if takes_hooks(part)]
+    outputs: list[Output] = []
+    with hooked(setting.module, paths, note):
+        for batch in batches:
+            counts.clear()
+            found.clear()
+            owners.clear()
+            run(setting.module, batch, setting.as_keyword)
+            outputs = outputs or [replace(output, calls=counts[output.path]) for output in found]
+    if see is not None and len(batches) > 1:
+        outputs = [replace(output, seen=_together(kept[output.key], len(batches), see)) for output in outputs]
+    return Trace(outputs, {path: text for path, text in others.items() if path not in {o.path for o in outputs}})
 
 
-TRACED_IMAGES = 3  # an unlikely length for any other axis
+def _together(parts: Sequence[Tensor], count: int, see: Callable[[Tensor], Any]) -> Any:
+    """Return what `see` makes of the outputs for single images, put into one batch; None where they are no batch."""
+    if len(parts) != count or any(part.shape != parts[0].shape for part in parts):
+        return None
+    axis = 1 if parts[0].ndim == 3 and parts[0].shape[0] != 1 and parts[0].shape[1] == 1 else 0
+    return see(torch.cat(list(parts), axis))
 
 
-@dataclass(frozen=True)
-class Setting:
-    """How a module is run: inside `as_found`, on inputs of a shape (C, H, W), on a device, perhaps by keyword."""
-
-    module: nn.Module
-    input_shape: tuple[int, ...]
-    as_keyword: bool
-    device: torch.device
+def version(tensor: Tensor) -> int:
+    """Return a number that in-place operations change; always the same for inference tensors, which have none."""
+    return -1 if tensor.is_inference() else tensor._version

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import overload
 
 from semrsm_widgets.common import Grid, check_int, message, suggest
 
-from .layout import Layout, token_shape
+from .layout import Layout, fitted, token_shape
 
 Layers = str | int | Sequence[str] | Callable[["LayerRow"], bool] | None
 """What `extract(layers=...)` takes."""
@@ -30,6 +30,7 @@ class LayerRow:
         shape: shape of its output for one image.
         layout: how that is read as tokens.
         default: whether `extract` takes it unasked.
+        caution: why its tokens are no function of the picture alone; "" if they are.
         same_as: name of the outermost other layer that gives the very same tensor; "" if none, or if this is it.
         path: the submodule's path; "" is the model itself.
         call: which call of the submodule, from 1.
@@ -42,6 +43,7 @@ class LayerRow:
     shape: tuple[int, ...]
     layout: Layout
     default: bool = False
+    caution: str = ""
     same_as: str = ""
     path: str = ""
     call: int = 1
@@ -52,6 +54,11 @@ class LayerRow:
         """Return the shape of its output for n images."""
         first = 1 if self.layout.axes == "LNC" else 0
         return (*self.shape[:first], n, *self.shape[first:])
+
+    @property
+    def note(self) -> str:
+        """What to know of its tokens: why they are no function of the picture alone, why they have no grid."""
+        return "; ".join(filter(None, (self.caution, self.layout.note)))
 
     @property
     def readable(self) -> bool:
@@ -86,9 +93,12 @@ class LayerTable(Sequence[LayerRow]):
         rows: every layer.
         levels: layer names, ever finer: stages, then blocks. The defaults come from the first that is fine enough.
         uncalled: submodules that this forward does not call.
+        others: submodules that it calls and that give no floating tensor of two axes or more: what they give.
         aliases: other names of submodules, by the name that the table uses.
         has_class_token: whether the model has a class token, which stands before any other prefix token.
         steady: whether a forward leaves the model's buffers as they are.
+        single: whether the model takes one picture at a time only.
+        exported: whether it is what torch.export makes, in which no submodule is called.
 
     Example:
         >>> table = layers(load_model())
@@ -104,9 +114,12 @@ class LayerTable(Sequence[LayerRow]):
         levels: Sequence[Sequence[str]] = ((),),
         uncalled: Sequence[str] = (),
         *,
+        others: Mapping[str, str] | None = None,
         aliases: Mapping[str, str] | None = None,
         has_class_token: bool = False,
         steady: bool = True,
+        single: bool = False,
+        exported: bool = False,
     ) -> None:
         self.rows = tuple(rows)
         self.levels = tuple(tuple(level) for level in levels)
@@ -114,7 +127,11 @@ class LayerTable(Sequence[LayerRow]):
         self.aliases = dict(aliases or {})
         self.has_class_token = has_class_token
         self.steady = steady
+        self.single = single
+        self.exported = exported
+        self.others = dict(others or {})
         self._by_name = {row.name: row for row in self.rows}
+        assert len(self._by_name) == len(self.rows), "two layers of one name"
 
     @overload
     def __getitem__(self, key: int | str) -> LayerRow: ...
@@ -139,18 +156,45 @@ class LayerTable(Sequence[LayerRow]):
         """Names of the layers that `extract` takes unasked."""
         return tuple(row.name for row in self.rows if row.default)
 
-    def choose(self, layers: Layers = None) -> tuple[LayerRow, ...]:
+    def laid_out(self, layouts: Mapping[str, Layout]) -> LayerTable:
+        """Return the table with some layers read by layouts that a user gave, each checked against the shape.
+
+        Raises:
+            ValueError: a name is no layer's, or a layout does not fit the layer's output.
+        """
+        given = {self._named(name).name: layout for name, layout in layouts.items()}
+        rows = [
+            replace(row, layout=fitted(given[row.name], row.shape, row.name)) if row.name in given else row
+            for row in self.rows
+        ]
+        return LayerTable(
+            rows,
+            self.levels,
+            sorted(self.uncalled),
+            others=self.others,
+            aliases=self.aliases,
+            has_class_token=self.has_class_token,
+            steady=self.steady,
+            single=self.single,
+            exported=self.exported,
+        )
+
+    def choose(self, layers: Layers = None, layout: Layout | None = None) -> tuple[LayerRow, ...]:
         """Return the rows that `extract(layers=...)` means, in depth order.
 
         Args:
             layers: None for the defaults; a name, a glob ("*" stops at a dot, "**" does not) or "re:" with a regular
                 expression of whole names, or several of these; a number of stages or blocks, evenly spaced in depth;
                 or a function that says of a `LayerRow` whether to take it.
+            layout: how all of them are to be read; then any layer can be named, also one without tokens.
 
         Raises:
             ValueError: a name or glob fits no layer (the nearest are named), or one that has no tokens.
             TypeError: `layers` is none of these.
         """
+        if layout is not None:
+            names = {row.name for row in self.laid_out(dict.fromkeys(self._nameable(layers), layout)).choose(layers)}
+            return self.laid_out(dict.fromkeys(names, layout)).choose(sorted(names))
         if not any(row.readable for row in self.rows):
             why = f"{self.rows[-1].name!r}: {self.rows[-1].layout.note}" if self.rows else "there is none"
             raise ValueError(message("layers", "layers with tokens", f"a model without any ({why})"))
@@ -180,6 +224,18 @@ class LayerTable(Sequence[LayerRow]):
         last = len(level) - 1
         return [level[round(k * last / max(count - 1, 1))] for k in range(count)] if count > 1 else [level[last]]
 
+    def _nameable(self, layers: Layers) -> list[str]:
+        """Return the layers that are named one by one and have no tokens as they are."""
+        named = (
+            [layers]
+            if isinstance(layers, str)
+            else [name for name in layers if isinstance(name, str)]
+            if (isinstance(layers, Sequence))
+            else []
+        )
+        plain = [name for name in named if not name.startswith("re:") and not set("*?") & set(name)]
+        return [row.name for row in map(self._named, plain) if not row.readable]
+
     def _matching(self, pattern: str) -> set[str]:
         expression = pattern.removeprefix("re:") if pattern.startswith("re:") else None
         if expression is None and "*" not in pattern and "?" not in pattern:
@@ -205,7 +261,16 @@ class LayerTable(Sequence[LayerRow]):
             if bare in self._by_name:
                 return self._by_name[bare]
         if name in self.uncalled:
-            raise ValueError(message("layers", "layers that are called", f"{name!r}", "This forward never calls it."))
+            todo = "This forward never calls it."
+            if self.exported:
+                todo = (
+                    "A module of torch.export is one graph: only 'output' can be taken of it, in batches of the size "
+                    "that it was made for. Take the module that it was made from."
+                )
+            raise ValueError(message("layers", "layers that are called", f"{name!r}", todo))
+        if name in self.others:
+            todo = f"This forward calls it, but it returns {self.others[name]}: take a layer before or after it."
+            raise ValueError(message("layers", "layers that give a floating tensor", f"{name!r}", todo))
         own = [row.name for row in self.rows if row.path == name]
         todo = f"It gives several: {', '.join(map(repr, own))}." if own else suggest(name, self.names)
         raise ValueError(message("layers", "names of layers", f"{name!r}", todo))
@@ -231,7 +296,10 @@ class LayerTable(Sequence[LayerRow]):
     def _footer(self, shown: int) -> str:
         more = f"; {len(self) - shown} more submodules in .names" if shown < len(self) else ""
         never = f"; {len(self.uncalled)} submodules are never called" if self.uncalled else ""
-        return f"{len(self.defaults)} layers by default (*){more}{never}"
+        return f"{len(self.defaults)} layers by default (*){more}{never}{self._single_note()}"
+
+    def _single_note(self) -> str:
+        return "; the model takes one picture at a time: batch_size=1" if self.single else ""
 
     def _repr_html_(self) -> str:
         shown = self._shown()
@@ -245,7 +313,7 @@ class LayerTable(Sequence[LayerRow]):
                 f'<div style="max-height:24em;overflow:auto"><table>{_html_head()}<tbody>{inner}</tbody></table></div>'
                 "</details>"
             )
-        caption = f"{len(self.defaults)} layers by default, in bold"
+        caption = f"{len(self.defaults)} layers by default, in bold{self._single_note()}"
         return f"<table><caption>{caption}</caption>{_html_head()}<tbody>{body}</tbody></table>{more}"
 
 
@@ -254,7 +322,7 @@ _HEAD = ("", "name", "kind", "calls", "shape", "layout", "S", "grid", "D", "pref
 
 def _cells(row: LayerRow) -> tuple[str, ...]:
     grid = "×".join(map(str, row.grid)) if row.grid else "–"
-    note = f"same as {row.same_as}" if row.same_as else row.layout.note
+    note = f"same as {row.same_as}" if row.same_as else row.note
     numbers = [str(value) if value is not None else "–" for value in (row.S, row.D, row.prefix or None)]
     tokens, channels, prefix = numbers
     shape = "×".join(map(str, row.shape))

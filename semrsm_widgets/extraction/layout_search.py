@@ -7,77 +7,175 @@ none of them confirms gets no grid.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .band_probe import IMAGES, Key, Places, declared_reading, judged, probe
-from .hooks import TRACED_IMAGES, Output, Setting, hooked, leaves, noise, run
+from .hooks import Key, Output, Setting, hooked, leaves, noise, run
 from .layout import Layout
-from .shape_reading import LARGEST_PREFIX, Declared, Reading, declared_by, read_shape
+from .place_probe import Evidence
+from .place_verdict import FOLLOWS, Verdict, confirmed, judge
+from .shape_reading import FEWEST_CHANNELS, LARGEST_PREFIX, Candidate, Declared, Reading, declared_by, read_shape
 
 CLOSE = 1e-4  # relative; two maps from one forward mostly agree to the bit
 
 
-def find_layouts(setting: Setting, outputs: Sequence[Output], ask_timm: bool) -> list[Layout]:
-    """Return the layout of every output."""
+@dataclass(frozen=True)
+class Seen:
+    """What the probe's forward showed of an output.
+
+    Attributes:
+        evidence: where its tokens look, or None where it has none that could be asked.
+        sample: values of the first image, to compare with those of another forward; None if it has no axis of images.
+    """
+
+    evidence: Evidence | None
+    sample: Tensor | None
+
+
+def find_layouts(
+    setting: Setting, outputs: Sequence[Output], n: int, *, random: Collection[int] = (), ask_timm: bool = True
+) -> list[Layout]:
+    """Return the layout of every output.
+
+    Args:
+        setting: how the module is run.
+        outputs: what the forward on the probe's images gave, with a `Seen` each.
+        n: images in that forward: as many as the probe has, or one, if the module takes no more.
+        random: which outputs are others each time, so that nothing can be seen in them.
+        ask_timm: whether timm's own maps may settle what is left.
+    """
     declared = declared_by(setting, outputs)
-    readings = [read_shape(output.shape, TRACED_IMAGES, declared, output.hint) for output in outputs]
-    keys: list[Key] = [(output.path, output.call, output.leaf) for output in outputs]
-    asked = [
-        o.same_as is None and r.sure is None and bool(r.candidates) for o, r in zip(outputs, readings, strict=True)
-    ]
-    open_ = {key: i for i, (key, ask) in enumerate(zip(keys, asked, strict=True)) if ask}
-    found: dict[int, Layout] = {}
-    why: dict[int, str] = {}
+    readings = [read_shape(output.shape, n, declared, output.hint) for output in outputs]
     own_order = _own_order(setting.module)
-
-    def decide(key: Key, places: Places) -> None:
-        i = open_[key]
-        expected = [IMAGES if side == TRACED_IMAGES else side for side in outputs[i].shape]
-        if list(places.output.shape) != expected:
-            why[i] = "changing"
-            return
-        layout, why[i] = judged(places, readings[i], own_order(outputs[i], declared))
-        if layout is not None:
-            found[i] = layout
-
-    if open_:
-        arguments = (setting.module, setting.input_shape, setting.as_keyword, setting.device)
-        probe(*arguments, open_, decide)
-    _accept_mixed(outputs, readings, why, found, setting.module)
-    left = {key: i for key, i in open_.items() if i not in found}
+    found: dict[int, Layout] = {}
+    verdicts: dict[int, Verdict] = {}
+    for i, (output, reading) in enumerate(zip(outputs, readings, strict=True)):
+        if output.same_as is not None or not (is_map(reading) or reading.candidates):
+            continue
+        if i in random:
+            verdicts[i] = Verdict("random", 0.0)
+        elif output.seen is None or output.seen.evidence is None:
+            continue
+        elif reading.sure is not None:
+            verdicts[i] = judge(output.seen.evidence, reading.sure, asked=FOLLOWS)
+        else:
+            layout, verdicts[i] = confirmed(output.seen.evidence, reading, own_order(output, declared))
+            if layout is not None:
+                found[i] = layout
+    _tell_divided(verdicts)
+    _refuse_moved(outputs, readings, verdicts, found)
+    _accept_mixed(outputs, readings, verdicts, found, setting.module)
+    left = {
+        output.key: i
+        for i, (output, reading) in enumerate(zip(outputs, readings, strict=True))
+        if output.same_as is None and reading.candidates and i not in found and i not in random
+    }
     if left and ask_timm:
         found |= {left[key]: layout for key, layout in _timm_layouts(setting, left).items()}
+    believed = _believed(outputs, readings, verdicts, found)
     origin = [i if output.same_as is None else output.same_as for i, output in enumerate(outputs)]
-    return [_settled(readings[i], found.get(i), why.get(i, "")) for i in origin]
+    return [_settled(readings[i], found.get(i), verdicts.get(i), believed[i]) for i in origin]
 
 
-def _settled(reading: Reading, found: Layout | None, why: str) -> Layout:
+def is_map(reading: Reading) -> bool:
+    """Return whether the shape leaves no choice but a grid of several places."""
+    return reading.sure is not None and reading.sure.grid not in (None, (1, 1))
+
+
+def _tell_divided(verdicts: dict[int, Verdict]) -> None:
+    """Decide for tokens that look at wide areas or at several places.
+
+    Deep layers do the one; a picture that was laid over itself does the other, and then nothing before them was right.
+    """
+    right = False
+    for i, verdict in verdicts.items():
+        if verdict.kind == "divided":
+            verdicts[i] = verdict._replace(kind="right", note="") if right else verdict._replace(kind="elsewhere")
+        right = right or verdict.kind == "right"
+
+
+def _refuse_moved(
+    outputs: Sequence[Output], readings: Sequence[Reading], verdicts: dict[int, Verdict], found: dict[int, Layout]
+) -> None:
+    """Refuse coarse grids that look right after finer maps that look elsewhere: a coarse one hides a small move."""
+    moved: Verdict | None = None
+    finest = 0
+    for i, verdict in verdicts.items():
+        layout = readings[i].sure or found.get(i)
+        cells = layout.grid[0] * layout.grid[1] if layout is not None and layout.grid is not None else 0
+        if verdict.kind == "elsewhere" and is_map(readings[i]) and cells > finest:
+            moved, finest = verdict, cells
+        elif verdict.kind == "right" and moved is None:
+            return
+        elif verdict.kind == "right" and moved is not None:
+            if cells >= finest:
+                return  # another branch, which sees the picture as it is
+            verdicts[i] = moved
+            found.pop(i, None)
+
+
+def _believed(
+    outputs: Sequence[Output],
+    readings: Sequence[Reading],
+    verdicts: Mapping[int, Verdict],
+    found: Mapping[int, Layout],
+) -> list[bool]:
+    """Return for each output whether a map's shape is believed where the probe sees nothing in it.
+
+    That is so if the last output before it of which the probe saw something was right: what mixes all places tells
+    nothing itself.
+    """
+    believed: list[bool] = []
+    right = False
+    for i, (output, reading) in enumerate(zip(outputs, readings, strict=True)):
+        if output.same_as is None and i in verdicts:
+            if i in found or verdicts[i].kind == "right":
+                right = True
+            elif is_map(reading) and verdicts[i].kind == "elsewhere" and _width(reading, output) >= FEWEST_CHANNELS:
+                right = False
+        believed.append(right)
+    return believed
+
+
+def _width(reading: Reading, output: Output) -> int:
+    """Return the channels of a map: those of a few are a side way, a gate or a map of attention."""
+    return output.shape[1] if reading.sure is not None and reading.sure.axes == "NCHW" else output.shape[-1]
+
+
+NOTES = {
+    "mixed": "its tokens react alike to all parts of the picture, so nothing tells where they stand",
+    "silent": "nothing in it changes with the picture",
+    "random": "its tokens are others each time the model runs, so nothing tells where they stand",
+}
+
+
+def _settled(reading: Reading, found: Layout | None, verdict: Verdict | None, believed: bool) -> Layout:
     """Return the layout, with the reason where there is no grid."""
-    layout = reading.sure or found
-    if layout is not None:
-        return layout
-    if reading.otherwise.axes in ("NCHW", "NHWC") and why == "mixed":
-        return reading.otherwise  # a map's shape is trusted where the probe sees nothing
-    notes = {
-        "permuted": "this model keeps its tokens in an order of its own",
-        "mixed": "every token looks at the whole image, so nothing tells where they stand",
-    }
-    if not reading.otherwise.axes:
-        return reading.otherwise
-    # A map that is refused its grid is no map.
-    axes = "" if reading.otherwise.axes in ("NCHW", "NHWC") else reading.otherwise.axes
-    return Layout(axes, note=notes.get(why, reading.otherwise.note))
+    if found is not None:
+        return found
+    kind = "" if verdict is None else verdict.kind
+    shape = reading.sure or reading.otherwise
+    if reading.sure is not None and (not is_map(reading) or kind in ("", "right", "silent")):
+        return reading.sure
+    if shape.axes in ("NCHW", "NHWC") and kind == "mixed" and believed:
+        return shape
+    if not shape.axes:
+        return shape
+    note = verdict.note if verdict is not None and kind == "elsewhere" else NOTES.get(kind, shape.note)
+    # What only may be a map is none without its grid.
+    axes = "" if reading.sure is None and shape.axes in ("NCHW", "NHWC") else shape.axes
+    return Layout(axes, note=note)
 
 
 def _accept_mixed(
     outputs: Sequence[Output],
     readings: Sequence[Reading],
-    why: Mapping[int, str],
+    verdicts: Mapping[int, Verdict],
     found: dict[int, Layout],
     module: nn.Module,
 ) -> None:
@@ -87,12 +185,17 @@ def _accept_mixed(
     def kind(i: int) -> tuple[Any, ...]:
         return type(parts[outputs[i].path]), outputs[i].shape, outputs[i].leaf
 
-    confirmed = {kind(i): layout for i, layout in found.items()}
-    for i, reason in why.items():
-        if reason == "mixed":
-            layout = declared_reading(readings[i].candidates) or confirmed.get(kind(i))
+    alike = {kind(i): layout for i, layout in found.items()}
+    for i, verdict in verdicts.items():
+        if verdict.kind in ("mixed", "silent") and i not in found and readings[i].candidates:
+            layout = declared_reading(readings[i].candidates) or alike.get(kind(i))
             if layout is not None:
                 found[i] = layout
+
+
+def declared_reading(candidates: Collection[Candidate]) -> Layout | None:
+    """Return the first reading that the model itself declares, or None."""
+    return next((candidate.layout for candidate in candidates if candidate.declared), None)
 
 
 def _own_order(module: nn.Module) -> Callable[[Output, Declared], list[Layout]]:

@@ -81,6 +81,18 @@ def read_shape(shape: tuple[int, ...], n: int, declared: Declared, hint: Grid | 
     return Reading(Layout("", note=f"it has {len(shape)} axes"))
 
 
+def possible_axes(shape: tuple[int, ...], n: int, size: Grid) -> tuple[str, ...]:
+    """Return by which axes an output for `n` images may be read, as far as its shape alone tells; () if by none."""
+    if len(shape) == 3 and shape[0] != n:
+        return ("LNC",) if shape[1] == n else ()
+    if shape[0] != n or len(shape) not in (3, 4):
+        return ()
+    if len(shape) == 3:
+        return ("NLC", "NCL") if _grids_of(shape[2], size) and shape[1] >= FEWEST_CHANNELS else ("NLC",)
+    maps = [axes for axes, grid in (("NCHW", shape[2:]), ("NHWC", shape[1:3])) if _like_image((grid[0], grid[1]), size)]
+    return tuple(maps) or ("NTLC",)
+
+
 def _map(shape: tuple[int, ...], declared: Declared) -> Reading:
     _, a, b, c = shape
     first, last = _like_image((b, c), declared.input_size), _like_image((a, b), declared.input_size)

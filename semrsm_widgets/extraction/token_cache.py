@@ -3,40 +3,52 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import json
 import re
-import tempfile
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
-from semrsm_widgets.common import message
+from semrsm_widgets.common import listed, message, placed_whole, sweep
 from semrsm_widgets.models import VisionModel, prepare, weights_sha256
 
 from .layer_table import LayerRow
+from .model_state import given_for_the_probe, state_of, without_addresses
 
 if TYPE_CHECKING:
     from semrsm_widgets.images import Images
 
     from .hooks import Setting
 
-FORMAT = 1  # raise it when the same call would give other tokens or the file another content
+FORMAT = 2  # raise it when the same call would give other tokens or the file another content
 PICTURE_SIZES = ((300, 200), (150, 260))  # the transform is known by its text and by what it makes of these
+DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+}
+"""The floating types of a safetensors file."""
+_LONGEST_HEADER = 2**16
 Parts = dict[str, tuple[Tensor, Tensor | None]]
 
 
 class TokenCache:
     """A folder of tokens for one model, one set of images and one set of options.
 
-    The names of the files are hashes of: the weights; the code of every forward and every module's settings; the
-    transform; the pictures' files; batch size, pooling, type, device kind and the layer with its layout. So a change of
-    any of these is another file, and an old file is never wrong, only useless.
+    The names of the files are hashes of: the weights; code, settings, buffers, hooks and helpers of every module, as
+    far as they can be read (`model_state.py`); what the layer gives for a fixed input; the transform; the pictures'
+    files; batch size, pooling, type, device kind and the layer with its layout. A change of any is another file.
+    A layer that gives something else for the same input each time is not kept, with a word. What is read is in memory,
+    and its checksum, type and shape are right; a damaged file is made anew.
 
     Raises:
         ValueError: `folder` is a file.
@@ -48,90 +60,163 @@ class TokenCache:
         self._folder = folder.expanduser()
         if self._folder.exists() and not self._folder.is_dir():
             raise ValueError(message("cache", "a folder", f"the file {folder.name!r}"))
-        digest = hashlib.sha256(f"{FORMAT} {torch.__version__} {setting.device.type} {tuple(options)}".encode())
-        for part in (weights_sha256(setting.module), _code_of(setting.module), _transform_of(model.transform)):
+        self._setting, self._count = setting, len(images)
+        self._options = tuple(options)
+        digest = hashlib.sha256(f"{FORMAT} {torch.__version__} {setting.device.type} {self._options}".encode())
+        for part in (
+            weights_sha256(setting.module),
+            without_addresses(repr(setting.module)),
+            _transform_of(model.transform),
+        ):
             digest.update(part.encode())
         digest.update(f"{setting.input_shape} {setting.as_keyword}".encode())
         for source in images.sources:
             digest.update(source.digest().encode())
-        self._base = digest.hexdigest()
-
-    def _path(self, row: LayerRow) -> Path:
-        layout = (row.layout.axes, row.layout.prefix, row.layout.grid, row.layout.order)
-        key = hashlib.sha256(f"{self._base} {row.path} {row.call} {row.leaf} {layout}".encode()).hexdigest()
-        return self._folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', row.name)[:60]}-{key[:32]}.safetensors"
+        self._pictures_and_options = digest
+        self._keys: dict[str, str] = {}
 
     def read(self, rows: Sequence[LayerRow]) -> Parts:
-        """Return the tokens and prefix tokens of those layers that are kept."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        """Return the tokens and prefix tokens of those layers that are kept; runs the model on two images of noise.
 
-        found: Parts = {}
+        Raises:
+            ValueError: something is not kept yet, and the folder cannot be written.
+        """
+        self._keys = self._keys_of(rows)
+        found = {}
         for row in rows:
-            path = self._path(row)
-            if not path.is_file():
-                continue
-            try:
-                content = load_file(path)
-            except (SafetensorError, OSError):
-                continue  # damaged: it is computed and written anew
-            found[row.name] = content["values"], content.get("prefix")
+            if row.name in self._keys and (kept := self._kept(row)) is not None:
+                found[row.name] = kept
+        if any(row.name in self._keys and row.name not in found for row in rows):
+            self._try_writing()
         return found
 
     def write(self, rows: Sequence[LayerRow], parts: Mapping[str, tuple[Tensor, Tensor | None]]) -> None:
-        """Keep the tokens of some layers; a file is there whole or not at all, also if this is interrupted."""
+        """Keep the tokens of some layers that were asked for in `read`; each file is there whole or not at all.
+
+        What fails costs the files, with a warning, not the tokens.
+        """
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
-        self._folder.mkdir(parents=True, exist_ok=True)
         for row in rows:
+            if row.name not in self._keys:
+                continue
             values, prefix = parts[row.name]
             content = {"values": values} if prefix is None else {"values": values, "prefix": prefix}
-            handle, name = tempfile.mkstemp(prefix=".writing-", dir=self._folder)
-            os.close(handle)
+            content = {name: tensor.contiguous() for name, tensor in content.items()}
+            facts = {"layer": row.name, "key": self._keys[row.name], "sha256": _checksum(content)}
             try:
-                save_file(content, name, metadata={"layer": row.name})
-                os.replace(name, self._path(row))
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+                self._folder.mkdir(parents=True, exist_ok=True)
+                sweep(self._folder, ".writing-")
+                with placed_whole(self._path(row)) as unfinished:
+                    unfinished.touch(exist_ok=False)
+                    mode = unfinished.stat().st_mode  # as the umask has it; the library takes all from the others
+                    save_file(content, unfinished, metadata=facts)
+                    unfinished.chmod(mode)
+            except (OSError, SafetensorError) as error:
+                where = f"`cache`, {self._folder.name!r} ({_reason(error)})"
+                text = f"The tokens could not be kept in {where}; they are returned."
+                warnings.warn(text, RuntimeWarning, stacklevel=3)
+                return
+
+    def _keys_of(self, rows: Sequence[LayerRow]) -> dict[str, str]:
+        """Return the key of each layer whose tokens can be kept."""
+        paths = {row.path for row in rows}
+        first = given_for_the_probe(self._setting, paths, 1)
+        before = state_of(self._setting.module)
+        second = given_for_the_probe(self._setting, paths, 2)
+        # what every forward changes, such as a counter, would be another model each time; what it changes is probed
+        steady = {name: text for name, text in state_of(self._setting.module).items() if before.get(name) == text}
+        base = self._pictures_and_options.copy()
+        base.update(without_addresses(repr(sorted(steady.items()))).encode())
+        unsteady = [row.name for row in rows if first.get(row.path) != second.get(row.path)]
+        if unsteady:
+            text = f"For one input, {listed(unsteady)} gave two outputs: the tokens are not kept in `cache`."
+            warnings.warn(text, RuntimeWarning, stacklevel=4)
+        keys = {}
+        for row in rows:
+            layout = (row.layout.axes, row.layout.prefix, row.layout.grid, row.layout.order)
+            own = f"{base.hexdigest()} {second.get(row.path)} {row.path} {row.call} {row.leaf} {layout}"
+            if row.name not in unsteady:
+                keys[row.name] = hashlib.sha256(own.encode()).hexdigest()
+        return keys
+
+    def _path(self, row: LayerRow) -> Path:
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", row.name)[:60]
+        return self._folder / f"{name}-{self._keys[row.name][:32]}.safetensors"
+
+    def _kept(self, row: LayerRow) -> tuple[Tensor, Tensor | None] | None:
+        """Return what is kept of a layer; None if there is nothing, or it is damaged or not what belongs there."""
+        try:
+            return self._verified(row)
+        except Exception:  # whatever the bytes that stand there lead to
+            return None
+
+    def _verified(self, row: LayerRow) -> tuple[Tensor, Tensor | None] | None:
+        content, facts = _read(self._path(row))
+        values, prefix = content.get("values"), content.get("prefix")
+        if facts.get("key") != self._keys[row.name] or facts.get("sha256") != _checksum(content):
+            return None
+        if values is None or values.ndim != 3 or len(values) != self._count or str(values.dtype) != self._options[-1]:
+            return None
+        if prefix is not None and (prefix.ndim != 3 or len(prefix) != self._count or prefix.dtype != values.dtype):
+            return None
+        return values, prefix
+
+    def _try_writing(self) -> None:
+        """Raise if the folder cannot be written, before anything is computed."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with placed_whole(self._folder / "try") as unfinished:
+                unfinished.write_bytes(bytes(4096))
+            (self._folder / "try").unlink()
+        except OSError as error:
+            todo = "Pass another folder, or leave `cache` out."
+            got = f"{self._folder.name!r}: {_reason(error)}"
+            raise ValueError(message("cache", "a folder that can be written", got, todo)) from error
 
 
-def _code_of(module: nn.Module) -> str:
-    """Return the hash of what a module computes apart from its weights: settings and code of all its parts."""
-    digest = hashlib.sha256(_without_addresses(repr(module)).encode())
-    for kind in sorted({type(part) for part in module.modules()}, key=lambda kind: kind.__qualname__):
-        digest.update(f"{kind.__module__}.{kind.__qualname__}".encode())
-        for base in kind.__mro__:
-            for name, value in sorted(vars(base).items()):
-                # Bases of torch are told apart by its version.
-                if not base.__module__.startswith("torch.nn.modules") and isinstance(
-                    code := getattr(value, "__code__", None), CodeType
-                ):
-                    digest.update(f"{name} {_code_text(code)}".encode())
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors and the metadata of a safetensors file, in memory of their own.
+
+    The library maps the file instead: who cuts it then ends the process, who writes to it changes what is held.
+    """
+    data = np.fromfile(path, np.uint8)
+    length = int.from_bytes(data[:8].tobytes(), "little")
+    if length > min(_LONGEST_HEADER, len(data) - 8):
+        raise ValueError("no safetensors header")
+    header = json.loads(data[8 : 8 + length].tobytes())
+    facts = header.pop("__metadata__")
+    content = {}
+    for name, each in header.items():
+        first, last = (8 + length + int(offset) for offset in each["data_offsets"])
+        if not 8 + length <= first <= last <= len(data):
+            raise ValueError("data beyond the end of the file")
+        flat = torch.from_numpy(data[first:last].copy()).view(DTYPES[each["dtype"]])
+        content[str(name)] = flat.reshape([int(side) for side in each["shape"]])
+    return content, facts
+
+
+def _checksum(content: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of some tensors: their names, types, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(content.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
-def _code_text(code: CodeType) -> str:
-    """Return a text of a function's code that is the same in every session."""
-    constants = [_code_text(c) if isinstance(c, CodeType) else _constant_text(c) for c in code.co_consts]
-    return f"{code.co_code.hex()} {code.co_names} {constants}"
-
-
-def _constant_text(constant: Any) -> str:
-    return repr(sorted(map(repr, constant))) if isinstance(constant, frozenset) else repr(constant)
+def _reason(error: Exception) -> str:
+    """Return what went wrong, without the path, which may name a person."""
+    return getattr(error, "strerror", None) or type(error).__name__
 
 
 def _transform_of(transform: Any) -> str:
     """Return the hash of a transform: its text, and what it makes of two pictures."""
-    digest = hashlib.sha256(_without_addresses(repr(transform)).encode())
+    digest = hashlib.sha256(without_addresses(repr(transform)).encode())
     for width, height in PICTURE_SIZES:
         pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
         inputs = prepare(transform, Image.fromarray(pixels))[0].detach().cpu().contiguous()
         digest.update(f"{tuple(inputs.shape)} {inputs.dtype}".encode())
         digest.update(inputs.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _without_addresses(text: str) -> str:
-    """Return a repr without the places in memory that functions and plain objects put into theirs."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)

@@ -164,6 +164,8 @@ def _delimiter(header: str) -> str:
 
 
 def _text(path: Path) -> str:
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise ValueError(message("source", "a table in a file", f"{printable(path.name)!r}, which is none"))
     content = path.read_bytes()
     encoding = _WIDE.get(content[:2], "utf-8-sig")
     try:

@@ -8,12 +8,12 @@ permuted.
 from .approximate import BatchOptimal, Greedy, TopKGreedy
 from .assignment import Assignment, Fallbacks, affinity, dual_bound
 from .auction import Auction
-from .blocks import block_shape, match_job
+from .blocks import block_shape, match_job, product_rounding
 from .bounds import undecided
 from .exact import Exact, Identity
-from .matcher import AffinityMatcher, Matcher, PairJob
+from .matcher import AffinityMatcher, Matcher, PairJob, SetMatcher, check_answer, check_matcher
 from .solvers.engine import Engine, engine, warm_up
-from .token_set import TokenSet, check_comparable
+from .token_set import TokenSet, as_tensor, check_comparable
 
 __all__ = [
     "AffinityMatcher",
@@ -27,14 +27,19 @@ __all__ = [
     "Identity",
     "Matcher",
     "PairJob",
+    "SetMatcher",
     "TokenSet",
     "TopKGreedy",
     "affinity",
+    "as_tensor",
     "block_shape",
+    "check_answer",
     "check_comparable",
+    "check_matcher",
     "dual_bound",
     "engine",
     "match_job",
+    "product_rounding",
     "undecided",
     "warm_up",
 ]

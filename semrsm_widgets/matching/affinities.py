@@ -22,7 +22,8 @@ class Affinities:
     """P affinities of S x T that lie in one flat array: entry (i, j) of pair k is flat[starts[k] + i * stride + j].
 
     Every row may be read up to a multiple of 16 columns; what lies there is finite and means nothing. Where S < T, the
-    rows that are missing are read from the last `padded(T)` entries of the array, which are zeros.
+    rows that are missing are read from the last `padded(T)` entries of the array, which are zeros. No value of a
+    matching is further from that of the tokens they were made of than `rounding`, in units of ‖X‖‖Y‖.
     """
 
     flat: NDArray[Any]
@@ -30,6 +31,7 @@ class Affinities:
     stride: int
     rows: int
     columns: int
+    rounding: float = 0.0
 
     @classmethod
     def read(cls, affinity: Any) -> Affinities:

@@ -108,7 +108,8 @@ def dual_bound(affinity: Any, prices: Any) -> NDArray[np.float64]:
         (...) float64.
 
     Raises:
-        ValueError: the prices do not fit the affinity.
+        TypeError: not numbers.
+        ValueError: the prices do not fit the affinity, or NaN or infinity in either.
 
     References:
         Bertsekas, *Network Optimization* (1998), section 7.1 (the assignment problem and its dual).
@@ -117,7 +118,7 @@ def dual_bound(affinity: Any, prices: Any) -> NDArray[np.float64]:
         >>> float(dual_bound([[1.0, 5.0], [0.0, 3.0]], [0.0, 3.0]))
         5.0
     """
-    matrix, price = read_array("affinity", affinity), np.asarray(prices, dtype=np.float64)
+    matrix, price = read_array("affinity", affinity), read_array("prices", prices).astype(np.float64, copy=False)
     if matrix.ndim < 2 or price.shape != (*matrix.shape[:-2], max(matrix.shape[-2:])):
         expected = f"one price for each column of the padded affinity {matrix.shape}: (..., max(S, T))"
         raise ValueError(message("prices", expected, str(price.shape)))

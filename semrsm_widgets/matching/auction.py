@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from semrsm_widgets.common import check_int, check_number, message
+from semrsm_widgets.common import check_int, check_number, message, read_numbers
 
 from .affinities import Affinities
 from .assignment import Assignment, Fallbacks
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FLOAT64_BELOW = 1e-6
-"""Gaps below this ask for more than the float32 products hold."""
+"""Gaps below this ask for more than float32 affinities and prices hold."""
+ROUNDING_SHARE = 0.5
+"""The part of the gap that the rounding of products may take; the auction has the rest."""
 LARGEST_EXACT = 3136
 """Tokens up to which SciPy is the last resort: there it takes about 10 s a pair, and grows with the cube."""
 LISTS_FROM = 700
@@ -35,6 +37,10 @@ SECONDS_PER_ENTRY = 3e-9
 """Of an affinity: 2e-9 to 7e-9 on image features, ten times that in the worst price war seen."""
 COMMON_SCALE = 40
 """Affinities of magnitude 2**-40 to 2**40 are solved as they are; others are rescaled first."""
+LARGEST_NORM = 2**20
+"""Times T and an affinity's largest magnitude. Prices for more would overflow, and what holds for less holds for it."""
+SMALLEST_NORM = 2**-60
+"""Times an affinity's largest magnitude: a gap relative to less than that is below what float64 tells apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +48,13 @@ class Auction:
     """The optimal one-to-one matching up to a certified gap, by an ε-scaled auction; the default.
 
     A dual bound proves for every pair that the value is within gap * ‖X‖‖Y‖ of the optimum, so a cosine entry is
-    within `gap`. On image features the true error is far smaller still. A pair that cannot be certified in float32 is
-    solved again in float64, then by `Exact`; the answer's `fallbacks` says how often.
+    within `gap`, whatever D is: the rounding of the products is part of it, and `upper_bound` lies above the true
+    optimum (docs/matching.md). On image features the true error is far smaller still. A pair that cannot be certified
+    in float32 is solved again in float64, then by `Exact`; the answer's `fallbacks` says how often.
 
     Args:
-        gap: the certified error, in units of cosine similarity; below 1e-6 products and prices are float64.
+        gap: the certified error, in units of cosine similarity; below 1e-6 affinities and prices are float64. Products
+            are float64 where the rounding of float32 products could take more than half of the gap.
         threads: the threads over which pairs are shared; None takes the cores that torch may use.
         device: "cpu" matches by the compiled auction, wherever the tokens are and are multiplied (on an accelerator
             the next block is multiplied meanwhile); "same" matches where the tokens are, by torch's operations alone.
@@ -75,7 +83,8 @@ class Auction:
 
     def __post_init__(self) -> None:
         todo = "For the optimum itself use Exact()."
-        check_number("gap", self.gap, minimum=1e-10, maximum=0.999, todo=todo)
+        gap = check_number("gap", self.gap, minimum=1e-10, maximum=0.999, todo=todo)
+        object.__setattr__(self, "gap", gap)  # a number, whatever it was written as
         if self.threads is not None:
             check_int("threads", self.threads, minimum=1)
         if self.device not in ("cpu", "same"):
@@ -86,6 +95,11 @@ class Auction:
     def dtype(self) -> torch.dtype:
         """The precision in which products are wanted."""
         return torch.float64 if self.gap < FLOAT64_BELOW else torch.float32
+
+    @property
+    def bearable(self) -> float:
+        """The rounding of products that it can bear, in units of ‖X‖‖Y‖."""
+        return ROUNDING_SHARE * self.gap
 
     @property
     def _entry(self) -> np.dtype[Any]:
@@ -126,18 +140,17 @@ class Auction:
             norms: (...) products ‖X‖‖Y‖ of the two token sets' Frobenius norms; the gap is relative to them.
 
         Raises:
-            ValueError: NaN or infinity, or norms that do not fit the affinity.
+            TypeError: not numbers.
+            ValueError: NaN or infinity, an affinity whose entries' sums leave float64, or norms that do not fit it.
         """
         given = read_array("affinity", affinity)
         swap = given.ndim >= 2 and given.shape[-2] > given.shape[-1]
         affinities = Affinities.read(np.swapaxes(given, -1, -2) if swap else given)
-        scale = np.asarray(norms, dtype=np.float64)
-        batch = np.shape(given)[:-2]
-        if scale.shape != batch or not np.all(np.isfinite(scale) & (scale >= 0)):
-            got = str(scale.shape) if scale.shape != batch else "a negative, NaN or infinite one"
-            raise ValueError(message("norms", f"of shape {batch}, finite and not negative: ‖X‖‖Y‖ of each pair", got))
-        affinities, exponents = _to_unit_scale(affinities, self.gap)
-        scaled = np.ldexp(scale.reshape(-1), -exponents)
+        scale = _read_norms(norms, np.shape(given)[:-2])
+        affinities, exponents, peaks = _to_unit_scale(affinities, self.gap)
+        with np.errstate(over="ignore", under="ignore"):  # what the limits are for
+            scaled = np.ldexp(scale.reshape(-1), -exponents)
+        scaled = np.clip(scaled, SMALLEST_NORM * peaks, LARGEST_NORM * affinities.columns * peaks)
         with Pool(self.workers) as pool:
             if self.device == "same":
                 tensor = torch.from_numpy(affinities.stacked())
@@ -153,20 +166,23 @@ class Auction:
 
     def solve_pairs(self, affinities: Affinities, norms: NDArray[np.float64], pool: Pool) -> Assignment:
         """Return the certified assignment of every pair of a block of S x T affinities, S <= T."""
-        return self._solve_pairs(affinities, norms, pool, affinities.flat.dtype)
+        answer = self._solve_pairs(affinities, norms, pool, affinities.flat.dtype)
+        return _widened(answer, affinities.rounding * norms)
 
-    def _solve_tensor(self, affinity: torch.Tensor, norms: NDArray[np.float64], pool: Pool) -> Assignment:
+    def _solve_tensor(
+        self, affinity: torch.Tensor, norms: NDArray[np.float64], pool: Pool, rounding: float = 0.0
+    ) -> Assignment:
         """Return the certified assignment of affinities (P, S, T), S <= T, solved where they are."""
-        found = torch_auction.solve(affinity, norms, self.gap, BIDS_PER_ROW * affinity.shape[2])
+        found = torch_auction.solve(affinity, norms, self.gap - rounding, BIDS_PER_ROW * affinity.shape[2])
         fallbacks = Fallbacks()
         for k in np.flatnonzero(~found.certified).tolist():
-            one = Affinities.read(affinity[k : k + 1])
+            one = replace(Affinities.read(affinity[k : k + 1]), rounding=rounding)
             again, which = self._solve_again(one, norms[k : k + 1], pool, np.dtype(np.float32))
             found.permutation[k], found.value[k], found.upper_bound[k] = (
                 again.permutation[0], again.value[0], again.upper_bound[0],
             )  # fmt: skip
             fallbacks += which
-        return Assignment(found.permutation, found.value, found.upper_bound, fallbacks)
+        return _widened(Assignment(found.permutation, found.value, found.upper_bound, fallbacks), rounding * norms)
 
     def _solve_pairs(
         self, affinities: Affinities, norms: NDArray[np.float64], pool: Pool, price: np.dtype[Any]
@@ -182,7 +198,7 @@ class Auction:
 
         def solve(part: slice) -> None:
             permutation[part], value[part], bound[part], status[part], _ = engine.solve(
-                affinities, norms, self.gap, cap, pool.cancel, price, part, lists
+                affinities, norms, self.gap - affinities.rounding, cap, pool.cancel, price, part, lists
             )
 
         pool.run(solve, count, SECONDS_PER_ENTRY * affinities.rows * affinities.columns)
@@ -209,17 +225,41 @@ class Auction:
         return Exact().solve_pairs(affinity, norm, pool), Fallbacks(exact=1)
 
 
-def _to_unit_scale(affinities: Affinities, gap: float) -> tuple[Affinities, NDArray[np.int64]]:
-    """Return affinities at a scale and precision that prices can hold, and the exponents taken out of each pair."""
+def _widened(answer: Assignment, rounding: NDArray[np.float64]) -> Assignment:
+    """Return an answer for affinities as one for the tokens of which they were made."""
+    return replace(answer, upper_bound=answer.upper_bound + rounding)
+
+
+def _read_norms(norms: Any, batch: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return ‖X‖‖Y‖ of each pair, checked."""
+    expected = f"of shape {batch}, finite and not negative: ‖X‖‖Y‖ of each pair"
+    array, _ = read_numbers("norms", norms)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(message("norms", expected, f"dtype {array.dtype}"))
+    scale = array.astype(np.float64)
+    if scale.shape != batch or not np.all(np.isfinite(scale) & (scale >= 0)):
+        got = str(scale.shape) if scale.shape != batch else "a negative, NaN or infinite one"
+        raise ValueError(message("norms", expected, got))
+    return scale
+
+
+def _to_unit_scale(affinities: Affinities, gap: float) -> tuple[Affinities, NDArray[np.int64], NDArray[np.float64]]:
+    """Return affinities at a scale and precision that prices can hold.
+
+    With them come the exponents taken out of each pair, and each pair's largest magnitude then.
+    """
     count, flat = len(affinities), affinities.flat
     if gap < FLOAT64_BELOW and flat.dtype == np.float32:
         flat = flat.astype(np.float64)
     each = affinities.rows * affinities.stride
     pairs = flat[: count * each].reshape(count, each)
     peaks = np.maximum(pairs.max(1), -pairs.min(1)).astype(np.float64)
+    if count and peaks.max() > np.finfo(np.float64).max / affinities.columns:
+        todo = "Divide the affinity by its largest entry, and the norms, too."
+        raise ValueError(message("affinity", "such that a sum of its entries is finite", f"{peaks.max():g}", todo))
     exponents = np.frexp(peaks)[1].astype(np.int64)
     if not count or np.abs(exponents).max() <= COMMON_SCALE:
-        return replace(affinities, flat=flat), np.zeros(count, np.int64)
+        return replace(affinities, flat=flat), np.zeros(count, np.int64), peaks
     scaled = flat.copy()
     scaled[: pairs.size] = np.ldexp(pairs, -exponents[:, None]).reshape(-1)
-    return replace(affinities, flat=scaled), exponents
+    return replace(affinities, flat=scaled), exponents, np.ldexp(peaks, -exponents)

@@ -22,7 +22,8 @@ from semrsm_widgets.common import message
 
 from .affinities import Affinities, padded
 from .assignment import Assignment, Fallbacks
-from .matcher import AffinityMatcher, PairJob, Products, SetMatcher, TensorSolver
+from .matcher import AffinityMatcher, PairJob, Products, SetMatcher, TensorSolver, check_answer
+from .products import Multiplication, multiplication
 from .threads import Pool
 from .token_set import TokenSet, check_comparable
 
@@ -74,20 +75,21 @@ def _match_batch(matcher: AffinityMatcher, left: TokenSet, right: TokenSet, solv
     """Return the assignment of B pairs of token sets of S <= T tokens."""
     width = padded(right.size)
     step = max(1, _BATCH_BYTES // (left.size * width * matcher.dtype.itemsize))
+    made = _made(matcher, left, right)
     parts = []
     with Pool(matcher.workers) as pool:
         for first in range(0, len(left), step):
             index = np.arange(first, min(first + step, len(left)))
             flat = torch.zeros(len(index) * left.size * width + width, dtype=matcher.dtype, device=left.values.device)
             product = flat[:-width].view(len(index), left.size, width)
-            right_tokens = right.block(index, matcher.dtype, width)
-            torch.bmm(left.block(index, matcher.dtype, left.size), right_tokens.mT, out=product)
+            right_tokens = right.block(index, made.dtype, width)
+            made.into(product, left.block(index, made.dtype, left.size), right_tokens.mT)
             if solve is None:
                 starts = np.arange(len(index), dtype=np.int64) * (left.size * width)
-                affinities = Affinities(flat.cpu().numpy(), starts, width, left.size, right.size)
+                affinities = Affinities(flat.cpu().numpy(), starts, width, left.size, right.size, made.rounding)
                 solve_all = partial(matcher.solve_pairs, affinities, pool=pool)
             else:
-                solve_all = partial(solve, product[:, :, : right.size], pool=pool)
+                solve_all = partial(solve, product[:, :, : right.size], pool=pool, rounding=made.rounding)
             parts.append(_rescaled(solve_all, left, right, index, index))
     if not parts:
         empty = np.zeros(0)
@@ -110,6 +112,7 @@ def match_sets(matcher: AffinityMatcher, job: PairJob) -> Products:
     fallbacks = Fallbacks()
     tall, wide, need = block_shape(matcher, job)
     check_memory(need, job)
+    rounding = _made(matcher, x, y).rounding
     done = 0
     with Pool(matcher.workers, lambda part: job.tick(done + part)) as pool:
         for rows, columns, flat in _multiplied(matcher, job, tall, wide):
@@ -118,7 +121,7 @@ def match_sets(matcher: AffinityMatcher, job: PairJob) -> Products:
             starts = ((i - rows[0]) * x.size * stride + (j - columns[0]) * y.size).astype(np.int64)
             wanted = i < j if job.symmetric else np.ones(len(i), bool)
             i, j = i[wanted], j[wanted]
-            affinities = Affinities(flat, starts[wanted], stride, x.size, y.size)
+            affinities = Affinities(flat, starts[wanted], stride, x.size, y.size, rounding)
             solve = partial(matcher.solve_pairs, affinities, pool=pool)
             answer = _rescaled(solve, x, y, i, j)
             products[i, j], upper_bound[i, j] = answer.value, answer.upper_bound
@@ -132,8 +135,9 @@ def _multiplied(matcher: AffinityMatcher, job: PairJob, tall: int, wide: int) ->
     """Yield the images and the products of one block after another, on the CPU; an accelerator works one ahead."""
     x, y = job.x, job.y
     device, tail = x.values.device, padded(y.size)
-    lefts = _prepared(x, matcher, job)
-    rights = lefts if y is x else _prepared(y, matcher, job)
+    made = _made(matcher, x, y)
+    lefts = _prepared(x, made.dtype, job)
+    rights = lefts if y is x else _prepared(y, made.dtype, job)
     step = max(1, _PRODUCT_FLOPS // (wide * y.size * x.values.shape[2]))
     ahead = works_ahead(device)
 
@@ -151,7 +155,7 @@ def _multiplied(matcher: AffinityMatcher, job: PairJob, tall: int, wide: int) ->
         stride = padded(len(right))
         product = flat[: len(left) * stride].view(len(left), stride)[:, : len(right)]
         for first in range(0, len(left), step):  # a key press is heard between products
-            torch.mm(left[first : first + step], right.T, out=product[first : first + step])
+            made.into(product[first : first + step], left[first : first + step], right.T)
         return rows, columns, flat.cpu().numpy()
 
     blocks = _blocks(len(x), len(y), tall, wide, job.symmetric)
@@ -176,11 +180,29 @@ def _one_ahead(work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any
             yield coming.result()
 
 
-def _prepared(tokens: TokenSet, matcher: AffinityMatcher, job: PairJob) -> Callable[[Any], torch.Tensor]:
+def product_rounding(matcher: Any, channels: int, columns: int) -> float:
+    """Return how far a matcher's values may be off the true ones of its permutations, in units of ‖X‖‖Y‖.
+
+    Args:
+        matcher: any; of one that makes its own products, float32 is assumed.
+        channels: D.
+        columns: the larger of S and T.
+    """
+    if isinstance(matcher, AffinityMatcher):
+        return multiplication(channels, columns, matcher.dtype, matcher.bearable).rounding
+    return multiplication(channels, columns, torch.float32, float("inf")).rounding + channels * 2.0**-24
+
+
+def _made(matcher: AffinityMatcher, x: TokenSet, y: TokenSet) -> Multiplication:
+    """Return how the affinities of x and y are made for a matcher."""
+    return multiplication(x.values.shape[2], max(x.size, y.size), matcher.dtype, matcher.bearable)
+
+
+def _prepared(tokens: TokenSet, dtype: torch.dtype, job: PairJob) -> Callable[[Any], torch.Tensor]:
     """Return a function of consecutive images that gives their scaled tokens, made ready once if memory allows."""
-    if tokens.values.numel() * matcher.dtype.itemsize > job.memory // _PREPARED_PART:
-        return lambda images: tokens.block(images, matcher.dtype, tokens.size)
-    ready = tokens.block(np.arange(len(tokens)), matcher.dtype, tokens.size)
+    if tokens.values.numel() * dtype.itemsize > job.memory // _PREPARED_PART:
+        return lambda images: tokens.block(images, dtype, tokens.size)
+    ready = tokens.block(np.arange(len(tokens)), dtype, tokens.size)
     return lambda images: ready[images[0] : images[-1] + 1]
 
 
@@ -201,7 +223,7 @@ def match_batches(matcher: Callable[[Any, Any], Assignment], job: PairJob, batch
     step = max(1, min(batch, job.memory // 2) // (4 * x.size * y.size))
     for first in range(0, len(i), step):
         rows, columns = i[first : first + step], j[first : first + step]
-        answer = matcher(x.values[rows], y.values[columns])
+        answer = check_answer(matcher(x.values[rows], y.values[columns]), len(rows), x.size)
         products[rows, columns], upper_bound[rows, columns] = answer.value, answer.upper_bound
         fallbacks += answer.fallbacks
         job.tick(first + len(rows))
@@ -227,10 +249,12 @@ def block_shape(matcher: AffinityMatcher, job: PairJob) -> tuple[int, int, int]:
     """
     x, y = (job.x, job.y) if job.x.size <= job.y.size else (job.y, job.x)
     rows, width, item = x.size, padded(y.size), matcher.dtype.itemsize
-    channels = x.values.shape[2]
+    channels, made = x.values.shape[2], _made(matcher, x, y)
     affinity = rows * width * item * (3 if works_ahead(x.values.device) else 1)
+    if made.dtype != matcher.dtype:
+        affinity += rows * width * made.dtype.itemsize
     fixed = matcher.workers * width * _WORKSPACE_BYTES + (len(job.x) + len(job.y)) * channels * 8
-    each = affinity + 3 * (rows + width) * channels * item  # tokens are cast and scaled on their way
+    each = affinity + 3 * (rows + width) * channels * made.dtype.itemsize  # tokens are cast and scaled on their way
     block = _BLOCK_BYTES if matcher.workers == 1 else _SHARED_BLOCK_BYTES * min(matcher.workers, _MOST_SHARED)
     wanted = max(block // (rows * width * item), 2 * matcher.workers)
     pairs = max(1, min(wanted, (job.memory - job.memory // 4 - fixed) // each))
@@ -240,7 +264,7 @@ def block_shape(matcher: AffinityMatcher, job: PairJob) -> tuple[int, int, int]:
     wide = max(1, min(len(y), pairs // tall))
     if wide > 1 and padded(wide * y.size) * item % _PAGE == 0:
         wide -= 1  # rows a multiple of a page apart would share cache sets
-    tokens = 3 * (tall * rows + wide * width) * channels * item
+    tokens = 3 * (tall * rows + wide * width) * channels * made.dtype.itemsize
     return tall, wide, fixed + tall * wide * affinity + tokens
 
 

@@ -81,6 +81,11 @@ class Exact:
         return torch.float64
 
     @property
+    def bearable(self) -> float:
+        """The rounding of products that it can bear, in units of ‖X‖‖Y‖."""
+        return float("inf")
+
+    @property
     def workers(self) -> int:
         """The number of threads over which pairs are shared."""
         return default_threads()

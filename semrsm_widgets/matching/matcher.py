@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 
-from semrsm_widgets.common import Progress
+from semrsm_widgets.common import Progress, describe, message
 
 from .affinities import Affinities
 from .assignment import NO_FALLBACKS, Assignment, Fallbacks
@@ -25,6 +25,41 @@ class Matcher(Protocol):
     def __call__(self, x: Any, y: Any, /) -> Assignment:
         """Return the assignment of x (B, S, D) and y (B, T, D): min(S, T) pairs of tokens each."""
         ...
+
+
+def check_matcher(value: Any) -> Matcher:
+    """Return the matcher, or raise before anything is matched.
+
+    Raises:
+        TypeError: it cannot be called, or is a class.
+    """
+    if not callable(value) or isinstance(value, type):
+        raise TypeError(message("matcher", "a matcher, such as Auction() or Exact()", describe(value)))
+    matcher: Matcher = value
+    return matcher
+
+
+def check_answer(answer: Any, pairs: int, tokens: int) -> Assignment:
+    """Return what a matcher answered for B pairs of images, if it is that.
+
+    Args:
+        answer: what it returned.
+        pairs: B.
+        tokens: S, of each image of x.
+
+    Raises:
+        TypeError: it is no Assignment.
+        ValueError: its shapes are not those of the pairs, or a value or bound is NaN.
+    """
+    expected = f"one that returns an Assignment of {pairs} pairs: permutation ({pairs}, {tokens}), value, upper_bound"
+    if not isinstance(answer, Assignment):
+        raise TypeError(message("matcher", expected, describe(answer)))
+    shapes = [np.shape(each) for each in (answer.permutation, answer.value, answer.upper_bound)]
+    if shapes != [(pairs, tokens), (pairs,), (pairs,)]:
+        raise ValueError(message("matcher", expected, f"shapes {shapes}"))
+    if not np.all(np.isfinite(answer.value)) or np.any(np.isnan(answer.upper_bound)):
+        raise ValueError(message("matcher", expected, "a value that is NaN or infinite, or a bound that is NaN"))
+    return answer
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +112,10 @@ class AffinityMatcher(Protocol):
         """The precision in which products are wanted."""
 
     @property
+    def bearable(self) -> float:
+        """The rounding of products that it can bear, in units of ‖X‖‖Y‖."""
+
+    @property
     def workers(self) -> int:
         """The number of threads over which pairs are shared."""
 
@@ -87,5 +126,7 @@ class AffinityMatcher(Protocol):
 class TensorSolver(Protocol):
     """What solves affinities where they are."""
 
-    def __call__(self, affinity: torch.Tensor, norms: NDArray[np.float64], pool: Pool) -> Assignment:
+    def __call__(
+        self, affinity: torch.Tensor, norms: NDArray[np.float64], pool: Pool, rounding: float = 0.0
+    ) -> Assignment:
         """Return the assignment of affinities (P, S, T), S <= T; the pool is for what falls back to the CPU."""

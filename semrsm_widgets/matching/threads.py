@@ -18,10 +18,23 @@ _SLICE = 0.005  # seconds of work on the calling thread between two looks at wha
 _QUICK = 0.05  # seconds of an item after which an interruption may be heard, even if it takes ten times as long
 
 
+_HOME = os.getpid()
+
+
+def stay_alone_after_fork() -> None:
+    """Have torch use one thread in a forked child: those that it started before are not there, and it waits for them.
+
+    torch's own data loaders do the same. A child that is spawned is not concerned.
+    """
+    if os.getpid() != _HOME and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
+
+
 class Pool:
     """Threads that work while the calling thread watches; used as a context."""
 
     def __init__(self, threads: int, tick: Callable[[int], None] | None = None) -> None:
+        stay_alone_after_fork()
         self.threads, self.tick = threads, tick
         self.cancel = np.zeros(1, np.int64)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="semrsm-match")

@@ -28,7 +28,7 @@ def read_array(name: str, value: Any) -> NDArray[Any]:
         raise TypeError(message(name, "real floating-point numbers", f"dtype {array.dtype}"))
     if array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
-    if array.size and not np.isfinite(array.min() + array.max()):
+    if array.size and not (np.isfinite(array.min()) and np.isfinite(array.max())):
         raise ValueError(message(name, "finite", "NaN or infinity", "The solver would pass over it silently."))
     return array
 
@@ -60,7 +60,7 @@ class TokenSet:
                 named).
         """
         layer = value.layer if isinstance(value, Tokens) else ""
-        values = _as_tensor(name, value.values if isinstance(value, Tokens) else value)
+        values = as_tensor(name, value.values if isinstance(value, Tokens) else value)
         count, size, channels = values.shape
         exponents = np.zeros(count, np.int64)
         sq_norms, means = np.zeros(count), np.zeros((count, channels))
@@ -109,9 +109,12 @@ def check_comparable(x: TokenSet, y: TokenSet) -> None:
         raise ValueError(message("y", f"on the device of x, {x.values.device}", str(y.values.device), todo))
 
 
-def _as_tensor(name: str, value: Any) -> torch.Tensor:
+def as_tensor(name: str, value: Any) -> torch.Tensor:
     """Return (N, S, D) floating-point numbers as a tensor that shares memory where it can."""
     if isinstance(value, torch.Tensor):
+        if value.is_nested:
+            todo = "Extract images of one size together, others apart."
+            raise ValueError(message(name, "tokens (N, S, D), as many for each image", "a nested tensor", todo))
         tensor = value.detach()
         if tensor.layout != torch.strided:
             tensor = tensor.to_dense()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -85,8 +84,8 @@ def read_checkpoint(path: Path) -> dict[str, State]:
 def _unpickled(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        why = str(error).strip().split("\n", maxsplit=1)[0]
+    except Exception as error:  # of junk, torch's reader raises whatever its bytes lead it to
+        why = (str(error).strip() or type(error).__name__).split("\n", maxsplit=1)[0]
         todo = (
             "A file with Python objects in it could run any code. Where you trust it, save its weights alone: "
             "torch.save(torch.load(path, weights_only=False)['state_dict'], new_path)."
@@ -153,7 +152,8 @@ def load_fit(module: nn.Module, fit: Fit, head: Sequence[str], source: str) -> N
     """Load the matched tensors; every weight outside the classifiers named in `head` must be among them.
 
     Raises:
-        ValueError: weights of the backbone are missing or have another shape; some are named.
+        ValueError: weights of the backbone are missing or have another shape (some are named), are no floating
+            numbers, or NaN.
     """
     lacking = [
         name
@@ -167,7 +167,23 @@ def load_fit(module: nn.Module, fit: Fit, head: Sequence[str], source: str) -> N
             todo += f" Not used of the file: {_few(fit.unexpected)}."
         count = len(fit.matched) + len(lacking)
         raise ValueError(message("weights", f"a file with all {count} weights of the backbone", got, todo))
+    _check_numbers(fit, module, source)
     module.load_state_dict(dict(fit.matched), strict=False)
+
+
+def _check_numbers(fit: Fit, module: nn.Module, source: str) -> None:
+    """Raise where a floating weight would be loaded from other numbers, which torch casts without a word, or NaN."""
+    own = module.state_dict()
+    for name, value in fit.matched.items():
+        if not own[name].is_floating_point():
+            continue
+        if not value.is_floating_point():
+            raise ValueError(
+                message("weights", "a file of floating weights", f"{name!r} of {value.dtype} in {source!r}")
+            )
+        if value.layout == torch.strided and bool(value.isnan().any()):
+            todo = "The training diverged before it was saved: take an earlier checkpoint."
+            raise ValueError(message("weights", "a file of numbers", f"NaN in {name!r} of {source!r}", todo))
 
 
 def classes_in(fit: Fit, states: Mapping[str, State], head: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -66,6 +67,14 @@ class VisionModel:
     def __repr__(self) -> str:
         return f"VisionModel({self.name!r})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (self.module, self.transform, self.name, dict(self.provenance))
+
+
+def _rebuilt(module: nn.Module, transform: Transform, name: str, provenance: dict[str, str]) -> VisionModel:
+    """Make the copy of a model: a mapping that cannot be changed can be neither copied nor sent to a worker itself."""
+    return VisionModel(module, transform, name=name, provenance=provenance)
+
 
 def check_model(model: Any) -> None:
     """Raise TypeError unless `model` is a VisionModel."""
@@ -92,12 +101,35 @@ def prepare(transform: Transform, image: Image.Image) -> tuple[Tensor, bool]:
     expected = "a function that returns a (3, H, W) tensor or a mapping with `pixel_values`"
     if not isinstance(pixels, Tensor):
         todo = "End it with ToTensor()." if isinstance(pixels, Image.Image) else ""
-        raise TypeError(message("transform", expected, f"one that returns {describe(result)}", todo))
+        if isinstance(result, Mapping):
+            result = f"a mapping with {', '.join(map(repr, result)) or 'nothing'}"
+            todo = "For a model of several inputs, wrap it in a module whose forward(pixels) makes the others."
+        raise TypeError(
+            message(
+                "transform",
+                expected,
+                f"one that returns {result if isinstance(result, str) else describe(result)}",
+                todo,
+            )
+        )
     if pixels.ndim == 4 and pixels.shape[0] == 1:
         pixels = pixels[0]
     if pixels.ndim != 3:
         raise ValueError(message("transform", expected, f"one that returns {describe(pixels)}"))
     return pixels, as_keyword
+
+
+REPEATS = 3  # a transform that mirrors every other picture shows itself in one of two more runs, three times in four
+
+
+def check_repeatable(transform: Transform, image: Image.Image, first: Tensor) -> None:
+    """Warn if a transform makes something else of a picture each time; `first` is what it made before."""
+    for _ in range(REPEATS - 1):
+        again = prepare(transform, image)[0]
+        if again.shape != first.shape or not torch.equal(again, first):
+            todo = "Leave random steps (RandomResizedCrop, RandomHorizontalFlip, ColorJitter) to training."
+            warnings.warn(f"model.transform is random: it makes two inputs of one picture. {todo}", stacklevel=3)
+            return
 
 
 def declared_size(module: nn.Module) -> tuple[int, int] | None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from semrsm_widgets.common import Progress, check_int, message
-from semrsm_widgets.matching import Auction, undecided
+from semrsm_widgets.common import Progress, check_int, message, read_numbers
+from semrsm_widgets.matching import Auction, as_tensor, product_rounding, undecided
 from semrsm_widgets.rsm import Kernel, MatchedGram, cosine, matched_gram, rbf
 from semrsm_widgets.tokens import Tokens
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 COARSE = Auction(gap=0.01)
 """Leaves .16 to .18 of 31 candidates undecided for the 5 nearest (docs/matching.md); finer costs more for little."""
 FINE = Auction(gap=1e-7)
-ROUNDING = 1e-6
-"""What the float32 products behind a coarse certificate may be off by, as a cosine; ten times what was seen."""
 REFINED_AT_ONCE = 8
 
 
@@ -146,7 +144,8 @@ class _Candidates:
     def add(self, tokens: torch.Tensor, positions: NDArray[np.int64], coarse: Matcher) -> None:
         """Look at more images, and forget those that are out."""
         gram = matched_gram(self.queries, tokens, matcher=coarse)
-        low, high = _interval(gram, self.kernel)
+        size, channels = self.queries.shape[1:]
+        low, high = _interval(gram, self.kernel, product_rounding(coarse, channels, max(size, tokens.shape[1])))
         self.pairs += low.size
         for q in range(len(self.queries)):
             index = np.concatenate([self.index[q], positions])
@@ -191,9 +190,9 @@ class _Candidates:
         return index[best], values[best], np.maximum(high[best], values[best]), certified, len(values)
 
 
-def _interval(gram: MatchedGram, kernel: Kernel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _interval(gram: MatchedGram, kernel: Kernel, rounding: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the certified intervals of the similarities, widened by the rounding of the products."""
-    slack = ROUNDING * gram.norms
+    slack = rounding * gram.norms
     low, high = replace(gram, products=gram.products - slack), replace(gram, upper_bound=gram.upper_bound + slack)
     return kernel(low), _upper(high, kernel)
 
@@ -206,10 +205,13 @@ def _upper(gram: MatchedGram, kernel: Kernel) -> NDArray[np.float64]:
 def _queries(query: Any) -> torch.Tensor:
     """Return (Q, S, D) queries."""
     values = query.values if isinstance(query, Tokens) else query
-    tensor = values if isinstance(values, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(values))
-    if tensor.ndim not in (2, 3):
-        raise ValueError(message("query", "tokens (S, D) or (Q, S, D)", str(tuple(tensor.shape))))
-    return tensor[None] if tensor.ndim == 2 else tensor
+    if not isinstance(values, torch.Tensor):
+        values = read_numbers("query", values)[0]
+    elif values.layout != torch.strided:
+        values = values.to_dense()
+    if values.ndim not in (2, 3):
+        raise ValueError(message("query", "tokens (S, D) or (Q, S, D)", str(tuple(values.shape))))
+    return as_tensor("query", values[None] if values.ndim == 2 else values)
 
 
 def _candidates(value: Any, queries: int) -> NDArray[np.int64]:
@@ -237,8 +239,7 @@ def _blocks(database: Any) -> Iterator[torch.Tensor]:
         todo = "For one that does not fit in memory: a generator that yields Tokens."
         raise TypeError(message("database", "tokens (M, T, D) or an iterable of such blocks", database, todo))
     for block in database:
-        values = block.values if isinstance(block, Tokens) else block
-        yield values if isinstance(values, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(values))
+        yield as_tensor("database", block.values if isinstance(block, Tokens) else block)
 
 
 def _joined(parts: list[SearchResult]) -> SearchResult:

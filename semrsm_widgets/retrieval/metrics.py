@@ -118,7 +118,8 @@ def f1_at_k(ranking: Any, f1: Any, k: int) -> NDArray[np.float64]:
         >>> f1_at_k([[1], [0]], label_f1([{"cat"}, {"cat", "dog"}]), k=1)
         array([0.66666667, 0.66666667])
     """
-    order, scores = read_numbers("ranking", ranking)[0], check_matrix("f1", f1)
+    scores = check_matrix("f1", f1)
+    order = _check_ranking(ranking, *scores.shape)
     check_int("k", k, minimum=1, maximum=order.shape[1])
     mean: NDArray[np.float64] = np.take_along_axis(scores, order[:, :k], 1).mean(1)
     return mean
@@ -133,11 +134,18 @@ def average_precision(ranking: Any, relevant: Any) -> NDArray[np.float64]:
         ranking: (N, R) column indices, nearest first, of all images that could be retrieved.
         relevant: (N, M) bool: whether image j is an answer to query i; such as `label_f1(labels) > 0`.
 
+    Raises:
+        ValueError: indices outside of 0 to M - 1, or twice in a row; a matrix of something else than True and False.
+
     Example:
         >>> average_precision([[1, 2, 0]], [[False, True, True]])
         array([1.])
     """
-    order, answers = read_numbers("ranking", ranking)[0], read_numbers("relevant", relevant)[0]
+    answers = read_numbers("relevant", relevant)[0]
+    if answers.ndim != 2 or not (answers.dtype == bool or (answers.dtype.kind in "iuf" and _is_zero_or_one(answers))):
+        todo = "From label sets: label_f1(labels) > 0."
+        raise ValueError(message("relevant", "a matrix (N, M) of True and False", answers, todo))
+    order = _check_ranking(ranking, *answers.shape)
     hits = np.take_along_axis(answers.astype(bool), order, 1)
     precision = np.cumsum(hits, 1) / np.arange(1, hits.shape[1] + 1)
     found = hits.sum(1)
@@ -151,6 +159,9 @@ def chance_average_precision(relevant: int | NDArray[Any], total: int) -> NDArra
 
     ((R - 1)(M - H_M) / (M - 1) + H_M) / M, with the harmonic number H_M.
 
+    Raises:
+        ValueError: fewer than none or more than `total` of them, or a total below 1.
+
     References:
         Bestgen, *Exact expected average precision of the random baseline* (2015), eq. 3.
 
@@ -158,7 +169,11 @@ def chance_average_precision(relevant: int | NDArray[Any], total: int) -> NDArra
         >>> chance_average_precision(1, 2)
         array(0.75)
     """
-    count = np.asarray(relevant, np.float64)
+    total = check_int("total", total, minimum=1)
+    given, _ = read_numbers("relevant", relevant)
+    if given.dtype.kind not in "iuf" or not np.all((given >= 0) & (given <= total)):
+        raise ValueError(message("relevant", f"counts from 0 to `total`, {total}", relevant))
+    count = given.astype(np.float64)
     harmonic = (1 / np.arange(1, total + 1)).sum()
     slope = (total - harmonic) / (total - 1) if total > 1 else 0.0
     value: NDArray[np.float64] = np.asarray(((count - 1) * slope + harmonic) / total)
@@ -336,6 +351,26 @@ def _after(terms: NDArray[np.float64]) -> NDArray[np.float64]:
     return sums
 
 
+def _check_ranking(ranking: Any, rows: int, columns: int) -> Ranking:
+    """Return column indices (N, R), each at most once in a row."""
+    order, _ = read_numbers("ranking", ranking)
+    expected = f"column indices ({rows}, R), from 0 to {columns - 1}, each once in a row"
+    todo = "nearest(K) gives them."
+    if order.dtype.kind not in "iu" or order.ndim != 2 or len(order) != rows:
+        raise ValueError(message("ranking", expected, f"{order.dtype} of shape {order.shape}", todo))
+    if order.size and (order.min() < 0 or order.max() >= columns):
+        raise ValueError(message("ranking", expected, f"{order.min()} to {order.max()}", todo))
+    seen = np.zeros((rows, columns), bool)
+    np.put_along_axis(seen, order, True, 1)
+    if np.any(seen.sum(1) != order.shape[1]):
+        raise ValueError(message("ranking", expected, "one that comes twice", todo))
+    return order
+
+
+def _is_zero_or_one(values: NDArray[Any]) -> bool:
+    return bool(np.all((values == 0) | (values == 1)))
+
+
 def _own(matrix: Matrix, queries: bool) -> bool:
     """Return whether the rows are the columns' own images."""
     return not queries and matrix.shape[0] == matrix.shape[1]
@@ -346,6 +381,8 @@ def _check_labels(name: str, labels: Any) -> list[frozenset[str]]:
     todo = 'One label an image is a set, too: {"cat"}; see load_images(..., labels=...).'
     if labels is None:
         raise ValueError(message(name, "a label set for each image", "None", todo))
+    if not hasattr(labels, "__iter__"):
+        raise TypeError(message(name, "a label set for each image", labels, todo))
     for label in labels:
         if isinstance(label, str) or not hasattr(label, "__iter__"):
             raise TypeError(message(name, "a set of labels for each image", label, todo))

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from semrsm_widgets.common import Matrix, check_number, message
+from semrsm_widgets.matching import AffinityMatcher, SetMatcher
 
 from .gram import MatchedGram
 
+_LEAST_SQUARE = 1e-290  # below, float64 loses digits
 Kernel = Callable[[MatchedGram], Matrix]
 
 
@@ -21,7 +23,7 @@ class UndefinedKernelError(ValueError):
 
 def inner_product(gram: MatchedGram) -> Matrix:
     """Return the matched inner products themselves, (N, M) float64."""
-    return gram.products.copy()
+    return check_gram(gram).products.copy()
 
 
 def cosine(gram: MatchedGram) -> Matrix:
@@ -32,7 +34,7 @@ def cosine(gram: MatchedGram) -> Matrix:
         array([[1., 1.],
                [1., 1.]])
     """
-    norms = gram.norms
+    norms = check_gram(gram).norms
     values = np.divide(gram.products, norms, out=np.zeros(gram.shape), where=norms > 0)
     if gram.symmetric:
         np.fill_diagonal(values, gram.x_sq_norms > 0)
@@ -51,7 +53,14 @@ def rbf(gram: MatchedGram, sigma: float | None = None) -> Matrix:
         UndefinedKernelError: σ is to be derived and cannot be: see `rbf_sigma`. It is a ValueError, too.
     """
     width = rbf_sigma(gram) if sigma is None else check_number("sigma", sigma, above=0)
-    similarity: Matrix = np.exp(-_sq_distances(gram) / (2 * width**2))
+    distances = _sq_distances(gram)
+    square = 2 * width * width
+    with np.errstate(over="ignore"):  # to a similarity of 0
+        if _LEAST_SQUARE < square < 1 / _LEAST_SQUARE:
+            exponents = distances / square
+        else:
+            exponents = np.square(np.sqrt(distances) / width) / 2
+    similarity: Matrix = np.exp(-exponents)
     return similarity
 
 
@@ -63,6 +72,7 @@ def rbf_sigma(gram: MatchedGram) -> float:
     Raises:
         UndefinedKernelError: fewer than two images, or more than half of the pairs have no distance.
     """
+    check_gram(gram)
     gram = gram.width_from or gram
     distances = _sq_distances(gram)
     if gram.symmetric:
@@ -81,15 +91,24 @@ def rbf_sigma(gram: MatchedGram) -> float:
 
 
 def _sq_distances(gram: MatchedGram) -> Matrix:
+    check_gram(gram)
     distances: Matrix = np.maximum(np.add.outer(gram.x_sq_norms, gram.y_sq_norms) - 2 * gram.products, 0)
     if gram.symmetric:
         np.fill_diagonal(distances, 0)
     return distances
 
 
+def check_gram(gram: Any) -> MatchedGram:
+    """Return the gram, or raise where something else was given to a kernel."""
+    if not isinstance(gram, MatchedGram):
+        todo = "Make it with matched_gram(tokens); semantic_rsm(tokens, kernel=...) does both."
+        raise TypeError(message("gram", "a MatchedGram", gram, todo))
+    return gram
+
+
 def check_kernel(kernel: Any) -> Kernel:
     """Return the kernel, or raise before anything is matched."""
-    if not callable(kernel):
+    if not callable(kernel) or isinstance(kernel, type | AffinityMatcher | SetMatcher):
         todo = "They are functions: kernel=srsm.rbf."
         raise TypeError(message("kernel", "cosine, rbf, inner_product or a function of a gram", repr(kernel), todo))
     return kernel  # type: ignore[no-any-return]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from semrsm_widgets.matching import check_answer
+
 from .gram import MatchedGram
 
 if TYPE_CHECKING:
@@ -86,13 +88,18 @@ def null_grams(
     for start in range(0, n, block):
         progress(start, n)
         some = slice(start, min(start + block, n))
-        x = values[torch.from_numpy(i[some])].float()
+        x = _widened(values[torch.from_numpy(i[some])])
         if part is not None:
             x = x[:, part.to(x.device)]
         channel = order[some].to(values.device)[:, None, :].expand(-1, tokens_per_image, -1)
-        y = values[torch.from_numpy(j[some])].float().gather(2, channel)
-        grams += _one_pair_grams(matcher(x, y), x.double(), y.double(), repr(matcher))
+        y = _widened(values[torch.from_numpy(j[some])]).gather(2, channel)
+        grams += _one_pair_grams(check_answer(matcher(x, y), len(x), x.shape[1]), x.double(), y.double(), repr(matcher))
     return grams
+
+
+def _widened(values: torch.Tensor) -> torch.Tensor:
+    """Return half-precision tokens as float32, and others as they are: float32 does not hold what float64 does."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def _one_pair_grams(assignment: Assignment, x: torch.Tensor, y: torch.Tensor, matcher: str) -> list[MatchedGram]:

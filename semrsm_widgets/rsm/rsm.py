@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semrsm_widgets.common import Matrix, Progress, check_int, message
-from semrsm_widgets.matching import Auction, Identity, Matcher, PairJob, TokenSet, check_comparable, match_job
+from semrsm_widgets.matching import (
+    Auction,
+    Identity,
+    Matcher,
+    PairJob,
+    TokenSet,
+    check_comparable,
+    check_matcher,
+    match_job,
+)
 
 from .gram import MatchedGram
 from .kernels import Kernel, check_kernel, cosine
@@ -52,9 +61,9 @@ def matched_gram(
         array([[5., 5.],
                [5., 5.]])
     """
-    matcher = Auction() if matcher is None else matcher
-    if not callable(matcher) or isinstance(matcher, type):
-        raise TypeError(message("matcher", "a matcher, such as Auction() or Exact()", repr(matcher)))
+    matcher = Auction() if matcher is None else check_matcher(matcher)
+    if progress is not None and not callable(progress):
+        raise TypeError(message("progress", "a function of (pairs done, pairs in all), or None", progress))
     memory = check_int("memory", memory, minimum=1)
     left = TokenSet.read("x", x)
     right = left if y is None else TokenSet.read("y", y)
@@ -63,8 +72,9 @@ def matched_gram(
     job = PairJob(x=left, y=right, symmetric=y is None, memory=memory, progress=progress)
     found = match_job(matcher, job)
     norms = np.multiply.outer(np.sqrt(left.sq_norms), np.sqrt(right.sq_norms))
-    # ‖X‖‖Y‖ bounds every product, too; an uncertified product keeps inf
-    upper = np.where(np.isfinite(found.upper_bound), np.clip(found.upper_bound, found.products, norms), np.inf)
+    # ‖X‖‖Y‖ bounds every product, too, but for the rounding of its own sum; an uncertified product keeps inf
+    largest = norms * (1 + max(left.size, right.size) * left.values.shape[2] * 2.0**-52)
+    upper = np.where(np.isfinite(found.upper_bound), np.clip(found.upper_bound, found.products, largest), np.inf)
     upper = np.maximum(upper, found.products)
     pooled = left.means @ right.means.T
     x_pooled, y_pooled = np.square(left.means).sum(1), np.square(right.means).sum(1)

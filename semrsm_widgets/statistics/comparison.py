@@ -187,7 +187,7 @@ def permutation_test(statistic: RSMStatistic, K: Any, L: Any, *, n: int = 999, s
     check_int("n", n, minimum=19, todo="Fewer permutations cannot reach p = 0.05.")
     K, L = _checked(K, L, 2)
     value = statistic(K, L)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_int("seed", seed, minimum=0))
     orders = (rng.permutation(len(K)) for _ in range(n))
     product = _product_of(statistic)
     if _is_spearman(statistic):
@@ -246,7 +246,13 @@ def _checked(K: Any, L: Any, least: int) -> tuple[Matrix, Matrix]:
 
 
 def _prepared(product: Centred, K: Matrix, L: Matrix) -> tuple[Matrix, Matrix]:
-    return mean_free(K, diagonal=product.diagonal), mean_free(L, diagonal=product.diagonal)
+    left, right = (mean_free(_to_unit_scale(each), diagonal=product.diagonal) for each in (K, L))
+    return left, right
+
+
+def _to_unit_scale(K: Matrix) -> Matrix:
+    """Return a matrix divided by a power of two, so that squares of its entries neither overflow nor vanish."""
+    return np.ldexp(K, -int(np.frexp(np.abs(K).max())[1]))
 
 
 def _alignment(product: Centred, K: Matrix, L: Matrix) -> float:

@@ -20,6 +20,8 @@ class Tokens:
         prefix: (N, P, D) tensor of tokens at no position (CLS, distillation, registers), kept aside; or None.
         native_grid: the model's own grid before `max_grid` pooled it; equal to `grid` if nothing was pooled.
         note: why there is no grid, or what else a reader should know; may be empty.
+        caution: why the values are no function of the picture alone (a random layer, statistics over the batch), which
+            `note` says, too; empty if they are.
         has_class_token: whether the first prefix token is a class token.
     """
 
@@ -29,6 +31,7 @@ class Tokens:
     prefix: Tensor | None = None
     native_grid: tuple[int, int] | None = None
     note: str = ""
+    caution: str = ""
     has_class_token: bool = False
 
     def __len__(self) -> int:

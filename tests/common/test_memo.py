@@ -90,3 +90,10 @@ def test_the_one_asked_for_longest_ago_is_forgotten():
     memo.put("c", "C")
     assert [key in memo for key in "abc"] == [True, False, True]
     assert memo.get("b", lambda report: "computed anew") == "computed anew"
+
+
+def test_progress_that_cannot_be_called_is_refused():
+    memo: Memo[str, int] = Memo()
+    with pytest.raises(TypeError, match="`progress` must be a function"):
+        memo.get("a", lambda report: 7, 3)
+    assert "a" not in memo

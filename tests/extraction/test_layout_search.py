@@ -104,7 +104,7 @@ def test_the_painted_square_refutes_a_wrong_grid():
     model.module.blocks[1].register_forward_hook(lambda m, i, out: torch.cat([out[:, :1], out[:, 1:].flip(1)], 1))
     other = VisionModel(nn.Sequential(model.module).eval(), model.transform)
     assert layers(other)["0.blocks.1"].grid is None  # the probe says so too
-    assert "order of its own" in layers(other)["0.blocks.1"].layout.note
+    assert "mirrored" in layers(other)["0.blocks.1"].note
 
 
 def test_hieras_order_is_undone_value_by_value():
@@ -201,8 +201,8 @@ def mixed(x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("form", "note"),
     [
-        (lambda x: x.flatten(2).transpose(1, 2)[:, SHUFFLE], "order of its own"),
-        (mixed, "every token looks at the whole image"),
+        (lambda x: x.flatten(2).transpose(1, 2)[:, SHUFFLE], "look at other parts"),
+        (mixed, "react alike to all parts"),
         (lambda x: x.flatten(2).transpose(1, 2)[:, :63, :15], "their number fits no grid"),
         (lambda x: x.flatten(2).repeat_interleave(2, 0), "first axis"),
         (
@@ -216,7 +216,7 @@ def test_no_grid_rather_than_a_wrong_one(form, note):
     model = VisionModel(Blocks(form), of_size(64, 64))
     row = layers(model)["block"]
     assert row.grid is None
-    assert note in row.layout.note
+    assert note in row.note
 
 
 def test_a_layer_whose_channels_are_as_many_as_its_rows_is_read_by_the_probe():

@@ -1,6 +1,7 @@
 """Features: tokens are the model's own values, in the right place, and the model is left as found."""
 
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 from torchvision import transforms as T  # noqa: N812 (its usual name)
+from torchvision.models import detection, segmentation
 
 from semrsm_widgets.extraction.forward import extract
 from semrsm_widgets.extraction.model_layers import layers
@@ -540,7 +542,7 @@ def test_sequences_that_nothing_declares_have_no_grid_and_say_why():
     states = extract(model, IMAGES, "states")["states"]
     assert states.grid is None
     assert states.values.shape == (5, 49, 64)
-    assert "nothing tells where they stand" in states.note
+    assert "nothing in it changes with the picture" in states.note
     for name in ("windows", "attention"):
         assert not table[name].readable
         with pytest.raises(ValueError, match=f"layers with tokens; got '{name}'"):
@@ -614,3 +616,222 @@ def test_tokens_know_their_number():
     assert (
         repr(Tokens(values=torch.zeros(3, 4, 5), layer="x")) == "Tokens('x': 3 images, 4 tokens (no grid), 5 channels)"
     )
+
+
+# ---- names
+
+
+class Gives(nn.Module):
+    """A network whose parts have the names, and give the outputs, that a test wants."""
+
+    def __init__(self, give, **parts: nn.Module) -> None:
+        super().__init__()
+        for name, part in parts.items():
+            self.add_module(name, part)
+        self.give = give
+
+    def forward(self, x: torch.Tensor):
+        return self.give(self, x)
+
+
+def conv(inputs: int = 3, outputs: int = 12) -> nn.Module:
+    return nn.Conv2d(inputs, outputs, 4, 4) if inputs == 3 else nn.Conv2d(inputs, outputs, 1)
+
+
+def test_a_submodule_called_output_keeps_its_name_and_the_model_yields():
+    torch.manual_seed(0)
+    net = Gives(lambda s, x: s.output(s.body(x)).softmax(1), body=conv(), output=conv(12, 10)).eval()
+    model = VisionModel(net, SQUARE)
+    assert layers(model).names == ("body", "output", "(output)")
+    got = extract(model, IMAGES, ["output", "(output)"])
+    logits = net.output(net.body(batch_of(model))).flatten(2).transpose(1, 2)
+    torch.testing.assert_close(got["output"].values, logits)
+    torch.testing.assert_close(got["(output)"].values, logits.softmax(2))
+
+
+def test_a_key_of_an_output_yields_to_a_submodule_of_that_path():
+    class Getter(nn.ModuleDict):
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            first = self["0"](x)
+            return {"0": first + 1, "1": self["1"](first) + 1}
+
+    torch.manual_seed(0)
+    model = VisionModel(Gives(lambda s, x: s.body(x), body=Getter({"0": conv(), "1": conv(12, 9)})).eval(), SQUARE)
+    table = layers(model)
+    assert len(set(table.names)) == len(table)
+    assert {"body.0", "body.1", "body['0']", "body['1']"} <= set(table.names)
+    got = extract(model, IMAGES, ["body.1", "body['1']"])
+    torch.testing.assert_close(got["body.1"].values + 1, got["body['1']"].values)
+
+
+def test_keys_that_read_alike_are_two_layers():
+    net = Gives(
+        lambda s, x: {"a.b": s.one(x), "a": {"b": s.two(x)}, 1: s.one(x) + 1, "1": s.two(x) + 1}, one=conv(), two=conv()
+    )
+    table = layers(VisionModel(net.eval(), SQUARE))
+    assert {"output['a.b']", "output.a.b", "output[1]", "output.1"} <= set(table.names)
+    assert len(set(table.names)) == len(table)
+
+
+def test_a_second_call_yields_to_a_submodule_that_is_called_so():
+    net = Gives(lambda s, x: s.a(s.b(s.a(x))), a=nn.ReLU(), b=conv())
+    net.add_module("a@2", conv(12, 7))
+    net.give = lambda s, x: getattr(s, "a@2")(s.a(s.b(s.a(x))))
+    table = layers(VisionModel(net.eval(), SQUARE))
+    assert table["a@2"].D == 7
+    assert len(set(table.names)) == len(table)
+
+
+def test_tensors_in_objects_of_the_models_own_are_layers():
+    class Masked:
+        def __init__(self, tensors: torch.Tensor, mask: None) -> None:
+            self.tensors, self.mask = tensors, mask
+
+    class Slots:
+        __slots__ = ("inner",)
+
+        def __init__(self, inner: object) -> None:
+            self.inner = inner
+
+    backbone = Gives(lambda s, x: Slots(Masked(s.body(x), None)), body=conv())
+    net = Gives(lambda s, x: s.head(s.backbone(x).inner.tensors), backbone=backbone, head=conv(12, 8))
+    model = VisionModel(net.eval(), SQUARE)
+    got = extract(model, IMAGES, ["backbone", "backbone.body"])
+    torch.testing.assert_close(got["backbone"].values, got["backbone.body"].values)
+
+
+def test_a_part_that_is_called_and_gives_no_tensor_is_said_to():
+    net = Gives(lambda s, x: s.body(x) + s.count(x), body=conv(), count=Gives(lambda s, x: len(x))).eval()
+    table = layers(VisionModel(net, SQUARE))
+    assert "count" not in table.uncalled
+    with pytest.raises(ValueError, match=r"got 'count'\. This forward calls it, but it returns"):
+        table.choose("count")
+
+
+# ---- functions of the picture
+
+
+def test_random_layers_are_found_and_said_everywhere():
+    class Noisy(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.dropout(x, 0.5, training=True)
+
+    torch.manual_seed(0)
+    model = VisionModel(nn.Sequential(conv(), Noisy(), conv(12, 9)).eval(), SQUARE)
+    with pytest.warns(UserWarning, match="'1', '2': random: two runs on the same picture differ"):
+        table = layers(model)
+    assert [row.name for row in table if row.caution] == ["1", "2", "output"]
+    assert table["1"].grid is None
+    assert table["0"].grid == (8, 8)
+    with pytest.warns(UserWarning, match="'2': random"):
+        tokens = extract(model, IMAGES, "2")["2"]
+    assert "random" in tokens.caution
+    assert "random" in tokens.note
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert extract(model, IMAGES, "0")["0"].caution == ""
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        nn.BatchNorm2d(12, track_running_stats=False),
+        Gives(lambda s, x: x - x.mean(0, keepdim=True)),
+        Gives(lambda s, x: x / x.abs().amax()),
+        Gives(lambda s, x: x + x.roll(1, 0)),
+    ],
+    ids=["batch statistics", "mean of the batch", "greatest of the batch", "neighbours"],
+)
+def test_layers_that_depend_on_the_other_pictures_are_found(part):
+    torch.manual_seed(0)
+    model = VisionModel(nn.Sequential(conv(), part).eval(), SQUARE)
+    with pytest.warns(UserWarning, match="depend on the other pictures of the batch"):
+        four = extract(model, IMAGES, "1", batch_size=4)["1"]
+    with pytest.warns(UserWarning, match="depend on the other pictures of the batch"):
+        one = extract(model, IMAGES, "1", batch_size=1)["1"]
+    assert not torch.allclose(four.values, one.values, atol=1e-2)  # what the warning is about
+    assert "other pictures" in four.note
+    assert layers_without_warning(model)["0"].caution == ""
+
+
+def layers_without_warning(model: VisionModel):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return layers(model)
+
+
+@pytest.mark.parametrize("part", [nn.BatchNorm2d(12), nn.GroupNorm(3, 12), nn.Dropout(0.5), nn.InstanceNorm2d(12)])
+def test_functions_of_the_picture_are_not_cautioned_against(part):
+    model = VisionModel(nn.Sequential(conv(), part).eval(), SQUARE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert [row.name for row in layers(model) if row.caution] == []
+
+
+# ---- batches, types, wrappers
+
+
+def test_a_model_for_one_picture_at_a_time_works_with_batches_of_one():
+    net = Gives(lambda s, x: s.body(x.reshape(1, 3, SIDE, SIDE)), body=conv()).eval()
+    model = VisionModel(net, SQUARE)
+    table = layers(model)
+    assert table.single
+    assert "batch_size=1" in table.text()
+    assert table["body"].grid == (8, 8)
+    with pytest.raises(ValueError, match="`batch_size` must be 1 for a model that takes one picture at a time; got 16"):
+        extract(model, IMAGES, "body")
+    got = extract(model, IMAGES, "body", batch_size=1)["body"].values
+    torch.testing.assert_close(got, net.body(batch_of(model)).flatten(2).transpose(1, 2))
+
+
+def test_of_an_exported_model_the_output_is_taken_and_the_rest_explained():
+    torch.manual_seed(0)
+    net = nn.Sequential(conv(), nn.ReLU()).eval()
+    exported = torch.export.export(net, (torch.zeros(1, 3, SIDE, SIDE),)).module()
+    model = VisionModel(exported, SQUARE)
+    got = extract(model, IMAGES, "output", batch_size=1)["output"]
+    torch.testing.assert_close(got.values, net(batch_of(model)).flatten(2).transpose(1, 2))
+    with pytest.raises(ValueError, match=r"got '0'\. A module of torch.export is one graph"):
+        extract(model, IMAGES, "0", batch_size=1)
+
+
+def test_weights_made_in_inference_mode_and_in_double_precision():
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        net = nn.Sequential(conv(), nn.BatchNorm2d(12)).eval()
+        inferred = extract(VisionModel(net, SQUARE), IMAGES, "1")["1"].values
+    torch.manual_seed(0)
+    double = nn.Sequential(conv(), nn.BatchNorm2d(12)).eval()
+    torch.testing.assert_close(inferred, extract(VisionModel(double, SQUARE), IMAGES, "1")["1"].values)
+    model = VisionModel(double.double(), SQUARE)
+    got = extract(model, IMAGES, "1", dtype=torch.float64)["1"].values
+    expected = double(batch_of(model).double()).flatten(2).transpose(1, 2)
+    torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
+
+
+# ---- detectors
+
+
+@pytest.mark.parametrize(
+    ("make", "stages"),
+    [
+        (lambda: detection.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None), "backbone.features."),
+        (lambda: segmentation.lraspp_mobilenet_v3_large(weights=None, weights_backbone=None), "backbone."),
+        (
+            lambda: detection.fasterrcnn_mobilenet_v3_large_320_fpn(weights=None, weights_backbone=None),
+            "backbone.body.",
+        ),
+    ],
+    ids=["ssdlite", "lraspp", "faster r-cnn"],
+)
+def test_default_layers_of_detectors_are_stages_of_the_backbone(make, stages):
+    torch.manual_seed(0)
+    table = layers(VisionModel(make().eval(), T.Compose([T.Resize((160, 160)), T.ToTensor()])))
+    names = table.defaults
+    assert len(names) >= 6
+    backbone = [name for name in names if name.startswith(stages)]
+    assert len(backbone) >= len(names) - 1  # a segmenter's classifier may stand at the end
+    grids = [table[name].grid for name in backbone]
+    assert None not in grids
+    assert len(set(grids)) >= 4
+    assert len(set(table.names)) == len(table)

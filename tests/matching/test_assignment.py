@@ -34,3 +34,9 @@ def test_dual_bound_is_tight_at_the_right_prices_and_reads_batches():
     assert np.array_equal(dual_bound(np.stack([a, a]), [[0.0, 3.0], [0.0, 0.0]]), [5.0, 8.0])
     with pytest.raises(ValueError, match="`prices` must be one price for each column"):
         dual_bound(a, [0.0])
+
+
+@pytest.mark.parametrize("prices", [[np.nan, 0.0], [np.inf, 0.0], [-np.inf, 0.0]])
+def test_prices_that_are_not_finite_are_refused(prices):
+    with pytest.raises(ValueError, match="`prices` must be finite"):
+        dual_bound(np.eye(2), prices)

@@ -56,7 +56,7 @@ def test_optimum_lies_between_value_and_upper_bound(row, seed, sizes, kind):
     slack = FLOAT32_PRODUCT * scale + 1e-300
     recomputed(x, y, answer.permutation)
     assert np.all(answer.value <= best + slack)
-    assert np.all(best <= answer.upper_bound + slack)
+    assert np.all(best <= answer.upper_bound + 1e-14 * scale)  # rounding is part of the certificate
     assert np.all(answer.upper_bound - answer.value <= row.gap * scale)
 
 
@@ -101,7 +101,7 @@ def test_adversaries_are_certified(row, name):
     recomputed(x, y, answer.permutation)
     assert answer.upper_bound - answer.value <= row.gap * scale
     assert answer.value <= best + slack
-    assert best <= answer.upper_bound + slack
+    assert best <= answer.upper_bound + 1e-14 * scale
     assert answer.fallbacks.exact == 0
 
 
@@ -115,7 +115,7 @@ def test_large_adversaries_are_certified(matcher, name, size):
     assert answer.fallbacks.exact == 0
     if size == 196:
         assert answer.value <= optima(x, y) + FLOAT32_PRODUCT * scale
-        assert optima(x, y) <= answer.upper_bound + FLOAT32_PRODUCT * scale
+        assert optima(x, y) <= answer.upper_bound + 1e-14 * scale
 
 
 @certified

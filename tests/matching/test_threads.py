@@ -1,5 +1,8 @@
 """Work shared among threads: interruptions and errors reach the caller."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -29,3 +32,49 @@ def test_whatever_interrupts_the_watch_reaches_the_kernels_and_the_caller(interr
 def test_an_error_in_a_thread_is_the_callers_error(seconds):
     with pytest.raises(ZeroDivisionError), Pool(2) as pool:
         pool.run(lambda part: 1 // 0, 5, seconds)
+
+
+FORK = """
+import os, threading, time
+import numpy as np, torch
+import semrsm_widgets as srsm
+
+torch.set_num_threads(2)
+x = np.random.default_rng(0).normal(size=(8, 100, 16)).astype("f4")
+stop = []
+
+def work():
+    while not stop:
+        srsm.matched_gram(x)
+
+srsm.matched_gram(x)
+thread = threading.Thread(target=work)
+thread.start()
+time.sleep(0.2)
+ended = 0
+for _ in range(5):
+    child = os.fork()
+    if child == 0:
+        srsm.matched_gram(x)
+        os._exit(0)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and os.waitpid(child, os.WNOHANG)[0] == 0:
+        time.sleep(0.02)
+    if time.monotonic() >= deadline:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        break
+    ended += 1
+stop.append(True)
+thread.join()
+print(ended)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork there")
+def test_a_child_forked_while_another_thread_computes_does_not_hang():
+    environment = {**os.environ, "OMP_NUM_THREADS": "2", "PYTHONWARNINGS": "ignore::DeprecationWarning"}
+    done = subprocess.run(
+        [sys.executable, "-c", FORK], capture_output=True, text=True, timeout=150, check=True, env=environment
+    )
+    assert done.stdout.split() == ["5"], done.stderr

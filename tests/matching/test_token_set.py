@@ -62,3 +62,8 @@ class Wrapped:
 
     def __array__(self, dtype=None, copy=None):
         return np.asarray(self.values, dtype)
+
+
+def test_images_of_different_sizes_in_one_tensor_are_refused():
+    with pytest.raises(ValueError, match=r"`x` must be tokens .*; got a nested tensor"):
+        matched_gram(torch.nested.nested_tensor([torch.ones(3, 2), torch.ones(2, 2)]))

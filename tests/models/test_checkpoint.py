@@ -150,3 +150,48 @@ def test_sizes_that_a_model_does_not_take():
         load_model("test_vit", pretrained=False, image_size=(1, 2, 3))
     with pytest.raises(ValueError, match="`image_size`"):
         load_model("test_vit", pretrained=False, image_size=0)
+
+
+@pytest.mark.parametrize(
+    "junk", [b"", b"PK\x03\x04", b"\x80\x02]q\x00.", b"K\x01.", b"\x80\x02h\x05.", b"junk" * 100, bytes(64)]
+)
+def test_junk_bytes_are_no_checkpoint(junk, tmp_path):
+    path = tmp_path / "junk.pth"
+    path.write_bytes(junk)
+    with pytest.raises(ValueError, match="`weights` must be a"):
+        load_model(NAME, weights=path)
+
+
+def test_any_damage_to_a_checkpoint_is_named(trained, tmp_path):
+    path = tmp_path / "a.pth"
+    torch.save(trained.module.state_dict(), path)
+    good, rng = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(60):
+        data = bytearray(good)
+        for at in rng.integers(0, len(data) if rng.random() < 0.5 else 400, rng.integers(1, 30)):
+            data[at] ^= 1 << rng.integers(8)
+        path.write_bytes(data[: rng.integers(len(data))] if rng.random() < 0.3 else data)
+        try:
+            load_model(NAME, weights=path)
+        except ValueError as error:
+            if "`weights` must be" not in str(error):
+                raise
+
+
+WRONG = {
+    "complex": lambda value: value.to(torch.complex64),
+    "integer": lambda value: value.to(torch.int32),
+    "truth": lambda value: value > 0,
+    "NaN": lambda value: value * torch.nan,
+    "one NaN": lambda value: torch.cat([value.flatten()[:-1], torch.tensor([torch.nan])]).reshape(value.shape),
+}
+
+
+@pytest.mark.parametrize("form", WRONG)
+def test_weights_that_are_no_floating_numbers_are_refused(form, trained, tmp_path):
+    state = {
+        name: WRONG[form](value) if value.ndim == 4 else value for name, value in trained.module.state_dict().items()
+    }
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(ValueError, match=r"`weights` must be a file of (floating weights|numbers)"):
+        load_model(NAME, weights=tmp_path / "a.pth")

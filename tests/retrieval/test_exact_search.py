@@ -150,3 +150,15 @@ def test_bad_searches_are_refused(call, text):
 def test_a_database_of_another_kind_is_refused():
     with pytest.raises(TypeError, match="iterable of such blocks"):
         search(np.zeros((2, 2)), 3, k=1)
+
+
+def test_what_holds_no_tokens_is_named():
+    x = database(0, 6)
+    for query in ("a", 3, x[0][0], np.ma.masked_array(x[0], x[0] > 1), x[0].astype(int)):
+        with pytest.raises((TypeError, ValueError), match="`query` must be"):
+            search(query, x, k=1)
+    for blocks in ("a", [x, "a"], [x, 3]):
+        with pytest.raises((TypeError, ValueError), match="`database` must be"):
+            search(x[0], blocks, k=1)
+    sparse = torch.from_numpy(x).to_sparse()
+    assert search(sparse[2].to_dense().to_sparse(), sparse, k=1).indices == [[2]]

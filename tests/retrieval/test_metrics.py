@@ -123,3 +123,31 @@ def test_what_is_undefined_says_why():
 def test_bad_labels_are_refused(labels, error, text):
     with pytest.raises(error, match=text):
         label_f1(labels)
+
+
+@pytest.mark.parametrize(
+    "ranking", [[[-1, 0]], [[0, 2]], [[0, 0]], [[0.0, 1.0]], [0, 1], [[0, 1], [1, 0]], [["a", "b"]]]
+)
+def test_what_is_no_ranking_is_refused(ranking):
+    with pytest.raises(ValueError, match="`ranking` must be column indices"):
+        average_precision(ranking, [[True, False]])
+    with pytest.raises(ValueError, match="`ranking` must be column indices"):
+        f1_at_k(ranking, [[1.0, 0.5]], k=1)
+
+
+@pytest.mark.parametrize("relevant", [[[2, 0]], [[0.5, 1]], [True, False], [["a", "b"]], 3])
+def test_what_is_no_matrix_of_answers_is_refused(relevant):
+    with pytest.raises(ValueError, match="`relevant` must be a matrix"):
+        average_precision([[0, 1]], relevant)
+
+
+@pytest.mark.parametrize(("relevant", "total"), [(5, 2), (-1, 2), (np.nan, 2), ("a", 2), (1, 0), (1, -3)])
+def test_more_answers_than_images_are_refused(relevant, total):
+    with pytest.raises(ValueError, match=r"`(relevant|total)` must be"):
+        chance_average_precision(relevant, total)
+
+
+@pytest.mark.parametrize("labels", [3, None, 2.5, "cat", [3]])
+def test_what_are_no_label_sets_is_refused(labels):
+    with pytest.raises((TypeError, ValueError), match=r"`labels` must be a (label set|set of labels)"):
+        label_f1(labels)

@@ -53,3 +53,19 @@ def test_rbf_width_that_cannot_be_derived_is_refused():
         rbf(matched_gram(np.ones((3, 4, 2))))
     with pytest.raises(ValueError, match="`sigma` must be"):
         rbf(matched_gram(tokens(0)), 0)
+
+
+@pytest.mark.parametrize("sigma", [5e-324, 1e-320, 1e-160, 1e-3, 1.0, 1e154, 1e300])
+def test_an_rbf_of_any_width_is_a_similarity(sigma):
+    values = rbf(matched_gram(tokens(0, 4)), sigma)
+    assert np.all(np.diag(values) == 1)
+    assert np.all((values >= 0) & (values <= 1))
+    off = values[np.triu_indices(4, 1)]
+    assert np.all(off == 0) if sigma < 1e-2 else sigma == 1 or np.all(off == 1)
+
+
+@pytest.mark.parametrize("kernel", [cosine, inner_product, rbf, rbf_sigma])
+@pytest.mark.parametrize("value", [np.eye(3), None, "x"])
+def test_a_kernel_of_what_is_no_gram_says_how_to_make_one(kernel, value):
+    with pytest.raises(TypeError, match=r"`gram` must be a MatchedGram; got .*matched_gram\(tokens\)"):
+        kernel(value)

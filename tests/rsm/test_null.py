@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from helpers.analyses import CHANNELS, TOKENS, N, make_analysis
 
 import semrsm_widgets as srsm
@@ -66,3 +67,21 @@ def test_the_null_of_one_image_is_refused():
     analysis = make_analysis(1)
     with pytest.raises(ValueError, match="at least two"):
         analysis.null("a")
+
+
+@pytest.mark.parametrize("scale", [1e-60, 1e-46, 1e-20, 1e20, 1e39, 1e60])
+def test_the_level_of_float64_tokens_does_not_depend_on_their_scale(scale):
+    values = np.random.default_rng(0).normal(size=(6, 4, 5))
+    images = srsm.load_images([np.zeros((8, 8, 3), np.uint8)] * 6)
+
+    def level(factor):
+        tokens = srsm.Tokens(values=torch.from_numpy(values * factor), layer="a")
+        return srsm.Analysis(images, {"a": tokens}).null("a")
+
+    assert level(scale).mean == pytest.approx(level(1.0).mean, abs=1e-6)
+    assert level(scale).quantile95 == pytest.approx(level(1.0).quantile95, abs=1e-6)
+
+
+def test_a_seed_below_zero_is_refused(analysis):
+    with pytest.raises(ValueError, match="`seed` must be an integer >= 0; got -1"):
+        analysis.null(analysis.layers[0], seed=-1)

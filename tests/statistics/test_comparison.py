@@ -224,3 +224,24 @@ def test_bad_options_are_refused():
         permutation_test(cka, *related(np.random.default_rng(0)), n=5)
     with pytest.raises(TypeError, match="real numbers"):
         cka(np.full((5, 5), "a"), np.eye(5))
+
+
+@pytest.mark.parametrize("statistic", [cka, partial(cka, unbiased=False), rsa, partial(rsa, method="pearson")])
+@pytest.mark.parametrize("scale", [1e-310, 1e-200, 1e-160, 1e-20, 1e20, 1e160, 1e300])
+def test_statistics_do_not_depend_on_the_scale(statistic, scale):
+    rng = np.random.default_rng(0)
+    K, L = (np.cov(rng.normal(size=(8, 30))) for _ in range(2))
+    wanted = statistic(K, L)
+    assert statistic(K * scale, L) == pytest.approx(wanted, rel=1e-9)
+    assert statistic(K, L * scale) == pytest.approx(wanted, rel=1e-9)
+    interval, plain = jackknife(statistic, K * scale, L), jackknife(statistic, K, L)
+    assert interval.low == pytest.approx(plain.low, rel=1e-6)
+
+
+def test_bad_doors_of_statistics_are_named():
+    K = np.cov(np.random.default_rng(0).normal(size=(5, 30)))
+    with pytest.raises(ValueError, match="`seed` must be an integer >= 0; got -1"):
+        permutation_test(cka, K, K, seed=-1)
+    with pytest.raises(ValueError, match="`K` must be an array of numbers, its rows of one length; got a nested"):
+        cka(torch.nested.nested_tensor([torch.ones(3), torch.ones(2)]), K)
+    assert cka(torch.from_numpy(K).requires_grad_(), K) == pytest.approx(1)

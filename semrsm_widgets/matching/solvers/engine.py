@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import warnings
@@ -20,7 +21,19 @@ if TYPE_CHECKING:
 REHEARSAL = 20
 """Tokens of the pair on which a freshly compiled kernel is tried."""
 
+_DISABLED = "NUMBA_DISABLE_JIT is set"
+
 _lock = threading.RLock()
+
+
+def _renew_lock() -> None:
+    """Replace the lock in a forked child: the thread that may hold it is not there to release it."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class Kind(NamedTuple):
@@ -96,7 +109,7 @@ class _Loader:
             numba = import_module("numba")
             self.numba = str(numba.__version__)
             if numba.config.DISABLE_JIT:
-                raise ImportError("NUMBA_DISABLE_JIT is set")
+                raise ImportError(_DISABLED)
             self.module = import_module(f"{__package__}.numba_auction")
             self.kernel, self.cache = self.module.build()
             self.simd = "vector"
@@ -112,10 +125,10 @@ class _Loader:
         try:
             try:
                 self._rehearse(kind)
-            except OSError as error:  # the cache folder is full or went away
-                self.kernel, self.cache = self.module.build(cache=False)
-                self.note = f"the cache folder cannot be used ({error})"
-                self._rehearse(kind)
+            except Exception as error:  # the cache folder is full or went away, or holds what is none of our code
+                if self.cache is None:
+                    raise
+                self._rehearse_anew(kind, error)
         except Exception as error:
             if self.simd == "vector":
                 self.simd, self.note = "plain", f"vector code does not compile ({_first_line(error)})"
@@ -124,6 +137,19 @@ class _Loader:
                 self._give_up(error)
         self.ready.add(kind)
         self.seconds = (self.seconds or 0.0) + time.perf_counter() - started
+
+    def _rehearse_anew(self, kind: Kind, error: Exception) -> None:
+        """Compile what the cache could not give: for a cache that is emptied of junk, else for this session alone."""
+        try:
+            if isinstance(error, OSError):
+                raise error
+            self.module.forget(self.cache)
+            self.kernel, self.cache = self.module.build()
+            self._rehearse(kind)
+        except Exception:
+            self.kernel, self.cache = self.module.build(cache=False)
+            self.note = f"the cache folder cannot be used ({_first_line(error)})"
+            self._rehearse(kind)
 
     def _rehearse(self, kind: Kind) -> None:
         """Solve one pair whose answer is known."""
@@ -145,7 +171,8 @@ class _Loader:
 
     def _give_up(self, error: Exception) -> None:
         self.kernel, self.simd, self.note = None, "none", f"numba cannot run here ({_first_line(error)})"
-        way_out = "Reinstall numba to get the auction back."
+        way_out = "Unset that" if _DISABLED in str(error) else "Reinstall numba"
+        way_out += " to get the auction back."
         warnings.warn(
             f"{self.note}: SciPy solves the assignments, exactly but slowly. {way_out}", RuntimeWarning, stacklevel=2
         )

@@ -22,6 +22,7 @@ References:
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,12 @@ from .schedule import EXTRA_PHASES, WORTH_CERTIFYING, schedule, target
 from .simd import ROW_MULTIPLE, best_float64, best_of_lanes, top2, top2_listed
 
 SOLVED, CAPPED, STALLED, UNCERTIFIED, CANCELLED = range(5)
-"""How a pair ended. Stalled: a bid too small for the floating-point type to raise the price."""
+"""How a pair ended. Stalled: a bid that the floating-point type cannot tell from the price, or that it cannot hold."""
 
 PADDING_PRICE = 1e37
+LIMIT_PRICE = 1e36
+"""No bid goes beyond. Padding columns are dearer than that, so this one comparison keeps a bid for them (which prices
+out of all bounds would bring about), and infinite prices, from being written past the end of `owner`."""
 START_ROWS = 64  # rows whose mean gives the first prices; the result does not depend on them, nor on the slack
 LIST_SLACK = 4.0  # in units of ε: how far a candidate list may fall below its bound before it is made anew
 POLL = 4096  # bids between two looks at the cancel flag and the cap
@@ -182,7 +186,7 @@ def _side_by_side(
         best2, second2, column2 = top2(affinity, begin2, price2, simd)
         raised1 = price1[column1] + ((best1 - second1) + eps1)
         raised2 = price2[column2] + ((best2 - second2) + eps2)
-        if not (raised1 > price1[column1] and raised2 > price2[column2]):
+        if not (price1[column1] < raised1 < LIMIT_PRICE and price2[column2] < raised2 < LIMIT_PRICE):
             break
         price1[column1], price2[column2] = raised1, raised2
         chosen1[row1], chosen2[row2] = column1, column2
@@ -221,7 +225,7 @@ def _phase(
                 best, second, column = top2_listed(entries, columns, row * CANDIDATES, price)
             second = max(second, min(best, bound[row]))
         raised = price[column] + ((best - second) + eps)
-        if not raised > price[column]:
+        if not price[column] < raised < LIMIT_PRICE:
             return STALLED, bids
         price[column] = raised
         chosen[row] = column
@@ -293,6 +297,13 @@ def _entry(cache: bool, source: str) -> Any:
             k += 1 if other < 0 else 2
 
     return njit(nogil=True, error_model="numpy", cache=cache)(solve_pairs)
+
+
+def forget(folder: str) -> None:
+    """Remove what was kept of this file's kernels in a cache folder, so that they are compiled anew."""
+    for path in Path(folder).glob(f"{Path(__file__).stem}.*.nb[ci]"):
+        with suppress(OSError):
+            path.unlink()
 
 
 def build(cache: bool = True) -> tuple[Any, str | None]:

@@ -118,8 +118,8 @@ class _Auction:
         at = pair * self.columns + column
         prices, owner = self.prices.view(-1), self.owner.view(-1)
         offer = prices[at] + ((best - second) + self.means[pair] * self.eps)
-        # an offer that the dtype cannot tell from the price would be made again and again
-        self.given_up[pair[offer <= prices[at]]] = True
+        # an offer that the dtype cannot tell from the price, or not hold, would be made again and again
+        self.given_up[pair[~((offer > prices[at]) & offer.isfinite())]] = True
         prices.scatter_reduce_(0, at, offer, "amax")
         highest = offer == prices[at]
         pair, row, column, at = pair[highest], row[highest], column[highest], at[highest]

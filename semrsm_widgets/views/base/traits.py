@@ -107,7 +107,9 @@ def layer_rows(analysis: Analysis) -> list[dict[str, Any]]:
         row = {"name": name, "tokens": count, "channels": channels, "grid": tokens.grid, "native": tokens.native_grid}
         prefix = 0 if tokens.prefix is None else tokens.prefix.shape[1]
         class_token = prefix > 0 and tokens.has_class_token
-        rows.append({**row, "prefix": prefix, "class_token": class_token, "note": tokens.note})
+        rows.append(
+            {**row, "prefix": prefix, "class_token": class_token, "note": tokens.note, "caution": tokens.caution}
+        )
     return rows
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semrsm_widgets.analysis import AnalysisRecipe
-from semrsm_widgets.common import __version__
+from semrsm_widgets.analysis import MATCHERS, AnalysisRecipe
+from semrsm_widgets.common import __version__, printable
 from semrsm_widgets.images import Images, demo_images
 from semrsm_widgets.models import VisionModel
 
@@ -38,16 +38,22 @@ class ExplorerState:
 def code_of(state: ExplorerState) -> str:
     """Return a script whose explorer shows the same.
 
-    What is only an object here (a model of one's own, pictures in memory, an Analysis) keeps a name to which the reader
-    has to give a value; a comment says which.
+    What is only an object here (a model or matcher of one's own, pictures in memory, an Analysis) keeps a name to which
+    the reader has to give a value; a comment says which. Whatever is not of this package is a literal or in a comment
+    of one line, so the script runs nothing but its own calls.
     """
     analysis, recipe = state.analysis, state.recipe
-    head = [f"# {_made_by(analysis)}", "import semrsm_widgets as srsm", ""]
+    head = [_comment(_made_by(analysis)), "import semrsm_widgets as srsm", ""]
     if recipe is None or not isinstance(recipe.model, VisionModel | str | None):
-        body = [f"# `analysis` is {analysis!r}", *_call(["analysis"], state.on_screen)]
+        body = [_comment(f"`analysis` is {analysis!r}"), *_call(["analysis"], state.on_screen)]
     else:
         body = _from_model(state, recipe, analysis)
     return "\n".join([*head, *body, *_settings(state.settings)]) + "\n"
+
+
+def _comment(said: str) -> str:
+    """Return a comment of one line, whatever is said: names come from models, files and matchers of anybody's."""
+    return f"# {printable(said)}"
 
 
 def _made_by(analysis: Analysis) -> str:
@@ -59,8 +65,10 @@ def _made_by(analysis: Analysis) -> str:
 
 def _from_model(state: ExplorerState, recipe: AnalysisRecipe, analysis: Analysis) -> list[str]:
     """Return the lines that open the images, and the call."""
-    model = [f"# `model` is {recipe.model!r}"] if isinstance(recipe.model, VisionModel) else []
-    given = ["model"] if model else [repr(recipe.model)] if recipe.model is not None else []
+    model = [_comment(f"`model` is {recipe.model!r}")] if isinstance(recipe.model, VisionModel) else []
+    given = (
+        ["model"] if isinstance(recipe.model, VisionModel) else [repr(recipe.model)] if recipe.model is not None else []
+    )
     options = {
         "layers": list(analysis.layers),
         "max_images": None,  # they are chosen by their ids
@@ -69,7 +77,11 @@ def _from_model(state: ExplorerState, recipe: AnalysisRecipe, analysis: Analysis
         "device": recipe.device,
     }
     shown = {name: value for name, value in options.items() if value != getattr(AnalysisRecipe, name)}
-    matcher = {} if recipe.matcher is None else {"matcher": _Code(f"srsm.{recipe.matcher!r}")}
+    matcher: dict[str, Any] = {}
+    if recipe.matcher is not None:
+        known = type(recipe.matcher) in MATCHERS.values()
+        matcher = {"matcher": _Code(f"srsm.{recipe.matcher!r}" if known else "matcher")}
+        model += [] if known else [_comment(f"`matcher` is {recipe.matcher!r}")]
     settings = {**shown, "seed": recipe.seed, **matcher, **state.on_screen}
     return [*model, *_images(recipe, analysis.images.ids), *_call([*given, "images=images"], settings)]
 

@@ -9,7 +9,7 @@ from numba import njit
 
 from semrsm_widgets.matching.affinities import Affinities
 from semrsm_widgets.matching.assignment import dual_bound
-from semrsm_widgets.matching.solvers import numba_auction
+from semrsm_widgets.matching.solvers import engine, numba_auction
 from semrsm_widgets.matching.solvers.simd import top2_listed
 
 
@@ -28,6 +28,26 @@ def test_compiled_bound_is_the_dual_bound(seed, size, fewer, entry, dtype):
     expected = float(dual_bound(given[0], price[:size]))
     for simd in (True, None):
         assert bound(given.flat, given.stride, given.rows, price, size, simd) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("lists", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("norm", [1e36, 1e41, 1e45, 1e300, np.inf, np.nan])
+def test_prices_out_of_all_bounds_end_a_pair_and_write_nowhere_else(norm, dtype, lists):
+    columns, count = 4, 3
+    loader = engine.kernel_for(dtype, lists=lists)
+    given = Affinities.read(np.stack([np.eye(columns, dtype=dtype)] * count))
+    price, _, chosen, *rest = numba_auction.workspace(columns, dtype, lists)
+    guarded = np.full((40, columns), 77, np.int32)  # what is written past the owners lands in here
+    answer = [np.zeros((count, columns), np.int64), np.zeros(count), np.zeros(count)]
+    status, bids = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    loader.kernel(
+        given.flat, given.starts, given.stride, columns, columns, np.full(count, norm), 1e-4, 10**6,
+        np.zeros(1, np.int64), price, guarded[:2], chosen, *rest, *answer, status, bids, loader.flag,
+    )  # fmt: skip
+    assert np.all(guarded[2:] == 77)
+    assert np.all(guarded[:2] < columns)
+    assert np.all((status == numba_auction.STALLED) | (answer[1] <= columns) & (answer[2] >= columns))
 
 
 @njit

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+from types import SimpleNamespace
+
 import pytest
 from helpers.analyses import noise
 from helpers.views import DEADLINE, held, state
 from PIL import Image
 
 import semrsm_widgets as srsm
+from semrsm_widgets.analysis import AnalysisRecipe
+from semrsm_widgets.analysis.archive import StoredMatcher
+from semrsm_widgets.views.explorer.script import ExplorerState, code_of
 from semrsm_widgets.views.explorer.view import Explorer
 
 
@@ -51,3 +57,45 @@ def test_the_code_of_an_explorer_shows_the_same_again(explore, model, tmp_path):
     assert names["explorer"].wait(DEADLINE)
     assert names["explorer"].analysis is explorer.analysis
     names["explorer"].close()
+
+
+BREAKS = ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\0", "\x1b[2J"]
+
+
+@pytest.mark.parametrize("separator", BREAKS)
+@pytest.mark.parametrize("place", ["weights", "stored matcher", "model", "own matcher", "layer", "id", "setting"])
+def test_nothing_that_is_said_in_a_script_runs(place, separator):
+    evil = f"x{separator}raise SystemExit('ran'){separator}#"
+
+    class Named:
+        name = evil if place == "model" else "model"
+        provenance = {"weights": evil if place == "weights" else "w"}  # noqa: RUF012
+
+        def __repr__(self):
+            return evil
+
+        def __call__(self, x, y):
+            return srsm.Exact()(x, y)
+
+    images = srsm.load_images([noise(k) for k in range(3)])
+    if place == "id":
+        object.__setattr__(images, "ids", (evil, "b", "c"))
+    layer = evil if place == "layer" else "a"
+    matcher = Named() if place == "own matcher" else StoredMatcher(evil) if place == "stored matcher" else srsm.Exact()
+    analysis = SimpleNamespace(
+        model=Named(), provenance=Named.provenance, matcher=matcher, layers=(layer,), images=images
+    )
+    recipes = [None, AnalysisRecipe(images=images, matcher=matcher)]
+    for recipe in recipes:
+        code = code_of(
+            ExplorerState(
+                analysis=analysis,
+                recipe=recipe,
+                on_screen={"layer": layer},
+                settings={"rsm_view": {"order": evil if place == "setting" else "cluster"}},
+            )
+        )
+        found = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Raise)]
+        assert not found
+        names = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+        assert names <= {"srsm", "explorer", "analysis", "images", "ids", "name", "matcher"}

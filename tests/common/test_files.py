@@ -1,0 +1,74 @@
+"""Files that appear whole or not at all, and what writers that were killed leave."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from semrsm_widgets.common import written_whole
+from semrsm_widgets.common.files import ABANDONED_SECONDS, sweep
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from semrsm_widgets.common import written_whole
+with written_whole(Path(sys.argv[1])) as file:
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL there")
+def test_what_a_killed_writer_leaves_is_swept_once_it_is_old_and_nothing_else_is(tmp_path):
+    path = tmp_path / "a.npz"
+    path.write_bytes(b"old")
+    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False, timeout=60)
+    assert path.read_bytes() == b"old"
+    (left,) = tmp_path.glob(".*")
+    others = [tmp_path / name for name in (".hidden", "b.unfinished", ".folder.unfinished")]
+    for other in others[:2]:
+        other.write_bytes(b"mine")
+    others[2].mkdir()
+    sweep(tmp_path)
+    assert left.exists()  # it may still be written
+    for each in (left, *others):
+        os.utime(each, (0, time.time() - 2 * ABANDONED_SECONDS))
+    with written_whole(path) as file:
+        file.write(b"new")
+    assert not left.exists()
+    assert all(other.exists() for other in others)
+    assert path.read_bytes() == b"new"
+
+
+def test_two_threads_may_write_one_file(tmp_path):
+    path = tmp_path / "a"
+    barrier = threading.Barrier(2)
+
+    def write(letter):
+        with written_whole(path) as file:
+            for _ in range(50):
+                barrier.wait(10)
+                file.write(letter * 1000)
+
+    threads = [threading.Thread(target=write, args=(letter,)) for letter in (b"a", b"b")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_bytes() in (b"a" * 50_000, b"b" * 50_000)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no umask there")
+def test_files_follow_the_umask(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with written_whole(tmp_path / "a") as file:
+            file.write(b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
