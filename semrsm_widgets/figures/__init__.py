@@ -12,7 +12,6 @@ from .still import (
     panels_in_a_row,
     stacked,
     still_font,
-    with_few_colours,
 )
 from .style import COLOURS
 
@@ -43,5 +42,4 @@ __all__ = [
     "scores_figure",
     "stacked",
     "still_font",
-    "with_few_colours",
 ]

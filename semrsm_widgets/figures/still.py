@@ -85,11 +85,6 @@ def outline_patch(
         draw.text(place, words, fill="white", font=still_font(12), anchor="mm", stroke_width=2, stroke_fill="black")
 
 
-def with_few_colours(picture: Image.Image) -> Image.Image:
-    """Return a picture in 128 colours of its own: photographs take a third less of the notebook then."""
-    return picture.quantize(128, dither=Image.Dither.NONE).convert("RGB")
-
-
 def stacked(pictures: Sequence[Image.Image]) -> Image.Image | None:
     """Return pictures one below the other on white; None for none."""
     if not pictures:

@@ -106,6 +106,7 @@ class CompareView(ComposedView):
         super().__init__(children=[self.header, self._place], save_images=save_images, **state)
         for name in state:
             t.link((self, name), (self.header, name))
+        self.kept.watch(self.header)
         t.dlink((self, "save_images"), (self.header, "save_images"))
         self.observe(self._on_cell, names="cell")
         self._on_cell(None)
@@ -188,6 +189,7 @@ class CompareView(ComposedView):
             )
             self.pair_views = first, second
             for view in self.pair_views:
+                self.kept.watch(view)
                 t.link((self, "pair"), (view, "pair"))
                 t.dlink((self, "save_images"), (view, "save_images"))
                 view.observe(self._follow_pin, names="token")

@@ -13,7 +13,7 @@ import traitlets as t
 
 from semrsm_widgets.analysis import Analysis, AnalysisRecipe, named
 from semrsm_widgets.common import message, suggest
-from semrsm_widgets.figures import stacked, with_few_colours
+from semrsm_widgets.figures import stacked
 from semrsm_widgets.images import Images
 from semrsm_widgets.views.base import (
     PATIENCE_SECONDS,
@@ -92,6 +92,7 @@ class Explorer(ComposedView):
         self._rsm_place, self._pair_place, self._retrieval_place = self.frame
         super().__init__(children=[self.header, *self.frame], save_images=save_images, **kwargs)
         t.dlink((self, "save_images"), (self.header, "save_images"))
+        self.kept.watch(self.header)
         self.header.actions = {"cancel": self.cancel, "resume": self.resume, "start": self.start}
         self._make, self._recipe = make, recipe
         self.resume()
@@ -212,6 +213,7 @@ class Explorer(ComposedView):
                 preview=preview,
                 save_images=self.save_images,
             )
+        self.kept.watch(self.pair_view)
         t.dlink((self, "save_images"), (self.pair_view, "save_images"))
         self.layer = layer
         for name in ("layer", "top_k"):
@@ -233,6 +235,7 @@ class Explorer(ComposedView):
                 offers=[],
                 save_images=self.save_images,
             )
+        self.kept.watch(self.rsm_view)
         t.dlink((self, "save_images"), (self.rsm_view, "save_images"))
         for name in ("layer", "kernel", "pair"):
             t.link((self.rsm_view, name), (self, name))
@@ -259,6 +262,7 @@ class Explorer(ComposedView):
                 offers=["files", "boxes"],
                 save_images=self.save_images,
             )
+        self.kept.watch(self.retrieval_view)
         t.dlink((self, "save_images"), (self.retrieval_view, "save_images"))
         for name in ("layer", "kernel", "query", "pair"):
             t.link((self.retrieval_view, name), (self, name))
@@ -324,7 +328,7 @@ class Explorer(ComposedView):
     def picture(self) -> Image.Image | None:
         """Return a picture of the views, or None while there is nothing to show."""
         pictures = [view.picture() for view in self.views]
-        return stacked([with_few_colours(picture) for picture in pictures if picture is not None])
+        return stacked([picture for picture in pictures if picture is not None])
 
     def draw_figure(self, sheet: Sheet) -> None:
         """Draw the views below each other."""
