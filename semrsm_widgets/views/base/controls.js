@@ -50,8 +50,9 @@ export function segmented(label, options, value, onChange) {
  *
  * @param {Layer[]} layers
  * @param {(name: string) => void} onChange
+ * @param {string} badge what is to be known of the model; empty for nothing
  */
-export function layerSlider(layers, onChange) {
+export function layerSlider(layers, onChange, badge = "") {
   const last = layers.length - 1;
   const words = h("output", { class: "srsm-layer" });
   const look = { type: "range", min: 0, max: last, step: 1, class: "srsm-slider", "aria-label": "layer", ...OWN_KEYS };
@@ -84,6 +85,7 @@ export function layerSlider(layers, onChange) {
     input,
     button("›", 1, "next layer"),
     words,
+    badgeOf(badge),
   );
   return {
     root,
@@ -95,6 +97,16 @@ export function layerSlider(layers, onChange) {
     },
   };
 }
+
+/**
+ * What is to be known of a model before anything else: that its weights are random.
+ *
+ * @param {string} words
+ */
+export const badgeOf = (words) =>
+  words
+    ? h("strong", { class: "srsm-badge", title: "The model was not trained: what it finds alike means little." }, words)
+    : null;
 
 /** @param {Layer} row */
 export function layerShape(row) {

@@ -1,6 +1,7 @@
 // The explorer's header: title, status with its buttons, what was reduced; the images while the model is loading.
 
 import { loadBokeh } from "../base/bokeh_pane.js";
+import { badgeOf } from "../base/controls.js";
 import { h } from "../base/dom.js";
 import { listeners } from "../base/model.js";
 import { withPrivate } from "../base/private.js";
@@ -56,13 +57,15 @@ export default () => {
 
       const update = () => {
         const [name, size] = model.get("title");
-        title.replaceChildren(...(name ? [name, " ", size ? h("small", {}, `· ${size}`) : ""] : ["semantic RSMs"]));
+        const badge = badgeOf(model.get("badge"));
+        const parts = [name, " ", ...(badge ? [badge, " "] : []), size ? h("small", {}, `· ${size}`) : ""];
+        title.replaceChildren(...(name ? parts : ["semantic RSMs"]));
         notices.replaceChildren(...model.get("notices").map((/** @type {string} */ text) => h("div", {}, text)));
         pictures.hidden = !model.get("loading");
         root.dataset.loading = String(model.get("loading"));
         root.dataset.state = model.get("_status")?.state ?? "";
       };
-      for (const name of ["title", "notices", "loading", "_status"]) events.on(`change:${name}`, update);
+      for (const name of ["title", "badge", "notices", "loading", "_status"]) events.on(`change:${name}`, update);
       /** @param {string[]} urls */
       const project = (urls) => pictures.replaceChildren(...urls.map((src) => h("img", { src, alt: "" })));
       views.add(project);

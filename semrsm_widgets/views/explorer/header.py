@@ -24,6 +24,7 @@ class ExplorerHeader(BokehPane):
     _esm = bundle("explorer.js")
 
     title: t.List[str] = t.List().tag(sync=True)
+    badge = t.Unicode("", help="What is to be known of the model: that its weights are random.").tag(sync=True)
     notices: t.List[str] = t.List().tag(sync=True)
     loading = t.Bool(True).tag(sync=True)
 

@@ -13,7 +13,7 @@ import traitlets as t
 
 from semrsm_widgets.analysis import Analysis, AnalysisRecipe, named
 from semrsm_widgets.common import message, suggest
-from semrsm_widgets.figures import stacked
+from semrsm_widgets.figures import stacked, title_still, weights_badge
 from semrsm_widgets.images import Images
 from semrsm_widgets.views.base import (
     PATIENCE_SECONDS,
@@ -157,7 +157,10 @@ class Explorer(ComposedView):
             raise RuntimeError(message("explorer", "one that has opened its views", repr(self), "Call wait() before."))
         shown: dict[str, tuple[View | None, tuple[str, ...]]] = {
             "rsm_view": (self.rsm_view, ("baseline", "order", "excess", "colour_range")),
-            "pair_view": (self.pair_view, ("token", "top_k", "similarity", "one_to_one", "expected")),
+            "pair_view": (
+                self.pair_view,
+                ("token", "top_k", "similarity", "one_to_one", "expected", "above_unrelated"),
+            ),
             "retrieval_view": (self.retrieval_view, ("k", "box")),
         }
         return code_of(
@@ -299,6 +302,7 @@ class Explorer(ComposedView):
         return 0
 
     def _title(self, analysis: Analysis, size: str) -> None:
+        self.header.badge = weights_badge(analysis.provenance)
         self.header.title = ["Tokens" if analysis.model is None else analysis.model.name, size]
 
     def notice(self, text: str, names: Sequence[str] = ()) -> None:
@@ -327,8 +331,10 @@ class Explorer(ComposedView):
 
     def picture(self) -> Image.Image | None:
         """Return a picture of the views, or None while there is nothing to show."""
-        pictures = [view.picture() for view in self.views]
-        return stacked([picture for picture in pictures if picture is not None])
+        pictures = [picture for view in self.views if (picture := view.picture()) is not None]
+        if pictures:
+            pictures.insert(0, title_still(" · ".join(filter(None, self.header.title)), self.header.badge))
+        return stacked(pictures)
 
     def draw_figure(self, sheet: Sheet) -> None:
         """Draw the views below each other."""

@@ -41,6 +41,7 @@ from semrsm_widgets.tokens import cell_box
 from semrsm_widgets.views.base import PlacedPicture, printed_picture
 
 from .still import NUMBERED, put_back, strongest
+from .trust import opacities, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,8 +82,8 @@ def draw_pair(
     rearranged = placed and similarity == "semantic"
     panels = _draw_panels(sheet, analysis, {"A": matches.pair[0], "B": matches.pair[1]}, empty=REBUILT * rearranged)
     if rearranged:
-        _draw_rebuilt(sheet, matches, panels)
-    outlines = _match_outlines(matches, similarity, top_k) if placed else []
+        _draw_rebuilt(sheet, matches, panels, opacities(matches.token_cosine, matches.semantic, null))
+    outlines = _match_outlines(matches, similarity, top_k, null) if placed else []
     for outline in outlines:
         for panel, token, grid in zip(panels, outline.tokens, (matches.grid, matches.other_grid), strict=False):
             if token >= 0 and grid is not None:
@@ -91,6 +92,8 @@ def draw_pair(
     _say_position(sheet, matches)
     sheet.say(layer_sentence(analysis, matches.layer))
     _say_outlines(sheet, outlines, placed, similarity)
+    if similarity == "semantic" and verdict(matches.semantic, null):
+        sheet.say(verdict(matches.semantic, null))
     _cite(sheet, analysis, null, {"A and B": matches})
 
 
@@ -161,12 +164,13 @@ class Panel(NamedTuple):
 
 
 class Outline(NamedTuple):
-    """The outline of a patch: its token in each panel (-1: none), a word in it, its colour, whether it is dashed."""
+    """The outline of a patch: its token in each panel (-1: none), a word in it, its colour, its look."""
 
     tokens: tuple[int, ...]
     word: str
     colour: str | tuple[float, ...]
     dashed: bool = False
+    opacity: float = 1.0
 
 
 def _draw_panels(sheet: Sheet, analysis: Analysis, images: Mapping[str, int], *, empty: str = "") -> list[Panel]:
@@ -192,7 +196,7 @@ def _draw_panels(sheet: Sheet, analysis: Analysis, images: Mapping[str, int], *,
     return panels
 
 
-def _match_outlines(matches: Matches, similarity: str, top_k: int) -> list[Outline]:
+def _match_outlines(matches: Matches, similarity: str, top_k: int, null: NullLevel | None) -> list[Outline]:
     """Return the outlines of the strongest patches, the weakest first, so that the strongest are never hidden."""
     if similarity == "class token" or matches.grid is None:
         return []
@@ -200,6 +204,7 @@ def _match_outlines(matches: Matches, similarity: str, top_k: int) -> list[Outli
     tokens = strongest(split, top_k).tolist()
     colours = place_colours(tokens, matches.grid)
     ambiguous = matches.ambiguous() if similarity == "semantic" else np.zeros(len(split.partner), dtype=bool)
+    opacity = opacities(matches.token_cosine, matches.semantic, null if similarity == "semantic" else None)
     outlines = []
     for rank, token in enumerate(tokens):
         partner = int(split.partner[token])
@@ -207,7 +212,8 @@ def _match_outlines(matches: Matches, similarity: str, top_k: int) -> list[Outli
         if partner >= 0:
             colour = tuple(channel / 255 for channel in colours[rank])
         word = str(rank + 1) if rank < NUMBERED else ""
-        outlines.append(Outline((token, partner), word, colour, dashed=bool(ambiguous[token])))
+        dashed, strength = bool(ambiguous[token]), float(opacity[token])
+        outlines.append(Outline((token, partner), word, colour, dashed=dashed, opacity=strength))
     return outlines[::-1]
 
 
@@ -226,8 +232,16 @@ def _draw_outline(panel: Panel, token: int, grid: tuple[int, int], outline: Outl
     x0, y0, x1, y1 = cell_box(token, grid, panel.grid_box)
     corners = ([x0, x1, x1, x0], [y0, y0, y1, y1])
     style = "--" if outline.dashed else "-"
-    panel.axes.fill(*corners, fill=False, edgecolor=INK, linewidth=1.5, joinstyle="miter")
-    panel.axes.fill(*corners, fill=False, edgecolor=outline.colour, linewidth=0.8, linestyle=style, joinstyle="miter")
+    for ink, width, line in ((INK, 1.5, "-"), (outline.colour, 0.8, style)):
+        panel.axes.fill(
+            *corners,
+            fill=False,
+            edgecolor=ink,
+            linewidth=width,
+            linestyle=line,
+            joinstyle="miter",
+            alpha=outline.opacity,
+        )
     if outline.word:
         small = min(x1 - x0, y1 - y0) < _BOLD_FROM  # neighbours must not cover each other's digits
         panel.axes.text(
@@ -239,6 +253,7 @@ def _draw_outline(panel: Panel, token: int, grid: tuple[int, int], outline: Outl
             color="white",
             ha="center",
             va="center_baseline",
+            alpha=outline.opacity,
             path_effects=[patheffects.withStroke(linewidth=0.9 if small else 1.4, foreground=INK)],
             zorder=5,
         )
@@ -268,7 +283,7 @@ def _cite(sheet: Sheet, analysis: Analysis, null: NullLevel | None, pairs: Mappi
     sheet.cite(model_sentence(analysis))
 
 
-def _draw_rebuilt(sheet: Sheet, matches: Matches, panels: list[Panel]) -> None:
+def _draw_rebuilt(sheet: Sheet, matches: Matches, panels: list[Panel], opacity: NDArray[np.float64]) -> None:
     """Draw B's patches where their partners in A stand, at A's own place and size, beside the panels."""
     assert matches.grid is not None
     first, last = panels[0], panels[-1]
@@ -277,7 +292,7 @@ def _draw_rebuilt(sheet: Sheet, matches: Matches, panels: list[Panel]) -> None:
     box = left * picture.width, top * picture.height, right * picture.width, bottom * picture.height
     pixels = max(4, round(first.width * PIXELS_PER_MM) // max(matches.grid))
     axes = sheet.picture(last.left + last.width + GAP, first.top, first.width, first.height)
-    raster(axes, np.asarray(put_back(matches, picture, box, side=pixels)), first.grid_box)
+    raster(axes, np.asarray(put_back(matches, picture, box, side=pixels, opacity=opacity)), first.grid_box)
     x0, y0, x1, y1 = first.grid_box
     axes.fill([x0, x1, x1, x0], [y0, y0, y1, y1], fill=False, edgecolor=RULE, linewidth=0.4)
 
@@ -314,7 +329,7 @@ def _draw_bars(sheet: Sheet, bars: list[Bar], unrelated: float | None = None) ->
     names = max(text_width(bar.name) for bar in bars) + 1.5
     width = min(sheet.room, 140.0) - names - text_width(number(-0.01)) - 1.5
     ends = [end for bar in bars for end in (bar.start, bar.stop)]
-    low, high = min(0.0, *ends), max(0.0, *ends) or 1.0
+    low, high = (-1.0 if min(ends) < 0 else 0.0), 1.0  # a long bar is a high value, whatever stands beside it
     left, top = MARGIN + names, sheet.bottom
     axes = sheet.picture(left, top, width, _ROW * len(bars))
     axes.set(xlim=(low, high), ylim=(len(bars), 0))
@@ -330,7 +345,7 @@ def _draw_bars(sheet: Sheet, bars: list[Bar], unrelated: float | None = None) ->
     axes.plot([0, 0], [0, len(bars)], color=RULE, linewidth=0.5)
     if unrelated is not None:
         row = next(k for k, bar in enumerate(bars) if bar.name.startswith("semantic"))
-        axes.plot([unrelated] * 2, [row, row + 0.84], color="white", linewidth=0.8, dashes=(2, 1))
+        axes.plot([unrelated] * 2, [row, row + 0.84], color=INK, linewidth=0.8)
     sheet.bottom = top + _ROW * len(bars) + 0.6
 
 
