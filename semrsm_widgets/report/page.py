@@ -53,7 +53,7 @@ def page_html(words: Words, sections: Sequence[str], data: Any, stored: Mapping[
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"
     )
-    badge = f' <span class="srsm-badge">{escape(words.badge)}</span>' if words.badge else ""
+    badge = f' <span class="srsm-caution">{escape(words.badge)}</span>' if words.badge else ""
     facts = "".join(f"<li>{escape(fact)}</li>" for fact in words.facts)
     provenance = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in words.provenance.items())
     return "\n".join(

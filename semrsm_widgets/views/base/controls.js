@@ -105,7 +105,11 @@ export function layerSlider(layers, onChange, badge = "") {
  */
 export const badgeOf = (words) =>
   words
-    ? h("strong", { class: "srsm-badge", title: "The model was not trained: what it finds alike means little." }, words)
+    ? h(
+        "strong",
+        { class: "srsm-caution", title: "The model was not trained: what it finds alike means little." },
+        words,
+      )
     : null;
 
 /** @param {Layer} row */

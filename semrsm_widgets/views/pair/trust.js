@@ -28,7 +28,7 @@ export const excess = (value, level) => (value - level.mean) / Math.max(1e-9, 1 
  */
 export function opacities(cosine, semantic, level) {
   if (!level) return null;
-  const pair = semantic <= level.quantile95 ? 0 : unit(excess(semantic, level) / BARELY);
+  const pair = semantic <= level.quantile95 ? 0 : unit(excess(semantic, level) / BARELY - 0.5);
   return Array.from(cosine, (value) => {
     const strength = Number.isNaN(value) ? 0 : unit(excess(value, level) / FULL);
     return FAINTEST + (1 - FAINTEST) * pair * strength;

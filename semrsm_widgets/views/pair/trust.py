@@ -38,7 +38,7 @@ def opacities(cosine: NDArray[np.float64], semantic: float, null: NullLevel | No
     """
     if null is None:
         return np.ones(len(cosine))
-    pair = 0.0 if semantic <= null.quantile95 else float(np.clip(excess(semantic, null) / BARELY, 0, 1))
+    pair = 0.0 if semantic <= null.quantile95 else float(np.clip(excess(semantic, null) / BARELY - 0.5, 0, 1))
     strength = np.clip(np.nan_to_num(excess(cosine, null), nan=0.0) / FULL, 0, 1)
     return np.asarray(FAINTEST + (1 - FAINTEST) * pair * strength, dtype=np.float64)
 

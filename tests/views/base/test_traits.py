@@ -32,5 +32,5 @@ def test_random_weights_are_said_wherever_a_model_is_named(closing, tmp_path, we
     sides = state(header(closing(srsm.CompareView(analysis, analysis))))["_sides"]
     assert [side["badge"] for side in sides] == [badge] * 2
     page = srsm.to_html(analysis, tmp_path / "report.html").read_text(encoding="utf-8")
-    assert ('<span class="srsm-badge">random weights</span>' in page) == bool(badge)
+    assert ('<span class="srsm-caution">random weights</span>' in page) == bool(badge)
     assert ("RANDOM WEIGHTS, not trained" in drawn(views[0]).caption) == bool(badge)

@@ -30,7 +30,8 @@ def test_matches_fade_with_their_excess_and_all_of_them_with_that_of_the_pair():
     assert strong[0] == 1
     assert strong[1] == pytest.approx(FAINTEST + (1 - FAINTEST) / 2)
     assert strong[2:].tolist() == [FAINTEST] * 3
-    assert opacities(cosine, 0.2 + 0.8 * BARELY / 2, NULL)[0] == pytest.approx(FAINTEST + (1 - FAINTEST) / 2)
+    assert opacities(cosine, 0.2 + 0.8 * BARELY, NULL)[0] == pytest.approx(FAINTEST + (1 - FAINTEST) / 2)
+    assert opacities(cosine, 0.2 + 0.8 * 1.5 * BARELY, NULL)[0] == pytest.approx(1)
     assert opacities(cosine, NULL.quantile95, NULL).tolist() == [FAINTEST] * 5
     assert opacities(cosine, 0.7, None).tolist() == [1] * 5  # not known yet
 
