@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 REBUILT = "B's patches moved to their partners in A"
 PIXELS_PER_MM = 14  # about 350 to the inch
 _ROW = 3.1  # millimetres of a bar with its space
+_TALLEST = 70.0  # millimetres of a picture
 _BOLD_FROM = 2.3  # millimetres of a patch from which its digit is bold
 _UNRELATED = "#c4c4c4"
 
@@ -126,9 +127,13 @@ def draw_why(
     else:
         values = hit.split(similarity).value, expected.split(similarity).value
         if hit.grid is not None:
-            outlines = _difference_outlines(contribution_difference(hit, expected, similarity), top_k)
+            outlines = _difference_outlines(hit, expected, similarity, top_k)
             for outline in outlines:
-                _draw_outline(panels[1], outline.tokens[0], hit.grid, outline)
+                for panel, token, grid in zip(
+                    panels, outline.tokens, (hit.other_grid, hit.grid, expected.other_grid), strict=True
+                ):
+                    if token >= 0 and grid is not None:
+                        _draw_outline(panel, token, grid, outline)
     difference = values[0] - values[1]
     colour = COLOURS[similarity]
     _draw_bars(
@@ -142,7 +147,8 @@ def draw_why(
     sheet.say(layer_sentence(analysis, hit.layer))
     if outlines:
         count = f"the {len(outlines)} patches of A" if len(outlines) > 1 else "the patch of A"
-        sheet.say(f"Outlined: {count} that speak most for one image: purple, + for B; orange, − for C.")
+        partners = ", with its partner there" if any(max(o.tokens[0], o.tokens[2]) >= 0 for o in outlines) else ""
+        sheet.say(f"Outlined: {count} that speak most for one image{partners}: purple, + for B; orange, − for C.")
     _cite(sheet, analysis, null if similarity == "semantic" else None, {"A and B": hit, "A and C": expected})
 
 
@@ -186,12 +192,15 @@ def _draw_panels(sheet: Sheet, analysis: Analysis, images: Mapping[str, int], *,
             sheet.text(left, sheet.bottom + (1.25 + row) * LINE, line, color=QUIET)
     top = sheet.bottom + (1.25 + max(len(lines) for _, lines in titles)) * LINE + 0.4
     panels = []
-    for column, k in enumerate(images.values()):
-        side = printed_picture(analysis.images, k, analysis.model, round(width * PIXELS_PER_MM))
-        left, height = MARGIN + column * (width + GAP), width * side.picture.height / side.picture.width
-        axes = sheet.picture(left, top, width, height)
-        raster(axes, np.asarray(side.picture.convert("RGB")), (0, 0, width, height))
-        panels.append(Panel(axes, left, top, width, height, side))
+    sides = [printed_picture(analysis.images, k, analysis.model, round(width * PIXELS_PER_MM)) for k in images.values()]
+    # Tall pictures beside each other must leave room on the page for the rest.
+    shrink = min(1.0, *(_TALLEST * each.picture.width / (width * each.picture.height) for each in sides))
+    for column, side in enumerate(sides):
+        left, shown = MARGIN + column * (width + GAP), shrink * width
+        height = shown * side.picture.height / side.picture.width
+        axes = sheet.picture(left, top, shown, height)
+        raster(axes, np.asarray(side.picture.convert("RGB")), (0, 0, shown, height))
+        panels.append(Panel(axes, left, top, shown, height, side))
     sheet.bottom = top + max(panel.height for panel in panels) + 1.6
     return panels
 
@@ -217,13 +226,21 @@ def _match_outlines(matches: Matches, similarity: str, top_k: int, null: NullLev
     return outlines[::-1]
 
 
-def _difference_outlines(difference: NDArray[np.float64], top_k: int) -> list[Outline]:
-    """Return the outlines of the patches that say most for either image, the weakest first."""
+def _difference_outlines(hit: Matches, expected: Matches, similarity: str, top_k: int) -> list[Outline]:
+    """Return the outlines of the patches of A that say most for either image, the weakest first.
+
+    Their tokens are those of hit, query and expected image: a patch's partner is outlined on the image it speaks for.
+    """
+    difference = contribution_difference(hit, expected, similarity)
+    partners = [each.split(similarity).partner for each in (hit, expected)]
     outlines = []
     for rank, token in enumerate(np.argsort(-np.abs(difference), kind="stable")[:top_k]):
-        for_hit = difference[token] >= 0
+        for_hit = bool(difference[token] >= 0)
+        partner = partners[0 if for_hit else 1]
+        place = -1 if partner is None else int(partner[token])
+        tokens = (place, int(token), -1) if for_hit else (-1, int(token), place)
         word = ("+" if for_hit else "−") if rank < NUMBERED else ""
-        outlines.append(Outline((int(token),), word, FOR if for_hit else AGAINST))
+        outlines.append(Outline(tokens, word, FOR if for_hit else AGAINST))
     return outlines[::-1]
 
 
