@@ -77,3 +77,9 @@ def nameless_stops(page: Page, presses: int) -> list[str]:
         if not words:
             found.append(element)
     return found
+
+
+def in_columns(page: Page) -> None:
+    """Have an explorer show all three heatmaps, as a person does."""
+    page.locator(".srsm-explorer").get_by_role("radio", name="columns").check()
+    page.locator(".srsm-map[data-map='difference']").first.wait_for()

@@ -7,7 +7,11 @@ import { bar } from "../../semrsm_widgets/views/base/bars.js";
 
 /** @param {HTMLElement} root */
 const pieces = (root) =>
-  [...root.querySelectorAll("span")].map((node) => [node.dataset.name, node.style.left, node.style.width]);
+  [.../** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll("[data-name]"))].map((node) => [
+    node.dataset.name,
+    node.style.left,
+    node.style.width,
+  ]);
 
 /** @param {HTMLElement} root */
 const tick = (root) => /** @type {HTMLElement} */ (root.querySelector(".srsm-bar-tick"));

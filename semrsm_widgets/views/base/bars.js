@@ -9,8 +9,8 @@ import { h } from "./dom.js";
  * @param {string} look more classes
  */
 export function bar(look = "") {
-  const zero = h("i", { class: "srsm-bar-zero", hidden: true });
-  const tick = h("i", { class: "srsm-bar-tick", hidden: true });
+  const zero = h("span", { class: "srsm-bar-zero", hidden: true });
+  const tick = h("span", { class: "srsm-bar-tick", hidden: true });
   const root = h("span", { class: `srsm-bar ${look}`, "aria-hidden": "true" }, zero, tick);
   return {
     root,

@@ -30,7 +30,7 @@ from semrsm_widgets.views.pair import PairView, check_top_k
 from semrsm_widgets.views.retrieval import RetrievalView
 from semrsm_widgets.views.rsm import RSMView
 
-from .header import ExplorerHeader
+from .header import ARRANGEMENTS, PARTS, ExplorerHeader
 from .script import ExplorerState, code_of
 
 if TYPE_CHECKING:
@@ -58,6 +58,9 @@ class Explorer(ComposedView):
         pair: indices of the two images shown.
         query: index of the image whose nearest are shown; -1 for one from outside.
         top_k: how many of the strongest matches are drawn.
+        arrangement: "one screen": one heatmap and the pair beside each other, layer and values always in sight (below
+            each other where there is less room); "columns": all heatmaps, and the pair below; "tabs": one at a time.
+        part: which view "tabs" shows: "heatmaps", "pair" or "retrieval".
         rsm_view: the RSMView, or None until there is an analysis.
         pair_view: the PairView, or None until there is an analysis.
         retrieval_view: the RetrievalView, or None until there is an analysis.
@@ -69,6 +72,8 @@ class Explorer(ComposedView):
     pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 1), help="Indices of the two images shown.")
     query = t.Int(0, help="Index of the image whose nearest are shown; -1: a picture from outside.")
     top_k = t.Int(20, help="How many of the strongest matches are drawn.")
+    arrangement = t.Unicode("one screen", help='How the views stand: "one screen", "columns" or "tabs".')
+    part = t.Unicode("heatmaps", help='The view that "tabs" shows: "heatmaps", "pair" or "retrieval".')
 
     def __init__(
         self,
@@ -88,14 +93,34 @@ class Explorer(ComposedView):
         self.pair_view: PairView | None = None
         self.retrieval_view: RetrievalView | None = None
         # Fixed places: a view that is there already is not drawn again when another one comes.
-        self.frame = [ipywidgets.VBox(layout=_full_width()) for _ in range(3)]
-        self._rsm_place, self._pair_place, self._retrieval_place = self.frame
-        super().__init__(children=[self.header, *self.frame], save_images=save_images, **kwargs)
+        places = [ipywidgets.VBox(layout=_full_width()) for _ in PARTS]
+        for part, place in zip(PARTS, places, strict=True):
+            place.add_class(f"srsm-place-{part}")
+        self._rsm_place, self._pair_place, self._retrieval_place = places
+        self._body = ipywidgets.VBox(places, layout=_full_width())
+        self.frame = [*places, self._body]
+        super().__init__(children=[self.header, self._body], save_images=save_images, layout=_full_width(), **kwargs)
+        self.add_class("srsm-explorer-root")
+        for name in ("arrangement", "part"):
+            t.link((self, name), (self.header, name))
+        self.observe(self._arrange, names=["arrangement", "part"])
+        self._arrange(None)
         t.dlink((self, "save_images"), (self.header, "save_images"))
         self.kept.watch(self.header)
         self.header.actions = {"cancel": self.cancel, "resume": self.resume, "start": self.start}
         self._make, self._recipe = make, recipe
         self.resume()
+
+    def _arrange(self, _change: Any) -> None:
+        """Tell the style sheet how the views stand; none is drawn anew."""
+        kept = [name for name in self._body._dom_classes if not name.startswith("srsm-")]
+        names = [self.arrangement, f"tab {self.part}"] if self.arrangement == "tabs" else [self.arrangement]
+        self._body._dom_classes = [*kept, "srsm-explorer-body", *(f"srsm-{name.replace(' ', '-')}" for name in names)]
+
+    @t.validate("arrangement", "part")
+    def _check_arrangement(self, proposal: Any) -> str:
+        name = proposal["trait"].name
+        return check_trait(name, proposal["value"], ARRANGEMENTS if name == "arrangement" else PARTS)
 
     @t.validate("layer", "kernel", "pair", "query", "top_k")
     def _check(self, proposal: Any) -> Any:

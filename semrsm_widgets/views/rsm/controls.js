@@ -50,7 +50,7 @@ export function rsmControls(model, set, { labelled, range }) {
   const title = "Subtract from semantic what unrelated tokens reach when they are matched as well as they can be.";
   const root = h(
     "div",
-    {},
+    { class: "srsm-rsm-controls" },
     h(
       "div",
       { class: "srsm-controls" },
