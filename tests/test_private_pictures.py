@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from pathlib import Path
 
@@ -105,6 +107,18 @@ def test_the_quickstart_with_its_outputs_stays_small():
     content = nbformat.writes(notebook)
     assert "iVBOR" in content
     assert len(content.encode()) < 2**20
+
+
+def test_the_shipped_quickstart_shows_its_view_to_who_has_not_run_it():
+    notebook = nbformat.read(NOTEBOOKS / "01_quickstart.ipynb", as_version=4)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    pictures = [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+    assert len(pictures) == 1
+    width, height = Image.open(io.BytesIO(base64.b64decode(pictures[0]))).size
+    assert width > 900
+    assert height > 1000  # heatmaps, pair and answers
+    assert "widgets" not in notebook.metadata  # they would need a kernel
+    assert not any(output["output_type"] == "error" for output in outputs)
 
 
 # -- the same without a kernel -------------------------------------------------------------------------------------
