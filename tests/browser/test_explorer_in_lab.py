@@ -33,7 +33,8 @@ def show(lab_page, *cells):
     """Run cells in a new notebook, the last of which shows an explorer, and wait for its RSM."""
     lab_page.open_and_run(lab_page.lab.write_notebook("explorer.ipynb", ["import semrsm_widgets as srsm", *cells]))
     lab_page.page.wait_for_selector(COMPLETE)
-    in_columns(lab_page.page)
+    if lab_page.page.locator(".srsm-explorer").count():
+        in_columns(lab_page.page)
 
 
 def cell_position(page, row, column, size, panel=1):

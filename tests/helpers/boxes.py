@@ -81,5 +81,5 @@ def nameless_stops(page: Page, presses: int) -> list[str]:
 
 def in_columns(page: Page) -> None:
     """Have an explorer show all three heatmaps, as a person does."""
-    page.locator(".srsm-explorer").get_by_role("radio", name="columns").check()
+    page.locator(".srsm-explorer").get_by_role("radio", name="columns").first.check()
     page.locator(".srsm-map[data-map='difference']").first.wait_for()
