@@ -90,6 +90,7 @@ def explore(
         patience=patience,
         layer=layer or "",
         pair=pair,
+        query=query,
         kernel=kernel,
         save_images=save_images,
     )

@@ -10,8 +10,10 @@ import torch
 import traitlets
 from helpers.analyses import make_analysis, make_images
 from helpers.pages import Elements
+from helpers.views import DEADLINE, finished
 
 import semrsm_widgets as srsm
+from semrsm_widgets import VisionModel
 
 
 @pytest.mark.parametrize(
@@ -69,3 +71,40 @@ def test_explore_without_a_kernel_shows_the_report():
     assert b"\xff\xd8\xff" not in base64.b64decode(
         Elements(srsm.explore(analysis, live=False, save_images=False).html).data("srsm-blob-0")
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"model": "resnet1888"}, "`model` must be a model that timm knows; got 'resnet1888'"),
+        ({"images": 3}, "`images` must be a folder"),
+        ({"layers": "nowhere"}, "`layers` must be names of layers"),
+    ],
+)
+def test_what_fails_later_names_the_argument_that_explore_has(arguments, text):
+    model = VisionModel(torch.nn.Conv2d(3, 4, 8, stride=8), lambda picture: torch.zeros(3, 16, 16), name="tiny")
+    explorer = srsm.explore(**{"model": model, "images": make_images(3), **arguments})
+    assert explorer.wait(DEADLINE)
+    assert text in explorer.status.text
+    explorer.close()
+
+
+def test_a_folder_in_the_models_place_and_a_broken_picture_say_what_explore_takes(tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+    for arguments, text in (
+        ({"model": str(tmp_path)}, "a folder of pictures is given as images=..."),
+        ({"images": tmp_path}, "leave it out with skip_unreadable=True"),
+    ):
+        explorer = srsm.explore(**arguments)
+        assert explorer.wait(DEADLINE)
+        assert text in explorer.status.text
+        explorer.close()
+
+
+def test_the_query_asked_for_is_shown():
+    explorer = srsm.explore(make_analysis(), query=3)
+    assert finished(explorer)
+    assert explorer.retrieval_view.query == 3
+    explorer.close()
+    with pytest.raises(traitlets.TraitError, match="`query` must be"):
+        srsm.explore(query=-2)

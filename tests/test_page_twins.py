@@ -28,13 +28,14 @@ from semrsm_widgets.report.packing import Blobs, Rounding, pack
 from semrsm_widgets.report.products import token_shares
 from semrsm_widgets.report.recording import Recorded
 from semrsm_widgets.retrieval import Lookup
-from semrsm_widgets.rsm import PATCH_SIMILARITIES
+from semrsm_widgets.rsm import PATCH_SIMILARITIES, NullLevel
 from semrsm_widgets.tokens import moved_token
 from semrsm_widgets.views.base import Message
 from semrsm_widgets.views.base.traits import SimilaritiesTold
 from semrsm_widgets.views.compare.messages import cells_message, detail_parts
 from semrsm_widgets.views.compare.still import cell_colour, ink_for
 from semrsm_widgets.views.pair.messages import matches_message
+from semrsm_widgets.views.pair.trust import opacities, verdict
 from semrsm_widgets.views.retrieval.messages import RetrievalState, rankings, results_message
 from semrsm_widgets.views.rsm import frames as rsm_frames
 
@@ -136,6 +137,7 @@ def twins() -> dict[str, Any]:
         "message": every_kind(),
         "frames": frames(asked, similarities[0]),
         "pairs": [pair(asked, *images) for images in ((0, 1), (2, 4))],
+        "trust": [trust(semantic, mean) for mean in (0.0, 0.2, 0.9, 1.0) for semantic in (-0.1, 0.21, 0.25, 0.3, 0.95)],
         "results": results(asked),
         "cell": cell(),
         "details": [detail(similarities, undefined=False), detail(similarities, undefined=True)],
@@ -207,6 +209,18 @@ def pair(asked: srsm.Analysis, i: int, j: int) -> dict[str, Any]:
     }
     strongest = [int(token) for token in matches.top(len(matches.permutation))]
     return {**sent(matches_message("matches", matches)), "readings": readings, "strongest": strongest}
+
+
+def trust(semantic: float, mean: float) -> dict[str, Any]:
+    """Return how matches are drawn beside a level of unrelated tokens, and what is said of them."""
+    null = NullLevel(mean=mean, quantile95=mean + 0.02, n=96)
+    cosine = [-0.5, 0.1, 0.25, 0.4, 0.7, 1.0]
+    opacity = opacities(np.array(cosine), semantic, null).tolist()
+    level = {"mean": null.mean, "quantile95": null.quantile95, "n": null.n}
+    return {
+        **{"semantic": semantic, "null": level, "cosine": cosine},
+        **{"opacity": opacity, "verdict": verdict(semantic, null)},
+    }
 
 
 def results(asked: srsm.Analysis) -> dict[str, Any]:

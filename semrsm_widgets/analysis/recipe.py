@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from semrsm_widgets.common import check_int, message
+from semrsm_widgets.common import check_int, in_words_of, message
 from semrsm_widgets.extraction import extract
 from semrsm_widgets.images import Images, demo_images, load_images, open_images, subset
 from semrsm_widgets.models import VisionModel, load_model
@@ -115,7 +115,7 @@ class AnalysisRecipe:
         images = self._chosen_images(observer)
         observer.show_images(images)
         job.step("Loading the model")
-        model = self.model if isinstance(self.model, VisionModel) else load_model(self.model)
+        model = self.model if isinstance(self.model, VisionModel) else self._loaded_model()
         job.step("Looking at the images:", 0.0)
         see = partial(
             extract,
@@ -136,15 +136,24 @@ class AnalysisRecipe:
             )
         return Analysis(images, tokens, model=model, matcher=self.matcher)
 
+    def _loaded_model(self) -> VisionModel:
+        """Return the model of a name; a folder in its place was meant for the images."""
+        words = {"`name`": "`model`"}
+        if self.model is not None and Path(self.model).is_dir():
+            words["a model that timm knows"] = "a model that timm knows (a folder of pictures is given as images=...)"
+        with in_words_of(words):
+            return load_model(self.model)
+
     def _chosen_images(self, observer: RecipeObserver[Any]) -> Images:
         """Return the images, no more than wanted; say what was left out."""
         given = demo_images() if self.images is None else self.images
-        if isinstance(given, Images):
-            images = given
-        elif observer.save_images:
-            images = load_images(given, skip_unreadable=self.skip_unreadable)
-        else:  # load_images warns by name, and the notebook keeps a warning
-            images, _ = open_images(given, skip_unreadable=self.skip_unreadable)
+        with in_words_of({"`source`": "`images`", "load_images(..., skip_unreadable=True)": "skip_unreadable=True"}):
+            if isinstance(given, Images):
+                images = given
+            elif observer.save_images:
+                images = load_images(given, skip_unreadable=self.skip_unreadable)
+            else:  # load_images warns by name, and the notebook keeps a warning
+                images, _ = open_images(given, skip_unreadable=self.skip_unreadable)
         if len(images) < 2:
             raise ValueError(message("images", "at least two images: an RSM compares them", f"{len(images)}"))
         if images.note and not isinstance(given, Images):

@@ -5,7 +5,7 @@ from .checks import check_choice, check_int, check_number, clipped, describe, li
 from .files import placed_whole, sweep, written_whole
 from .memo import Memo
 from .tables import data_frame, frame_of, optional
-from .text import natural_key, printable
+from .text import in_words_of, natural_key, printable
 from .types import Grid, GridPlace, Matrix, PixelBox, Progress
 from .version import __version__
 
@@ -24,6 +24,7 @@ __all__ = [
     "data_frame",
     "describe",
     "frame_of",
+    "in_words_of",
     "listed",
     "message",
     "natural_key",

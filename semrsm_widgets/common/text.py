@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator, Mapping
 from math import isfinite
 
 # Halves of surrogate pairs, which no file can hold; control characters and line ends, which break a line in two.
@@ -46,3 +48,25 @@ def natural_key(text: str) -> tuple[int, float, tuple[str | tuple[int, str], ...
 def _magnitude(digits: str) -> tuple[int, str]:
     bare = digits.lstrip("0")
     return len(bare), bare
+
+
+@contextlib.contextmanager
+def in_words_of(caller: Mapping[str, str]) -> Iterator[None]:
+    """Have errors name the arguments of the function that was called, not those of one that it calls in turn.
+
+    Args:
+        caller: words of an error's text -> what the caller's arguments are called.
+
+    Example:
+        >>> with in_words_of({"`name`": "`model`"}):
+        ...     load_model(model)
+    """
+    try:
+        yield
+    except Exception as error:
+        if len(error.args) == 1 and isinstance(error.args[0], str):
+            text = error.args[0]
+            for words, own in caller.items():
+                text = text.replace(words, own)
+            error.args = (text,)
+        raise

@@ -3,7 +3,14 @@
 from .palettes import DIVERGING, MISSING, PALETTE, colour_indices, colour_range, finite_range
 from .place_palette import AGAINST, CORNERS, FOR, place_colours
 from .results import comparison_figure, matchers_figure, scores_figure
-from .sentences import certificate_sentence, layer_sentence, matcher_sentence, model_sentence, null_sentence
+from .sentences import (
+    certificate_sentence,
+    layer_sentence,
+    matcher_sentence,
+    model_sentence,
+    null_sentence,
+    weights_badge,
+)
 from .still import (
     PANEL_SIDE,
     fitted_panel,
@@ -12,7 +19,7 @@ from .still import (
     panels_in_a_row,
     stacked,
     still_font,
-    with_few_colours,
+    title_still,
 )
 from .style import COLOURS
 
@@ -43,5 +50,6 @@ __all__ = [
     "scores_figure",
     "stacked",
     "still_font",
-    "with_few_colours",
+    "title_still",
+    "weights_badge",
 ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from semrsm_widgets.common import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.rsm import NullLevel
 
@@ -19,7 +21,9 @@ def model_sentence(analysis: Analysis) -> str:
     """Return the model, its weights with the beginning of their hash, the number of images and the version."""
     known = analysis.provenance
     parts = [str(known.get("name") or "Tokens of a model that was not given")]
-    if known.get("weights"):
+    if weights_badge(known):
+        parts.append("RANDOM WEIGHTS, not trained")
+    elif known.get("weights"):
         parts.append(f"weights {known['weights']}")
     if known.get("weights_sha256"):
         parts.append(f"SHA-256 {known['weights_sha256'][:_DIGITS]}…")
@@ -27,6 +31,11 @@ def model_sentence(analysis: Analysis) -> str:
     images = f"{count} image{'s' * (count != 1)}"
     note = f" ({analysis.images.note})" if analysis.images.note else ""
     return f"{', '.join(parts)}; {images}{note}; semrsm_widgets {__version__}."
+
+
+def weights_badge(provenance: Mapping[str, Any]) -> str:
+    """Return what stands beside a model's name wherever it is shown: empty, unless its weights are random."""
+    return "random weights" if provenance.get("weights") == "random" else ""
 
 
 def layer_sentence(analysis: Analysis, layer: str) -> str:

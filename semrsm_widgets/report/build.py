@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from semrsm_widgets.common import Progress, __version__
+from semrsm_widgets.figures import weights_badge
 from semrsm_widgets.views.base import KERNELS, Job, make_ready
 from semrsm_widgets.views.pair import PairView
 from semrsm_widgets.views.retrieval import RetrievalView
@@ -259,6 +260,7 @@ class ReportBuilder:
         embedded = embedded_words(len(analysis), images=self.has_images, labels=self.has_labels)
         words = Words(
             title=f"{name} · {size}",
+            badge=weights_badge(analysis.provenance),
             lead="Which images the model finds alike, layer by layer, and which patches make them alike. "
             "Move the layer slider; click a cell of a heatmap to see its two images.",
             facts=[*notices, *self.facts, embedded, origin_words(analysis)],

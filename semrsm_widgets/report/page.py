@@ -21,6 +21,7 @@ class Words:
 
     Attributes:
         title: the heading.
+        badge: what is to be known of the model first; empty for nothing.
         lead: one line below it.
         facts: what the file holds and what was reduced, a line each.
         made: how it was made.
@@ -28,6 +29,7 @@ class Words:
     """
 
     title: str
+    badge: str
     lead: str
     facts: Sequence[str]
     made: str
@@ -51,6 +53,7 @@ def page_html(words: Words, sections: Sequence[str], data: Any, stored: Mapping[
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"
     )
+    badge = f' <span class="srsm-caution">{escape(words.badge)}</span>' if words.badge else ""
     facts = "".join(f"<li>{escape(fact)}</li>" for fact in words.facts)
     provenance = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in words.provenance.items())
     return "\n".join(
@@ -66,7 +69,7 @@ def page_html(words: Words, sections: Sequence[str], data: Any, stored: Mapping[
             f"<style>{bundle_text('report.css')}</style>",
             "</head>",
             "<body>",
-            f"<header><h1>{escape(words.title)}</h1><p>{escape(words.lead)}</p><ul>{facts}</ul></header>",
+            f"<header><h1>{escape(words.title)}{badge}</h1><p>{escape(words.lead)}</p><ul>{facts}</ul></header>",
             "<main>",
             "<noscript><p>This page draws with JavaScript, which is switched off here.</p></noscript>",
             *(f'<section id="srsm-part-{k}" data-view="{escape(name)}"></section>' for k, name in enumerate(sections)),

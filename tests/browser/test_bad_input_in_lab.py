@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from helpers.boxes import in_columns
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -51,6 +52,7 @@ def test_names_and_labels_with_markup_are_text_everywhere(lab_page):
     rsm = page.locator(".srsm-rsm")
     expect(rsm).to_have_attribute("data-complete", "true")
 
+    in_columns(page)
     # every name and label is there, letter by letter
     surface = page.locator(".srsm-surface").first
     box = surface.bounding_box()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.boxes import in_columns
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -32,6 +33,8 @@ def show(lab_page, *cells):
     """Run cells in a new notebook, the last of which shows an explorer, and wait for its RSM."""
     lab_page.open_and_run(lab_page.lab.write_notebook("explorer.ipynb", ["import semrsm_widgets as srsm", *cells]))
     lab_page.page.wait_for_selector(COMPLETE)
+    if lab_page.page.locator(".srsm-explorer").count():
+        in_columns(lab_page.page)
 
 
 def cell_position(page, row, column, size, panel=1):
@@ -64,6 +67,7 @@ def test_the_quickstart_shows_what_the_core_computes(lab_page, analysis, tmp_pat
     page = lab_page.page
     rsm, pair = page.locator(".srsm-rsm"), page.locator(".srsm-pair")
     page.wait_for_selector(COMPLETE)
+    in_columns(page)
     expect(rsm).to_have_attribute("data-layer", "blocks.4")
     expect(page.locator(".srsm-explorer")).to_have_attribute("data-state", "ready")
 

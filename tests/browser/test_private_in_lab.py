@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from helpers.boxes import in_columns
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -33,6 +34,7 @@ def test_what_lab_saves(lab_page, private):
     expect(page.locator(".srsm-rsm")).to_have_attribute("data-complete", "true")
     expect(page.locator(".srsm-pair")).to_have_attribute("data-ready", "true")
 
+    in_columns(page)
     # the names are on screen
     page.locator(".srsm-surface").first.hover(position={"x": 5, "y": 5})
     for kind in (".srsm-rsm", ".srsm-pair"):

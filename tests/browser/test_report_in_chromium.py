@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from helpers.boxes import layout_faults, nameless_stops
 from playwright.sync_api import expect
 
 import semrsm_widgets as srsm
@@ -285,3 +286,30 @@ def test_a_notebook_shows_it_without_a_kernel(lab_page):
     lab_page.page.keyboard.press("End")
     expect(frame.locator(".srsm-rsm")).to_have_attribute("data-layer", "blocks.5")
     expect(frame.locator(".srsm-pair")).to_have_attribute("data-layer", "blocks.5")
+
+
+@pytest.fixture(scope="module")
+def wide_names(tmp_path_factory):
+    """A report whose layers and images have long names, with a search field, a badge and class tokens."""
+    analysis = make_analysis(20, ids=[f"a rather long name of a picture, number {k}.jpg" for k in range(20)])
+    long = {f"model.backbone.stages.{name}.blocks.very_long.attention": each for name, each in analysis.tokens.items()}
+    analysis = srsm.Analysis(analysis.images, long, matcher=srsm.Exact())
+    analysis.provenance = {"name": "net", "weights": "random"}
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    return srsm.to_html(analysis, path, layer=list(long)[1])
+
+
+@pytest.mark.parametrize("width", [390, 560, 660, 820, 1100, 1366])
+def test_nothing_is_cut_at_any_width(open_report, wide_names, width):
+    page = open_report(wide_names, width=width)
+    page.wait_for_selector(READY)
+    expect(page.locator(".srsm-pair")).to_have_attribute("data-ready", "true")
+    assert layout_faults(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_every_tab_stop_has_a_name(open_report, wide_names):
+    page = open_report(wide_names)
+    page.wait_for_selector(READY)
+    expect(page.locator(".srsm-canvas .bk-Figure").first).to_be_attached()
+    assert nameless_stops(page, 60) == []

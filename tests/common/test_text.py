@@ -6,7 +6,7 @@ import random
 import pytest
 
 from semrsm_widgets.common.checks import clipped, describe, listed, message
-from semrsm_widgets.common.text import natural_key, printable
+from semrsm_widgets.common.text import in_words_of, natural_key, printable
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,11 @@ def test_error_texts_are_one_line_and_end_once():
     assert describe(Table()).startswith("Table column: 1, 2, 3 Table")
     assert clipped("a  b\nc", 5) == "a b c"
     assert listed(range(9), 3) == "'0', '1', '2', ... (9 in all)"
+
+
+def test_an_error_speaks_of_the_arguments_of_what_was_called():
+    with pytest.raises(ValueError, match="`model` must be text") as caught, in_words_of({"`name`": "`model`"}):
+        raise ValueError("`name` must be text")
+    assert type(caught.value) is ValueError
+    with pytest.raises(KeyError), in_words_of({"a": "b"}):
+        raise KeyError(3)

@@ -183,8 +183,8 @@ test("CompareView: a heatmap reads its cell by pointer and by keys", () => {
 test("CompareView: keys move over the layer map and open a cell", () => {
   const layers = ["a", "b"].map((name) => ({ name, tokens: 4, channels: 8, grid: null }));
   const sides = [
-    { name: "A", layers },
-    { name: "B", layers: [...layers, { ...layers[0], name: "c" }] },
+    { name: "A", badge: "", layers },
+    { name: "B", badge: "", layers: [...layers, { ...layers[0], name: "c" }] },
   ];
   const [point, choose] = [recorder(), recorder()];
   const grid = layerGrid(sides, { point: point.note, choose: choose.note });

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { unpack } from "../../semrsm_widgets/views/base/wire.js";
 import { marksOf, placeColours } from "../../semrsm_widgets/views/pair/marks.js";
 import { pairValue, placesOf, readingOf, readPair } from "../../semrsm_widgets/views/pair/reading.js";
+import { opacities, verdict } from "../../semrsm_widgets/views/pair/trust.js";
 import { explanation, focusSentence, shareWords, whySentences } from "../../semrsm_widgets/views/pair/words.js";
 import { buffersOf, close, twins } from "./page.js";
 
@@ -179,4 +180,36 @@ test("sentences say the numbers", () => {
   assert.equal(explanation(matches, "class token", true), "this layer has no class token");
   assert.match(shareWords(said, 2), /^2 carry /);
   assert.equal(shareWords(readPair(matches, null, { similarity: "class token", oneToOne: true }), 2), "");
+});
+
+test("what is hardly above unrelated is drawn as faint as in Python, and said in the same words", () => {
+  const said = new Set();
+  for (const twin of twins().trust) {
+    assert.ok(close(opacities(twin.cosine, twin.semantic, twin.null), twin.opacity), JSON.stringify(twin));
+    assert.equal(verdict(twin.semantic, twin.null), twin.verdict);
+    said.add(twin.verdict);
+  }
+  assert.equal(said.size, 3);
+  assert.equal(opacities([0.5], 0.5, null), null);
+  assert.equal(verdict(0.1, null), "");
+});
+
+test("only the best match fades, and what is not above unrelated can be left out", () => {
+  for (const matches of pairs()) {
+    const level = { mean: matches.semantic - 0.05, quantile95: matches.semantic - 0.04, n: 96 };
+    const known = { ...matches, null: level };
+    const faded = readPair(known, null, ONE);
+    assert.deepEqual(faded.opacity, opacities(matches.cosine, matches.semantic, level));
+    const marks = marksOf(faded, 5, COLOURS);
+    assert.deepEqual(
+      marks.map((mark) => mark.opacity),
+      faded.order.slice(0, 5).map((token) => faded.opacity?.[token]),
+    );
+    assert.equal(readPair(known, null, { similarity: "aligned", oneToOne: true }).opacity, null);
+    assert.equal(readPair(known, null, { ...ONE, image: 3 }).opacity, null);
+    const above = readPair(known, null, { ...ONE, onlyAbove: true });
+    const wanted = faded.order.filter((token) => matches.cosine[token] > level.mean);
+    assert.deepEqual(above.order, wanted);
+    assert.ok(wanted.length < faded.order.length);
+  }
 });

@@ -8,11 +8,12 @@ from typing import Any
 import ipywidgets
 import traitlets as t
 
+from .kept_picture import KeepsPicture, with_picture
 from .save_figure import SavesFigure
-from .view import Status, View, close_with_layout, with_picture
+from .view import Status, View, close_with_layout
 
 
-class ComposedView(SavesFigure, ipywidgets.VBox):
+class ComposedView(SavesFigure, KeepsPicture, ipywidgets.VBox):
     """A column of views: a header of its own, whose status line speaks for all, and others below it.
 
     A subclass makes `header` and puts the boxes, labels and the like between its views into `frame`, both before
@@ -75,6 +76,7 @@ class ComposedView(SavesFigure, ipywidgets.VBox):
     def close(self) -> None:
         """Free the threads and the widgets."""
         if hasattr(self, "frame"):  # ipywidgets also closes what never got through __init__
+            self.kept.close()
             for view in self.views:
                 view.close()
             for widget in self.frame:
@@ -84,4 +86,8 @@ class ComposedView(SavesFigure, ipywidgets.VBox):
         close_with_layout(self, super().close)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        return with_picture(self, super()._repr_mimebundle_(**kwargs))
+        return with_picture(self, self.widget_bundle(**kwargs))
+
+    def widget_bundle(self, **kwargs: Any) -> Any:
+        """Return what ipywidgets itself shows: MIME type -> data, or None."""
+        return super()._repr_mimebundle_(**kwargs)

@@ -2,6 +2,9 @@
 
 import { h, OWN_KEYS } from "./dom.js";
 
+// A name of fewer characters tells nothing.
+const SHORTEST = 5;
+
 /**
  * A layer as the views' `_layers` describes it.
  *
@@ -50,15 +53,37 @@ export function segmented(label, options, value, onChange) {
  *
  * @param {Layer[]} layers
  * @param {(name: string) => void} onChange
+ * @param {string} badge what is to be known of the model; empty for nothing
  */
-export function layerSlider(layers, onChange) {
+export function layerSlider(layers, onChange, badge = "") {
   const last = layers.length - 1;
   const words = h("output", { class: "srsm-layer" });
   const look = { type: "range", min: 0, max: last, step: 1, class: "srsm-slider", "aria-label": "layer", ...OWN_KEYS };
   const input = h("input", look);
+  const name = h("strong");
+  const parts = h("span");
+  words.append(name, parts);
+  // Nothing is cut: side texts go first, the last ones before the others; then the name is shortened.
+  const fit = () => {
+    const texts = /** @type {HTMLElement[]} */ ([...parts.children]);
+    for (const text of texts) text.hidden = false;
+    const full = layers[Number(input.value)].name;
+    name.textContent = full;
+    const isCut = () => words.scrollWidth > words.clientWidth;
+    if (!words.clientWidth) return; // not on the page yet
+    for (const text of texts.reverse()) {
+      if (!isCut()) return;
+      text.hidden = true;
+    }
+    for (let most = full.length - 1; most >= SHORTEST && isCut(); most -= 2) name.textContent = shortened(full, most);
+  };
+  new ResizeObserver(fit).observe(words);
   const describe = () => {
     const row = layers[Number(input.value)];
-    words.replaceChildren(h("strong", {}, row.name), ` · ${layerShape(row)}`);
+    name.textContent = row.name;
+    parts.replaceChildren(...shapeParts(row).map((text) => h("span", {}, ` ${text}`)));
+    fit();
+    words.title = `${row.name} · ${layerShape(row)}`;
     input.setAttribute("aria-valuetext", `${row.name}, ${layerShape(row)}`);
   };
   const change = () => {
@@ -84,6 +109,7 @@ export function layerSlider(layers, onChange) {
     input,
     button("›", 1, "next layer"),
     words,
+    badgeOf(badge),
   );
   return {
     root,
@@ -96,10 +122,42 @@ export function layerSlider(layers, onChange) {
   };
 }
 
+/**
+ * What is to be known of a model before anything else: that its weights are random.
+ *
+ * @param {string} words
+ */
+export const badgeOf = (words) =>
+  words
+    ? h(
+        "strong",
+        { class: "srsm-caution", title: "The model was not trained: what it finds alike means little." },
+        words,
+      )
+    : null;
+
 /** @param {Layer} row */
-export function layerShape(row) {
-  const place = row.grid ? `${row.grid[0]}×${row.grid[1]} patches` : `${row.tokens} tokens`;
-  const { native, grid } = row;
-  const pooled = native && grid && native[0] !== grid[0] ? ` (pooled from ${native[0]}×${native[1]})` : "";
-  return `${place}${pooled} · ${row.channels} channels`;
+export const layerShape = (row) => shapeParts(row).join(" ").replace(/^· /, "");
+
+/**
+ * A layer's shape in parts, the more important ones first.
+ *
+ * @param {Layer} row
+ */
+function shapeParts({ grid, native, tokens, channels }) {
+  const patches = grid ? `· ${grid[0]}×${grid[1]} patches` : `· ${tokens} tokens`;
+  const pooled = native && grid && native[0] !== grid[0];
+  return [pooled ? `${patches} (pooled from ${native[0]}×${native[1]})` : patches, `· ${channels} channels`];
+}
+
+/**
+ * A name that is shortened in the middle, where it is too long: beginning and end tell names apart.
+ *
+ * @param {string} name
+ * @param {number} most characters
+ */
+export function shortened(name, most) {
+  if (name.length <= most) return name;
+  const kept = most - 1;
+  return `${name.slice(0, Math.ceil(kept / 2))}…${name.slice(name.length - Math.floor(kept / 2))}`;
 }

@@ -8,6 +8,7 @@ import traitlets as t
 
 from semrsm_widgets.analysis import Analysis, check_analysis
 from semrsm_widgets.common import message
+from semrsm_widgets.figures import weights_badge
 from semrsm_widgets.images import sorted_labels
 from semrsm_widgets.rsm import SIMILARITIES, Kernel, cosine, inner_product, rbf
 
@@ -54,6 +55,7 @@ class LayerChosen(t.HasTraits):
     layer = t.Unicode(help="The layer on screen.").tag(sync=True)
     pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 0), help="Indices of the two images chosen.").tag(sync=True)
 
+    _model_badge = t.Unicode("", help="What is to be known of the model before anything else.").tag(sync=True)
     _layers: t.List[Any] = t.List().tag(sync=True)
     _images: t.List[Any] = t.List().tag(sync=True)
 
@@ -70,6 +72,7 @@ class LayerChosen(t.HasTraits):
         super().__init__(
             layer=default_layer(analysis) if layer is None else layer,
             pair=(0, min(1, len(analysis) - 1)) if pair is None else pair,
+            _model_badge=weights_badge(analysis.provenance),
             _layers=layer_rows(analysis),
             _images=image_rows(analysis),
             **kwargs,

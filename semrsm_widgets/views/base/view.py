@@ -8,7 +8,6 @@ import os
 import threading
 import time
 import traceback
-from base64 import b64encode
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -19,6 +18,7 @@ import traitlets as t
 from semrsm_widgets.common import check_choice
 
 from .cost import describe_seconds
+from .kept_picture import KeepsPicture, with_picture
 from .private import HIDDEN
 from .save_figure import SavesFigure
 from .wire import Message
@@ -88,7 +88,7 @@ def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-class View(SavesFigure, anywidget.AnyWidget):
+class View(SavesFigure, KeepsPicture, anywidget.AnyWidget):
     """Base of all views.
 
     The browser asks with messages and the view answers with messages, so nothing heavy is saved in the notebook.
@@ -127,6 +127,7 @@ class View(SavesFigure, anywidget.AnyWidget):
         self._phase = ("", self._started, 0.0)  # what is being done, since when, and how far it was then
         self._go = threading.Event()
         self.worker = Worker(report=self._show_progress, done=self.show_done, failed=self.show_error)
+        self.kept.watch(self)
         self.on_msg(self._on_message)
         self.observe(self._on_privacy, names="save_images")
         self.observe(lambda change: self._send_private([change["name"]]), names=self._hidden_traits())
@@ -246,6 +247,7 @@ class View(SavesFigure, anywidget.AnyWidget):
     def close(self) -> None:
         """Free the thread and the widget."""
         if hasattr(self, "worker"):  # ipywidgets also closes what never got through __init__
+            self.kept.close()
             self.worker.close()
         close_with_layout(self, super().close)
 
@@ -277,7 +279,11 @@ class View(SavesFigure, anywidget.AnyWidget):
         return None
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        return with_picture(self, super()._repr_mimebundle_(**kwargs))
+        return with_picture(self, self.widget_bundle(**kwargs))
+
+    def widget_bundle(self, **kwargs: Any) -> Any:
+        """Return what anywidget itself shows: (data, metadata), or None."""
+        return super()._repr_mimebundle_(**kwargs)
 
 
 def close_with_layout(widget: Any, close: Callable[[], None]) -> None:
@@ -296,36 +302,9 @@ def time_left(elapsed: float, first: float, fraction: float | None) -> str:
     return f"about {describe_seconds(left)} left" if left >= 1 else ""
 
 
-def with_picture(view: Any, bundle: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Return a widget's display bundle with a stable text and, where there is one, a picture of the view.
-
-    anywidget answers (data, metadata) or None, ipywidgets a dict or None. The picture is what GitHub, nbconvert and a
-    reopened notebook show.
-    """
-    if bundle is None:
-        return None
-    data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-    data = {**data, "text/plain": repr(view) if view.save_images else f"{type(view).__name__}()"}
-    try:
-        picture = view.picture() if view.save_images else None
-    except Exception as error:  # the widget must come up: its status line is where errors are read
-        (view if isinstance(view, View) else view.header).show_error(error)
-        picture = None
-    if picture is not None:
-        data["image/png"] = png_base64(picture)
-    return data, metadata
-
-
 def guarded_method(view: Any, name: str) -> Any:
     """Return an observer that shows its error in the view's status line."""
     return lambda change: guarded(lambda self: getattr(self, name)(change))(view)
-
-
-def png_base64(picture: Image.Image) -> str:
-    """Return a picture as base64 PNG, the form in which a notebook keeps it."""
-    stream = io.BytesIO()
-    picture.save(stream, "PNG", optimize=True)
-    return b64encode(stream.getvalue()).decode("ascii")
 
 
 def jpeg_bytes(picture: Image.Image, *, quality: int = 85) -> bytes:

@@ -9,7 +9,7 @@ import { cellWords, ckaColour, inkOn, isUncertain, shortNames } from "./cells.js
 /** @typedef {import("../base/controls.js").Layer} Layer */
 /** @typedef {import("../base/grid_pointer.js").Cell} Cell */
 /** @typedef {import("./cells.js").MapCell} MapCell */
-/** @typedef {{ name: string, layers: Layer[] }} Side a model */
+/** @typedef {{ name: string, badge: string, layers: Layer[] }} Side a model */
 
 const MOST_NUMBERS = 12; // columns up to which a cell has room for its value
 const MOST_INTERVALS = 8; // ... and for its interval

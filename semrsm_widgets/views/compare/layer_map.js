@@ -1,7 +1,7 @@
 // CompareView: the layer x layer map with its read-out, and for an opened cell both RSMs, their difference and the pairs
 // of images that changed most. The two PairViews below are widgets of their own.
 
-import { segmented } from "../base/controls.js";
+import { badgeOf, segmented } from "../base/controls.js";
 import { h } from "../base/dom.js";
 import { listeners, setter } from "../base/model.js";
 import { withPrivate } from "../base/private.js";
@@ -129,8 +129,8 @@ function compareView(model, el, state) {
         h(
           "p",
           { class: "srsm-axis-words" },
-          h("span", {}, h("strong", {}, "A"), ` ${sides[0].name} ↓`),
-          h("span", {}, h("strong", {}, "B"), ` ${sides[1].name} →`),
+          h("span", {}, h("strong", {}, "A"), ` ${sides[0].name} ↓ `, badgeOf(sides[0].badge)),
+          h("span", {}, h("strong", {}, "B"), ` ${sides[1].name} → `, badgeOf(sides[1].badge)),
         ),
         grid.root,
         bar.root,

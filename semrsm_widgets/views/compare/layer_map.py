@@ -11,7 +11,7 @@ from bokeh.palettes import Cividis256
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.common import message
 from semrsm_widgets.experiments import Comparison, LayerPair, RSMDifference, compare, rsm_difference
-from semrsm_widgets.figures import DIVERGING, PALETTE, stacked
+from semrsm_widgets.figures import DIVERGING, PALETTE, stacked, weights_badge
 from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import PATCH_SIMILARITIES, UndefinedKernelError
 from semrsm_widgets.statistics import UndefinedStatisticError
@@ -85,7 +85,10 @@ class LayerMap(KernelChosen, SimilaritiesTold, View):
         self._detail: tuple[Any, ...] | None = None  # what is shown of which cell: see _detail_of
         self._sent_cells: dict[str, set[tuple[str, str, str]]] = {}  # kernel -> the cells that the page has
         self._cost_accepted = False
-        sides = [{"name": name, "layers": layer_rows(analysis)} for name, analysis in zip(names, analyses, strict=True)]
+        sides = [
+            {"name": name, "layers": layer_rows(analysis), "badge": weights_badge(analysis.provenance)}
+            for name, analysis in zip(names, analyses, strict=True)
+        ]
         super().__init__(_sides=sides, _images=image_rows(analyses[0]), **kwargs)
         self.observe(guarded_method(self, "request"), names=["similarity", "kernel", "cell"])
         self.request(None)

@@ -20,6 +20,7 @@ from semrsm_widgets.views.base import (
     check_kernel_name,
     check_pair,
     check_trait,
+    default_layer,
 )
 from semrsm_widgets.views.pair import PairView
 
@@ -49,7 +50,7 @@ class CompareView(ComposedView):
         names: what to call the two; the models' names unless given.
         similarity: whose RSMs are compared: "aligned", "semantic" or "pooled".
         kernel: "cosine", "inner product" or "RBF".
-        cell: the layers (of A, of B) to open; None for none.
+        cell: the layers (of A, of B) to open; two thirds into both models unless given. `view.cell = None` closes it.
         pair: indices of the two images chosen.
         patience: matching that is estimated to take more seconds than this waits for Start.
         save_images: whether the saved notebook may contain pictures and their names.
@@ -99,6 +100,8 @@ class CompareView(ComposedView):
         self._titles: list[ipywidgets.Label] = []
         self._boxes: list[ipywidgets.VBox] = []
         self._following = False  # whether a pin is being carried over to the other PairView
+        if cell is None:  # what differs is what one has come for: a map alone does not show it
+            cell = default_layer(analysis_a), default_layer(analysis_b)
         state: dict[str, Any] = {"similarity": similarity, "kernel": kernel, "cell": cell, "pair": pair}
         self.header = LayerMap(self._analyses, self.names, patience, save_images=save_images, **state)
         self._place = ipywidgets.Box(layout=ipywidgets.Layout(width="100%", flex_flow="row wrap", overflow="visible"))
@@ -106,6 +109,7 @@ class CompareView(ComposedView):
         super().__init__(children=[self.header, self._place], save_images=save_images, **state)
         for name in state:
             t.link((self, name), (self.header, name))
+        self.kept.watch(self.header)
         t.dlink((self, "save_images"), (self.header, "save_images"))
         self.observe(self._on_cell, names="cell")
         self._on_cell(None)
@@ -188,6 +192,7 @@ class CompareView(ComposedView):
             )
             self.pair_views = first, second
             for view in self.pair_views:
+                self.kept.watch(view)
                 t.link((self, "pair"), (view, "pair"))
                 t.dlink((self, "save_images"), (view, "save_images"))
                 view.observe(self._follow_pin, names="token")

@@ -1,8 +1,9 @@
 // The explorer's header: title, status with its buttons, what was reduced; the images while the model is loading.
 
 import { loadBokeh } from "../base/bokeh_pane.js";
+import { badgeOf, segmented } from "../base/controls.js";
 import { h } from "../base/dom.js";
-import { listeners } from "../base/model.js";
+import { listeners, setter } from "../base/model.js";
 import { withPrivate } from "../base/private.js";
 import { statusLine } from "../base/status_line.js";
 import { jpegUrl, onMessages } from "../base/wire.js";
@@ -45,10 +46,22 @@ export default () => {
       const status = statusLine(model);
       const notices = h("div", { class: "srsm-notice" });
       const pictures = h("div", { class: "srsm-film", "aria-hidden": "true" });
+      const set = setter(model);
+      /** @type {(trait: string, words: string, options: string) => ReturnType<typeof segmented>} */
+      const choice = (trait, words, options) =>
+        segmented(
+          words,
+          model.get(options).map((/** @type {string} */ name) => [name, name]),
+          model.get(trait),
+          (name) => set(trait, name),
+        );
+      const arrangement = choice("arrangement", "how the views stand", "_arrangements");
+      const part = choice("part", "which view is shown", "_parts");
       const root = h(
         "div",
         { class: "srsm srsm-explorer" },
-        h("div", { class: "srsm-head" }, title, status.root),
+        h("div", { class: "srsm-head" }, title, status.root, arrangement.root),
+        part.root,
         notices,
         pictures,
       );
@@ -56,13 +69,20 @@ export default () => {
 
       const update = () => {
         const [name, size] = model.get("title");
-        title.replaceChildren(...(name ? [name, " ", size ? h("small", {}, `· ${size}`) : ""] : ["semantic RSMs"]));
+        const badge = badgeOf(model.get("badge"));
+        const parts = [name, " ", ...(badge ? [badge, " "] : []), size ? h("small", {}, `· ${size}`) : ""];
+        title.replaceChildren(...(name ? parts : ["semantic RSMs"]));
         notices.replaceChildren(...model.get("notices").map((/** @type {string} */ text) => h("div", {}, text)));
         pictures.hidden = !model.get("loading");
+        arrangement.root.hidden = model.get("loading");
+        arrangement.set(model.get("arrangement"));
+        part.root.hidden = model.get("loading") || model.get("arrangement") !== "tabs";
+        part.set(model.get("part"));
         root.dataset.loading = String(model.get("loading"));
         root.dataset.state = model.get("_status")?.state ?? "";
       };
-      for (const name of ["title", "notices", "loading", "_status"]) events.on(`change:${name}`, update);
+      for (const name of ["title", "badge", "arrangement", "part", "notices", "loading", "_status"])
+        events.on(`change:${name}`, update);
       /** @param {string[]} urls */
       const project = (urls) => pictures.replaceChildren(...urls.map((src) => h("img", { src, alt: "" })));
       views.add(project);

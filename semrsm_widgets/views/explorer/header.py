@@ -12,6 +12,8 @@ from semrsm_widgets.views.base import BokehPane, Message, bundle, jpeg_bytes
 if TYPE_CHECKING:
     from semrsm_widgets.images import Images
 
+ARRANGEMENTS = ("one screen", "columns", "tabs")
+PARTS = ("heatmaps", "pair", "retrieval")
 _FILM = 96
 
 
@@ -24,8 +26,13 @@ class ExplorerHeader(BokehPane):
     _esm = bundle("explorer.js")
 
     title: t.List[str] = t.List().tag(sync=True)
+    badge = t.Unicode("", help="What is to be known of the model: that its weights are random.").tag(sync=True)
     notices: t.List[str] = t.List().tag(sync=True)
     loading = t.Bool(True).tag(sync=True)
+    arrangement = t.Unicode("one screen").tag(sync=True)
+    part = t.Unicode("heatmaps").tag(sync=True)
+    _arrangements = t.List(list(ARRANGEMENTS)).tag(sync=True)
+    _parts = t.List(list(PARTS)).tag(sync=True)
 
     handlers = {  # noqa: RUF012 (never mutated)
         "ready": "_send_film",

@@ -13,7 +13,7 @@ import traitlets as t
 
 from semrsm_widgets.analysis import Analysis, AnalysisRecipe, named
 from semrsm_widgets.common import message, suggest
-from semrsm_widgets.figures import stacked, with_few_colours
+from semrsm_widgets.figures import stacked, title_still, weights_badge
 from semrsm_widgets.images import Images
 from semrsm_widgets.views.base import (
     PATIENCE_SECONDS,
@@ -30,7 +30,7 @@ from semrsm_widgets.views.pair import PairView, check_top_k
 from semrsm_widgets.views.retrieval import RetrievalView
 from semrsm_widgets.views.rsm import RSMView
 
-from .header import ExplorerHeader
+from .header import ARRANGEMENTS, PARTS, ExplorerHeader
 from .script import ExplorerState, code_of
 
 if TYPE_CHECKING:
@@ -58,6 +58,9 @@ class Explorer(ComposedView):
         pair: indices of the two images shown.
         query: index of the image whose nearest are shown; -1 for one from outside.
         top_k: how many of the strongest matches are drawn.
+        arrangement: "one screen": one heatmap and the pair beside each other, layer and values always in sight (below
+            each other where there is less room); "columns": all heatmaps, and the pair below; "tabs": one at a time.
+        part: which view "tabs" shows: "heatmaps", "pair" or "retrieval".
         rsm_view: the RSMView, or None until there is an analysis.
         pair_view: the PairView, or None until there is an analysis.
         retrieval_view: the RetrievalView, or None until there is an analysis.
@@ -69,6 +72,8 @@ class Explorer(ComposedView):
     pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 1), help="Indices of the two images shown.")
     query = t.Int(0, help="Index of the image whose nearest are shown; -1: a picture from outside.")
     top_k = t.Int(20, help="How many of the strongest matches are drawn.")
+    arrangement = t.Unicode("one screen", help='How the views stand: "one screen", "columns" or "tabs".')
+    part = t.Unicode("heatmaps", help='The view that "tabs" shows: "heatmaps", "pair" or "retrieval".')
 
     def __init__(
         self,
@@ -88,13 +93,34 @@ class Explorer(ComposedView):
         self.pair_view: PairView | None = None
         self.retrieval_view: RetrievalView | None = None
         # Fixed places: a view that is there already is not drawn again when another one comes.
-        self.frame = [ipywidgets.VBox(layout=_full_width()) for _ in range(3)]
-        self._rsm_place, self._pair_place, self._retrieval_place = self.frame
-        super().__init__(children=[self.header, *self.frame], save_images=save_images, **kwargs)
+        places = [ipywidgets.VBox(layout=_full_width()) for _ in PARTS]
+        for part, place in zip(PARTS, places, strict=True):
+            place.add_class(f"srsm-place-{part}")
+        self._rsm_place, self._pair_place, self._retrieval_place = places
+        self._body = ipywidgets.VBox(places, layout=_full_width())
+        self.frame = [*places, self._body]
+        super().__init__(children=[self.header, self._body], save_images=save_images, layout=_full_width(), **kwargs)
+        self.add_class("srsm-explorer-root")
+        for name in ("arrangement", "part"):
+            t.link((self, name), (self.header, name))
+        self.observe(self._arrange, names=["arrangement", "part"])
+        self._arrange(None)
         t.dlink((self, "save_images"), (self.header, "save_images"))
+        self.kept.watch(self.header)
         self.header.actions = {"cancel": self.cancel, "resume": self.resume, "start": self.start}
         self._make, self._recipe = make, recipe
         self.resume()
+
+    def _arrange(self, _change: Any) -> None:
+        """Tell the style sheet how the views stand; none is drawn anew."""
+        kept = [name for name in self._body._dom_classes if not name.startswith("srsm-")]
+        names = [self.arrangement, f"tab {self.part}"] if self.arrangement == "tabs" else [self.arrangement]
+        self._body._dom_classes = [*kept, "srsm-explorer-body", *(f"srsm-{name.replace(' ', '-')}" for name in names)]
+
+    @t.validate("arrangement", "part")
+    def _check_arrangement(self, proposal: Any) -> str:
+        name = proposal["trait"].name
+        return check_trait(name, proposal["value"], ARRANGEMENTS if name == "arrangement" else PARTS)
 
     @t.validate("layer", "kernel", "pair", "query", "top_k")
     def _check(self, proposal: Any) -> Any:
@@ -156,7 +182,10 @@ class Explorer(ComposedView):
             raise RuntimeError(message("explorer", "one that has opened its views", repr(self), "Call wait() before."))
         shown: dict[str, tuple[View | None, tuple[str, ...]]] = {
             "rsm_view": (self.rsm_view, ("baseline", "order", "excess", "colour_range")),
-            "pair_view": (self.pair_view, ("token", "top_k", "similarity", "one_to_one", "expected")),
+            "pair_view": (
+                self.pair_view,
+                ("token", "top_k", "similarity", "one_to_one", "expected", "above_unrelated"),
+            ),
             "retrieval_view": (self.retrieval_view, ("k", "box")),
         }
         return code_of(
@@ -212,6 +241,7 @@ class Explorer(ComposedView):
                 preview=preview,
                 save_images=self.save_images,
             )
+        self.kept.watch(self.pair_view)
         t.dlink((self, "save_images"), (self.pair_view, "save_images"))
         self.layer = layer
         for name in ("layer", "top_k"):
@@ -233,6 +263,7 @@ class Explorer(ComposedView):
                 offers=[],
                 save_images=self.save_images,
             )
+        self.kept.watch(self.rsm_view)
         t.dlink((self, "save_images"), (self.rsm_view, "save_images"))
         for name in ("layer", "kernel", "pair"):
             t.link((self.rsm_view, name), (self, name))
@@ -259,6 +290,7 @@ class Explorer(ComposedView):
                 offers=["files", "boxes"],
                 save_images=self.save_images,
             )
+        self.kept.watch(self.retrieval_view)
         t.dlink((self, "save_images"), (self.retrieval_view, "save_images"))
         for name in ("layer", "kernel", "query", "pair"):
             t.link((self.retrieval_view, name), (self, name))
@@ -295,6 +327,7 @@ class Explorer(ComposedView):
         return 0
 
     def _title(self, analysis: Analysis, size: str) -> None:
+        self.header.badge = weights_badge(analysis.provenance)
         self.header.title = ["Tokens" if analysis.model is None else analysis.model.name, size]
 
     def notice(self, text: str, names: Sequence[str] = ()) -> None:
@@ -323,8 +356,10 @@ class Explorer(ComposedView):
 
     def picture(self) -> Image.Image | None:
         """Return a picture of the views, or None while there is nothing to show."""
-        pictures = [view.picture() for view in self.views]
-        return stacked([with_few_colours(picture) for picture in pictures if picture is not None])
+        pictures = [picture for view in self.views if (picture := view.picture()) is not None]
+        if pictures:
+            pictures.insert(0, title_still(" · ".join(filter(None, self.header.title)), self.header.badge))
+        return stacked(pictures)
 
     def draw_figure(self, sheet: Sheet) -> None:
         """Draw the views below each other."""

@@ -20,6 +20,7 @@ import { byFalling, NUMBERED } from "./reading.js";
  * @property {string} words
  * @property {boolean} [dashed]
  * @property {boolean} [fades] whether a weak one is fainter
+ * @property {number} [opacity] of the outlines and of the line, from 0 to 1
  */
 
 // Outlines thinner than this share of the strongest say nothing.
@@ -36,15 +37,16 @@ const LEAST_SHOWN = 3;
  * @param {Colours} colours
  * @returns {Mark[]}
  */
-export function marksOf({ matches, reading, other, difference, comparing, order }, k, colours) {
+export function marksOf({ matches, reading, other, difference, comparing, order, opacity }, k, colours) {
   if (!reading || order.length === 0 || k === 0) return [];
   if (comparing) return difference && other ? whyMarks(reading, other, difference, order, k, colours) : [];
   if (!reading.partner) return meanMarks(reading, k, colours);
-  return pairedMarks(reading, reading.partner, /** @type {Grid} */ (matches.grid), order.slice(0, k), colours);
+  return pairedMarks(reading, reading.partner, /** @type {Grid} */ (matches.grid), order.slice(0, k), colours, opacity);
 }
 
-/** @type {(reading: Reading, partner: ArrayLike<number>, grid: Grid, shown: number[], colours: Colours) => Mark[]} */
-function pairedMarks({ contribution, ambiguous }, partner, grid, shown, { corners }) {
+/** @type {(reading: Reading, partner: ArrayLike<number>, grid: Grid, shown: number[], colours: Colours,
+ *   opacity: number[] | null) => Mark[]} */
+function pairedMarks({ contribution, ambiguous }, partner, grid, shown, { corners }, opacity) {
   const colour = placeColours(shown, grid, corners);
   const most = Math.abs(contribution[shown[0]]) || 1;
   return shown.map((token, rank) => ({
@@ -56,6 +58,7 @@ function pairedMarks({ contribution, ambiguous }, partner, grid, shown, { corner
     strength: Math.max(0, contribution[token] / most),
     words: rank < NUMBERED ? String(rank + 1) : "",
     dashed: Boolean(ambiguous?.[token]),
+    opacity: opacity?.[token],
   }));
 }
 

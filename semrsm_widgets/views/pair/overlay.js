@@ -108,6 +108,7 @@ export function pairOverlay(stage, sides, gridOf) {
         const node = (tag, name) => {
           const made = svg(tag, { class: mark.dashed ? `${name} srsm-ambiguous` : name });
           if (name === "srsm-colour") made.style.stroke = mark.colour;
+          if (mark.opacity !== undefined) made.style.opacity = String(mark.opacity * (mark.dashed ? 0.7 : 1));
           return made;
         };
         for (const name of ["srsm-shadow", "srsm-colour"]) {
@@ -126,7 +127,11 @@ export function pairOverlay(stage, sides, gridOf) {
             put(rect, box, 0.5 + width / 2);
             over.push(rect);
           }
-          if (mark.words) words.push(word(box, mark.words));
+          if (mark.words) {
+            const digit = word(box, mark.words);
+            if (mark.opacity !== undefined) digit.style.opacity = String(mark.opacity);
+            words.push(digit);
+          }
         }
       }
       tops.replaceChildren(...under, ...over, ...words);

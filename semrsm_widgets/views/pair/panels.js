@@ -163,8 +163,9 @@ export function rebuiltPanel() {
      * @param {{ grid: Grid | null, other_grid: Grid | null }} matches
      * @param {import("./reading.js").Numbers | null} partner
      * @param {string} words
+     * @param {number[] | null} opacity of each tile; null for all
      */
-    draw(sides, { grid, other_grid: otherGrid }, partner, words) {
+    draw(sides, { grid, other_grid: otherGrid }, partner, words, opacity = null) {
       root.hidden = !grid;
       picture.hidden = !partner;
       note.hidden = Boolean(partner);
@@ -187,6 +188,7 @@ export function rebuiltPanel() {
         if (from < 0) return;
         const [row, column] = cellOf(token, grid);
         const [fromRow, fromColumn] = cellOf(from, otherGrid);
+        context.globalAlpha = opacity?.[token] ?? 1;
         context.drawImage(
           sides[1].picture,
           source.left + fromColumn * width,

@@ -41,6 +41,7 @@ from semrsm_widgets.tokens import cell_box
 from semrsm_widgets.views.base import PlacedPicture, printed_picture
 
 from .still import NUMBERED, put_back, strongest
+from .trust import opacities, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 REBUILT = "B's patches moved to their partners in A"
 PIXELS_PER_MM = 14  # about 350 to the inch
 _ROW = 3.1  # millimetres of a bar with its space
+_TALLEST = 70.0  # millimetres of a picture
 _BOLD_FROM = 2.3  # millimetres of a patch from which its digit is bold
 _UNRELATED = "#c4c4c4"
 
@@ -81,8 +83,8 @@ def draw_pair(
     rearranged = placed and similarity == "semantic"
     panels = _draw_panels(sheet, analysis, {"A": matches.pair[0], "B": matches.pair[1]}, empty=REBUILT * rearranged)
     if rearranged:
-        _draw_rebuilt(sheet, matches, panels)
-    outlines = _match_outlines(matches, similarity, top_k) if placed else []
+        _draw_rebuilt(sheet, matches, panels, opacities(matches.token_cosine, matches.semantic, null))
+    outlines = _match_outlines(matches, similarity, top_k, null) if placed else []
     for outline in outlines:
         for panel, token, grid in zip(panels, outline.tokens, (matches.grid, matches.other_grid), strict=False):
             if token >= 0 and grid is not None:
@@ -91,6 +93,8 @@ def draw_pair(
     _say_position(sheet, matches)
     sheet.say(layer_sentence(analysis, matches.layer))
     _say_outlines(sheet, outlines, placed, similarity)
+    if similarity == "semantic" and verdict(matches.semantic, null):
+        sheet.say(verdict(matches.semantic, null))
     _cite(sheet, analysis, null, {"A and B": matches})
 
 
@@ -123,9 +127,13 @@ def draw_why(
     else:
         values = hit.split(similarity).value, expected.split(similarity).value
         if hit.grid is not None:
-            outlines = _difference_outlines(contribution_difference(hit, expected, similarity), top_k)
+            outlines = _difference_outlines(hit, expected, similarity, top_k)
             for outline in outlines:
-                _draw_outline(panels[1], outline.tokens[0], hit.grid, outline)
+                for panel, token, grid in zip(
+                    panels, outline.tokens, (hit.other_grid, hit.grid, expected.other_grid), strict=True
+                ):
+                    if token >= 0 and grid is not None:
+                        _draw_outline(panel, token, grid, outline)
     difference = values[0] - values[1]
     colour = COLOURS[similarity]
     _draw_bars(
@@ -139,7 +147,8 @@ def draw_why(
     sheet.say(layer_sentence(analysis, hit.layer))
     if outlines:
         count = f"the {len(outlines)} patches of A" if len(outlines) > 1 else "the patch of A"
-        sheet.say(f"Outlined: {count} that speak most for one image: purple, + for B; orange, − for C.")
+        partners = ", with its partner there" if any(max(o.tokens[0], o.tokens[2]) >= 0 for o in outlines) else ""
+        sheet.say(f"Outlined: {count} that speak most for one image{partners}: purple, + for B; orange, − for C.")
     _cite(sheet, analysis, null if similarity == "semantic" else None, {"A and B": hit, "A and C": expected})
 
 
@@ -161,12 +170,13 @@ class Panel(NamedTuple):
 
 
 class Outline(NamedTuple):
-    """The outline of a patch: its token in each panel (-1: none), a word in it, its colour, whether it is dashed."""
+    """The outline of a patch: its token in each panel (-1: none), a word in it, its colour, its look."""
 
     tokens: tuple[int, ...]
     word: str
     colour: str | tuple[float, ...]
     dashed: bool = False
+    opacity: float = 1.0
 
 
 def _draw_panels(sheet: Sheet, analysis: Analysis, images: Mapping[str, int], *, empty: str = "") -> list[Panel]:
@@ -182,17 +192,20 @@ def _draw_panels(sheet: Sheet, analysis: Analysis, images: Mapping[str, int], *,
             sheet.text(left, sheet.bottom + (1.25 + row) * LINE, line, color=QUIET)
     top = sheet.bottom + (1.25 + max(len(lines) for _, lines in titles)) * LINE + 0.4
     panels = []
-    for column, k in enumerate(images.values()):
-        side = printed_picture(analysis.images, k, analysis.model, round(width * PIXELS_PER_MM))
-        left, height = MARGIN + column * (width + GAP), width * side.picture.height / side.picture.width
-        axes = sheet.picture(left, top, width, height)
-        raster(axes, np.asarray(side.picture.convert("RGB")), (0, 0, width, height))
-        panels.append(Panel(axes, left, top, width, height, side))
+    sides = [printed_picture(analysis.images, k, analysis.model, round(width * PIXELS_PER_MM)) for k in images.values()]
+    # Tall pictures beside each other must leave room on the page for the rest.
+    shrink = min(1.0, *(_TALLEST * each.picture.width / (width * each.picture.height) for each in sides))
+    for column, side in enumerate(sides):
+        left, shown = MARGIN + column * (width + GAP), shrink * width
+        height = shown * side.picture.height / side.picture.width
+        axes = sheet.picture(left, top, shown, height)
+        raster(axes, np.asarray(side.picture.convert("RGB")), (0, 0, shown, height))
+        panels.append(Panel(axes, left, top, shown, height, side))
     sheet.bottom = top + max(panel.height for panel in panels) + 1.6
     return panels
 
 
-def _match_outlines(matches: Matches, similarity: str, top_k: int) -> list[Outline]:
+def _match_outlines(matches: Matches, similarity: str, top_k: int, null: NullLevel | None) -> list[Outline]:
     """Return the outlines of the strongest patches, the weakest first, so that the strongest are never hidden."""
     if similarity == "class token" or matches.grid is None:
         return []
@@ -200,6 +213,7 @@ def _match_outlines(matches: Matches, similarity: str, top_k: int) -> list[Outli
     tokens = strongest(split, top_k).tolist()
     colours = place_colours(tokens, matches.grid)
     ambiguous = matches.ambiguous() if similarity == "semantic" else np.zeros(len(split.partner), dtype=bool)
+    opacity = opacities(matches.token_cosine, matches.semantic, null if similarity == "semantic" else None)
     outlines = []
     for rank, token in enumerate(tokens):
         partner = int(split.partner[token])
@@ -207,17 +221,26 @@ def _match_outlines(matches: Matches, similarity: str, top_k: int) -> list[Outli
         if partner >= 0:
             colour = tuple(channel / 255 for channel in colours[rank])
         word = str(rank + 1) if rank < NUMBERED else ""
-        outlines.append(Outline((token, partner), word, colour, dashed=bool(ambiguous[token])))
+        dashed, strength = bool(ambiguous[token]), float(opacity[token])
+        outlines.append(Outline((token, partner), word, colour, dashed=dashed, opacity=strength))
     return outlines[::-1]
 
 
-def _difference_outlines(difference: NDArray[np.float64], top_k: int) -> list[Outline]:
-    """Return the outlines of the patches that say most for either image, the weakest first."""
+def _difference_outlines(hit: Matches, expected: Matches, similarity: str, top_k: int) -> list[Outline]:
+    """Return the outlines of the patches of A that say most for either image, the weakest first.
+
+    Their tokens are those of hit, query and expected image: a patch's partner is outlined on the image it speaks for.
+    """
+    difference = contribution_difference(hit, expected, similarity)
+    partners = [each.split(similarity).partner for each in (hit, expected)]
     outlines = []
     for rank, token in enumerate(np.argsort(-np.abs(difference), kind="stable")[:top_k]):
-        for_hit = difference[token] >= 0
+        for_hit = bool(difference[token] >= 0)
+        partner = partners[0 if for_hit else 1]
+        place = -1 if partner is None else int(partner[token])
+        tokens = (place, int(token), -1) if for_hit else (-1, int(token), place)
         word = ("+" if for_hit else "−") if rank < NUMBERED else ""
-        outlines.append(Outline((int(token),), word, FOR if for_hit else AGAINST))
+        outlines.append(Outline(tokens, word, FOR if for_hit else AGAINST))
     return outlines[::-1]
 
 
@@ -226,8 +249,16 @@ def _draw_outline(panel: Panel, token: int, grid: tuple[int, int], outline: Outl
     x0, y0, x1, y1 = cell_box(token, grid, panel.grid_box)
     corners = ([x0, x1, x1, x0], [y0, y0, y1, y1])
     style = "--" if outline.dashed else "-"
-    panel.axes.fill(*corners, fill=False, edgecolor=INK, linewidth=1.5, joinstyle="miter")
-    panel.axes.fill(*corners, fill=False, edgecolor=outline.colour, linewidth=0.8, linestyle=style, joinstyle="miter")
+    for ink, width, line in ((INK, 1.5, "-"), (outline.colour, 0.8, style)):
+        panel.axes.fill(
+            *corners,
+            fill=False,
+            edgecolor=ink,
+            linewidth=width,
+            linestyle=line,
+            joinstyle="miter",
+            alpha=outline.opacity,
+        )
     if outline.word:
         small = min(x1 - x0, y1 - y0) < _BOLD_FROM  # neighbours must not cover each other's digits
         panel.axes.text(
@@ -239,6 +270,7 @@ def _draw_outline(panel: Panel, token: int, grid: tuple[int, int], outline: Outl
             color="white",
             ha="center",
             va="center_baseline",
+            alpha=outline.opacity,
             path_effects=[patheffects.withStroke(linewidth=0.9 if small else 1.4, foreground=INK)],
             zorder=5,
         )
@@ -268,7 +300,7 @@ def _cite(sheet: Sheet, analysis: Analysis, null: NullLevel | None, pairs: Mappi
     sheet.cite(model_sentence(analysis))
 
 
-def _draw_rebuilt(sheet: Sheet, matches: Matches, panels: list[Panel]) -> None:
+def _draw_rebuilt(sheet: Sheet, matches: Matches, panels: list[Panel], opacity: NDArray[np.float64]) -> None:
     """Draw B's patches where their partners in A stand, at A's own place and size, beside the panels."""
     assert matches.grid is not None
     first, last = panels[0], panels[-1]
@@ -277,7 +309,7 @@ def _draw_rebuilt(sheet: Sheet, matches: Matches, panels: list[Panel]) -> None:
     box = left * picture.width, top * picture.height, right * picture.width, bottom * picture.height
     pixels = max(4, round(first.width * PIXELS_PER_MM) // max(matches.grid))
     axes = sheet.picture(last.left + last.width + GAP, first.top, first.width, first.height)
-    raster(axes, np.asarray(put_back(matches, picture, box, side=pixels)), first.grid_box)
+    raster(axes, np.asarray(put_back(matches, picture, box, side=pixels, opacity=opacity)), first.grid_box)
     x0, y0, x1, y1 = first.grid_box
     axes.fill([x0, x1, x1, x0], [y0, y0, y1, y1], fill=False, edgecolor=RULE, linewidth=0.4)
 
@@ -314,7 +346,7 @@ def _draw_bars(sheet: Sheet, bars: list[Bar], unrelated: float | None = None) ->
     names = max(text_width(bar.name) for bar in bars) + 1.5
     width = min(sheet.room, 140.0) - names - text_width(number(-0.01)) - 1.5
     ends = [end for bar in bars for end in (bar.start, bar.stop)]
-    low, high = min(0.0, *ends), max(0.0, *ends) or 1.0
+    low, high = (-1.0 if min(ends) < 0 else 0.0), 1.0  # a long bar is a high value, whatever stands beside it
     left, top = MARGIN + names, sheet.bottom
     axes = sheet.picture(left, top, width, _ROW * len(bars))
     axes.set(xlim=(low, high), ylim=(len(bars), 0))
@@ -330,7 +362,7 @@ def _draw_bars(sheet: Sheet, bars: list[Bar], unrelated: float | None = None) ->
     axes.plot([0, 0], [0, len(bars)], color=RULE, linewidth=0.5)
     if unrelated is not None:
         row = next(k for k, bar in enumerate(bars) if bar.name.startswith("semantic"))
-        axes.plot([unrelated] * 2, [row, row + 0.84], color="white", linewidth=0.8, dashes=(2, 1))
+        axes.plot([unrelated] * 2, [row, row + 0.84], color=INK, linewidth=0.8)
     sheet.bottom = top + _ROW * len(bars) + 0.6
 
 

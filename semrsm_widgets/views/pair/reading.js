@@ -1,6 +1,7 @@
 // What a pair's numbers say under the similarity that is explained. Nothing here touches the page.
 
 import { cellOf } from "../base/grid_pointer.js";
+import { opacities } from "./trust.js";
 
 /** @typedef {import("../base/grid_pointer.js").Grid} Grid */
 /** @typedef {Int32Array | Float32Array | number[]} Numbers */
@@ -159,15 +160,20 @@ export const sumOf = (values) => [...values].reduce((sum, value) => sum + value,
  * @property {Reading | null} other of A with C
  * @property {number[] | null} difference what each patch of A contributes to that of the two values
  * @property {number[]} order patches of A, the most important first
+ * @property {number[] | null} opacity of the matches of A's patches, by how far they are above unrelated; null: all alike
  */
 
 /**
  * @param {Matches | null} matches
  * @param {Matches | null} expected
- * @param {{ similarity: string, oneToOne: boolean, image?: number }} how `image`: the one that is expected, -1 for none
+ * @param {object} how
+ * @param {string} how.similarity
+ * @param {boolean} how.oneToOne
+ * @param {number} [how.image] the one that is expected, -1 for none
+ * @param {boolean} [how.onlyAbove] whether matches that are not above unrelated are left out
  * @returns {Said}
  */
-export function readPair(matches, expected, { similarity, oneToOne, image = -1 }) {
+export function readPair(matches, expected, { similarity, oneToOne, image = -1, onlyAbove = false }) {
   const comparing = image >= 0;
   const fits = Boolean(
     comparing &&
@@ -181,6 +187,14 @@ export function readPair(matches, expected, { similarity, oneToOne, image = -1 }
   const other = fits && expected ? readingOf(expected, similarity, oneToOne) : null;
   const difference =
     reading && other ? Array.from(reading.contribution, (value, token) => value - other.contribution[token]) : null;
+  // Only the best match is read beside the level of unrelated tokens, which is that of a best match.
+  const level = similarity === "semantic" && !comparing ? (matches?.null ?? null) : null;
+  const opacity = matches && reading && level ? opacities(reading.cosine, matches.semantic, level) : null;
+  if (opacity && level && onlyAbove) {
+    opacity.forEach((_, token) => {
+      if (!(reading && reading.cosine[token] > level.mean)) opacity[token] = 0;
+    });
+  }
   const rank = difference ? difference.map(Math.abs) : comparing ? null : reading?.contribution;
   return {
     matches: /** @type {Matches} */ (matches),
@@ -192,7 +206,8 @@ export function readPair(matches, expected, { similarity, oneToOne, image = -1 }
     reading,
     other,
     difference,
-    order: reading && rank ? byFalling(rank, reading.cosine) : [],
+    order: reading && rank ? byFalling(rank, reading.cosine).filter((token) => !opacity || opacity[token] > 0) : [],
+    opacity,
   };
 }
 

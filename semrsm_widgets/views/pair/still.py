@@ -13,30 +13,48 @@ from semrsm_widgets.figures import AGAINST, FOR, PANEL_SIDE, fitted_panel, outli
 from semrsm_widgets.rsm import SIMILARITIES
 from semrsm_widgets.tokens import cell_box
 
+from .trust import opacities, verdict
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from semrsm_widgets.analysis import Matches, Split
     from semrsm_widgets.common import GridPlace
+    from semrsm_widgets.rsm import NullLevel
 
     Side = tuple[Image.Image, GridPlace]
 
 NUMBERED = 9  # the strongest carry their rank as a digit: colours alone are too few
 
 
-def pair_still(matches: Matches, sides: Sequence[Side], top_k: int, *, similarity: str = "semantic") -> Image.Image:
+def pair_still(
+    matches: Matches,
+    sides: Sequence[Side],
+    top_k: int,
+    *,
+    similarity: str = "semantic",
+    null: NullLevel | None = None,
+    above_unrelated: bool = False,
+) -> Image.Image:
     """Return A, B and, for the best match, B's patches moved to their partners in A; the strongest are outlined.
 
-    Colour is the place in A, dashes are ambiguous matches, digits the nine strongest.
+    Colour is the place in A, dashes are ambiguous matches, digits the nine strongest; what is hardly above the level of
+    unrelated tokens is faint.
 
     Args:
         matches: of the two images; must have a grid.
         sides: (picture, box) of A and B, the box in fractions of width and height.
         top_k: how many are outlined.
         similarity: name of the one that is explained; the class token outlines nothing.
+        null: what unrelated tokens reach; None before it is known.
+        above_unrelated: leave out the matches whose cosine is not above that level.
     """
     assert matches.grid is not None
     assert matches.other_grid is not None
+    level = null if similarity == "semantic" else None
+    opacity = opacities(matches.token_cosine, matches.semantic, level)
+    if level is not None and above_unrelated:
+        opacity[~(matches.token_cosine > level.mean)] = 0.0
     panels = [fitted_panel(picture, box) for picture, box in sides]
     captioned = {"A": panels[0][0], "B": panels[1][0]}
     title = f"{matches.layer} · "
@@ -44,7 +62,8 @@ def pair_still(matches: Matches, sides: Sequence[Side], top_k: int, *, similarit
         matched_part = matches.semantic - matches.pooled_part
         title += f"aligned {matches.aligned:.2f}, semantic {matches.semantic:.2f} "
         title += f"= pooled part {matches.pooled_part:.2f} + matched part {matched_part:.2f}"
-        captioned["B's patches moved to their partners in A"] = put_back(matches, *panels[1])
+        title += "" if null is None else f" (unrelated {null.mean:.2f}). {verdict(matches.semantic, null)}"
+        captioned["B's patches moved to their partners in A"] = put_back(matches, *panels[1], opacity=opacity)
     else:
         value = matches.class_token if similarity == "class token" else matches.split(similarity).value
         title += f"{SIMILARITIES[similarity].caption} {value:.2f} (semantic {matches.semantic:.2f})"
@@ -62,6 +81,7 @@ def pair_still(matches: Matches, sides: Sequence[Side], top_k: int, *, similarit
                 outline_patch(draw, column, box, colour, str(rank + 1) if rank < NUMBERED else "")
         return picture
     tokens = strongest(split, top_k)
+    tokens = tokens[opacity[tokens] > 0]
     colours = place_colours(tokens.tolist(), matches.grid)
     ambiguous = matches.ambiguous() if similarity == "semantic" else np.zeros(len(split.contribution), dtype=bool)
     for rank, token in _weakest_first(tokens):
@@ -69,7 +89,8 @@ def pair_still(matches: Matches, sides: Sequence[Side], top_k: int, *, similarit
         for column, (place, grid) in enumerate(places):
             words = str(rank + 1) if rank < NUMBERED else ""
             box = cell_box(place, grid, panels[column][1])
-            outline_patch(draw, column, box, colours[rank], words, dashed=bool(ambiguous[token]))
+            strength = float(opacity[token])
+            outline_patch(draw, column, box, colours[rank], words, dashed=bool(ambiguous[token]), opacity=strength)
     return picture
 
 
@@ -116,8 +137,23 @@ def _weakest_first(tokens: NDArray[np.int64]) -> list[tuple[int, int]]:
     return [(rank, int(token)) for rank, token in enumerate(tokens)][::-1]
 
 
-def put_back(matches: Matches, panel: Image.Image, box: Sequence[float], *, side: int = 0) -> Image.Image:
-    """Return B's patches in A's layout, `side` pixels each; fitted to a panel unless given."""
+def put_back(
+    matches: Matches,
+    panel: Image.Image,
+    box: Sequence[float],
+    *,
+    side: int = 0,
+    opacity: NDArray[np.float64] | None = None,
+) -> Image.Image:
+    """Return B's patches in A's layout, `side` pixels each; fitted to a panel unless given.
+
+    Args:
+        matches: whose patches of A have partners.
+        panel: the picture of B.
+        box: of the token grid in it, in pixels.
+        side: of a patch, in pixels.
+        opacity: of each patch, on white; None for all of it.
+    """
     assert matches.grid is not None
     assert matches.other_grid is not None
     rows, columns = matches.grid
@@ -126,6 +162,8 @@ def put_back(matches: Matches, panel: Image.Image, box: Sequence[float], *, side
     for token, partner in enumerate(matches.permutation):
         if partner >= 0:
             patch = panel.resize((side, side), box=_inside(cell_box(int(partner), matches.other_grid, box), panel.size))
+            if opacity is not None:
+                patch = Image.blend(Image.new("RGB", patch.size, "white"), patch.convert("RGB"), float(opacity[token]))
             picture.paste(patch, ((token % columns) * side, (token // columns) * side))
     return picture.resize((PANEL_SIDE, max(1, round(PANEL_SIDE * rows / columns)))) if fitted else picture
 

@@ -75,7 +75,7 @@ function pairView(model, el) {
   const overlay = pairOverlay(stage, sides, gridOf);
   stage.append(overlay.root);
 
-  const layer = layerSlider(layers, (name) => set("layer", name));
+  const layer = layerSlider(layers, (name) => set("layer", name), model.get("_model_badge"));
   const similarities = similaritiesOf(model);
   /** @type {string[]} */
   const captions = model.get("_explained").map((/** @type {string} */ name) => captionOf(similarities, name));
@@ -100,6 +100,14 @@ function pairView(model, el) {
   const topWords = h("output", { class: "srsm-layer" });
   const strongest = h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "strongest"), topK, topWords);
   topK.addEventListener("input", () => set("top_k", Number(topK.value)));
+  const above = h("input", { type: "checkbox" });
+  above.addEventListener("change", () => set("above_unrelated", above.checked));
+  const aboveField = h(
+    "label",
+    { class: "srsm-check", title: "leave out the matches whose cosine unrelated tokens reach, too" },
+    above,
+    "only above unrelated",
+  );
   const line = h("p", { class: "srsm-token-line", "aria-live": "polite" });
   const legend = pairLegend(colours);
   const summary = pairSummary();
@@ -121,7 +129,7 @@ function pairView(model, el) {
     h("div", { class: "srsm-pair-body" }, stage, rebuilt.root),
     empty,
     legend.root,
-    h("div", { class: "srsm-controls srsm-pair-foot" }, line, strongest),
+    h("div", { class: "srsm-controls srsm-pair-foot" }, line, aboveField, strongest),
     more.root,
     status.root,
   );
@@ -133,7 +141,10 @@ function pairView(model, el) {
 
   function read() {
     const [similarity, caption, oneToOne] = [nameNow(), model.get("similarity"), model.get("one_to_one")];
-    said = readPair(matches, expected, { similarity, oneToOne, image: model.get("expected") });
+    const onlyAbove = model.get("above_unrelated");
+    said = readPair(matches, expected, { similarity, oneToOne, image: model.get("expected"), onlyAbove });
+    above.checked = onlyAbove;
+    aboveField.hidden = !said.opacity;
     comparison.show(said, caption);
     root.dataset.similarity = caption;
     root.dataset.why = String(said.comparing);
@@ -230,7 +241,7 @@ function pairView(model, el) {
           : !said.oneToOne
             ? "Each patch of A replaced by its nearest in B"
             : "B’s patches moved to their partners in A";
-    rebuilt.draw(sides, matches, said.reading?.partner ?? null, words);
+    rebuilt.draw(sides, matches, said.reading?.partner ?? null, words, said.opacity);
   }
 
   function redraw() {
@@ -325,6 +336,7 @@ function pairView(model, el) {
     refresh();
   });
   events.on("change:one_to_one", refresh);
+  events.on("change:above_unrelated", refresh);
   events.on("change:top_k", () => {
     if (matches) read();
     drawMarks();

@@ -57,7 +57,8 @@ class PairView(LayerChosen, SimilaritiesTold, View):
 
     Hovering a patch (or moving to it with the arrow keys) shows its partner, the cosine of the two and what the match
     contributes; a click pins it. The strongest matches are outlined and joined by lines, coloured by their place in A,
-    the first nine with digits; a match is dashed where another partner would be nearly as good. Beside the semantic
+    the first nine with digits; a match is dashed where another partner would be nearly as good, and faint where it is
+    hardly above the level that unrelated tokens reach. Beside the semantic
     value stands the level that unrelated tokens reach, and its split into the part that any matching gives (pooled
     part) and the part that the best one adds (matched part).
 
@@ -73,6 +74,7 @@ class PairView(LayerChosen, SimilaritiesTold, View):
         similarity: "best match", "same position", "mean token" or "class token"; the similarity's name will do.
         one_to_one: False takes each patch's nearest neighbour instead of the best match, to see what differs.
         token: the pinned token of A, in raster order; -1 for none.
+        above_unrelated: leave out the matches whose cosine is not above the level that unrelated tokens reach.
         top_k: how many of the strongest matches are drawn, 0 to 40.
         patience: where the level of unrelated tokens is estimated to take more seconds than this, it waits for Start.
 
@@ -89,6 +91,7 @@ class PairView(LayerChosen, SimilaritiesTold, View):
         sync=True
     )
     one_to_one = t.Bool(True, help="False: each patch's nearest neighbour instead of the best match.").tag(sync=True)
+    above_unrelated = t.Bool(False, help="Whether matches that are not above unrelated are left out.").tag(sync=True)
     top_k = t.Int(20, help=f"How many of the strongest matches are drawn, 0 to {MOST_LINES}.").tag(sync=True)
 
     _most_lines = t.Int(MOST_LINES).tag(sync=True)
@@ -112,6 +115,7 @@ class PairView(LayerChosen, SimilaritiesTold, View):
         similarity: str = "best match",
         one_to_one: bool = True,
         token: int = -1,
+        above_unrelated: bool = False,
         top_k: int = 20,
         patience: float = PATIENCE_SECONDS,
         **kwargs: Any,
@@ -124,6 +128,7 @@ class PairView(LayerChosen, SimilaritiesTold, View):
             similarity=similarity,
             one_to_one=one_to_one,
             token=token,
+            above_unrelated=above_unrelated,
             top_k=top_k,
             **kwargs,
         )
@@ -265,7 +270,9 @@ class PairView(LayerChosen, SimilaritiesTold, View):
         panels = [self._placed(k) for k in (*self.pair, self.expected) if k >= 0]
         sides = [(panel.picture, panel.place) for panel in panels]
         if self.expected < 0:
-            return pair_still(matches, sides, self.top_k, similarity=similarity)
+            null = self.analysis.null(self.layer) if self.analysis.has_null(self.layer) else None
+            above = self.above_unrelated
+            return pair_still(matches, sides, self.top_k, similarity=similarity, null=null, above_unrelated=above)
         expected = self.analysis.matches(self.layer, self.pair[0], self.expected)
         return why_still(matches, expected, sides, self.top_k, similarity=similarity)
 

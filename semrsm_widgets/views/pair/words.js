@@ -1,8 +1,10 @@
 // The words and numbers of PairView: the values of the pair, what is explained, the line under the pictures, "More".
 
+import { bar } from "../base/bars.js";
 import { h } from "../base/dom.js";
 import { atMost, format, MINUS, signed } from "../base/format.js";
 import { pairValue, placeName, sumOf } from "./reading.js";
+import { verdict } from "./trust.js";
 
 /** @typedef {import("../base/grid_pointer.js").Grid} Grid */
 /** @typedef {import("./reading.js").Matches} Matches */
@@ -14,7 +16,8 @@ export function pairSummary() {
   const [aligned, semantic, pooledPart, matchedPart] = [number(), number(), number(), number()];
   const aside = h("span", { class: "srsm-aside" });
   const layer = h("span", { class: "srsm-aside" });
-  const bars = h("span", { class: "srsm-split", "aria-hidden": "true" });
+  const bars = bar("srsm-split");
+  const doubt = h("strong", { class: "srsm-verdict", role: "note", hidden: true });
   const root = h(
     "p",
     { class: "srsm-summary" },
@@ -41,8 +44,9 @@ export function pairSummary() {
       " + ",
       h("span", { title: "what the best one-to-one matching adds" }, "matched part ", matchedPart),
       " ",
-      bars,
+      bars.root,
     ),
+    doubt,
   );
   return {
     root,
@@ -50,7 +54,8 @@ export function pairSummary() {
       layer.textContent = "matching …";
       for (const each of [aligned, semantic, pooledPart, matchedPart]) each.textContent = "…";
       aside.textContent = "";
-      bars.replaceChildren();
+      bars.show([]);
+      doubt.hidden = true;
     },
     /**
      * @param {Matches} matches
@@ -67,18 +72,16 @@ export function pairSummary() {
       const level = alone ? "level: needs two images" : matches.null ? format(matches.null.mean) : "…";
       const certificate = gap === null ? "no certificate" : `within ${atMost(gap)} of the best`;
       aside.textContent = `(unrelated ${level}; ${certificate})`;
-      const span = Math.abs(matches.pooled_part) + Math.abs(matched) || 1;
-      /** @type {(name: string, value: number) => HTMLElement} */
-      const part = (name, value) => {
-        const bar = h("span", {
-          "data-part": name,
-          "data-negative": String(value < 0),
-          title: `${name} part ${format(value, 3)}`,
-        });
-        bar.style.width = `${(100 * Math.abs(value)) / span}%`;
-        return bar;
-      };
-      bars.replaceChildren(part("pooled", matches.pooled_part), part("matched", matched));
+      bars.show(
+        [
+          { name: "pooled", from: 0, to: matches.pooled_part },
+          { name: "matched", from: matches.pooled_part, to: matches.semantic },
+        ],
+        { unrelated: matches.null?.mean ?? null },
+      );
+      bars.root.title = `from 0 to 1: pooled part, then matched part${matches.null ? "; the tick is the unrelated level" : ""}`;
+      doubt.textContent = verdict(matches.semantic, matches.null);
+      doubt.hidden = !doubt.textContent;
     },
   };
 }

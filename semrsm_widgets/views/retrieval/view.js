@@ -85,7 +85,7 @@ function retrievalView(model, el, store) {
 
   // -- the parts ---------------------------------------------------------------------------------------------------
 
-  const layer = layerSlider(layers, (name) => set("layer", name));
+  const layer = layerSlider(layers, (name) => set("layer", name), model.get("_model_badge"));
   const kernel = segmented(
     "kernel",
     model.get("_kernels").map((/** @type {string} */ name) => [name, name]),

@@ -2,6 +2,7 @@
 
 import { layerSlider, segmented } from "../base/controls.js";
 import { h } from "../base/dom.js";
+import { offers } from "../base/model.js";
 
 const ORDER_WORDS = { file: "as loaded", label: "by label", cluster: "by cluster" };
 
@@ -13,7 +14,8 @@ const ORDER_WORDS = { file: "as loaded", label: "by label", cluster: "by cluster
  * @param {() => [number, number] | null} given.range the colour range that is shown
  */
 export function rsmControls(model, set, { labelled, range }) {
-  const slider = layerSlider(model.get("_layers"), (name) => set("layer", name));
+  const badge = offers(model, "status") ? model.get("_model_badge") : ""; // an explorer has it in its header
+  const slider = layerSlider(model.get("_layers"), (name) => set("layer", name), badge);
   const options = Object.entries(ORDER_WORDS).map(([key, words]) => {
     const disabled = key === "label" && !labelled;
     return h("option", { value: key, disabled }, disabled ? "by label (no labels)" : words);
@@ -48,7 +50,7 @@ export function rsmControls(model, set, { labelled, range }) {
   const title = "Subtract from semantic what unrelated tokens reach when they are matched as well as they can be.";
   const root = h(
     "div",
-    {},
+    { class: "srsm-rsm-controls" },
     h(
       "div",
       { class: "srsm-controls" },

@@ -19,7 +19,8 @@ const DRAG_PIXELS = 6; // a shorter way of the pointer is a click
  * @param {number} size of the matrix
  */
 export function heatmapPanel(name, caption, size) {
-  const canvas = h("div", { class: "srsm-canvas" });
+  // Inert: what BokehJS puts into it would be a tab stop without a name. The surface takes pointer and keys.
+  const canvas = h("div", { class: "srsm-canvas", inert: true });
   const veil = h("div", { class: "srsm-veil" });
   const groups = svg("svg", { class: "srsm-groups", preserveAspectRatio: "none", "aria-hidden": "true" });
   const cursor = h("div", { class: "srsm-cell srsm-cursor", hidden: true });

@@ -1,5 +1,6 @@
 // The two images of a cell, and every similarity of theirs on one scale.
 
+import { bar as barOf } from "../base/bars.js";
 import { h } from "../base/dom.js";
 import { atMost, format } from "../base/format.js";
 import { captionOf } from "../base/similarities.js";
@@ -20,11 +21,10 @@ export function readout(images, similarities) {
   const table = h("div", { class: "srsm-values" });
   const unrelated = { name: "unrelated", aside: `tokens, ${captionOf(similarities, "semantic")}` };
   const rows = [...similarities, unrelated].map(({ name, aside: words }) => {
-    const fill = h("span");
-    const bar = h("span", { class: "srsm-bar", "aria-hidden": "true" }, fill);
+    const bar = barOf();
     const value = h("span", { class: "srsm-number" });
-    table.append(h("span", { class: "srsm-name", title: words }, name, h("small", {}, words)), bar, value);
-    return { name, bar, fill, value };
+    table.append(h("span", { class: "srsm-name", title: words }, name, h("small", {}, words)), bar.root, value);
+    return { name, bar, value };
   });
   const figures = pictures.map((picture, k) => h("figure", {}, picture, captions[k]));
   const root = h("aside", { class: "srsm-card" }, h("div", { class: "srsm-card-pair" }, ...figures), table, note, hint);
@@ -88,13 +88,13 @@ export function readout(images, similarities) {
       const { aligned = NaN, semantic = NaN, pooled = NaN } = values;
       /** @type {Record<string, number>} */
       const all = { aligned, semantic, pooled, unrelated: frame?.null?.mean ?? NaN };
-      const scale = Math.max(1e-12, ...Object.values(all).filter(Number.isFinite).map(Math.abs));
-      for (const { name, bar, fill, value } of rows) {
-        const isKnown = Number.isFinite(all[name]);
+      const known = Object.values(all).filter(Number.isFinite);
+      // Inner products have no natural end: the largest of the cell's is theirs.
+      const most = frame?.kernel === "inner product" ? Math.max(1e-12, ...known.map(Math.abs)) : 1;
+      const how = { unrelated: all.unrelated, isSigned: known.some((value) => value < 0), most };
+      for (const { name, bar, value } of rows) {
         value.textContent = format(all[name]);
-        bar.dataset.name = name;
-        bar.dataset.negative = String(all[name] < 0);
-        fill.style.width = `${isKnown ? (100 * Math.abs(all[name])) / scale : 0}%`;
+        bar.show([{ name, from: 0, to: all[name] }], name === "semantic" ? how : { ...how, unrelated: null });
       }
       note.textContent = noteOf(frame, i === j, semantic, values.upper ?? NaN);
       hint.textContent = chosen

@@ -124,6 +124,18 @@ function rsmView(model, el, sent) {
     model.get("baseline"),
     (name) => set("baseline", name),
   );
+  // Where there is room for one heatmap only, this says which: each similarity, or the difference.
+  const heatmap = segmented(
+    "heatmap",
+    [...similarities.map(({ name }) => /** @type {[string, string]} */ ([name, name])), ["difference", "difference"]],
+    "semantic",
+    (name) => {
+      const isLevel = name === "semantic" || name === "difference";
+      if (!isLevel) set("baseline", name);
+      set("heatmap", isLevel ? name : "baseline");
+    },
+  );
+  heatmap.root.classList.add("srsm-heatmap-switch");
   const baselineWords = h("span");
   const semanticWords = h("span");
   const differenceName = h("strong");
@@ -154,6 +166,7 @@ function rsmView(model, el, sent) {
       h(
         "div",
         { class: "srsm-maps" },
+        heatmap.root,
         ...panels.map((panel) => panel.root),
         h("div", { class: "srsm-maps-foot" }, legend, reset),
       ),
@@ -274,6 +287,8 @@ function rsmView(model, el, sent) {
   function caption() {
     controls.update();
     baseline.set(model.get("baseline"));
+    root.dataset.heatmap = model.get("heatmap");
+    heatmap.set(model.get("heatmap") === "baseline" ? model.get("baseline") : model.get("heatmap"));
     baselineWords.textContent = captionOf(similarities, model.get("baseline"));
     const semantic = captionOf(similarities, "semantic");
     semanticWords.textContent = model.get("excess") ? " excess over unrelated tokens" : ` ${semantic}`;
@@ -352,6 +367,7 @@ function rsmView(model, el, sent) {
     "kernel",
     "pair",
     "baseline",
+    "heatmap",
     "order",
     "excess",
     "colour_range",

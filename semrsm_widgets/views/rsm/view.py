@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.figures.sheet import Sheet
 
 ORDERS = ("file", "label", "cluster")
+HEATMAPS = ("baseline", "semantic", "difference")
 
 # Frames are sent ahead of the slider when they fit into this many bytes: of all kernels, else of the shown one.
 AHEAD_BYTES = 8 * 2**20
@@ -65,6 +66,7 @@ class RSMView(LayerChosen, KernelChosen, SimilaritiesTold, BokehPane):
         kernel: "cosine", "inner product" or "RBF".
         pair: indices of the two images of the selected cell.
         baseline: what stands beside the semantic RSM and is subtracted from it, "aligned" or "pooled".
+        heatmap: which of the three is shown where there is room for one only.
         order: of rows and columns: "file", "label", or "cluster" (of the semantic RSM on screen when it is chosen).
         excess: subtract what unrelated tokens reach from the semantic RSM.
         colour_range: (low, high) to keep for all layers; None takes each layer's own.
@@ -79,6 +81,9 @@ class RSMView(LayerChosen, KernelChosen, SimilaritiesTold, BokehPane):
 
     baseline = t.Unicode("aligned", help='"aligned" or "pooled".').tag(sync=True)
     order = t.Unicode("file", help='"file", "label" or "cluster".').tag(sync=True)
+    heatmap = t.Unicode("semantic", help='Where there is room for one: "baseline", "semantic" or "difference".').tag(
+        sync=True
+    )
     excess = t.Bool(False, help="Whether what unrelated tokens reach is subtracted from semantic.").tag(sync=True)
     colour_range = t.Tuple(
         t.Float(), t.Float(), default_value=None, allow_none=True, help="(low, high) of the colours, or None."
@@ -125,6 +130,10 @@ class RSMView(LayerChosen, KernelChosen, SimilaritiesTold, BokehPane):
     @t.validate("baseline")
     def _check_baseline(self, proposal: Any) -> str:
         return check_trait("baseline", proposal["value"], BASELINES)
+
+    @t.validate("heatmap")
+    def _check_heatmap(self, proposal: Any) -> str:
+        return check_trait("heatmap", proposal["value"], HEATMAPS)
 
     @t.validate("order")
     def _check_order(self, proposal: Any) -> str:

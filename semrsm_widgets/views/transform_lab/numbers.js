@@ -1,5 +1,6 @@
 // The three similarities of the lab as bars; beside the semantic one a mark at what unrelated tokens reach.
 
+import { bar as barOf } from "../base/bars.js";
 import { h } from "../base/dom.js";
 import { format } from "../base/format.js";
 
@@ -7,15 +8,12 @@ import { format } from "../base/format.js";
 
 /** @param {import("../base/similarities.js").Similarity[]} similarities that every layer has */
 export function labNumbers(similarities) {
-  const mark = h("span", { class: "srsm-lab-null", hidden: true });
   const table = h("div", { class: "srsm-values" });
   const rows = similarities.map(({ name, aside: words }) => {
-    const fill = h("span");
-    const look = { class: "srsm-bar", "aria-hidden": "true", "data-name": name };
-    const bar = h("span", look, fill, name === "semantic" ? mark : null);
+    const bar = barOf();
     const value = h("span", { class: "srsm-number" });
-    table.append(h("span", { class: "srsm-name" }, name, h("small", {}, words)), bar, value);
-    return { name, bar, fill, value };
+    table.append(h("span", { class: "srsm-name" }, name, h("small", {}, words)), bar.root, value);
+    return { name, bar, value };
   });
   const note = h("p", { class: "srsm-note" });
   const words = h("p", { class: "srsm-hidden", "aria-live": "polite" });
@@ -31,15 +29,14 @@ export function labNumbers(similarities) {
     root,
     /** @param {LabMatches} matches */
     show(matches) {
-      for (const { name, bar, fill, value } of rows) {
+      const level = matches.null;
+      const isSigned = rows.some(({ name }) => (matches[name] ?? 0) < 0);
+      for (const { name, bar, value } of rows) {
         const number = matches[name];
         value.textContent = format(number);
-        bar.dataset.negative = String(number !== null && number < 0);
-        fill.style.width = `${100 * Math.min(1, Math.abs(number ?? 0))}%`;
+        const unrelated = name === "semantic" ? (level?.mean ?? null) : null;
+        bar.show([{ name, from: 0, to: number ?? 0 }], { unrelated, isSigned });
       }
-      const level = matches.null;
-      mark.hidden = !level;
-      if (level) mark.style.left = `${100 * Math.min(1, Math.max(0, level.mean))}%`;
       note.textContent = level
         ? `Unrelated tokens reach ${format(level.mean)} under their best match: read semantic from there.`
         : "What unrelated tokens reach is being sampled …";

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from PIL import Image
 
-from semrsm_widgets.common import message
+from semrsm_widgets.common import in_words_of, message
 from semrsm_widgets.images import Images, Source, demo_images, load_images
 from semrsm_widgets.tokens import Tokens
 
@@ -32,9 +32,14 @@ def chosen(image: Any) -> Images:
         path = Path(image)
         if not path.exists():
             raise ValueError(message("image", "a picture or folder that exists", image, "Check the path."))
-        return load_images(path if path.is_dir() else [path])
+        return _loaded(path if path.is_dir() else [path])
     single = hasattr(image, "convert") or getattr(image, "ndim", 0) in (2, 3)
-    return load_images([image] if single else image)
+    return _loaded([image] if single else image)
+
+
+def _loaded(source: Any) -> Images:
+    with in_words_of({"`source`": "`image`"}):
+        return load_images(source)
 
 
 def photographs() -> Images:

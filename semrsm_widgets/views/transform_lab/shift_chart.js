@@ -8,7 +8,7 @@ import { h, svg } from "../base/dom.js";
  * @param {import("../base/similarities.js").Similarity[]} similarities that every layer has
  */
 export function shiftChart(similarities) {
-  const [width, height, left, right, bottom, top] = [340, 150, 30, 60, 24, 8];
+  const [width, height, left, right, bottom, top] = [340, 150, 30, 74, 24, 8];
   const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "srsm-chart", role: "img" });
   const root = h(
     "figure",

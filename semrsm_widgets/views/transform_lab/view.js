@@ -1,6 +1,6 @@
 // TransformLab: a picture, the same picture moved about, and what the three similarities make of it while sliders move.
 
-import { layerSlider } from "../base/controls.js";
+import { badgeOf, layerSlider } from "../base/controls.js";
 import { h } from "../base/dom.js";
 import { cellOf } from "../base/grid_pointer.js";
 import { listeners, setter } from "../base/model.js";
@@ -153,7 +153,8 @@ function transformLab(model, el) {
     choose.replaceChildren(...images.map((row, k) => h("option", { value: k }, row.id)));
     name.replaceChildren(
       "Transform lab",
-      h("small", {}, model.get("_model_title") ? ` · ${model.get("_model_title")}` : ""),
+      h("small", {}, model.get("_model_title") ? ` · ${model.get("_model_title")} ` : ""),
+      badgeOf(model.get("_model_badge")) ?? "",
     );
   }
 

@@ -11,9 +11,9 @@ import numpy as np
 import traitlets as t
 
 from semrsm_widgets.analysis import Analysis, AnalysisRecipe
-from semrsm_widgets.common import check_int, check_number, message, suggest
+from semrsm_widgets.common import check_int, check_number, in_words_of, message, suggest
 from semrsm_widgets.extraction import extract
-from semrsm_widgets.figures import model_sentence
+from semrsm_widgets.figures import model_sentence, weights_badge
 from semrsm_widgets.images import BORDERS, LEAST_ZOOM, MOST_SHIFT, MOST_TILES, MOST_ZOOM, Images, Warp, load_images
 from semrsm_widgets.matching import Auction, Exact
 from semrsm_widgets.models import VisionModel, load_model, visible_box
@@ -136,6 +136,7 @@ class TransformLab(SimilaritiesTold, View):
         sync=True
     )
     _model_title = t.Unicode("").tag(sync=True)
+    _model_badge = t.Unicode("").tag(sync=True)
 
     handlers = {  # noqa: RUF012 (never mutated)
         "ready": "_send_everything",
@@ -261,7 +262,9 @@ class TransformLab(SimilaritiesTold, View):
     def _loaded(self, job: Job) -> VisionModel:
         if self.model is None:
             job.step("Loading the model")
-            self.model = load_model(self._given_model if isinstance(self._given_model, str) else None)
+            with in_words_of({"`name`": "`model`"}):
+                self.model = load_model(self._given_model if isinstance(self._given_model, str) else None)
+        self._model_badge = weights_badge(self.model.provenance)
         self._model_title = self.model.name
         return self.model
 

@@ -26,4 +26,7 @@ def open_compare(closing):
 
 @pytest.fixture
 def view(open_compare, both):
-    return settled(open_compare(*both, names=("before", "after")))
+    """Return one whose map alone is shown: what is opened first is tested by itself."""
+    view = settled(open_compare(*both, names=("before", "after")))
+    view.cell = None
+    return settled(view)

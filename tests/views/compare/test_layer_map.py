@@ -109,7 +109,7 @@ def test_a_long_comparison_waits_for_start(open_compare, both):
     wait_for(lambda: view.status.state == "waiting")
     assert f"{5 * (96 + N * (N - 1) // 2)} pairs to match" in view.status.text
     assert view.comparison is None
-    assert view.picture() is None
+    assert header(view).picture() is None
     view.start()
     assert view.wait(DEADLINE)
     assert view.comparison is not None

@@ -9,14 +9,23 @@ import torch
 import traitlets
 from helpers.analyses import N, make_analysis, make_images
 from helpers.tiny_models import scaled
-from helpers.views import DEADLINE, ask, have_ended, header, opened_page, shown, worker_threads
+from helpers.views import (
+    DEADLINE,
+    ask,
+    have_ended,
+    header,
+    opened_page,
+    settled,
+    shown,
+    state,
+    worker_threads,
+)
 from ipywidgets.widgets.widget import _instances
 
 import semrsm_widgets as srsm
 
 
 def test_the_pair_views_show_the_cell_and_are_linked(view):
-    assert view.pair_views is None
     view.cell = ("a1", "b2")
     assert view.wait(DEADLINE)
     first, second = view.pair_views
@@ -147,14 +156,21 @@ def test_an_error_in_the_worker_is_shown(open_compare):
     assert "Traceback" in view.last_error
 
 
-def test_an_error_while_a_cell_opens_is_shown(view, monkeypatch):
+def test_it_opens_with_a_cell_two_thirds_into_both_models(open_compare, both):
+    view = settled(open_compare(*both))
+    assert view.cell == ("a1", "b1")
+    assert [each.layer for each in view.pair_views] == ["a1", "b1"]
+    assert state(header(view))["cell"] == ("a1", "b1")
+
+
+def test_an_error_while_a_cell_opens_is_shown(open_compare, both, monkeypatch):
     from semrsm_widgets.views.compare import view as module
 
     def broken(*args, **kwargs):
         raise RuntimeError("no room")
 
     monkeypatch.setattr(module, "PairView", broken)
-    view.cell = ("a1", "b1")
+    view = open_compare(*both)
     assert view.wait(DEADLINE)
     assert "no room" in view.last_error
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from helpers.analyses import GRID, make_analysis
+from helpers.analyses import GRID, make_analysis, make_images
 from helpers.views import SVG, drawn, texts_of
 
 import semrsm_widgets as srsm
@@ -67,8 +67,10 @@ def test_why_this_and_not_that_shows_the_difference_of_scores(opened, tmp_path):
     hit_panel, query, expected_panel = drawn(view).figure.axes[:3]
     assert len(query.patches) == 2 * 4
     assert {text.get_text() for text in query.texts} <= {"+", "\N{MINUS SIGN}"}
-    assert not hit_panel.patches
-    assert not expected_panel.patches
+    # as on screen, a patch's partner is outlined on the image that it speaks for
+    assert len(hit_panel.patches) + len(expected_panel.patches) == 2 * 4
+    speaks_for_hit = sum(text.get_text() == "+" for text in query.texts)
+    assert len(hit_panel.patches) == 2 * speaks_for_hit
 
 
 def test_names_with_markup_are_text(opened, tmp_path):
@@ -92,3 +94,11 @@ def test_one_image_has_a_pair_and_no_null(opened, tmp_path):
     words = texts_of(view.save_figure(tmp_path / "f.svg"))
     assert "unrelated tokens" not in words.lower()
     assert "100 % of patches match the same position" in words
+
+
+def test_tall_pictures_leave_room_on_the_page(opened):
+    images = make_images(4, size=(30, 240))
+    view = opened(srsm.PairView(make_analysis(images=images), layer="a", pair=(0, 1), expected=2))
+    panels = drawn(view, width=180.0).figure.axes[:3]
+    heights = [axes.get_window_extent().height / axes.figure.dpi * 25.4 for axes in panels]
+    assert max(heights) <= 70.5

@@ -102,7 +102,7 @@ def test_the_caption_says_where_the_numbers_come_from(opened, tmp_path):
     words = texts_of(view.save_figure(tmp_path / "f.svg", width_mm=180)).replace("\N{NO-BREAK SPACE}", " ")
     for part in (
         "tiny",
-        "weights random",
+        "RANDOM WEIGHTS, not trained",
         model.provenance["weights_sha256"][:12],
         "Layer 0: 4×4 patches, 8 channels",
         "Kernel RBF (σ = ",

@@ -1,0 +1,49 @@
+// How far matches stand above what unrelated tokens reach: what does not, is drawn faint, and a sentence says so. The
+// pictures without a widget do the same in trust.py; a test compares the two. Nothing here touches the page.
+
+/** @typedef {import("../base/wire.js").NullLevel} NullLevel */
+
+// Excess is what a cosine has above the level of unrelated tokens, as a share of what there is up to 1.
+export const BARELY = 0.1; // of a pair, below which its matches are not to be read
+const FULL = 0.25; // of a match, from which it is drawn in full
+export const FAINTEST = 0.12; // opacity of a match at the unrelated level or below
+
+/** @param {number} value */
+const unit = (value) => Math.min(1, Math.max(0, value));
+
+/**
+ * How far a cosine stands above unrelated: 0 at its level, 1 at a cosine of 1, negative below.
+ *
+ * @param {number} value
+ * @param {NullLevel} level
+ */
+export const excess = (value, level) => (value - level.mean) / Math.max(1e-9, 1 - level.mean);
+
+/**
+ * How strongly each match is drawn, FAINTEST to 1; null before the level is known.
+ *
+ * @param {ArrayLike<number>} cosine of the matched tokens, NaN for one without a partner
+ * @param {number} semantic the pair's value; where it is hardly above unrelated, all its matches are faint
+ * @param {NullLevel | null} level
+ */
+export function opacities(cosine, semantic, level) {
+  if (!level) return null;
+  const pair = semantic <= level.quantile95 ? 0 : unit(excess(semantic, level) / BARELY - 0.5);
+  return Array.from(cosine, (value) => {
+    const strength = Number.isNaN(value) ? 0 : unit(excess(value, level) / FULL);
+    return FAINTEST + (1 - FAINTEST) * pair * strength;
+  });
+}
+
+/**
+ * What to say of a pair that is hardly above unrelated; empty where its matches may be read.
+ *
+ * @param {number} semantic
+ * @param {NullLevel | null} level
+ */
+export function verdict(semantic, level) {
+  if (!level || (semantic > level.quantile95 && excess(semantic, level) >= BARELY)) return "";
+  return semantic <= level.quantile95
+    ? "No more than unrelated tokens reach: do not read these matches."
+    : "Barely above unrelated: do not read these matches.";
+}

@@ -1,0 +1,109 @@
+"""How an explorer's views stand: all in sight at 1366 x 768, whole at any width, chosen on screen and from Python."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from helpers.boxes import layout_faults
+from playwright.sync_api import expect
+
+expect.set_options(timeout=60_000)
+
+CELLS = [
+    "import semrsm_widgets as srsm",
+    "explorer = srsm.explore(layers=['blocks.4', 'blocks.5'], layer='blocks.4')\nexplorer",
+]
+
+
+def show(lab_page, width, height=768):
+    """Show an explorer in a window of this size and wait until all of it is there."""
+    page = lab_page.page
+    page.set_viewport_size({"width": width, "height": height})
+    lab_page.open_and_run(lab_page.lab.write_notebook(f"arranged-{width}.ipynb", CELLS))
+    expect(page.locator(".srsm-rsm")).to_have_attribute("data-complete", "true")
+    expect(page.locator(".srsm-pair")).to_have_attribute("data-null", re.compile(r"0\."))
+    expect(page.locator(".srsm-retrieval")).to_be_visible()
+    return page
+
+
+def in_sight(page, selector):
+    """Return whether an element lies whole in what one sees of the notebook."""
+    box = page.locator(selector).first.bounding_box()
+    seen = page.locator(".jp-WindowedPanel-outer").first.bounding_box()
+    return bool(
+        box
+        and box["height"] > 0
+        and box["y"] >= seen["y"] - 1
+        and box["y"] + box["height"] <= seen["y"] + seen["height"] + 1
+    )
+
+
+def test_at_1366_by_768_layer_heatmap_and_pair_are_seen_together(lab_page):
+    page = show(lab_page, 1366)
+    page.evaluate("document.querySelector('.srsm-explorer').scrollIntoView()")
+    one_screen = [".srsm-layers", ".srsm-card", ".srsm-map[data-map='semantic'] .srsm-surface", ".srsm-stage"]
+    assert [part for part in one_screen if not in_sight(page, part)] == []
+    assert layout_faults(page) == []
+    lab_page.screenshot("one-screen")
+
+    # The switch changes the heatmap, here and in Python, and the one that comes is painted.
+    switch = page.locator(".srsm-heatmap-switch")
+    for words, name in (("pooled", "baseline"), ("difference", "difference"), ("semantic", "semantic")):
+        switch.get_by_role("radio", name=words).check()
+        shown = page.locator(".srsm-map:visible")
+        expect(shown).to_have_count(1)
+        expect(shown).to_have_attribute("data-map", name)
+        canvas = shown.locator(".srsm-canvas canvas").first.bounding_box()
+        surface = shown.locator(".srsm-surface").bounding_box()
+        assert abs(canvas["width"] - surface["width"]) < 3
+        lab_page.screenshot(f"one-screen-{words}")
+    assert lab_page.run_code("print(explorer.rsm_view.baseline, explorer.rsm_view.heatmap)").split() == [
+        "pooled",
+        "semantic",
+    ]
+
+    # Layer and values stay in sight while one scrolls to the answers, where they still work.
+    page.evaluate("document.querySelector('.srsm-retrieval').scrollIntoView()")
+    page.wait_for_function("document.querySelector('.srsm-explorer').getBoundingClientRect().bottom < 90")
+    assert in_sight(page, ".srsm-layers")
+    assert in_sight(page, ".srsm-card")
+    assert not in_sight(page, ".srsm-map[data-map='semantic'] .srsm-surface")
+    controls, card = (page.locator(name).first.bounding_box() for name in (".srsm-rsm-controls", ".srsm-card"))
+    assert abs(controls["y"] + controls["height"] - card["y"]) < 2.5
+    page.get_by_role("button", name="next layer").first.click()
+    expect(page.locator(".srsm-pair")).to_have_attribute("data-layer", "blocks.5")
+
+
+def test_columns_and_tabs_are_a_choice_on_screen_and_in_python(lab_page):
+    page = show(lab_page, 1366)
+    marked = "document.querySelector('.srsm-pair').dataset.mark"
+    page.evaluate(f"{marked} = 'here'")
+    page.get_by_role("radio", name="columns").check()
+    expect(page.locator(".srsm-map:visible")).to_have_count(3)
+    assert lab_page.run_code("print(explorer.arrangement)").strip() == "columns"
+    lab_page.run_code("explorer.arrangement = 'tabs'")
+    expect(page.locator(".srsm-pair")).to_be_hidden()
+    expect(page.locator(".srsm-map:visible")).to_have_count(3)
+    page.get_by_role("radio", name="pair").check()
+    expect(page.locator(".srsm-pair")).to_be_visible()
+    expect(page.locator(".srsm-map:visible")).to_have_count(0)
+    expect(page.locator(".srsm-layers").first).to_be_visible()
+    assert lab_page.run_code("print(explorer.part)").strip() == "pair"
+    assert layout_faults(page) == []
+    lab_page.screenshot("tabs")
+    page.get_by_role("radio", name="one screen").check()
+    expect(page.locator(".srsm-map:visible")).to_have_count(1)
+    assert page.evaluate(marked) == "here"  # none was drawn anew
+
+
+@pytest.mark.parametrize("width", [560, 660, 820, 1100])
+def test_nothing_is_cut_in_a_narrow_window(lab_page, width):
+    page = show(lab_page, width, 900)
+    lab_page.execute("application:toggle-left-area")
+    assert layout_faults(page) == []
+    for arrangement in ("columns", "tabs"):
+        lab_page.run_code(f"explorer.arrangement = {arrangement!r}")
+        expect(page.locator(f".srsm-{arrangement}")).to_be_attached()
+        assert layout_faults(page) == []
+    lab_page.screenshot(f"width-{width}")

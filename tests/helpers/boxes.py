@@ -1,0 +1,85 @@
+"""Whether a page shows its views whole: what is cut, what sticks out of its parent, what lies over its neighbour."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+_FAULTS = """() => {
+  const faults = new Set();
+  const shown = (node) => {
+    const style = getComputedStyle(node);
+    return style.display !== "none" && style.visibility !== "hidden" && node.getClientRects().length > 0;
+  };
+  const name = (node) => `${node.tagName.toLowerCase()}.${node.className} "${(node.textContent || "").slice(0, 30)}"`;
+  const controls = "button, select, input, output, label, figure, p, .srsm-field, .srsm-segmented, .srsm-caution";
+  for (const root of document.querySelectorAll(".srsm")) {
+    for (const node of root.querySelectorAll(controls)) {
+      const box = node.getBoundingClientRect();
+      if (!shown(node) || !box.width || node.closest("details:not([open]), .srsm-hidden")) continue;
+      if (node.matches(".srsm-segmented input")) continue; // drawn as its label
+      const style = getComputedStyle(node);
+      const isText = !node.matches("input, select");
+      if (isText && style.overflowX !== "visible" && node.scrollWidth > node.clientWidth + 1)
+        faults.add(`cut: ${name(node)}, ${node.scrollWidth} in ${node.clientWidth}`);
+      if (node.placeholder) {
+        const pen = document.createElement("canvas").getContext("2d");
+        pen.font = style.font;
+        const room = node.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+        if (pen.measureText(node.placeholder).width > room) faults.add(`cut: ${node.placeholder}`);
+      }
+      for (let parent = node.parentElement; parent && root.contains(parent); parent = parent.parentElement) {
+        if (["auto", "scroll"].includes(getComputedStyle(parent).overflowX)) break; // one scrolls there
+        const outer = parent.getBoundingClientRect();
+        if (!outer.width) continue; // display: contents
+        if (box.left < outer.left - 1.5 || box.right > outer.right + 1.5) {
+          faults.add(`outside: ${name(node)} of ${name(parent)}`);
+          break;
+        }
+      }
+    }
+    for (const row of root.querySelectorAll(".srsm-controls, .srsm-head, .srsm-field")) {
+      const boxes = [...row.children].filter(shown).map((node) => [node, node.getBoundingClientRect()]);
+      boxes.forEach(([a, one], k) => {
+        for (const [b, other] of boxes.slice(k + 1)) {
+          const across = Math.min(one.right, other.right) - Math.max(one.left, other.left);
+          const down = Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top);
+          if (across > 1.5 && down > 1.5) faults.add(`over each other: ${name(a)} and ${name(b)}`);
+        }
+      });
+    }
+  }
+  return [...faults];
+}"""
+
+_FOCUSED = """() => {
+  let node = document.activeElement;
+  while (node.shadowRoot?.activeElement) node = node.shadowRoot.activeElement;
+  const words = node.getAttribute("aria-label") || node.labels?.[0]?.textContent || node.textContent || node.title;
+  return [`${node.tagName}.${node.className}`, (words || "").trim()];
+}"""
+
+
+def layout_faults(page: Page) -> list[str]:
+    """Return what of the views on a page is not whole, in words; nothing where all is well."""
+    found: list[str] = page.evaluate(_FAULTS)
+    return found
+
+
+def nameless_stops(page: Page, presses: int) -> list[str]:
+    """Return the elements that Tab stops at, in that many presses, which have no name for who does not see them."""
+    found = []
+    for _ in range(presses):
+        page.keyboard.press("Tab")
+        element, words = page.evaluate(_FOCUSED)
+        if not words:
+            found.append(element)
+    return found
+
+
+def in_columns(page: Page) -> None:
+    """Have an explorer show all three heatmaps, as a person does."""
+    page.locator(".srsm-explorer").get_by_role("radio", name="columns").first.check()
+    page.locator(".srsm-map[data-map='difference']").first.wait_for()
