@@ -229,6 +229,7 @@ test("the layer slider steps through the layers and says their shapes", () => {
   assert.deepEqual(chosen, ["b", "c", "c", "b"]);
   assert.match(slider.root.textContent ?? "", /b · 4 tokens · 8 channels/);
   assert.equal(layerShape(layers[2]), "2×2 patches (pooled from 4×4) · 8 channels");
+  assert.match(layerShape({ ...LAYER, caution: "random: two runs differ" }), /^random · /);
   slider.set("unknown");
   assert.match(slider.root.textContent ?? "", /b · 4 tokens/);
 });

@@ -17,6 +17,7 @@ const SHORTEST = 5;
  * @property {number} [prefix] how many tokens were kept aside
  * @property {boolean} [class_token] whether a class token is among them
  * @property {string} [note]
+ * @property {string} [caution] why its tokens are no function of the picture alone: in short, then after a colon at length
  */
 
 /**
@@ -144,10 +145,11 @@ export const layerShape = (row) => shapeParts(row).join(" ").replace(/^· /, "")
  *
  * @param {Layer} row
  */
-function shapeParts({ grid, native, tokens, channels }) {
+function shapeParts({ grid, native, tokens, channels, caution }) {
+  const told = caution ? [`· ${caution.split(":")[0]}`] : [];
   const patches = grid ? `· ${grid[0]}×${grid[1]} patches` : `· ${tokens} tokens`;
   const pooled = native && grid && native[0] !== grid[0];
-  return [pooled ? `${patches} (pooled from ${native[0]}×${native[1]})` : patches, `· ${channels} channels`];
+  return [...told, pooled ? `${patches} (pooled from ${native[0]}×${native[1]})` : patches, `· ${channels} channels`];
 }
 
 /**
