@@ -28,6 +28,7 @@ SILENT = 1e-6  # of the mean energy: what a token that does not see the picture 
 APART = 0.5  # tokens look at places of their own if their means are spread by this much of the width of their areas
 CLEAR = 0.9  # correlation at which there is nothing common to all tokens that would have to be taken away
 STRAY = 0.1  # share of blocks that may look beside their place by chance, where few channels are alive
+FAR_APART = 1.0  # the same where they do not follow the grid at all: deep layers with random weights reach .7 by chance
 TIGHT = 0.8  # as APART: below this a token may look at several places; a wide window turns waves round, too
 OUTSIDE = 0.35  # share of blocks that must look elsewhere before tokens that do not follow the grid refute it
 WAVY = 0.3  # share of the waves' height that must be left before their form says anything
@@ -114,7 +115,7 @@ def _verdict(axes: dict[str, Axis], asked: float) -> Verdict:
         if all(axis.apart < APART for axis in axes.values()):
             return Verdict("mixed", follows)
         return Verdict("elsewhere", follows, _where(axes))
-    if any(axis.apart >= APART and axis.outside >= OUTSIDE for axis in axes.values()):
+    if any(axis.apart >= FAR_APART and axis.outside >= OUTSIDE for axis in axes.values()):
         return Verdict("elsewhere", follows, _where(axes))
     return Verdict("mixed", follows)
 
