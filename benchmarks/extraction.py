@@ -1,7 +1,8 @@
 """What extraction costs beyond running the model: ResNet-50, its 16 blocks, photographs from disk at 224 pixels.
 
 Time against a loop without hooks: once over the package's own loader (what hooks and copies cost), once over torch's
-`DataLoader` with as many workers. Peak memory against the tokens that are stored, each in a process of its own.
+`DataLoader` with as many workers. The table of layers, which asks where tokens look, against one look at the shapes
+alone, as a share of the extraction. Peak memory against the tokens that are stored, each in a process of its own.
 
 Run: python benchmarks/extraction.py [IMAGES] [RUNS]
 """
@@ -23,6 +24,8 @@ from PIL import Image
 
 import semrsm_widgets as srsm
 from semrsm_widgets.extraction.batches import batches, default_workers
+from semrsm_widgets.extraction.hooks import Setting, as_found, noise, trace
+from semrsm_widgets.extraction.model_layers import make_table
 from semrsm_widgets.models.vision_model import prepare
 
 BATCH = 16
@@ -77,6 +80,18 @@ def usual_loop(vision: srsm.VisionModel, folder: Path) -> None:
             vision.module(batch)
 
 
+SHAPES_OF = 3  # images in a forward that would tell the shapes alone
+
+
+def table_and_shapes(vision: srsm.VisionModel) -> tuple[float, float]:
+    """Return the seconds that the table of layers takes, and those of a forward that tells the shapes alone."""
+    with as_found(vision.module) as device:
+        setting = Setting(vision.module, (3, 224, 224), False, device)
+        table, _ = timed(lambda: make_table(setting))
+        shapes, _ = timed(lambda: trace(setting, [noise((SHAPES_OF, 3, 224, 224), device)]))
+    return table, shapes
+
+
 def timed(work) -> tuple[float, float]:
     """Return seconds passed, and seconds of processor time of all threads (not of other processes)."""
     started, busy = time.perf_counter(), time.process_time()
@@ -118,11 +133,12 @@ def main(count: int = 256, runs: int = 3) -> None:
         vision, images = model(), srsm.load_images(folder)
         layers = [row.name for row in srsm.layers(vision).choose(LAYERS)]
         print(f"{count} images, {len(layers)} layers, batches of {BATCH}, {torch.get_num_threads()} threads")
-        plain, usual, hooked = [], [], []
+        plain, usual, hooked, tables = [], [], [], []
         for _ in range(runs):  # in turn, so that a busy machine is busy for all
             plain.append(timed(lambda: plain_loop(vision, images)))
             hooked.append(timed(lambda: srsm.extract(vision, images, LAYERS, batch_size=BATCH)))
             usual.append(timed(lambda: usual_loop(vision, folder)))
+            tables.append(table_and_shapes(vision))
         for text, runs_of in (
             ("the same loader, no hooks", plain),
             ("torch's DataLoader, no hooks", usual),
@@ -136,6 +152,10 @@ def main(count: int = 256, runs: int = 3) -> None:
             print(
                 f"  extract / same loader, {kind}: {statistics.median(ratios):.3f} in pairs, {least:.3f} the quickest"
             )
+        table, shapes = (statistics.median(seconds) for seconds in zip(*tables, strict=True))
+        extraction = statistics.median(seconds for seconds, _ in hooked)
+        print(f"  table of layers: {table:.2f} s, its shapes alone {shapes:.2f} s: the probe costs", end=" ")
+        print(f"{(table - shapes) / extraction:.3f} of the extraction")
         (loop, _), (whole, stored) = peak(folder, extracting=False), peak(folder, extracting=True)
         print(f"  peak memory: {loop:.0f} MiB for the loop, {whole:.0f} MiB to extract; tokens {stored:.0f} MiB")
         # The loop's own peak is the program, the weights and one batch with all that is computed of it.
