@@ -39,7 +39,7 @@ def test_report_writes_one_file(photos: Path, capsys: pytest.CaptureFixture[str]
     ("arguments", "status", "said"),
     [
         (["nowhere"], 2, "semrsm: `images` must be a folder or file that exists; got nowhere."),
-        (["PHOTOS", "--model", "resnet5"], 2, "semrsm: `name` must be a model that timm knows; got 'resnet5'."),
+        (["PHOTOS", "--model", "resnet5"], 2, "semrsm: `model` must be a model that timm knows; got 'resnet5'."),
         (["PHOTOS", "-o", "report.pdf"], 2, "semrsm: `path` must be the name of an \".html\" file; got 'report.pdf'."),
         (["PHOTOS", "--layers", "nothing.*"], 2, "semrsm: "),
         (["PHOTOS", "--max-images", "1"], 2, "semrsm: `max_images` must be"),
