@@ -9,6 +9,7 @@ notebook that it trusts; and drawing that output anew would draw the living view
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import io
@@ -259,7 +260,14 @@ def _is_voila() -> bool:
     return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
 
 
+_leaving = threading.Event()
+# A kernel that ends sends from whichever thread speaks, and two messages at once get mixed up on the way.
+atexit.register(_leaving.set)
+
+
 def _publish(data: dict[str, Any], metadata: dict[str, Any], place: str, *, update: bool = False) -> None:
     from IPython.display import display, update_display
 
+    if _leaving.is_set():
+        return
     (update_display if update else display)(data, metadata=metadata, raw=True, display_id=place)

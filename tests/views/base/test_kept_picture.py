@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import time
 
 import nbclient
 import nbconvert
@@ -145,9 +146,14 @@ def test_somebody_who_watches_never_waits_and_an_unchanged_picture_is_not_sent_a
 
 
 def wait_until_drawn(view):
-    """Wait for the timers of a view's picture."""
-    while view.kept._timer is not None:
-        view.kept._timer.join()
+    """Wait for the timers of a view's picture, and for what the last of them draws."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with view.kept._drawing:
+            if view.kept._timer is None and not view.kept._changed:
+                return
+        time.sleep(0.01)
+    pytest.fail("the picture was not drawn")
 
 
 def test_a_picture_that_cannot_be_drawn_is_said_and_not_tried_again(published, closing, monkeypatch):
