@@ -114,6 +114,7 @@ def test_the_rows_are_what_the_core_retrieves_and_a_click_opens_a_pair(lab_page,
     # another query, by click and by keyboard; fewer answers, another layer, another kernel
     page.locator(".srsm-tile[data-index='4']").click()
     expect(view).to_have_attribute("data-answered", "4")
+    expect(page.locator(".srsm-rank[data-name='semantic'] .srsm-answer")).to_have_count(5)
     assert answers(page, "semantic") == srsm.nearest(similarities.semantic, 5)[4].tolist()
     page.locator(".srsm-film-strip").focus()
     page.keyboard.press("ArrowRight")
