@@ -226,13 +226,8 @@ class LayerTable(Sequence[LayerRow]):
 
     def _nameable(self, layers: Layers) -> list[str]:
         """Return the layers that are named one by one and have no tokens as they are."""
-        named = (
-            [layers]
-            if isinstance(layers, str)
-            else [name for name in layers if isinstance(name, str)]
-            if (isinstance(layers, Sequence))
-            else []
-        )
+        several = layers if isinstance(layers, Sequence) else ()
+        named = [layers] if isinstance(layers, str) else [name for name in several if isinstance(name, str)]
         plain = [name for name in named if not name.startswith("re:") and not set("*?") & set(name)]
         return [row.name for row in map(self._named, plain) if not row.readable]
 

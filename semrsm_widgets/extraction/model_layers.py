@@ -88,7 +88,7 @@ def table_of(setting: Setting) -> LayerTable:
     module = setting.module
     structure = hash(tuple((path, id(part)) for path, part in module.named_modules()))
     known = _tables.setdefault(module, {})
-    key = (setting.input_shape, setting.as_keyword, structure)
+    key = (setting.input_shape, setting.as_keyword, setting.floating, structure)
     if key not in known:
         try:
             known[key] = make_table(setting)
@@ -173,7 +173,8 @@ def _first_look(setting: Setting) -> tuple[Trace, int, bool]:
     given = Given(setting.module, setting.input_shape, setting.as_keyword, setting.floating)
     if not setting.floating:  # the probe is of floating numbers, which a model for pictures of bytes may take, too
         try:
-            run(setting.module, torch.zeros((1, *setting.input_shape), dtype=torch.uint8), setting.as_keyword)
+            picture = torch.zeros((1, *setting.input_shape), dtype=torch.uint8, device=setting.device)
+            run(setting.module, picture, setting.as_keyword)
         except Exception as error:
             explain_inputs(given, error)
             raise

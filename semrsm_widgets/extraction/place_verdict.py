@@ -20,9 +20,7 @@ from .shape_reading import Reading
 FOLLOWS = 0.5
 FOLLOWS_ON = ((36, FOLLOWS), (16, 0.7), (0, 0.9))  # (tokens from, correlation)
 TIE = 0.02
-SLACK = (
-    1.25  # cells by which a token's place may lie beside the area that it looks at: unpadded and strided convolutions
-)
+SLACK = 1.25  # cells by which a token's place may lie beside its area: convolutions without padding, or strided
 BLOCKS = 8  # places are compared in at most so many blocks a side: single tokens are noisy in deep layers
 SILENT = 1e-6  # of the mean energy: what a token that does not see the picture shows is rounding
 APART = 0.5  # tokens look at places of their own if their means are spread by this much of the width of their areas
@@ -42,9 +40,8 @@ class Verdict(NamedTuple):
 
     Attributes:
         kind: "right": tokens look where they stand. "divided": at areas around it, or at several places. "elsewhere":
-            at other places. "mixed": at no places of their own,
-            so nothing can be said. "silent": nothing in them changes with the picture. "random": they are others each
-            time, so the probe was not asked.
+            at other places. "mixed": at no places of their own, so nothing can be said. "silent": nothing in them
+            changes with the picture. "random": they are others each time, so the probe was not asked.
         follows: correlation of the tokens' places with the grid's, the lower of both axes.
         note: for "elsewhere" what can be said of it.
     """
