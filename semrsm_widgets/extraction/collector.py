@@ -157,11 +157,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def may_stop_early(module: nn.Module, steady: bool) -> bool:
-    """Return whether a forward may be left before its end: nothing in it is compiled, replaced or counting."""
+    """Return whether a forward may be left before its end: nothing in it is scripted, replaced or counting."""
     return steady and not any(
         isinstance(part, torch.jit.ScriptModule)
-        or getattr(part, "_compiled_call_impl", None) is not None
-        or isinstance(getattr(part, "_orig_mod", None), nn.Module)
         or hasattr(part, "_hf_hook")  # weights that are moved to the device and back around each forward
         for part in module.modules()
     )

@@ -42,9 +42,6 @@ def unwrapped(module: nn.Module) -> nn.Module:
     if type(module).__name__ == "FullyShardedDataParallel":
         todo = "Gather its weights into the plain module first, and extract from that."
         raise ValueError(message("model", "a module whose weights are whole", "one that is sharded over devices", todo))
-    if getattr(module, "_compiled_call_impl", None) is not None:
-        todo = "Use torch.compile(module), which leaves the original usable, or extract before module.compile()."
-        raise ValueError(message("model", "a module that was not compiled in place", type(module).__name__, todo))
     return module
 
 
@@ -94,13 +91,41 @@ def _as_found(module: nn.Module, device: torch.device | str | None) -> Iterator[
             module.eval()
         if target != home:
             module.to(target)
-        with torch.no_grad():
+        with torch.no_grad(), _as_written(module):
             yield target
     finally:
         for part, training in flags:
             part.training = training
         if target != home:
             module.to(home)
+
+
+@contextmanager
+def _as_written(module: nn.Module) -> Iterator[None]:
+    """Run the compiled parts of a module as their Python code; what they were compiled to is put back on leaving.
+
+    Compiled code knows of no hook that came after it, and whether it is compiled again for one depends on all that the
+    process has compiled before.
+    """
+    wrappers = [part for part in module.modules() if isinstance(getattr(part, "_orig_mod", None), nn.Module)]
+    # By the dictionary: these wrappers hand on what is set on them to the module inside.
+    forwards = [(vars(part), vars(part)["forward"]) for part in wrappers if "forward" in vars(part)]
+    in_place = [(part, part._compiled_call_impl) for part in module.modules() if _is_compiled_in_place(part)]
+    try:
+        for part in wrappers:
+            vars(part)["forward"] = part._orig_mod.__call__
+        for inner, _ in in_place:
+            inner._compiled_call_impl = None
+        yield
+    finally:
+        for attributes, forward in forwards:
+            attributes["forward"] = forward
+        for inner, call in in_place:
+            inner._compiled_call_impl = call
+
+
+def _is_compiled_in_place(part: nn.Module) -> bool:
+    return vars(part).get("_compiled_call_impl") is not None
 
 
 @contextmanager

@@ -188,16 +188,37 @@ def test_a_model_that_counts_runs_to_its_end():
     assert model.module.ran == ["first", "second", "third"] * 4  # the table's two, and two batches
 
 
-def test_a_compiled_part_is_run_to_the_end():
+def test_what_is_compiled_is_read_as_it_was_written_and_left_compiled():
+    module, compiled = Chain(), []
+
+    def backend(graph, _inputs):
+        compiled.append(graph)
+        return graph.forward
+
+    module.third = torch.compile(module.third, backend=backend)
+    module.second.compile(backend=backend)
+    images = torch.rand(2, 3, SIDE, SIDE)
+    with torch.no_grad():
+        before = module.eval()(images)
+    count, forward, call = len(compiled), vars(module.third)["forward"], module.second._compiled_call_impl
+    assert count >= 2
+    expected = extract(VisionModel(Chain(), SQUARE), IMAGES, ["second", "third"])
+    got = extract(VisionModel(module, SQUARE), IMAGES, ["second", "third._orig_mod"])
+    for one, other in zip(expected.values(), got.values(), strict=True):
+        assert torch.equal(one.values, other.values)
+    assert len(compiled) == count
+    assert vars(module.third)["forward"] is forward
+    assert module.second._compiled_call_impl is call
+    with torch.no_grad():
+        assert torch.equal(module(images), before)
+
+
+def test_a_model_that_was_compiled_in_place():
+    torch.manual_seed(0)
     module = Chain()
-    module.third = torch.compile(module.third, backend="eager")
-    model = VisionModel(module, SQUARE)
-    extract(model, IMAGES, "first", batch_size=7)
-    assert module.ran[-3:] == ["first", "second", "third"]
-    compiled = Chain()
-    compiled.compile(backend="eager")
-    with pytest.raises(ValueError, match="was not compiled in place"):
-        extract(VisionModel(compiled, SQUARE), IMAGES, "first")
+    expected = extract(VisionModel(module, SQUARE), IMAGES, "first")["first"]
+    module.compile(backend="eager")
+    assert torch.equal(extract(VisionModel(module, SQUARE), IMAGES, "first")["first"].values, expected.values)
 
 
 # ---- the cache
