@@ -113,15 +113,14 @@ class KeptPicture:
 
     def close(self) -> None:
         """Draw the view as it was last seen, and leave the picture in its place."""
-        with self._lock:
-            places = self._places
-        if places:
-            if self._changed:
-                self._draw()
+        self._cancel()
+        with self._drawing:  # a drawing that is under way must find its places
+            if self._places and self._changed:
+                self._draw_changed()
             with self._lock:
-                self._places = []
-            for place in places:
-                _publish({"text/plain": _text(self._view)}, {}, place, update=True)
+                places, self._places = self._places, []
+        for place in places:
+            _publish({"text/plain": _text(self._view)}, {}, place, update=True)
         self._cancel()
         if self._unattended:
             self._unattended = False
@@ -175,21 +174,24 @@ class KeptPicture:
     def _draw(self, new: str = "") -> None:
         """Draw the picture and put it into all places; into one only, where it was just shown and nothing changed."""
         with self._drawing:
-            self._changed = False
-            picture = self.picture()
-            data = {"text/plain": ""}
-            if picture is not None:
-                data = {"image/png": png_base64(picture), "text/plain": _text(self._view)}
-            made_of = hashlib.sha256(repr(data).encode()).hexdigest()
-            same = made_of == self._shown
-            self._delay = min(2 * self._delay, _MOST_SECONDS) if same else IDLE_SECONDS
-            self._shown = made_of
-            with self._lock:
-                places = list(self._places)
-            for place in places:
-                if place == new or not same:
-                    # the style sheet knows the picture by this: it is white, whatever the theme
-                    _publish(data, {"needs_background": "light"}, f"{place}-picture", update=place != new)
+            self._draw_changed(new)
+
+    def _draw_changed(self, new: str = "") -> None:
+        self._changed = False
+        picture = self.picture()
+        data = {"text/plain": ""}
+        if picture is not None:
+            data = {"image/png": png_base64(picture), "text/plain": _text(self._view)}
+        made_of = hashlib.sha256(repr(data).encode()).hexdigest()
+        same = made_of == self._shown
+        self._delay = min(2 * self._delay, _MOST_SECONDS) if same else IDLE_SECONDS
+        self._shown = made_of
+        with self._lock:
+            places = list(self._places)
+        for place in places:
+            if place == new or not same:
+                # the style sheet knows the picture by this: it is white, whatever the theme
+                _publish(data, {"needs_background": "light"}, f"{place}-picture", update=place != new)
 
     def picture(self) -> Image.Image | None:
         """Return the view's picture; None where there is none, where it is private, and where drawing it fails."""
