@@ -72,8 +72,8 @@ def to_frame(ids: Sequence[str], found: Iterable[tuple[Similarities, MatchedGram
             if name == "semantic":
                 columns |= {"high": each.upper[first, second], "null": each.null.mean}
                 columns["excess"] = columns["value"] - each.null.mean
-                for part, products in (("pooled_part", gram.pooled_part), ("matched_part", gram.matched_part)):
-                    values = products[first, second]
+                for part in ("any_matching", "best_matching_adds"):
+                    values = getattr(gram, part)[first, second]
                     columns[part] = np.divide(values, norms, out=np.zeros_like(values), where=norms > 0)
             blocks.append(data_frame(columns))
     return pandas.concat(blocks, ignore_index=True)

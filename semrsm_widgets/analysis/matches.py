@@ -42,8 +42,8 @@ class Matches:
         semantic: semantic cosine of the pair (the matched value).
         upper: certified upper bound of the semantic cosine; inf without a certificate.
         pooled: cosine of the mean tokens.
-        pooled_part: the part of `semantic` that the mean over all one-to-one matchings reaches already;
-            `semantic` - `pooled_part` is what matching adds. It is not `pooled`.
+        any_matching: the part of `semantic` that the mean over all one-to-one matchings reaches already;
+            `semantic` - `any_matching` is what matching adds. It is not `pooled`.
         same_position: share of tokens whose partner stands at the same position; NaN where the grids differ.
         value: (S,) float64, <x_s, y_P(s)>, the inner product of the two paired tokens; NaN where unmatched.
         margin: (S,) float64, `value` less the largest inner product of x_s with any other token of j. Negative where
@@ -70,7 +70,7 @@ class Matches:
     semantic: float
     upper: float
     pooled: float
-    pooled_part: float
+    any_matching: float
     same_position: float
     value: NDArray[np.float64]
     margin: NDArray[np.float64]
@@ -187,7 +187,7 @@ def match_patches(
         semantic=float(assignment.value[0] / norm),
         upper=float(assignment.upper_bound[0] / norm),
         pooled=mean.value,
-        pooled_part=float(min(len(x), len(y)) * (x.mean(0) @ y.mean(0)) / norm),
+        any_matching=float(min(len(x), len(y)) * (x.mean(0) @ y.mean(0)) / norm),
         same_position=float((permutation == np.arange(len(x))).mean()) if same_size else float("nan"),
         value=value,
         margin=value - best_other,

@@ -71,17 +71,17 @@ class MatchedGram:
         return np.divide(self.upper_bound - self.products, norms, out=np.zeros(self.shape), where=norms > 0)
 
     @property
-    def pooled_part(self) -> Matrix:
-        """(N, M) the part of each product that the mean tokens explain: min(S, T) <x̄, ȳ>.
+    def any_matching(self) -> Matrix:
+        """(N, M) the mean product of all one-to-one matchings: min(S, T) <x̄, ȳ>.
 
-        It is the mean value of all one-to-one matchings, and not the pooled cosine.
+        It is the part that the mean tokens explain, and not the pooled cosine.
         """
         return min(self.sizes) * self.pooled_products
 
     @property
-    def matched_part(self) -> Matrix:
-        """(N, M) what the matching adds to the pooled part; never negative at the optimum."""
-        return self.products - self.pooled_part
+    def best_matching_adds(self) -> Matrix:
+        """(N, M) what the best matching adds to `any_matching`; never negative at the optimum."""
+        return self.products - self.any_matching
 
     def at_upper_bound(self) -> MatchedGram:
         """Return the gram with every product at its upper bound: any kernel of it gives the upper side of its entries.
@@ -103,7 +103,7 @@ class MatchedGram:
             raise ValueError(message("gram", "of equal S and T to be centred", f"S = {size} and T = {other}", todo))
         x_sq = np.maximum(self.x_sq_norms - size * self.x_pooled_sq_norms, 0)
         y_sq = np.maximum(self.y_sq_norms - size * self.y_pooled_sq_norms, 0)
-        products, upper = self.products - self.pooled_part, self.upper_bound - self.pooled_part
+        products, upper = self.products - self.any_matching, self.upper_bound - self.any_matching
         if self.symmetric:
             np.fill_diagonal(products, x_sq)
             np.fill_diagonal(upper, x_sq)

@@ -43,9 +43,9 @@ def test_the_rbf_of_all_three_has_the_semantic_sigma(analysis):
     assert analysis.similarities("a", partial(srsm.rbf, sigma=2.0)).sigma is None
 
 
-def test_the_pooled_inner_product_is_the_pooled_part(analysis):
+def test_the_pooled_inner_product_is_the_any_matching(analysis):
     pooled = srsm.inner_product(analysis.pooled_gram("a"))
-    np.testing.assert_allclose(pooled, analysis.gram("a").pooled_part, rtol=1e-6)
+    np.testing.assert_allclose(pooled, analysis.gram("a").any_matching, rtol=1e-6)
 
 
 def test_a_gram_is_computed_once_even_for_two_threads(images):

@@ -36,8 +36,8 @@ def test_a_frame_has_every_pair_with_its_null_and_its_parts(analysis):
     assert line["high"] == analysis.similarities("b").upper[1, 3]
     assert line["null"] == analysis.null("b").mean
     assert line["excess"] == line["value"] - line["null"]
-    assert line["pooled_part"] + line["matched_part"] == pytest.approx(line["value"])
-    assert line["pooled_part"] == pytest.approx(analysis.matches("b", 1, 3).pooled_part)
+    assert line["any_matching"] + line["best_matching_adds"] == pytest.approx(line["value"])
+    assert line["any_matching"] == pytest.approx(analysis.matches("b", 1, 3).any_matching)
     assert table.query("similarity == 'pooled'")["null"].isna().all()
 
 

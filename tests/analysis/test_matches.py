@@ -26,7 +26,7 @@ def test_matches_split_the_semantic_cosine_exactly(analysis):
     assert list(matches.contribution[top]) == sorted(matches.contribution, reverse=True)[:4]
 
 
-def test_the_pooled_part_is_the_mean_over_all_matchings(images):
+def test_the_any_matching_is_the_mean_over_all_matchings(images):
     from itertools import permutations
 
     rng = np.random.default_rng(3)
@@ -36,7 +36,7 @@ def test_the_pooled_part_is_the_mean_over_all_matchings(images):
     x, y = values[0].numpy(), values[1].numpy()
     norm = np.linalg.norm(x) * np.linalg.norm(y)
     every = [sum(x[s] @ y[p[s]] for s in range(4)) / norm for p in permutations(range(4))]
-    assert matches.pooled_part == pytest.approx(np.mean(every))
+    assert matches.any_matching == pytest.approx(np.mean(every))
     assert matches.semantic == pytest.approx(max(every))
 
 

@@ -13,14 +13,14 @@ from semrsm_widgets.rsm.rsm import aligned_rsm, matched_gram, pooled_rsm
 
 @few
 @given(seed=st.integers(0, 2**32 - 1), s=st.integers(1, 9), t=st.integers(1, 9))
-def test_pooled_part_is_the_mean_of_all_matchings_and_the_matched_part_is_what_is_left(seed, s, t):
+def test_any_matching_is_the_mean_of_all_matchings_and_the_best_matching_adds_is_what_is_left(seed, s, t):
     x, y = tokens(seed, 2, s), tokens(seed + 1, 3, t)
     gram = matched_gram(x, y, matcher=Exact())
     rng = np.random.default_rng(seed)
     k = min(s, t)
-    assert np.allclose(gram.pooled_part, k * np.einsum("nd,md->nm", x.mean(1), y.mean(1)))
-    assert np.allclose(gram.pooled_part + gram.matched_part, gram.products)
-    assert np.all(gram.matched_part >= -1e-9)
+    assert np.allclose(gram.any_matching, k * np.einsum("nd,md->nm", x.mean(1), y.mean(1)))
+    assert np.allclose(gram.any_matching + gram.best_matching_adds, gram.products)
+    assert np.all(gram.best_matching_adds >= -1e-9)
     random = [(x[0, rng.permutation(s)[:k]] * y[0, rng.permutation(t)[:k]]).sum() for _ in range(20)]
     assert max(random) <= gram.products[0, 0] + 1e-9
 
@@ -41,7 +41,7 @@ def test_pooled_gram_can_be_brought_to_the_level_of_all_tokens():
     x = tokens(0, 5, 9)
     gram = matched_gram(x)
     level = gram.pooled().scaled(9)
-    assert np.allclose(inner_product(level), gram.pooled_part)
+    assert np.allclose(inner_product(level), gram.any_matching)
     assert np.allclose(cosine(level), pooled_rsm(x))
     assert np.allclose(level.x_sq_norms, 9 * np.square(x.mean(1)).sum(1))
     repeated = np.repeat(x.mean(1, keepdims=True), 9, axis=1)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.analysis import Matches
     from semrsm_widgets.rsm import NullLevel
 
-_FACTS = (*PATCH_SIMILARITIES, "upper", "pooled_part", "same_position", "class_token")
+_FACTS = (*PATCH_SIMILARITIES, "upper", "any_matching", "same_position", "class_token")
 
 
 def matches_message(kind: str, matches: Matches, null: NullLevel | None = None) -> Message:

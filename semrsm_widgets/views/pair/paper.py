@@ -327,14 +327,14 @@ class Bar(NamedTuple):
 
 def number_bars(matches: Matches, null: NullLevel | None) -> list[Bar]:
     """Return the pair's similarities, semantic with what unrelated tokens reach and the two parts it splits into."""
-    semantic, part = COLOURS["semantic"], matches.pooled_part
+    semantic, part = COLOURS["semantic"], matches.any_matching
     unrelated = [] if null is None else [Bar("unrelated tokens", 0.0, null.mean, null.mean, _UNRELATED)]
     bars = [
         Bar(SIMILARITIES["aligned"].title, 0.0, matches.aligned, matches.aligned, COLOURS["aligned"]),
         *unrelated,
         Bar(SIMILARITIES["semantic"].title, 0.0, matches.semantic, matches.semantic, semantic),
-        Bar("= pooled part", 0.0, part, part, semantic, part=True),
-        Bar("+ matched part", part, matches.semantic, matches.semantic - part, semantic, part=True),
+        Bar("= any matching", 0.0, part, part, semantic, part=True),
+        Bar("+ best matching adds", part, matches.semantic, matches.semantic - part, semantic, part=True),
         Bar(SIMILARITIES["pooled"].title, 0.0, matches.pooled, matches.pooled, COLOURS["pooled"]),
         Bar("class token", 0.0, matches.class_token, matches.class_token, COLOURS["class token"]),
     ]

@@ -19,7 +19,7 @@ import { opacities } from "./trust.js";
  * @property {number} semantic
  * @property {number | null} upper
  * @property {number} pooled
- * @property {number} pooled_part
+ * @property {number} any_matching
  * @property {number | null} same_position
  * @property {number | null} class_token
  * @property {number} nearest_value

@@ -59,9 +59,9 @@ def pair_still(
     captioned = {"A": panels[0][0], "B": panels[1][0]}
     title = f"{matches.layer} · "
     if similarity == "semantic":
-        matched_part = matches.semantic - matches.pooled_part
+        best_matching_adds = matches.semantic - matches.any_matching
         title += f"aligned {matches.aligned:.2f}, semantic {matches.semantic:.2f} "
-        title += f"= pooled part {matches.pooled_part:.2f} + matched part {matched_part:.2f}"
+        title += f"= any matching {matches.any_matching:.2f} + best matching adds {best_matching_adds:.2f}"
         title += "" if null is None else f" (unrelated {null.mean:.2f}). {verdict(matches.semantic, null)}"
         captioned["B's patches moved to their partners in A"] = put_back(matches, *panels[1], opacity=opacity)
     else:

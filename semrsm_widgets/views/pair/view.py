@@ -59,8 +59,8 @@ class PairView(LayerChosen, SimilaritiesTold, View):
     contributes; a click pins it. The strongest matches are outlined and joined by lines, coloured by their place in A,
     the first nine with digits; a match is dashed where another partner would be nearly as good, and faint where it is
     hardly above the level that unrelated tokens reach. Beside the semantic
-    value stands the level that unrelated tokens reach, and its split into the part that any matching gives (pooled
-    part) and the part that the best one adds (matched part).
+    value stands the level that unrelated tokens reach, and its split: what any matching gives on average, and
+    what the best matching adds to it.
 
     What is explained is a choice: the best match (semantic), the same position (aligned) and the mean token (pooled)
     each split exactly over patches; of the class token only the value is shown. With an `expected` image the view asks

@@ -13,7 +13,7 @@ import { verdict } from "./trust.js";
 /** aligned → semantic, beside what unrelated tokens reach, and the split of the semantic value. */
 export function pairSummary() {
   const number = () => h("span", { class: "srsm-number" });
-  const [aligned, semantic, pooledPart, matchedPart] = [number(), number(), number(), number()];
+  const [aligned, semantic, anyMatching, bestAdds] = [number(), number(), number(), number()];
   const aside = h("span", { class: "srsm-aside" });
   const layer = h("span", { class: "srsm-aside" });
   const bars = bar("srsm-split");
@@ -38,11 +38,11 @@ export function pairSummary() {
       h(
         "span",
         { title: "the mean over all one-to-one matchings: what any of them gives" },
-        "pooled part ",
-        pooledPart,
+        "any matching ",
+        anyMatching,
       ),
       " + ",
-      h("span", { title: "what the best one-to-one matching adds" }, "matched part ", matchedPart),
+      h("span", { title: "what the best one-to-one matching adds" }, "best matching adds ", bestAdds),
       " ",
       bars.root,
     ),
@@ -52,7 +52,7 @@ export function pairSummary() {
     root,
     wait() {
       layer.textContent = "matching …";
-      for (const each of [aligned, semantic, pooledPart, matchedPart]) each.textContent = "…";
+      for (const each of [aligned, semantic, anyMatching, bestAdds]) each.textContent = "…";
       aside.textContent = "";
       bars.show([]);
       doubt.hidden = true;
@@ -62,24 +62,24 @@ export function pairSummary() {
      * @param {boolean} alone whether there is no other image
      */
     show(matches, alone) {
-      const matched = matches.semantic - matches.pooled_part;
+      const matched = matches.semantic - matches.any_matching;
       layer.textContent = `${matches.layer} · cosine:`;
       aligned.textContent = format(matches.aligned);
       semantic.textContent = format(matches.semantic);
-      pooledPart.textContent = format(matches.pooled_part);
-      matchedPart.textContent = format(matched);
+      anyMatching.textContent = format(matches.any_matching);
+      bestAdds.textContent = format(matched);
       const gap = matches.upper === null ? null : matches.upper - matches.semantic;
       const level = alone ? "level: needs two images" : matches.null ? format(matches.null.mean) : "…";
       const certificate = gap === null ? "no certificate" : `within ${atMost(gap)} of the best`;
       aside.textContent = `(unrelated ${level}; ${certificate})`;
       bars.show(
         [
-          { name: "pooled", from: 0, to: matches.pooled_part },
-          { name: "matched", from: matches.pooled_part, to: matches.semantic },
+          { name: "any", from: 0, to: matches.any_matching },
+          { name: "best", from: matches.any_matching, to: matches.semantic },
         ],
         { unrelated: matches.null?.mean ?? null },
       );
-      bars.root.title = `from 0 to 1: pooled part, then matched part${matches.null ? "; the tick is the unrelated level" : ""}`;
+      bars.root.title = `from 0 to 1: what any matching gives, then what the best matching adds${matches.null ? "; the tick is the unrelated level" : ""}`;
       doubt.textContent = verdict(matches.semantic, matches.null);
       doubt.hidden = !doubt.textContent;
     },

@@ -21,8 +21,8 @@ def test_the_pair_s_numbers_and_its_outlines_are_the_core_s(opened, tmp_path):
     bars = {bar.name: bar for bar in number_bars(matches, null)}
     assert bars["semantic (best match)"].value == matches.semantic
     assert bars["unrelated tokens"].value == null.mean
-    assert bars["= pooled part"].value + bars["+ matched part"].value == pytest.approx(matches.semantic)
-    assert bars["+ matched part"].start == bars["= pooled part"].stop
+    assert bars["= any matching"].value + bars["+ best matching adds"].value == pytest.approx(matches.semantic)
+    assert bars["+ best matching adds"].start == bars["= any matching"].stop
     view.save_figure(tmp_path / "f.svg")
     words = texts_of(tmp_path / "f.svg")
     for value in (matches.aligned, matches.semantic, matches.pooled, null.mean):
