@@ -357,8 +357,8 @@ class Analysis:
         """Return the same RSMs as a `pandas.DataFrame` in long form, a line for each pair i < j.
 
         Columns: layer, kernel, similarity, image, other_image, value; for semantic also high (the certified upper
-        bound), null (what unrelated tokens reach), excess (value - null), and any_matching and best_matching_adds, which
-        add up to the semantic cosine.
+        bound), null (what unrelated tokens reach), excess (value - null), and any_matching and best_matching_adds,
+        which add up to the semantic cosine.
 
         Raises:
             ImportError: pandas is not installed; the text says what to install.
