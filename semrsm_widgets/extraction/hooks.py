@@ -107,25 +107,21 @@ def _as_written(module: nn.Module) -> Iterator[None]:
     Compiled code knows of no hook that came after it, and whether it is compiled again for one depends on all that the
     process has compiled before.
     """
-    wrappers = [part for part in module.modules() if isinstance(getattr(part, "_orig_mod", None), nn.Module)]
-    # By the dictionary: these wrappers hand on what is set on them to the module inside.
-    forwards = [(vars(part), vars(part)["forward"]) for part in wrappers if "forward" in vars(part)]
-    in_place = [(part, part._compiled_call_impl) for part in module.modules() if _is_compiled_in_place(part)]
+    found: list[tuple[dict[str, Any], str, nn.Module | None]] = []
+    for part in module.modules():  # by their dictionaries: a wrapper hands on what is set on it to the module inside
+        attributes, inside = vars(part), getattr(part, "_orig_mod", None)
+        if isinstance(inside, nn.Module) and "forward" in attributes:
+            found.append((attributes, "forward", inside))
+        if attributes.get("_compiled_call_impl") is not None:
+            found.append((attributes, "_compiled_call_impl", None))
+    compiled = [attributes[name] for attributes, name, _ in found]
     try:
-        for part in wrappers:
-            vars(part)["forward"] = part._orig_mod.__call__
-        for inner, _ in in_place:
-            inner._compiled_call_impl = None
+        for attributes, name, written in found:
+            attributes[name] = written
         yield
     finally:
-        for attributes, forward in forwards:
-            attributes["forward"] = forward
-        for inner, call in in_place:
-            inner._compiled_call_impl = call
-
-
-def _is_compiled_in_place(part: nn.Module) -> bool:
-    return vars(part).get("_compiled_call_impl") is not None
+        for (attributes, name, _), value in zip(found, compiled, strict=True):
+            attributes[name] = value
 
 
 @contextmanager
