@@ -383,7 +383,7 @@ def mirror_faults(package: Path, tests: Path) -> list[str]:
     for path in sorted(tests.rglob("test_*.py")):
         where = path.relative_to(tests)
         name = path.stem.removeprefix("test_")
-        if where.parts[0] in ("browser", "js"):
+        if where.parts[0] in ("browser", "js", "notebooks"):
             pass
         elif len(where.parts) == 1:
             if name not in OF_THE_WHOLE:

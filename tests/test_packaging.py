@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 import semrsm_widgets
-from semrsm_widgets.cli.lab import QUICKSTART
+from semrsm_widgets.cli.lab import LESSONS, QUICKSTART
 
 PACKAGE = Path(semrsm_widgets.__file__).resolve().parent
 ROOT = PACKAGE.parent
 
 BUNDLES = PACKAGE / "views" / "static"
+TUTORIALS = [*sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb")), LESSONS]
 
 pytestmark = pytest.mark.skipif(not (ROOT / "pyproject.toml").is_file(), reason="not a checkout")
 
@@ -68,7 +69,7 @@ def test_of_the_page_it_carries_the_bundles_only(names: set[str]) -> None:
 
 
 def test_it_carries_the_tutorials(names: set[str]) -> None:
-    wanted = {f"semrsm_widgets/notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    wanted = {f"semrsm_widgets/notebooks/{name}" for name in TUTORIALS}
     assert f"semrsm_widgets/notebooks/{QUICKSTART}" in wanted
     assert wanted - names == set()
 
@@ -104,9 +105,8 @@ def test_its_tutorials_are_found_once_unpacked(wheel: Path, tmp_path: Path) -> N
         check=True,
     )
     package = tmp_path / "site" / "semrsm_widgets"
-    shipped = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
-    assert result.stdout.splitlines() == [str(package), str(package / "notebooks"), str(shipped)]
-    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == shipped
+    assert result.stdout.splitlines() == [str(package), str(package / "notebooks"), str(TUTORIALS)]
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == TUTORIALS
 
 
 OPEN_VIEWS = """

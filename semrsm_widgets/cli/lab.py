@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 QUICKSTART = "01_quickstart.ipynb"
 """The tutorial that `semrsm lab` opens."""
 
+LESSONS = "lessons.py"
+"""What the other tutorials import."""
+
 ANNOUNCEMENTS = "@jupyterlab/apputils-extension:announcements"
 """JupyterLab's plugin that asks about news and looks for newer versions."""
 
@@ -39,7 +42,10 @@ def tutorials_folder() -> Path:
 
 
 def copy_tutorials(folder: Path) -> dict[str, bool]:
-    """Copy the tutorials to `folder` and return, by file name, whether it was copied (False: yours was kept)."""
+    """Copy the tutorials, and what they import, to `folder`; return by file name whether it was copied.
+
+    False: yours was kept.
+    """
     source = tutorials_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -49,7 +55,16 @@ def copy_tutorials(folder: Path) -> dict[str, bool]:
         raise CommandError(
             f"cannot make the folder {folder}: {error.strerror}. Give another: semrsm lab FOLDER"
         ) from None
-    return {notebook.name: _copy_new(notebook, folder / notebook.name) for notebook in sorted(source.glob("*.ipynb"))}
+    shipped = [*sorted(source.glob("*.ipynb")), *source.glob(LESSONS)]
+    return {path.name: _copy_new(path, folder / path.name) for path in shipped}
+
+
+def title_of(tutorial: Path) -> str:
+    """Return what a tutorial is about: its first heading."""
+    if tutorial.suffix != ".ipynb":
+        return "what the tutorials import"
+    cells = json.loads(tutorial.read_text(encoding="utf-8"))["cells"]
+    return "".join(cells[0]["source"]).partition("\n")[0].lstrip("# ")
 
 
 def _copy_new(source: Path, target: Path) -> bool:
@@ -79,8 +94,9 @@ def lab(folder: Path, *, browser: bool = True, extra: Sequence[str] = ()) -> int
     folder = folder.expanduser().absolute()
     tutorials = copy_tutorials(folder)
     print(f"Tutorials in {folder}:")
+    shipped = tutorials_folder()
     for name, copied in tutorials.items():
-        print(f"  {name}: {'copied' if copied else 'kept yours'}")
+        print(f"  {name}: {title_of(shipped / name)} ({'copied' if copied else 'kept yours'})")
     print("Starting JupyterLab. Stop it with Ctrl-C here.", flush=True)
     with tempfile.TemporaryDirectory(prefix="semrsm-lab-", ignore_cleanup_errors=True) as scratch:
         command = lab_command_line(folder, Path(scratch), browser=browser, extra=extra)

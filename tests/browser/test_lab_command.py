@@ -70,4 +70,4 @@ def test_semrsm_lab_opens_the_quickstart(browser: Browser, tmp_path: Path) -> No
     finally:
         lab.stop()
     assert settings_in(home) == before
-    assert f"{QUICKSTART}: copied" in lab.log.read_text()
+    assert f"{QUICKSTART}: What does a vision model find alike? (copied)" in lab.log.read_text()

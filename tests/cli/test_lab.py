@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def tutorials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of two tutorials, in place of the real ones."""
+    """A folder of two tutorials and what they import, in place of the real ones."""
     folder = tmp_path / "shipped"
     folder.mkdir()
-    for name in (lab.QUICKSTART, "02_more.ipynb"):
-        (folder / name).write_text(f"shipped {name}")
+    for name, title in ((lab.QUICKSTART, "A start"), ("02_more.ipynb", "More")):
+        (folder / name).write_text(json.dumps({"cells": [{"source": [f"# {title}\n", "and text"]}]}))
+    (folder / lab.LESSONS).write_text("shipped")
     (folder / "notes.txt").write_text("not a tutorial")
     monkeypatch.setattr(lab, "tutorials_folder", lambda: folder)
     return folder
@@ -58,23 +59,22 @@ def test_missing_tutorials_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         lab.tutorials_folder()
 
 
-@pytest.mark.usefixtures("tutorials")
 def test_lab_copies_and_never_overwrites(
-    tmp_path: Path, started: list[list[str]], capsys: pytest.CaptureFixture[str]
+    tutorials: Path, tmp_path: Path, started: list[list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "my" / "tutorials"
     assert main(["lab", str(folder)]) == 0
-    assert (
-        f"Tutorials in {folder}:\n  01_quickstart.ipynb: copied\n  02_more.ipynb: copied\n" in capsys.readouterr().out
-    )
-    assert sorted(p.name for p in folder.iterdir()) == ["01_quickstart.ipynb", "02_more.ipynb"]
+    said = capsys.readouterr().out
+    assert f"Tutorials in {folder}:\n  01_quickstart.ipynb: A start (copied)\n  02_more.ipynb: More (copied)\n" in said
+    assert "  lessons.py: what the tutorials import (copied)\n" in said
+    assert sorted(p.name for p in folder.iterdir()) == ["01_quickstart.ipynb", "02_more.ipynb", "lessons.py"]
 
     (folder / lab.QUICKSTART).write_text("my own notes")
     (folder / "02_more.ipynb").unlink()
     assert main(["lab", str(folder)]) == 0
-    assert "01_quickstart.ipynb: kept yours\n  02_more.ipynb: copied\n" in capsys.readouterr().out
+    assert "01_quickstart.ipynb: A start (kept yours)\n  02_more.ipynb: More (copied)\n" in capsys.readouterr().out
     assert (folder / lab.QUICKSTART).read_text() == "my own notes"
-    assert (folder / "02_more.ipynb").read_text() == "shipped 02_more.ipynb"
+    assert (folder / "02_more.ipynb").read_text() == (tutorials / "02_more.ipynb").read_text()
     assert len(started) == 2
 
 
@@ -86,7 +86,7 @@ def test_lab_keeps_even_a_dangling_link(tmp_path: Path) -> None:
         (folder / lab.QUICKSTART).symlink_to(tmp_path / "elsewhere.ipynb")
     except OSError:
         pytest.skip("links need a right that this user has not got")
-    assert lab.copy_tutorials(folder) == {lab.QUICKSTART: False, "02_more.ipynb": True}
+    assert lab.copy_tutorials(folder) == {lab.QUICKSTART: False, "02_more.ipynb": True, lab.LESSONS: True}
     assert not (tmp_path / "elsewhere.ipynb").exists()
 
 
