@@ -40,6 +40,10 @@ def prose(notebook):
     return re.sub(r"\]\([^)]*\)|<[^>]*>", " ", text)
 
 
+def words(text):
+    return re.findall(r"[\w’'-]*[A-Za-z][\w’'-]*", text)
+
+
 # -- run -----------------------------------------------------------------------------------------------------------
 
 
@@ -75,7 +79,7 @@ def test_it_has_the_form_of_a_lesson(lesson):
         if cell.cell_type == "code":
             assert len(cell.source.splitlines()) <= MOST_LINES, cell.source
     text = prose(notebook)
-    assert len(re.findall(r"[\w’'-]*[A-Za-z][\w’'-]*", text)) in WORDS
+    assert len(words(text)) in WORDS
     for part in (
         "**You will see**",
         "**Time:**",
