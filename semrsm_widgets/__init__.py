@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from semrsm_widgets.extraction import LayerTable, Layout, extract, layers, predict
     from semrsm_widgets.figures import comparison_figure, matchers_figure, scores_figure
-    from semrsm_widgets.images import Images, demo_images, load_images
+    from semrsm_widgets.images import Images, Selection, demo_images, load_images
     from semrsm_widgets.launch import explore
     from semrsm_widgets.matching import (
         Assignment,
@@ -112,6 +112,7 @@ __all__ = [
     "Score",
     "Scores",
     "SearchResult",
+    "Selection",
     "Similarities",
     "Split",
     "StaticReport",
@@ -172,6 +173,7 @@ _MODULES = {
     "common": ("__version__",),
     "images": (
         "Images",
+        "Selection",
         "demo_images",
         "load_images",
     ),

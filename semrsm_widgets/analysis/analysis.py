@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from semrsm_widgets.common import Memo, Progress, check_choice, check_int, message
-from semrsm_widgets.images import Images
+from semrsm_widgets.images import Images, Selection
 from semrsm_widgets.matching import Assignment, Auction, Identity, check_answer
 from semrsm_widgets.models import VisionModel, check_model, visible_box
 from semrsm_widgets.rsm import (
@@ -341,6 +341,51 @@ class Analysis:
             return null_grams(present(tokens).values, self.matcher, n=n, seed=seed, progress=report)
 
         return self._nulls.get(NullKey(layer, self.matcher, n, seed), compute, progress)
+
+    def select(self, chosen: Any) -> Analysis:
+        """Return the analysis of some of the images, in their order, with what is known of them; none is matched again.
+
+        What unrelated tokens reach stays what was found over all images, so that an excess can be compared with theirs;
+        the width of an RBF is that of the images chosen.
+
+        Args:
+            chosen: ids or indices, or a `Selection`.
+
+        Raises:
+            TypeError, ValueError: no images, or an image that is unknown or comes twice.
+
+        Example:
+            >>> cats = analysis.select(explorer.selection)
+            >>> srsm.explore(cats)
+        """
+        found = Selection.of(self.images, chosen, name="chosen")
+        if not found:
+            raise ValueError(message("chosen", "at least one image", "none"))
+        rows = found.indices
+        part = Analysis(
+            found.to_images(),
+            {name: tokens.select(rows) for name, tokens in self.tokens.items()},
+            model=self.model,
+            matcher=self.matcher,
+            probabilities=None if self.probabilities is None else self.probabilities[list(rows)],
+            queries=self.queries,
+            query_tokens=self.query_tokens,
+        )
+        part.provenance = self.provenance
+        for key, gram in self._grams.items():
+            part._grams.put(key, gram.select(rows, rows))
+        for key, gram in self._query_grams.items():
+            part._query_grams.put(key, gram.select(columns=rows))
+        for (layer, of_queries), gram in self._class_token_grams.items():
+            part._class_token_grams.put((layer, of_queries), gram.select(None if of_queries else rows, rows))
+        for null_key, grams in self._nulls.items():
+            part._nulls.put(null_key, grams)
+        place = {image: k for k, image in enumerate(rows)}
+        for key_of_pair, assignment in self._assignments.items():
+            i, j = place.get(key_of_pair.i), place.get(key_of_pair.j)
+            if i is not None and j is not None:
+                part._assignments.put(key_of_pair._replace(i=i, j=j), assignment)
+        return part
 
     def to_xarray(self, kernel: Kernel = cosine) -> Any:
         """Return the aligned, semantic and pooled RSMs of all layers as an `xarray.DataArray` with named axes.

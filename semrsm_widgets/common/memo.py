@@ -38,6 +38,11 @@ class Memo(Generic[K, V]):
         """Return whether the value is there; never waits."""
         return key in self._values
 
+    def items(self) -> list[tuple[K, V]]:
+        """Return the values that are there, with their keys."""
+        with self._lock:
+            return list(self._values.items())
+
     def put(self, key: K, value: V) -> None:
         """Keep a value that was computed elsewhere."""
         with self._lock:

@@ -7,6 +7,7 @@ from .image_set import Images, subset
 from .labels import label_set, sorted_labels
 from .load import load_images, open_images
 from .pixels import Scale
+from .selection import Selection
 from .sources import FileSource, MemorySource, Source
 from .warp import BORDERS, LEAST_ZOOM, MOST_SHIFT, MOST_TILES, MOST_ZOOM, Warp
 
@@ -21,6 +22,7 @@ __all__ = [
     "Images",
     "MemorySource",
     "Scale",
+    "Selection",
     "Source",
     "Warp",
     "crop_boxes",

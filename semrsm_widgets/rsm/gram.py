@@ -5,6 +5,7 @@ A permutation changes no norm, so the matched product M_ij = Σ_s <x_s, y_P(s)> 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -117,6 +118,28 @@ class MatchedGram:
             x_pooled_sq_norms=np.zeros(len(x_sq)),
             y_pooled_sq_norms=np.zeros(len(y_sq)),
             width_from=None,
+        )
+
+    def select(self, rows: Sequence[int] | None = None, columns: Sequence[int] | None = None) -> MatchedGram:
+        """Return the gram of some images on either side (None: all of them), in that order; nothing is matched.
+
+        Its `fallbacks` stay those of the whole gram, as nobody counted them pair by pair.
+        """
+        n, m = self.shape
+        i = np.arange(n) if rows is None else np.asarray(rows, dtype=np.intp)
+        j = np.arange(m) if columns is None else np.asarray(columns, dtype=np.intp)
+        both = np.ix_(i, j)
+        return replace(
+            self,
+            products=self.products[both],
+            upper_bound=self.upper_bound[both],
+            pooled_products=self.pooled_products[both],
+            x_sq_norms=self.x_sq_norms[i],
+            y_sq_norms=self.y_sq_norms[j],
+            x_pooled_sq_norms=self.x_pooled_sq_norms[i],
+            y_pooled_sq_norms=self.y_pooled_sq_norms[j],
+            symmetric=self.symmetric and np.array_equal(i, j),
+            width_from=None if self.width_from is None else self.width_from.select(rows, columns),
         )
 
     def pooled(self) -> MatchedGram:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -42,6 +43,11 @@ class Tokens:
         where = f"{self.grid[0]}×{self.grid[1]} grid" if self.grid else "no grid"
         aside = f", {self.prefix.shape[1]} prefix" if self.prefix is not None else ""
         return f"Tokens({self.layer!r}: {n} images, {s} tokens ({where}{aside}), {d} channels)"
+
+    def select(self, indices: Sequence[int]) -> Tokens:
+        """Return the tokens of the images at `indices`, in that order."""
+        rows = list(indices)
+        return replace(self, values=self.values[rows], prefix=None if self.prefix is None else self.prefix[rows])
 
     def cls(self) -> Tokens:
         """Return the class token alone, as S = 1: the baseline that users of vision transformers rank by.

@@ -187,3 +187,47 @@ def test_pairs_matched_together_are_those_matched_alone():
         np.testing.assert_array_equal(one.permutation, other.permutation)
         assert one.semantic == other.semantic
         assert one.upper == other.upper
+
+
+def test_some_images_of_an_analysis_need_no_new_matching():
+    calls = []
+
+    def counted(x, y):
+        calls.append(len(x))
+        return srsm.Exact()(x, y)
+
+    whole = make_analysis(prefix=1, matcher=counted, layers="ab")
+    queries = make_analysis(3, prefix=1, layers="ab", seed=7)
+    whole = srsm.Analysis(
+        whole.images,
+        whole.tokens,
+        matcher=counted,
+        probabilities=np.eye(N),
+        queries=queries.images,
+        query_tokens=queries.tokens,
+    )
+    expected = {layer: whole.similarities(layer) for layer in "ab"}
+    crossed, tokens = whole.query_rsm("a"), whole.class_token_gram("a", queries=True)
+    whole.assignment("a", 5, 2)
+    rows = [5, 2, 7]
+    done = len(calls)
+    part = whole.select([whole.images.ids[5], 2, 7])
+    assert part.images.ids == tuple(whole.images.ids[k] for k in rows)
+    assert len(part.tokens["a"]) == 3
+    for layer, similarities in expected.items():
+        found = part.similarities(layer)
+        for name in ("aligned", "semantic", "pooled", "upper"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(similarities, name)[np.ix_(rows, rows)])
+        assert found.null == similarities.null
+    np.testing.assert_array_equal(part.query_rsm("a"), crossed[:, rows])
+    np.testing.assert_array_equal(part.class_token_gram("a", queries=True).products, tokens.products[:, rows])
+    np.testing.assert_array_equal(part.probabilities, np.eye(N)[rows])
+    assert part.matches("a", 0, 1).semantic == whole.matches("a", 5, 2).semantic
+    assert len(calls) == done  # all of it was there
+    np.testing.assert_allclose(
+        part.gram("b").products, srsm.matched_gram(part.tokens["b"], matcher=srsm.Exact()).products
+    )
+    with pytest.raises(ValueError, match="at least one"):
+        whole.select([])
+    with pytest.raises(ValueError, match="chosen"):
+        whole.select(["nobody"])

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import traitlets as t
 
 from semrsm_widgets.analysis import Analysis, check_analysis
 from semrsm_widgets.common import message
 from semrsm_widgets.figures import weights_badge
-from semrsm_widgets.images import sorted_labels
+from semrsm_widgets.images import Selection, sorted_labels
 from semrsm_widgets.rsm import SIMILARITIES, Kernel, cosine, inner_product, rbf
 
 from .view import check_trait
 from .wire import plain
+
+if TYPE_CHECKING:
+    from semrsm_widgets.images import Images
 
 KERNELS: dict[str, Kernel] = {"cosine": cosine, "inner product": inner_product, "RBF": rbf}
 """The kernels that a view offers, by the name on its button."""
@@ -85,6 +88,32 @@ class LayerChosen(t.HasTraits):
     @t.validate("pair")
     def _check_pair(self, proposal: Any) -> tuple[int, int]:
         return check_pair(self.analysis, proposal["value"])
+
+
+class ImagesSelected(t.HasTraits):
+    """A view of an Analysis in which some images may be selected; the page knows them by their indices."""
+
+    analysis: Analysis
+
+    selection: Any = t.Any(help="The images selected, in order: a `Selection`. Ids or indices may be set.").tag(
+        sync=True, to_json=lambda chosen, _view: list(chosen.indices)
+    )
+
+    @t.default("selection")
+    def _nothing_selected(self) -> Selection:
+        return Selection(self.analysis.images)
+
+    @t.validate("selection")
+    def _check_selection(self, proposal: Any) -> Selection:
+        return check_selection(self.analysis.images, proposal["value"])
+
+
+def check_selection(images: Images, chosen: Any) -> Selection:
+    """Return the images chosen by their ids or indices, or raise TraitError in the house's form."""
+    try:
+        return Selection.of(images, chosen)
+    except (TypeError, ValueError) as error:
+        raise t.TraitError(str(error)) from None
 
 
 def check_pair(analysis: Analysis, pair: Any) -> tuple[int, int]:

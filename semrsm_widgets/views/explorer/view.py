@@ -14,7 +14,7 @@ import traitlets as t
 from semrsm_widgets.analysis import Analysis, AnalysisRecipe, named
 from semrsm_widgets.common import message, suggest
 from semrsm_widgets.figures import stacked, title_still, weights_badge
-from semrsm_widgets.images import Images
+from semrsm_widgets.images import Images, Selection
 from semrsm_widgets.views.base import (
     PATIENCE_SECONDS,
     CancelledError,
@@ -22,6 +22,7 @@ from semrsm_widgets.views.base import (
     View,
     check_kernel_name,
     check_pair,
+    check_selection,
     check_trait,
     default_layer,
     describe_seconds,
@@ -57,6 +58,8 @@ class Explorer(ComposedView):
         kernel: "cosine", "inner product" or "RBF".
         pair: indices of the two images shown.
         query: index of the image whose nearest are shown; -1 for one from outside.
+        selection: the images selected, in order: a sequence of ids with `to_frame()`; a block of a heatmap, the answers
+            of a row, or images that were clicked. Ids or indices may be set, once there is an analysis.
         top_k: how many of the strongest matches are drawn.
         arrangement: "one screen": one heatmap and the pair beside each other, layer and values always in sight (below
             each other where there is less room); "columns": all heatmaps, and the pair below; "tabs": one at a time.
@@ -71,6 +74,7 @@ class Explorer(ComposedView):
     kernel = t.Unicode("cosine", help='"cosine", "inner product" or "RBF".')
     pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 1), help="Indices of the two images shown.")
     query = t.Int(0, help="Index of the image whose nearest are shown; -1: a picture from outside.")
+    selection: Any = t.Any(Selection(Images(ids=(), sources=())), help="The images selected, in order.")
     top_k = t.Int(20, help="How many of the strongest matches are drawn.")
     arrangement = t.Unicode("one screen", help='How the views stand: "one screen", "columns" or "tabs".')
     part = t.Unicode("heatmaps", help='The view that "tabs" shows: "heatmaps", "pair" or "retrieval".')
@@ -122,6 +126,13 @@ class Explorer(ComposedView):
         name = proposal["trait"].name
         return check_trait(name, proposal["value"], ARRANGEMENTS if name == "arrangement" else PARTS)
 
+    @t.validate("selection")
+    def _check_selection(self, proposal: Any) -> Selection:
+        if self.rsm_view is None:
+            todo = "Call explorer.wait() before."
+            raise t.TraitError(message("selection", "set once there are images", "none yet", todo))
+        return check_selection(self.rsm_view.analysis.images, proposal["value"])
+
     @t.validate("layer", "kernel", "pair", "query", "top_k")
     def _check(self, proposal: Any) -> Any:
         """Refuse what the views would refuse, before anything changes; before there are views, take it as a wish."""
@@ -169,6 +180,31 @@ class Explorer(ComposedView):
         else:
             super().resume()
 
+    def open_selection(self) -> Explorer:
+        """Return an explorer of the selected images only; it shows the same layer, and matches nothing again.
+
+        Raises:
+            ValueError: fewer than two images are selected.
+
+        Example:
+            >>> explorer.selection = ["coffee/0", "coffee/1", "chelsea/0"]
+            >>> explorer.open_selection()
+        """
+        if self.analysis is None or len(self.selection) < 2:
+            got = f"{len(self.selection)} selected"
+            todo = 'Drag over a heatmap with the tool "select", or set explorer.selection = [...].'
+            raise ValueError(message("selection", "at least two images", got, todo))
+        recipe = AnalysisRecipe(model=self.analysis.select(self.selection))
+        return Explorer(
+            recipe.make,
+            recipe=recipe,
+            patience=self._patience,
+            layer=self.layer,
+            kernel=self.kernel,
+            top_k=self.top_k,
+            save_images=self.save_images,
+        )
+
     def to_code(self) -> str:
         """Return a script that shows again what is on screen: model, seed, the images' ids, layers and settings.
 
@@ -181,25 +217,26 @@ class Explorer(ComposedView):
         if self.analysis is None:
             raise RuntimeError(message("explorer", "one that has opened its views", repr(self), "Call wait() before."))
         shown: dict[str, tuple[View | None, tuple[str, ...]]] = {
-            "rsm_view": (self.rsm_view, ("baseline", "order", "excess", "colour_range")),
+            "rsm_view": (self.rsm_view, ("baseline", "order", "selected", "excess", "colour_range")),
             "pair_view": (
                 self.pair_view,
                 ("token", "top_k", "similarity", "one_to_one", "expected", "above_unrelated"),
             ),
             "retrieval_view": (self.retrieval_view, ("k", "box")),
         }
+        settings = {
+            place: {name: getattr(view, name) for name in names if getattr(view, name) != view.trait_defaults(name)}
+            for place, (view, names) in shown.items()
+            if view is not None
+        }
+        if self.selection:  # all views share it
+            settings["rsm_view"] = {"selection": list(self.selection), **settings["rsm_view"]}
         return code_of(
             ExplorerState(
                 analysis=self.analysis,
                 recipe=self._recipe,
                 on_screen={"layer": self.layer, "kernel": self.kernel, "pair": self.pair, "query": max(0, self.query)},
-                settings={
-                    place: {
-                        name: getattr(view, name) for name in names if getattr(view, name) != view.trait_defaults(name)
-                    }
-                    for place, (view, names) in shown.items()
-                    if view is not None
-                },
+                settings=settings,
             )
         )
 
@@ -265,7 +302,7 @@ class Explorer(ComposedView):
             )
         self.kept.watch(self.rsm_view)
         t.dlink((self, "save_images"), (self.rsm_view, "save_images"))
-        for name in ("layer", "kernel", "pair"):
+        for name in ("layer", "kernel", "pair", "selection"):
             t.link((self.rsm_view, name), (self, name))
         t.link((self, "pair"), (self.pair_view, "pair"))  # not before: a preview has the first images only
         self.header.follow_status(self.rsm_view)
@@ -294,6 +331,7 @@ class Explorer(ComposedView):
         t.dlink((self, "save_images"), (self.retrieval_view, "save_images"))
         for name in ("layer", "kernel", "query", "pair"):
             t.link((self.retrieval_view, name), (self, name))
+        t.link((self, "selection"), (self.retrieval_view, "selection"))
         self._retrieval_place.children = (self.retrieval_view,)
 
     @contextlib.contextmanager

@@ -18,6 +18,7 @@ from semrsm_widgets.tokens import PatchBox, check_box, moved_box
 from semrsm_widgets.views.base import (
     KERNELS,
     PATIENCE_SECONDS,
+    ImagesSelected,
     KernelChosen,
     LayerChosen,
     Message,
@@ -55,7 +56,7 @@ _THUMBNAILS_AT_ONCE = 64
 _DEBOUNCE_SECONDS = 0.03
 
 
-class RetrievalView(LayerChosen, KernelChosen, SimilaritiesTold, View):
+class RetrievalView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, View):
     """A query image and its nearest images under aligned, semantic and pooled similarity, as rows one below the other.
 
     Lines join an image's places in neighbouring rows; pointing at it shows its similarity and rank in every row. With
@@ -71,6 +72,7 @@ class RetrievalView(LayerChosen, KernelChosen, SimilaritiesTold, View):
         k: how many answers each row shows, 1 to 20; 5, or as many as there are.
         box: (row0, column0, row1, column1), half-open, in tokens: search with these patches only; None for all.
         pair: the query and the chosen answer.
+        selection: ids or indices of images; a row's answers become the selection at a click.
         rankings: similarities of your own to stand beside the others: name -> (N, N), row i of query i, larger is more
             similar.
         patience: a search estimated to take more seconds than this waits for Start.

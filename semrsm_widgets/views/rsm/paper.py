@@ -110,7 +110,9 @@ def draw_rsms(
     for left, (title, words) in zip(lefts, panels, strict=True):
         sheet.text(left, sheet.bottom, clipped(title, side, TITLE, bold=True), size=TITLE, bold=True)
         sheet.text(left, sheet.bottom + 1.25 * LINE, _fitting(words, side), color=QUIET)
-    marked = None if pair is None or pair[0] == pair[1] else tuple(int(np.flatnonzero(rows == k)[0]) for k in pair)
+    marked = None
+    if pair is not None and pair[0] != pair[1] and np.isin(pair, rows).all():
+        marked = tuple(int(np.flatnonzero(rows == k)[0]) for k in pair)
     for left, matrix, look in zip(lefts, matrices, looks, strict=True):
         axes = sheet.picture(left, top, side, side)
         raster(axes, _painted(matrix, *look), (0, 0, side, side))

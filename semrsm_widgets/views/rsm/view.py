@@ -19,6 +19,7 @@ from semrsm_widgets.views.base import (
     PATIENCE_SECONDS,
     BokehPane,
     CancelledError,
+    ImagesSelected,
     Job,
     KernelChosen,
     LayerChosen,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.figures.sheet import Sheet
 
 ORDERS = ("file", "label", "cluster")
+SELECTED = ("marked", "first", "only")
 HEATMAPS = ("baseline", "semantic", "difference")
 
 # Frames are sent ahead of the slider when they fit into this many bytes: of all kernels, else of the shown one.
@@ -52,7 +54,7 @@ AHEAD_BYTES = 8 * 2**20
 _THUMBNAIL = 72
 
 
-class RSMView(LayerChosen, KernelChosen, SimilaritiesTold, BokehPane):
+class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, BokehPane):
     """Layer slider over a baseline RSM, the semantic RSM and their difference.
 
     All three share cursor, zoom and order; baseline and semantic share one colour range. Under each stands its
@@ -68,6 +70,8 @@ class RSMView(LayerChosen, KernelChosen, SimilaritiesTold, BokehPane):
         baseline: what stands beside the semantic RSM and is subtracted from it, "aligned" or "pooled".
         heatmap: which of the three is shown where there is room for one only.
         order: of rows and columns: "file", "label", or "cluster" (of the semantic RSM on screen when it is chosen).
+        selection: ids or indices of images that are marked in the heatmaps; a `Selection` once it is set.
+        selected: whether the selected images are "marked" where they are, come "first", or are the "only" ones shown.
         excess: subtract what unrelated tokens reach from the semantic RSM.
         colour_range: (low, high) to keep for all layers; None takes each layer's own.
         patience: a computation estimated to take more seconds than this waits for Start.
@@ -75,6 +79,7 @@ class RSMView(LayerChosen, KernelChosen, SimilaritiesTold, BokehPane):
     Example:
         >>> view = srsm.RSMView(analysis, layer="blocks.4")
         >>> view.baseline, view.order = "pooled", "label"
+        >>> view.selection, view.selected = ["coffee/0", "coffee/1"], "first"
     """
 
     _esm = bundle("rsm.js")
@@ -84,6 +89,7 @@ class RSMView(LayerChosen, KernelChosen, SimilaritiesTold, BokehPane):
     heatmap = t.Unicode("semantic", help='Where there is room for one: "baseline", "semantic" or "difference".').tag(
         sync=True
     )
+    selected = t.Unicode("marked", help='How selected images are shown: "marked", "first" or "only".').tag(sync=True)
     excess = t.Bool(False, help="Whether what unrelated tokens reach is subtracted from semantic.").tag(sync=True)
     colour_range = t.Tuple(
         t.Float(), t.Float(), default_value=None, allow_none=True, help="(low, high) of the colours, or None."
@@ -135,6 +141,10 @@ class RSMView(LayerChosen, KernelChosen, SimilaritiesTold, BokehPane):
     def _check_heatmap(self, proposal: Any) -> str:
         return check_trait("heatmap", proposal["value"], HEATMAPS)
 
+    @t.validate("selected")
+    def _check_selected(self, proposal: Any) -> str:
+        return check_trait("selected", proposal["value"], SELECTED)
+
     @t.validate("order")
     def _check_order(self, proposal: Any) -> str:
         order = check_trait("order", proposal["value"], ORDERS)
@@ -153,6 +163,16 @@ class RSMView(LayerChosen, KernelChosen, SimilaritiesTold, BokehPane):
 
     def __repr__(self) -> str:
         return f"RSMView({self.layer!r}, {self.kernel!r}, {len(self.analysis)} images)"
+
+    def rows(self) -> list[int]:
+        """Return which images the rows of the heatmaps are, from the top; the page arranges them alike."""
+        rows = self._sequence or list(range(len(self.analysis)))
+        chosen = self.selection.indices
+        if self.selected == "marked" or not chosen:
+            return rows
+        known = set(chosen)
+        first = list(chosen) if self.order == "file" else [k for k in rows if k in known]
+        return first if self.selected == "only" else first + [k for k in rows if k not in known]
 
     # -- what the browser asks ----------------------------------------------------------------------------------
 
@@ -331,7 +351,7 @@ class RSMView(LayerChosen, KernelChosen, SimilaritiesTold, BokehPane):
             best: (paint(semantic), PALETTE),
             f"semantic - {self.baseline}": (colour_indices(difference, -reach, reach), DIVERGING),
         }
-        rows = self._sequence or list(range(len(self.analysis)))
+        rows = self.rows()
         arranged = {name: (matrix[np.ix_(rows, rows)], palette) for name, (matrix, palette) in panels.items()}
         title = f"{self.layer} · {self.kernel} · {low:.2f} to {high:.2f}; difference {-reach:.2f} to {reach:.2f}"
         return heatmap_still(arranged, title)
@@ -349,5 +369,5 @@ class RSMView(LayerChosen, KernelChosen, SimilaritiesTold, BokehPane):
             excess=self.excess,
             limits=self.colour_range,
             pair=self.pair,
-            order=self._sequence or None,
+            order=self.rows(),
         )

@@ -218,3 +218,35 @@ def test_an_explorer_that_is_loading_says_so(tmp_path):
     assert explorer.wait(DEADLINE)
     explorer.save_figure(tmp_path / "f.svg")
     explorer.close()
+
+
+def test_a_selection_is_shared_and_opens_as_an_explorer_of_its_own(explore, closing):
+    explorer = explore(make_analysis(6, layers="ab"), layer="a", pair=(0, 1))
+    assert explorer.wait(DEADLINE)
+    explorer.rsm_view.selection = [4, 2]  # a block of a heatmap
+    assert list(explorer.selection) == [explorer.analysis.images.ids[k] for k in (4, 2)]
+    assert explorer.retrieval_view.selection == explorer.selection
+    explorer.retrieval_view.selection = [5, 0, 3]  # the answers of a row
+    assert explorer.rsm_view.selection == explorer.selection
+    with pytest.raises(traitlets.TraitError, match="Did you mean"):
+        explorer.selection = [explorer.analysis.images.ids[1] + "x"]
+    assert explorer.selection.indices == (5, 0, 3)
+    assert "explorer.rsm_view.selection = " in explorer.to_code()
+
+    part = settled(closing(explorer.open_selection()))
+    assert part.analysis.images.ids == explorer.selection.ids
+    assert part.layer == "a"
+    part.selection = [1]
+    explorer.selection = part.selection  # by its ids
+    assert explorer.selection.indices == (0,)
+    with pytest.raises(ValueError, match="at least two"):
+        explorer.open_selection()
+
+
+def test_before_there_are_images_none_can_be_selected(explore, closing):
+    make, _, go = held(make_analysis(2))
+    explorer = closing(Explorer(make))
+    assert len(explorer.selection) == 0
+    with pytest.raises(traitlets.TraitError, match="wait"):
+        explorer.selection = [0]
+    go.set()

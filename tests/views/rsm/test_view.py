@@ -11,6 +11,7 @@ from helpers.views import (
     DEADLINE,
     Sent,
     ask,
+    drawn,
     have_ended,
     opened_page,
     settled,
@@ -281,3 +282,41 @@ def test_a_dropped_frame_is_sent_again(rsm_view):
     assert rsm_view.wait(DEADLINE)
     again = sent.of("frame")[before:]
     assert [(content["layer"], content["kernel"]) for content, _ in again] == [("b", "cosine")]
+
+
+def test_selected_images_are_marked_come_first_or_are_alone(analysis, opened, rsm_view):
+    view = rsm_view
+    assert len(view.selection) == 0
+    view.selected = "first"
+    assert view.rows() == list(range(N))  # nobody is selected
+    view.selection = [analysis.images.ids[6], 1]
+    assert view.selection.indices == (6, 1)
+    assert view.rows() == [6, 1, 0, 2, 3, 4, 5, 7]
+    view.selected = "only"
+    assert view.rows() == [6, 1]
+    view.order = "label"  # kinds in turn: each order puts its own images first
+    assert view.rows() == [6, 1]
+    view.selection = [1, 6, 3]
+    assert view.rows() == [6, 1, 3]
+    view.selected = "marked"
+    assert view.rows() == [0, 2, 4, 6, 1, 3, 5, 7]
+    for bad in (["nobody"], [0, 0], "image", [N]):
+        with pytest.raises(traitlets.TraitError, match="selection"):
+            view.selection = bad
+    with pytest.raises(traitlets.TraitError, match="selected"):
+        view.selected = "last"
+    assert view.selection.indices == (1, 6, 3)
+
+
+def test_the_page_knows_a_selection_by_indices_and_a_notebook_no_names(analysis, opened):
+    view = opened(srsm.RSMView(analysis, selection=[2, 0], save_images=False))
+    assert view.get_state("selection") == {"selection": [2, 0]}
+    view.set_state({"selection": [3, 1, 5]})  # from the page
+    assert list(view.selection) == [analysis.images.ids[k] for k in (3, 1, 5)]
+
+
+@pytest.mark.parametrize("chosen", [[4], [4, 2]])
+def test_a_picture_and_a_figure_of_the_selected_only(analysis, opened, chosen):
+    view = opened(srsm.RSMView(analysis, layer="b", selection=chosen, selected="only", pair=(0, 1)))
+    assert view.picture() is not None
+    assert "White frame" not in drawn(view).caption  # the pair is not among them
