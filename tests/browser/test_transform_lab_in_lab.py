@@ -36,6 +36,18 @@ def test_a_shift_moves_the_numbers(lab_page):
     root = page.locator(".srsm-lab")
     expect(root).to_have_attribute("data-null", re.compile(r"0\.\d+"))
     value = lambda name: float(root.get_attribute(f"data-{name}"))  # noqa: E731
+
+    # it opens three patches to the right, with the curve of the way there
+    expect(root).to_have_attribute("data-shift", f"{3 / 14},0")
+    expect(root.locator(".srsm-chart-dot[data-name='semantic']")).to_have_count(7)
+    lab_page.screenshot("lab-opened")
+    page.get_by_role("button", name="where it fails").click()
+    expect(root).to_have_attribute("data-tiles", "8")
+    expect(root.locator(".srsm-presets")).to_contain_text("few tokens have a partner")
+    assert value("pooled") > value("semantic") + 0.1
+    page.get_by_role("button", name="Reset").click()
+    expect(root).to_have_attribute("data-shift", "0,0")
+    expect(root).to_have_attribute("data-tiles", "1")
     assert (value("aligned"), value("semantic"), value("pooled")) == pytest.approx((1, 1, 1), abs=1e-3)
 
     # a quarter of the picture to the right, by keyboard
@@ -49,7 +61,7 @@ def test_a_shift_moves_the_numbers(lab_page):
         assert value(name) == pytest.approx(getattr(matches, name), abs=2e-3)
     assert value("semantic") > value("aligned") + 0.2
     expect(root.locator(".srsm-lab-numbers")).to_contain_text(f"{matches.semantic:.2f}")
-    expect(root.locator(".srsm-chart-dot[data-name='semantic']")).not_to_have_count(1)
+    expect(root.locator(".srsm-chart-dot[data-name='semantic']")).not_to_have_count(7)
     lab_page.screenshot("lab-light")
 
     # a patch shows its partner

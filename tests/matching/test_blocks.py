@@ -69,6 +69,7 @@ import json, os, signal, sys, threading
 import numpy as np
 import semrsm_widgets as srsm
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin deaf to it
 threads = int(sys.argv[1])
 x = np.abs(np.random.default_rng(0).normal(size=(400, 400, 8))).astype(np.float32)  # 79,800 pairs: minutes
 seen = []

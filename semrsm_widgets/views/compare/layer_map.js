@@ -3,6 +3,7 @@
 
 import { badgeOf, segmented } from "../base/controls.js";
 import { h } from "../base/dom.js";
+import { helpButton } from "../base/help.js";
 import { listeners, setter } from "../base/model.js";
 import { withPrivate } from "../base/private.js";
 import { captionOf, patchSimilarities, similaritiesOf } from "../base/similarities.js";
@@ -113,7 +114,7 @@ function compareView(model, el, state) {
   const root = h(
     "div",
     { class: "srsm srsm-comparison", "data-ready": "false" },
-    h("div", { class: "srsm-head" }, title, status.root),
+    h("div", { class: "srsm-head" }, title, status.root, helpButton()),
     h(
       "div",
       { class: "srsm-controls" },

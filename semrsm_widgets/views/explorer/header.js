@@ -3,10 +3,12 @@
 import { loadBokeh } from "../base/bokeh_pane.js";
 import { badgeOf, segmented } from "../base/controls.js";
 import { h } from "../base/dom.js";
+import { helpButton } from "../base/help.js";
 import { listeners, setter } from "../base/model.js";
 import { withPrivate } from "../base/private.js";
 import { statusLine } from "../base/status_line.js";
 import { jpegUrl, onMessages } from "../base/wire.js";
+import { explorerTour } from "./tour.js";
 
 /** @typedef {import("../base/model.js").Model} Model */
 
@@ -57,10 +59,12 @@ export default () => {
         );
       const arrangement = choice("arrangement", "how the views stand", "_arrangements");
       const part = choice("part", "which view is shown", "_parts");
+      const tour = explorerTour(() => el.closest(".widget-vbox") ?? document.body);
+      const help = helpButton({ words: "Take the tour", start: tour.start });
       const root = h(
         "div",
         { class: "srsm srsm-explorer" },
-        h("div", { class: "srsm-head" }, title, status.root, arrangement.root),
+        h("div", { class: "srsm-head" }, title, status.root, arrangement.root, h("span", {}, tour.root, help)),
         part.root,
         notices,
         pictures,
@@ -75,6 +79,7 @@ export default () => {
         notices.replaceChildren(...model.get("notices").map((/** @type {string} */ text) => h("div", {}, text)));
         pictures.hidden = !model.get("loading");
         arrangement.root.hidden = model.get("loading");
+        tour.root.hidden = model.get("loading");
         arrangement.set(model.get("arrangement"));
         part.root.hidden = model.get("loading") || model.get("arrangement") !== "tabs";
         part.set(model.get("part"));
@@ -92,6 +97,7 @@ export default () => {
         views.delete(project);
         events.stop();
         status.stop();
+        tour.stop();
       };
     },
   });

@@ -5,6 +5,7 @@ import { layerSlider, segmented } from "../base/controls.js";
 import { h, OWN_KEYS } from "../base/dom.js";
 import { format } from "../base/format.js";
 import { cellOf, stepped, tokenOf } from "../base/grid_pointer.js";
+import { helpButton } from "../base/help.js";
 import { listeners, offers, setter } from "../base/model.js";
 import { captionOf, similaritiesOf } from "../base/similarities.js";
 import { statusLine } from "../base/status_line.js";
@@ -116,7 +117,7 @@ function pairView(model, el) {
   const root = h(
     "div",
     { class: "srsm srsm-pair", "data-ready": "false" },
-    offers(model, "layers") ? h("div", { class: "srsm-controls" }, layer.root) : null,
+    offers(model, "layers") ? h("div", { class: "srsm-controls" }, layer.root, helpButton()) : null,
     summary.root,
     h(
       "div",

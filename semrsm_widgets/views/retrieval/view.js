@@ -3,6 +3,7 @@
 import { layerSlider, segmented } from "../base/controls.js";
 import { h, OWN_KEYS } from "../base/dom.js";
 import { format } from "../base/format.js";
+import { helpButton } from "../base/help.js";
 import { listeners, offers, setter } from "../base/model.js";
 import { withPrivate } from "../base/private.js";
 import { similaritiesOf } from "../base/similarities.js";
@@ -166,7 +167,7 @@ function retrievalView(model, el, store) {
   const root = h(
     "div",
     { class: "srsm srsm-retrieval", "data-ready": "false" },
-    chosen.length ? h("div", { class: "srsm-controls" }, ...chosen) : null,
+    chosen.length ? h("div", { class: "srsm-controls" }, ...chosen, helpButton()) : null,
     h(
       "div",
       { class: "srsm-chooser" },

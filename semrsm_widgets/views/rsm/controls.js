@@ -2,6 +2,7 @@
 
 import { layerSlider, segmented } from "../base/controls.js";
 import { h } from "../base/dom.js";
+import { helpButton } from "../base/help.js";
 import { offers } from "../base/model.js";
 
 const ORDER_WORDS = { file: "as loaded", label: "by label", cluster: "by cluster" };
@@ -58,6 +59,7 @@ export function rsmControls(model, set, { labelled, range }) {
       h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "order"), order, orderNote),
       h("label", { class: "srsm-field", title }, excess, "excess over unrelated"),
       button,
+      offers(model, "status") ? helpButton() : null, // an explorer has it in its header
     ),
     more,
   );

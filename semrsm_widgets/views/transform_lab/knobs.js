@@ -43,12 +43,6 @@ export function labKnobs(model, set) {
     ...model.get("_borders").map((/** @type {string} */ words) => h("option", { value: words }, words)),
   );
   border.addEventListener("change", () => set("border", border.value));
-  const unmoved = { shift: [0, 0], flip: false, zoom: 1, tiles: 1 };
-  const onclick = () => {
-    for (const [name, value] of Object.entries(unmoved)) model.set(name, value);
-    model.save_changes();
-  };
-  const reset = h("button", { class: "srsm-button", type: "button", onclick }, "Reset");
   const root = h(
     "div",
     { class: "srsm-knobs" },
@@ -62,7 +56,6 @@ export function labKnobs(model, set) {
       { class: "srsm-knob-row" },
       h("label", { class: "srsm-field" }, flip, "mirror left and right"),
       h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "beyond the edge"), border),
-      reset,
     ),
   );
 

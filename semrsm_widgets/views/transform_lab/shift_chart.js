@@ -13,7 +13,7 @@ export function shiftChart(similarities) {
   const root = h(
     "figure",
     { class: "srsm-lab-chart" },
-    h("figcaption", { class: "srsm-label" }, "over the shifts visited so far"),
+    h("figcaption", { class: "srsm-label" }, "over the length of the shift, as far as visited"),
     drawing,
   );
   /** @type {(x: number, y: number, words: string, anchor?: string) => void} */

@@ -3,6 +3,7 @@
 import { badgeOf, layerSlider } from "../base/controls.js";
 import { h } from "../base/dom.js";
 import { cellOf } from "../base/grid_pointer.js";
+import { helpButton } from "../base/help.js";
 import { listeners, setter } from "../base/model.js";
 import { patchSimilarities } from "../base/similarities.js";
 import { statusLine } from "../base/status_line.js";
@@ -10,6 +11,7 @@ import { asItIs, messageWidget, withUrls } from "../base/widget.js";
 import { labKnobs } from "./knobs.js";
 import { labNumbers } from "./numbers.js";
 import { labCanvas, labPicture } from "./pictures.js";
+import { labPresets } from "./presets.js";
 import { shiftChart } from "./shift_chart.js";
 
 /**
@@ -59,12 +61,13 @@ function transformLab(model, el) {
   const similarities = patchSimilarities(model);
   const numbers = labNumbers(similarities);
   const knobs = labKnobs(model, set);
+  const presets = labPresets(model, () => matches?.grid ?? null);
   const chart = shiftChart(similarities);
   const line = h("p", { class: "srsm-token-line", "aria-live": "polite" });
   const root = h(
     "div",
     { class: "srsm srsm-lab", "data-ready": "false" },
-    h("div", { class: "srsm-head" }, name, status.root),
+    h("div", { class: "srsm-head" }, name, status.root, helpButton()),
     h(
       "div",
       { class: "srsm-controls" },
@@ -83,6 +86,7 @@ function transformLab(model, el) {
       numbers.root,
     ),
     line,
+    presets.root,
     h("div", { class: "srsm-lab-body srsm-lab-foot" }, knobs.root, chart.root),
   );
   el.append(root);

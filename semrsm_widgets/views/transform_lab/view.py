@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,8 @@ _EXACT_TOKENS = 400
 # The level of unrelated tokens is sampled from so many different pictures, the bundled ones where there are fewer.
 _LEAST_PICTURES, _MOST_PICTURES = 4, 8
 _MOST_VISITS = 2000
+# A lab that is told no setting opens moved by so many patches, with the similarities at each half patch until there.
+_OPENING_PATCHES = 3
 
 WARP_TRAITS = ("shift", "flip", "zoom", "tiles", "seed", "border")
 
@@ -89,7 +91,8 @@ class TransformLab(SimilaritiesTold, View):
         layers: which layers, as in `extract`; the default ones unless given.
         layer: the layer on screen first; two thirds into the model unless given.
         index: which of the pictures.
-        shift: (dx, dy) as parts of what the model sees, -0.5 to 0.5; positive is right and down.
+        shift: (dx, dy) as parts of what the model sees, -0.5 to 0.5; positive is right and down. Where neither this nor
+            `flip`, `zoom` or `tiles` is given, the lab opens with the picture three patches to the right.
         flip: whether left and right are exchanged.
         zoom: 1 for none; above it the centre is cropped and enlarged, below it the picture is shrunk; 0.5 to 3.
         tiles: the picture is cut into tiles x tiles tiles that change places; 1 for none, at most 8.
@@ -150,7 +153,7 @@ class TransformLab(SimilaritiesTold, View):
         layers: Any = None,
         layer: str | None = None,
         index: int = 0,
-        shift: tuple[float, float] = (0.0, 0.0),
+        shift: tuple[float, float] | None = None,
         flip: bool = False,
         zoom: float = 1.0,
         tiles: int = 1,
@@ -176,13 +179,14 @@ class TransformLab(SimilaritiesTold, View):
         self._originals: dict[int, dict[str, Tokens]] = {}
         self._reference: Analysis | None = None  # of different pictures, for the level of unrelated tokens
         self._notice = ""
+        self._opens_shifted = shift is None and not flip and zoom == tiles == 1
         self._opening = False
         self._warped: tuple[int, Warp] | None = None  # what `analysis` is of
         self._pictured: tuple[int, Warp] | None = None  # what the page has pictures of
         super().__init__(
             layer=layer or "",
             index=index,
-            shift=shift,
+            shift=(0.0, 0.0) if shift is None else shift,
             flip=flip,
             zoom=zoom,
             tiles=tiles,
@@ -243,21 +247,25 @@ class TransformLab(SimilaritiesTold, View):
         A setting that was begun is shown, though a newer one may wait: a slider that is dragged would else show nothing
         before it rests.
         """
-        index, warp = self.index, self.warp
         model = self._loaded(job)
-        moved = self._moved(index, warp, model)
-        if self._pictured != (index, warp):
-            self._send_pictures(index, moved, model)
-            self._pictured = index, warp
-        if self._warped != (index, warp):
-            self._see(job, index, warp, moved, model)
+        if not self._layers:
+            self._open(job, model)
+        index, warp = self.index, self.warp
+        self._send_pictures(index, warp, model)
+        if self.analysis is None or self._warped != (index, warp):
+            self.analysis, self._warped = self._seen(job, index, warp, model), (index, warp)
         layer = self.layer
-        matches = self._matches(job, layer)
+        matches = self._matches(job, self.analysis, layer)
         self._note(index, layer, warp, matches)
         null = self._null_if_there(layer)
         self._send_matches(index, warp, matches, null)
         if null is None:
-            self._send_matches(index, warp, matches, self._null(job, layer, model))
+            null = self._null(job, layer, model)
+            self._send_matches(index, warp, matches, null)
+        if self._opens_shifted:
+            self._opens_shifted = False  # who moves a slider meanwhile draws a curve of their own
+            self._visit_the_way(job, index, layer, model)
+            self._send_matches(index, warp, matches, null)
 
     def _loaded(self, job: Job) -> VisionModel:
         if self.model is None:
@@ -276,42 +284,60 @@ class TransformLab(SimilaritiesTold, View):
     def _moved(self, index: int, warp: Warp, model: VisionModel) -> Image.Image:
         return warp(self.images.image(index), self._box(index, model))
 
-    def _see(self, job: Job, index: int, warp: Warp, moved: Image.Image, model: VisionModel) -> None:
-        """Let the model see the picture, once, and the moved one."""
+    def _original(self, job: Job, index: int, model: VisionModel) -> dict[str, Tokens]:
+        """Return what the model makes of a picture as it is; it looks once."""
         if index not in self._originals:
             job.step("Looking at the picture")
             self._originals[index] = self._extract(model, self.images.select([index]))
-        before, after = self._originals[index], self._extract(model, load_images([moved]))
+        return self._originals[index]
+
+    def _seen(self, job: Job, index: int, warp: Warp, model: VisionModel) -> Analysis:
+        """Return the Analysis of a picture and the moved one."""
+        before, moved = self._original(job, index, model), self._moved(index, warp, model)
+        after = self._extract(model, load_images([moved]))
         name = self.images.ids[index]
         both = load_images([self.images.image(index), moved])
         images = Images(ids=(name, f"{name}, moved"), sources=both.sources)
-        tokens = {layer: joined(before[layer], after[layer]) for layer in before}
-        self.analysis, self._warped = Analysis(images, tokens, model=model, matcher=Exact()), (index, warp)
-        if not self._layers:
-            self._open_layers(self.analysis)
+        return Analysis(images, {k: joined(before[k], after[k]) for k in before}, model=model, matcher=Exact())
 
-    def _open_layers(self, analysis: Analysis) -> None:
-        """Offer the layers, once they are known; the page has no slider before, so it sets no layer meanwhile."""
+    def _open(self, job: Job, model: VisionModel) -> None:
+        """Offer the layers, which the first picture tells; the page has no slider before, and sets none meanwhile."""
+        index = self.index
+        self._send_pictures(index, self.warp, model)
+        analysis = Analysis(self.images.select([index]), self._original(job, index, model), model=model)
         wished, shown = self.layer, default_layer(analysis)
         if wished in analysis.layers:
             shown = wished
         elif wished:
             self._notice = f"There is no layer {wished!r}: showing {shown!r}. {suggest(wished, analysis.layers)}"
+        self._opens_shifted = self._opens_shifted and self.warp == Warp(border=self.border, seed=self.seed)
         self._opening = True  # the job that shows this layer is running already
         try:
             self.layer = shown
+            if self._opens_shifted:
+                _, patches = analysis.tokens[shown].grid or (1, 2 * _OPENING_PATCHES)
+                self.shift = (min(_OPENING_PATCHES / patches, MOST_SHIFT), 0.0)
         finally:
             self._opening = False
         self._layers = layer_rows(analysis)
 
-    def _matches(self, job: Job, layer: str) -> Matches:
-        assert self.analysis is not None
-        count = self.analysis.tokens[layer].values.shape[1]
+    def _visit_the_way(self, job: Job, index: int, layer: str, model: VisionModel) -> None:
+        """Visit the shifts that lead to the one on screen, half a patch after the other."""
+        warp = self.warp
+        steps = 2 * _OPENING_PATCHES
+        for k in range(steps):
+            job.step("Visiting the shifts on the way:", k / steps)
+            between = replace(warp, shift=(warp.shift[0] * k / steps, 0.0))
+            seen = self._seen(job, index, between, model)
+            self._note(index, layer, between, self._matches(job, seen, layer))
+
+    def _matches(self, job: Job, analysis: Analysis, layer: str) -> Matches:
+        count = analysis.tokens[layer].values.shape[1]
         matcher = None
         if count > _EXACT_TOKENS:
             matcher = Auction()
             make_ready(matcher, count, job)
-        return self.analysis.matches(layer, 0, 1, matcher=matcher)
+        return analysis.matches(layer, 0, 1, matcher=matcher)
 
     def _null_if_there(self, layer: str) -> NullLevel | None:
         return self._reference.null(layer) if self._reference is not None and self._reference.has_null(layer) else None
@@ -377,11 +403,13 @@ class TransformLab(SimilaritiesTold, View):
             null=null,
         )
 
-    def _send_pictures(self, index: int, moved: Image.Image, model: VisionModel) -> None:
-        """Send both pictures, cut to what the model sees."""
-        box = self._box(index, model)
-        pictures = [crop_to_view(picture, box) for picture in (self.images.image(index), moved)]
+    def _send_pictures(self, index: int, warp: Warp, model: VisionModel) -> None:
+        """Send both pictures, cut to what the model sees, unless the page has them."""
+        if self._pictured == (index, warp):
+            return
+        pictures = self._shown(index, warp, model)
         self.post(Message.of("pictures", pictures={"pictures": [jpeg_bytes(each) for each in pictures]}, index=index))
+        self._pictured = index, warp
 
     def _send_matches(self, index: int, warp: Warp, matches: Matches, null: NullLevel | None) -> None:
         facts = {name: getattr(matches, name) for name in (*PATCH_SIMILARITIES, "upper", "same_position")}

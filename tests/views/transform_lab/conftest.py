@@ -14,7 +14,7 @@ def open_lab(closing):
 
     def lab(model=None, image=None, **kwargs):
         # On a busy machine the sampled cost of anything may be long, and the lab would wait for Start.
-        options = {"patience": 1e9, **kwargs}
+        options = {"patience": 1e9, "shift": (0.0, 0.0), **kwargs}
         image = noise(size=(SIDE, SIDE)) if image is None else image
         return closing(srsm.TransformLab(model or patch_model(), image, **options))
 

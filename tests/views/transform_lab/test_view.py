@@ -30,6 +30,19 @@ def test_a_picture_is_like_itself(lab):
     np.testing.assert_array_equal(permutation, np.arange(PATCHES**2))
 
 
+def test_it_opens_three_patches_to_the_right_with_the_way_there(open_lab):
+    lab = settled(open_lab(shift=None, layer="2"))
+    assert lab.shift == (3 / PATCHES, 0.0)
+    assert lab.warp == lab.visits[0].warp
+    shifts = [visit.warp.shift[0] * PATCHES for visit in lab.trace()]
+    assert shifts == pytest.approx([0, 0.5, 1, 1.5, 2, 2.5, 3])
+    assert lab.trace()[0].aligned == pytest.approx(1, abs=1e-5)
+    assert lab.trace()[-1].semantic == pytest.approx(numbers(lab)[1])
+    moved = settled(open_lab(shift=None, tiles=4, layer="2"))
+    assert moved.shift == (0.0, 0.0)
+    assert len(moved.visits) == 1
+
+
 def test_shuffled_tiles_are_found_again(lab):
     lab.seed = 7
     lab.tiles = 4

@@ -1,0 +1,36 @@
+// The words that stand on the screen, as the README explains them too (tests/js/glossary.test.js).
+
+/** @type {[word: string, meaning: string][]} */
+export const GLOSSARY = [
+  ["RSM", "representational similarity matrix: how alike each image is to each other one, to one layer of a model"],
+  ["token, patch", "the vector that a layer has for one patch of an image; an image has S of them, on a grid"],
+  ["aligned", "each token is compared with the one at the same position; the paper calls this RSM spatio-semantic"],
+  ["semantic", "tokens are compared under the best one-to-one assignment: alike to this layer, whatever the place"],
+  ["pooled", "the mean token alone: also invariant to position, cheap, and a strong baseline at the last layers"],
+  [
+    "any matching, best matching adds",
+    "what any one-to-one matching gives on average, and what the best one adds to it: together the semantic value. The first is not the pooled cosine",
+  ],
+  [
+    "unrelated",
+    "the null: the semantic value between images whose channels were permuted. A semantic value is a maximum, so it is above zero even for noise",
+  ],
+  ["excess", "a semantic value less what unrelated tokens reach: the level that can be compared between layers"],
+  ["gap", "the certified error of a semantic cosine: the optimum lies in [value, value + gap]"],
+  [
+    "partner",
+    "the patch that the best one-to-one assignment gives a patch; another one may be more similar, but taken",
+  ],
+  ["ambiguous", "a match, drawn dashed, for which another partner would be nearly as good"],
+  [
+    "kernel",
+    "what makes a similarity of an inner product: cosine (divided by the lengths), inner product (as it is), RBF (of the distance)",
+  ],
+  ["class token", "a token without a place that some models add; it is kept out of the matching"],
+  [
+    "AP, mAP",
+    "average precision: how early an answer list has the images of the query's label; 1 is at once, and mAP is the mean",
+  ],
+  ["hub", "an image that is among the nearest of many others"],
+  ["CKA, RSA", "how alike two RSMs are: from their centred entries, or from the order of their entries"],
+];
