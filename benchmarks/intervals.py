@@ -20,7 +20,7 @@ from _features import machine
 
 from semrsm_widgets.experiments.translation import separation
 from semrsm_widgets.retrieval.metrics import label_f1, nearest, score_ranking
-from semrsm_widgets.statistics.comparison import cka, jackknife, permutation_test, rsa
+from semrsm_widgets.statistics.comparison import cka, doubly_centred, jackknife, permutation_test, rsa
 from semrsm_widgets.statistics.statistic import Statistic
 
 RESULTS = Path(__file__).parent / "results"
@@ -35,6 +35,11 @@ def features(rng: np.random.Generator, n: int, share: float) -> tuple[np.ndarray
     x = rng.normal(size=(n, CHANNELS))
     y = share * x + np.sqrt(1 - share**2) * rng.normal(size=x.shape)
     return x @ x.T, y @ y.T
+
+
+def centred_spearman(K: np.ndarray, L: np.ndarray) -> float:
+    """Return the Spearman correlation of two RSMs after row and column effects are taken out."""
+    return rsa(doubly_centred(K), doubly_centred(L))
 
 
 def bootstrap(statistic: Callable[..., float], K: np.ndarray, L: np.ndarray, rng: np.random.Generator) -> Statistic:
@@ -55,6 +60,9 @@ def comparisons(share: float, rng: np.random.Generator, n: int) -> dict[str, Sta
         "cka": jackknife(cka, K, L),
         "rsa pearson": jackknife(partial(rsa, method="pearson"), K, L),
         "rsa spearman": jackknife(rsa, K, L),
+        "rsa spearman, exact": jackknife(rsa, K, L, exact=True),
+        "double-centred spearman": jackknife(rsa, doubly_centred(K), doubly_centred(L)),
+        "double-centred spearman, exact": jackknife(centred_spearman, K, L),
         "cka, bootstrap over images": bootstrap(cka, K, L, rng),
     }
 
@@ -89,7 +97,9 @@ def truths(share: float) -> dict[str, float]:
     """Return the truth of each comparison: CKA in closed form, correlations of a very large set of images."""
     K, L = features(np.random.default_rng(99), 4000, share)
     large = {f"rsa {method}": rsa(K, L, method=method) if share else 0.0 for method in ("pearson", "spearman")}
-    return {"cka": share**2, "cka, bootstrap over images": share**2, **large}
+    large["double-centred spearman"] = centred_spearman(K, L) if share else 0.0
+    exact = {f"{name}, exact": large[name] for name in ("rsa spearman", "double-centred spearman")}
+    return {"cka": share**2, "cka, bootstrap over images": share**2, **large, **exact}
 
 
 def p_values(n: int, draws: int) -> dict[str, float]:

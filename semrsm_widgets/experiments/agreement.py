@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from semrsm_widgets.analysis import check_analysis
-from semrsm_widgets.common import Progress, message
+from semrsm_widgets.common import Matrix, Progress, message
 from semrsm_widgets.rsm import Kernel, cosine, inner_product, kernel_name, rbf
 from semrsm_widgets.statistics import (
-    RSMStatistic,
+    Ranked,
+    Statistic,
     UndefinedStatisticError,
     cka,
     doubly_centred,
     jackknife,
     js_divergence,
     rsa,
+    spearman,
     undefined,
 )
 
@@ -26,17 +28,21 @@ if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
 
 
-def centred_spearman(K: Any, L: Any) -> float:
-    """Return the Spearman correlation of two RSMs after row and column effects are taken out."""
-    return rsa(doubly_centred(K), doubly_centred(L), method="spearman")
+class _Output(NamedTuple):
+    """The divergence of the predictions (N, N), and what every comparison with it needs."""
+
+    divergence: Matrix
+    ranked: Ranked
+    ranked_centred: Ranked
 
 
-# The Pearson correlation of doubly centred RSMs is their unbiased CKA.
-MEASURES: dict[str, RSMStatistic] = {
-    "pearson": partial(rsa, method="pearson"),
-    "spearman": partial(rsa, method="spearman"),
-    "pearson, double-centred": cka,
-    "spearman, double-centred": centred_spearman,
+MEASURES: dict[str, Callable[[Matrix, _Output], Statistic]] = {
+    "pearson": lambda K, output: jackknife(partial(rsa, method="pearson"), K, output.divergence),
+    "spearman": lambda K, output: spearman(Ranked.of(K), output.ranked),
+    # The Pearson correlation of doubly centred RSMs is their unbiased CKA.
+    "pearson, double-centred": lambda K, output: jackknife(cka, K, output.divergence),
+    # Centred once, not anew without each image: the interval covers as well (`benchmarks/intervals.py`).
+    "spearman, double-centred": lambda K, output: spearman(Ranked.of(doubly_centred(K)), output.ranked_centred),
 }
 
 
@@ -79,19 +85,20 @@ def output_agreement(
         todo = "Pass them: Analysis(images, tokens, probabilities=predict(model, images))."
         raise ValueError(message("analysis", "one with class probabilities", "one without", todo))
     divergence = js_divergence(analysis.probabilities)
+    output = _Output(divergence, Ranked.of(divergence), Ranked.of(doubly_centred(divergence)))
     rows = []
     names = chosen_layers(analysis, layers)
     for done, layer in enumerate(names):
         for kernel in kernels:
             for similarity, K in rsms_of(analysis, layer, kernel, centred=centred).items():
+                key = ScoreKey(layer=layer, kernel=kernel_name(kernel), similarity=similarity)
                 for measure, statistic in MEASURES.items():
                     try:
                         if isinstance(K, ValueError):
                             raise UndefinedStatisticError(str(K))
-                        answer = jackknife(statistic, K, divergence)
+                        answer = statistic(K, output)
                     except UndefinedStatisticError as error:
                         answer = undefined(error, len(analysis))
-                    key = ScoreKey(layer=layer, kernel=kernel_name(kernel), similarity=similarity)
                     rows.append(score(key, measure, answer, chance=0.0))
         if progress is not None:
             progress(done + 1, len(names))

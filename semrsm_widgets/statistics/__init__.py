@@ -9,14 +9,17 @@ from .comparison import (
     permutation_test,
     rsa,
     smallest_eigenvalue,
+    spearman,
 )
 from .divergence import check_probabilities, js_divergence
+from .spearman import Ranked
 from .statistic import UNIT, Statistic, UndefinedStatisticError, check_matrix, from_replicates, mean_of, undefined
 
 __all__ = [
     "UNIT",
     "PermutationTest",
     "RSMStatistic",
+    "Ranked",
     "Statistic",
     "UndefinedStatisticError",
     "check_matrix",
@@ -30,5 +33,6 @@ __all__ = [
     "permutation_test",
     "rsa",
     "smallest_eigenvalue",
+    "spearman",
     "undefined",
 ]

@@ -14,11 +14,12 @@ from math import nan
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy.stats import kendalltau, rankdata
+from scipy.stats import kendalltau
 
 from semrsm_widgets.common import Matrix, check_choice, check_int, message
 
 from .centred import BIASED, PEARSON, UNBIASED, Centred, mean_free
+from .spearman import Ranked, ranks, spearman_without_one
 from .statistic import LEVEL, Statistic, UndefinedStatisticError, check_rsm, from_replicates
 
 if TYPE_CHECKING:
@@ -92,6 +93,20 @@ def rsa(K: Any, L: Any, *, method: Method = "spearman") -> float:
     return _alignment(PEARSON, *_prepared(PEARSON, K, L))
 
 
+def spearman(one: Ranked, other: Ranked) -> Statistic:
+    """Return `jackknife(rsa, K, L)` of two RSMs of the same images that were ranked before, as for many comparisons.
+
+    Raises:
+        UndefinedStatisticError: an RSM is constant off its diagonal.
+    """
+    for name, side in (("K", one), ("L", other)):
+        if not side.ranks.any():
+            raise UndefinedStatisticError(message(name, "an RSM that varies", "a constant one", CONSTANT_TODO))
+    K, L = one.ranks, other.ranks
+    value = float(np.clip(np.vdot(K, L) / np.sqrt(np.vdot(K, K) * np.vdot(L, L)), -1, 1))
+    return from_replicates(value, spearman_without_one(one, other), bounds=(-1, 1))
+
+
 def smallest_eigenvalue(K: Any) -> float:
     """Return the smallest eigenvalue of an RSM, relative to its largest in magnitude; below 0, it is no Gram matrix.
 
@@ -113,13 +128,17 @@ def smallest_eigenvalue(K: Any) -> float:
     return float(values[0] / peak) if peak > 0 else 0.0
 
 
-def jackknife(statistic: RSMStatistic, *rsms: Any, level: float = LEVEL) -> Statistic:
+def jackknife(statistic: RSMStatistic, *rsms: Any, level: float = LEVEL, exact: bool = False) -> Statistic:
     """Return a statistic of RSMs with its interval, from leaving out one image at a time.
+
+    `cka` and `rsa` by "pearson" come from sums that are taken once, `rsa` by "spearman" from values that are sorted
+    once (its interval is right to 1e-3 of its width); other statistics are computed anew without each image.
 
     Args:
         statistic: `cka`, `rsa`, a `partial` of them, or any function of (N, N) RSMs that returns a number in [-1, 1].
         rsms: the (N, N) RSMs that it takes.
         level: coverage of the interval.
+        exact: whether every statistic is computed anew without each image, which takes N times as long.
 
     Raises:
         ValueError: what the statistic raises.
@@ -134,12 +153,13 @@ def jackknife(statistic: RSMStatistic, *rsms: Any, level: float = LEVEL) -> Stat
     value = statistic(*matrices)
     n = len(matrices[0])
     product = _product_of(statistic)
+    is_short = len(matrices) == 2 and not exact
     if n - 1 < (product.least if product else 2):
         return Statistic(value=value, n=n, reason=f"no interval: needs more than {n} images")
-    if product and len(matrices) == 2:
+    if product and is_short:
         replicates = _alignments_without_one(product, *_prepared(product, matrices[0], matrices[1]))
-    elif _is_spearman(statistic) and len(matrices) == 2:
-        replicates = _spearman_without_one(matrices[0], matrices[1])
+    elif _is_spearman(statistic) and is_short:
+        replicates = spearman_without_one(*map(Ranked.of, matrices))
     else:
         rest = ([np.delete(np.delete(m, i, 0), i, 1) for m in matrices] for i in range(n))
         replicates = np.array([_or_nan(statistic, matrices_without_one) for matrices_without_one in rest])
@@ -208,15 +228,6 @@ def permutation_test(statistic: RSMStatistic, K: Any, L: Any, *, n: int = 999, s
     )
 
 
-def ranks(K: NDArray[np.float64]) -> Matrix:
-    """Return the ranks of an RSM's off-diagonal entries, ties averaged, as a symmetric matrix with diagonal 0."""
-    upper = np.triu_indices(len(K), 1)
-    ranked = np.zeros_like(K)
-    ranked[upper] = rankdata(K[upper])
-    total: Matrix = ranked + ranked.T
-    return total
-
-
 def doubly_centred(K: Any) -> Matrix:
     """Return an RSM without row and column effects: off-diagonal entries centred as unbiased CKA does, diagonal 0.
 
@@ -271,29 +282,6 @@ def _alignments_without_one(product: Centred, K: Matrix, L: Matrix) -> NDArray[n
     values: NDArray[np.float64] = np.full(len(K), nan)
     np.divide(cross, np.sqrt(np.maximum(left * right, 0)), out=values, where=varies)
     return values
-
-
-def _spearman_without_one(K: Matrix, L: Matrix) -> NDArray[np.float64]:
-    """Return (N,) the Spearman correlations without image i; values are sorted once, not for every image."""
-    n = len(K)
-    first, second = np.triu_indices(n, 1)
-    sides = [np.unique(matrix[first, second], return_inverse=True) for matrix in (K, L)]
-    values: NDArray[np.float64] = np.full(n, nan)
-    for image in range(n):
-        stay = (first != image) & (second != image)
-        a, b = (_mid_ranks(place[stay], len(levels)) for levels, place in sides)
-        a, b = a - a.mean(), b - b.mean()
-        scale = np.sqrt((a @ a) * (b @ b))
-        if scale > 0:
-            values[image] = a @ b / scale
-    return values
-
-
-def _mid_ranks(place: NDArray[np.int64], levels: int) -> NDArray[np.float64]:
-    """Return ranks, ties averaged, of values that are given by their places among sorted levels."""
-    counts = np.bincount(place, minlength=levels)
-    ranked: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    return ranked
 
 
 def _is_spearman(statistic: RSMStatistic) -> bool:
