@@ -94,7 +94,7 @@ class Ranked:
         alone = self.ranks.copy()
         np.fill_diagonal(alone, np.inf)  # above all others, whose ranks in the row it leaves alone
         if len(self.order) == len(np.unique(self.start)):  # without ties a sort says it
-            counts: NDArray[np.float64] = np.argsort(np.argsort(alone, axis=1), axis=1) + 0.5
+            counts: NDArray[np.float64] = np.argsort(np.argsort(alone, axis=1), axis=1).astype(np.float64) + 0.5
         else:
             counts = np.asarray(rankdata(alone, axis=1)).reshape(alone.shape) - 0.5
         np.fill_diagonal(counts, 0)
