@@ -18,7 +18,7 @@ from semrsm_widgets.statistics import (
     jackknife,
     js_divergence,
     rsa,
-    spearman,
+    rsa_of_ranks,
     undefined,
 )
 
@@ -38,11 +38,11 @@ class _Output(NamedTuple):
 
 MEASURES: dict[str, Callable[[Matrix, _Output], Statistic]] = {
     "pearson": lambda K, output: jackknife(partial(rsa, method="pearson"), K, output.divergence),
-    "spearman": lambda K, output: spearman(Ranked.of(K), output.ranked),
+    "spearman": lambda K, output: rsa_of_ranks(Ranked.of(K), output.ranked),
     # The Pearson correlation of doubly centred RSMs is their unbiased CKA.
     "pearson, double-centred": lambda K, output: jackknife(cka, K, output.divergence),
     # Centred once, not anew without each image: the interval covers as well (`benchmarks/intervals.py`).
-    "spearman, double-centred": lambda K, output: spearman(Ranked.of(doubly_centred(K)), output.ranked_centred),
+    "spearman, double-centred": lambda K, output: rsa_of_ranks(Ranked.of(doubly_centred(K)), output.ranked_centred),
 }
 
 

@@ -8,8 +8,8 @@ from .comparison import (
     jackknife,
     permutation_test,
     rsa,
+    rsa_of_ranks,
     smallest_eigenvalue,
-    spearman,
 )
 from .divergence import check_probabilities, js_divergence
 from .spearman import Ranked
@@ -32,7 +32,7 @@ __all__ = [
     "mean_of",
     "permutation_test",
     "rsa",
+    "rsa_of_ranks",
     "smallest_eigenvalue",
-    "spearman",
     "undefined",
 ]

@@ -93,7 +93,7 @@ def rsa(K: Any, L: Any, *, method: Method = "spearman") -> float:
     return _alignment(PEARSON, *_prepared(PEARSON, K, L))
 
 
-def spearman(one: Ranked, other: Ranked) -> Statistic:
+def rsa_of_ranks(one: Ranked, other: Ranked) -> Statistic:
     """Return `jackknife(rsa, K, L)` of two RSMs of the same images that were ranked before, as for many comparisons.
 
     Raises:

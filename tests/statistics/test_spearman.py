@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata, spearmanr
 
-from semrsm_widgets.statistics.comparison import jackknife, rsa, spearman
+from semrsm_widgets.statistics.comparison import jackknife, rsa, rsa_of_ranks
 from semrsm_widgets.statistics.spearman import Ranked, ranks, spearman_without_one
 
 
@@ -60,10 +60,10 @@ def test_the_interval_is_the_one_of_ranking_anew():
     assert quick.value == exact.value
     assert (quick.low, quick.high) == pytest.approx((exact.low, exact.high), rel=1e-3)
     assert exact.high - exact.low > 0.05
-    ranked = spearman(Ranked.of(K), Ranked.of(L))
+    ranked = rsa_of_ranks(Ranked.of(K), Ranked.of(L))
     assert (ranked.value, ranked.low, ranked.high) == pytest.approx((quick.value, quick.low, quick.high), rel=1e-12)
     with pytest.raises(ValueError, match="`L` must be an RSM that varies"):
-        spearman(Ranked.of(K), Ranked.of(np.ones_like(K)))
+        rsa_of_ranks(Ranked.of(K), Ranked.of(np.ones_like(K)))
 
 
 def test_an_rsm_that_is_constant_without_one_image_has_no_correlation_then():
