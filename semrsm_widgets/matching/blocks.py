@@ -74,22 +74,24 @@ def transposed(answer: Assignment, size: int) -> Assignment:
 def _match_batch(matcher: AffinityMatcher, left: TokenSet, right: TokenSet, solve: TensorSolver | None) -> Assignment:
     """Return the assignment of B pairs of token sets of S <= T tokens."""
     width = padded(right.size)
-    step = max(1, _BATCH_BYTES // (left.size * width * matcher.dtype.itemsize))
+    most = _BATCH_BYTES if solve is not None else _BLOCK_BYTES if matcher.workers == 1 else _SHARED_BLOCK_BYTES
+    step = max(1, most // (left.size * width * matcher.dtype.itemsize))
     made = _made(matcher, left, right)
     parts = []
     with Pool(matcher.workers) as pool:
         for first in range(0, len(left), step):
-            index = np.arange(first, min(first + step, len(left)))
-            flat = torch.zeros(len(index) * left.size * width + width, dtype=matcher.dtype, device=left.values.device)
-            product = flat[:-width].view(len(index), left.size, width)
-            right_tokens = right.block(index, made.dtype, width)
+            index = slice(first, min(first + step, len(left)))
+            count = index.stop - first
+            flat = torch.zeros(count * left.size * width + width, dtype=matcher.dtype, device=left.values.device)
+            product = flat[:-width].view(count, left.size, width)[:, :, : right.size]
+            right_tokens = right.block(index, made.dtype, right.size)
             made.into(product, left.block(index, made.dtype, left.size), right_tokens.mT)
             if solve is None:
-                starts = np.arange(len(index), dtype=np.int64) * (left.size * width)
+                starts = np.arange(count, dtype=np.int64) * (left.size * width)
                 affinities = Affinities(flat.cpu().numpy(), starts, width, left.size, right.size, made.rounding)
                 solve_all = partial(matcher.solve_pairs, affinities, pool=pool)
             else:
-                solve_all = partial(solve, product[:, :, : right.size], pool=pool, rounding=made.rounding)
+                solve_all = partial(solve, product, pool=pool, rounding=made.rounding)
             parts.append(_rescaled(solve_all, left, right, index, index))
     if not parts:
         empty = np.zeros(0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 _CHUNK = 2**15
 """Numbers read at a time, in float64: few enough that torch starts no threads for them, which a busy machine makes
 wait for each other longer than the work takes."""
+_COMMON = 2.0**20
+"""Norms up to this, and root mean squares from its inverse, make products that float32 holds as they are."""
 _LARGEST = 1e75
 """Above this the squared norms' products leave float64; below its inverse a token set counts as zero."""
 
@@ -40,15 +44,13 @@ class TokenSet:
     Attributes:
         values: (N, S, D) as given.
         exponents: (N,) int: image i is divided by 2**exponents[i] before its products, so that no scale overflows
-            float32.
+            float32; 0 for all images of a common scale.
         sq_norms: (N,) float64 squared Frobenius norms.
-        means: (N, D) float64 mean tokens.
     """
 
     values: torch.Tensor
     exponents: NDArray[np.int64]
     sq_norms: NDArray[np.float64]
-    means: NDArray[np.float64]
 
     @classmethod
     def read(cls, name: str, value: Any) -> TokenSet:
@@ -61,22 +63,27 @@ class TokenSet:
         """
         layer = value.layer if isinstance(value, Tokens) else ""
         values = as_tensor(name, value.values if isinstance(value, Tokens) else value)
-        count, size, channels = values.shape
-        exponents = np.zeros(count, np.int64)
-        sq_norms, means = np.zeros(count), np.zeros((count, channels))
-        step = max(1, _CHUNK // (size * channels))
-        for first in range(0, count, step):
-            part = values[first : first + step].cpu().double().numpy().reshape(-1, size * channels)
-            peaks = np.maximum(part.max(1), -part.min(1))  # NaN wins: this finds what is not finite
-            _refuse(name, layer, first, peaks)
-            here = slice(first, first + len(peaks))
-            peaks[peaks < 1 / _LARGEST] = 0
-            exponents[here] = np.frexp(peaks)[1]
-            if not peaks.all():
-                part = np.where(peaks[:, None] == 0, 0.0, part)
+        exponents, sq_norms = np.zeros(len(values), np.int64), np.zeros(len(values))
+        for here, part in _parts(values):
             sq_norms[here] = np.einsum("nk,nk->n", part, part)
+            common = (sq_norms[here] >= part.shape[1] / _COMMON**2) & (sq_norms[here] <= _COMMON**2)
+            if common.all():  # NaN and infinity are not
+                continue
+            peaks = np.maximum(part.max(1), -part.min(1))  # NaN wins: this finds what is not finite
+            _refuse(name, layer, here.start, peaks)
+            sq_norms[here][peaks < 1 / _LARGEST] = 0
+            exponents[here] = np.where(common, 0, np.frexp(np.where(peaks < 1 / _LARGEST, 0, peaks))[1])
+        return cls(values, exponents, sq_norms)
+
+    @cached_property
+    def means(self) -> NDArray[np.float64]:
+        """(N, D) float64 mean tokens."""
+        count, size, channels = self.values.shape
+        means = np.zeros((count, channels))
+        for here, part in _parts(self.values):
             means[here] = part.reshape(-1, size, channels).mean(1)
-        return cls(values, exponents, sq_norms, means)
+        means[self.sq_norms == 0] = 0
+        return means
 
     def __len__(self) -> int:
         return len(self.values)
@@ -87,14 +94,18 @@ class TokenSet:
         return int(self.values.shape[1])
 
     def block(self, images: slice | NDArray[np.int64], dtype: torch.dtype, rows: int) -> torch.Tensor:
-        """Return some images' tokens (k, rows, D): scaled to peaks in [0.5, 1), cast, zero-padded to `rows` tokens."""
+        """Return some images' tokens (k, rows, D): of a scale that float32 holds, cast, zero-padded to `rows` tokens.
+
+        They share the memory of `values` where nothing is to be done.
+        """
         part = self.values[images]
+        if not self.exponents[images].any():
+            same = part.to(dtype)
+            return (same if rows == self.size else _padded(same, rows)).contiguous()
         wide = part.double() if dtype == torch.float64 or _outside(self.exponents[images]) else part.float()
         factors = torch.from_numpy(np.ldexp(1.0, -self.exponents[images])).to(wide.device, wide.dtype)  # exact
         scaled = (wide * factors[:, None, None]).to(dtype)
-        if rows > self.size:
-            scaled = torch.nn.functional.pad(scaled, (0, 0, 0, rows - self.size))
-        return scaled.contiguous()
+        return (scaled if rows == self.size else _padded(scaled, rows)).contiguous()
 
 
 def check_comparable(x: TokenSet, y: TokenSet) -> None:
@@ -153,6 +164,22 @@ def as_tensor(name: str, value: Any) -> torch.Tensor:
     if tensor.shape[1] == 0 or tensor.shape[2] == 0:
         raise ValueError(message(name, "tokens of shape (N, S, D) with S and D at least 1", str(tuple(tensor.shape))))
     return tensor
+
+
+def _parts(values: torch.Tensor) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Yield a few images after another as float64 (k, S D), each in the memory of the last."""
+    count, numbers = len(values), values.shape[1] * values.shape[2]
+    step = max(1, _CHUNK // numbers)
+    room = np.empty((min(step, count), numbers))
+    shown = torch.from_numpy(room)
+    for first in range(0, count, step):
+        part = values[first : first + step]
+        shown[: len(part)].view(part.shape).copy_(part)
+        yield slice(first, first + len(part)), room[: len(part)]
+
+
+def _padded(tokens: torch.Tensor, rows: int) -> torch.Tensor:
+    return torch.nn.functional.pad(tokens, (0, 0, 0, rows - tokens.shape[1]))
 
 
 def _refuse(name: str, layer: str, first: int, peaks: NDArray[np.float64]) -> None:
