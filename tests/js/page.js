@@ -10,6 +10,8 @@ Object.assign(globalThis, {
   Element: window.Element,
   HTMLElement: window.HTMLElement,
   HTMLImageElement: window.HTMLImageElement,
+  HTMLButtonElement: window.HTMLButtonElement,
+  getComputedStyle: window.getComputedStyle.bind(window),
   ResizeObserver: class {
     observe() {}
     disconnect() {}

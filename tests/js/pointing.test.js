@@ -31,7 +31,8 @@ function recorder() {
 
 /** A heatmap of five images, 500 pixels wide, with what it was told to do. */
 function heatmap() {
-  const panel = heatmapPanel("semantic", [], 5);
+  const images = Array.from({ length: 5 }, (_, k) => ({ id: `image ${k}` }));
+  const panel = heatmapPanel("semantic", [], images);
   placeAt(panel.surface, { left: 10, top: 20, width: 500, height: 500 });
   document.body.append(panel.root);
   const heard = { point: recorder(), choose: recorder(), zoom: recorder() };
@@ -64,7 +65,7 @@ test("RSMView: the pointer reads the pair of the cell, once", () => {
 
 test("RSMView: in another order a cell is another pair", () => {
   const { panel, point } = heatmap();
-  panel.arrange([4, 3, 2, 1, 0], [4, 3, 2, 1, 0], []);
+  panel.arrange([4, 3, 2, 1, 0], [4, 3, 2, 1, 0], [], [], { row: 0, column: 0, side: 5 });
   pointer(panel.surface, "pointermove", 10 + 1, 20 + 101);
   assert.deepEqual(point.take(), [[3, 4]]);
   key(panel.surface, "ArrowDown");
@@ -325,7 +326,11 @@ test("RetrievalView: boxes hold their corners", () => {
 test("RetrievalView: arrow keys move between answers, to the row above and below", () => {
   const images = ["a", "b", "c", "d"].map((id) => ({ id, labels: [] }));
   const chosen = recorder();
-  const ranks = rankRows(thumbnailStore(asModel(new FakeModel())), [], { onChoose: chosen.note, onPoint: () => {} });
+  const ranks = rankRows(thumbnailStore(asModel(new FakeModel())), [], {
+    onChoose: chosen.note,
+    onPoint: () => {},
+    onSelect: chosen.note,
+  });
   document.body.append(ranks.root);
   /** @type {(name: string, order: number[]) => import("../../semrsm_widgets/views/retrieval/messages.js").ReadyRow} */
   const row = (name, order) => ({
@@ -343,7 +348,8 @@ test("RetrievalView: arrow keys move between answers, to the row above and below
   };
   const nothing = { sigma: null, own_sigma: false, answers: null, null: null, right: null, complete: true };
   ranks.show({ ...facts, ...nothing, rows }, images, 2);
-  const answers = ranks.root.querySelectorAll("button");
+  /** @type {NodeListOf<HTMLElement>} */
+  const answers = ranks.root.querySelectorAll("button.srsm-answer");
   assert.deepEqual(
     [...answers].map((node) => node.dataset.index),
     ["1", "2", "3", "1"],

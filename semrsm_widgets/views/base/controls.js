@@ -1,6 +1,7 @@
 // Controls that several views have.
 
 import { h, OWN_KEYS } from "./dom.js";
+import { shortened } from "./names.js";
 
 // A name of fewer characters tells nothing.
 const SHORTEST = 5;
@@ -150,16 +151,4 @@ function shapeParts({ grid, native, tokens, channels, caution }) {
   const patches = grid ? `· ${grid[0]}×${grid[1]} patches` : `· ${tokens} tokens`;
   const pooled = native && grid && native[0] !== grid[0];
   return [...told, pooled ? `${patches} (pooled from ${native[0]}×${native[1]})` : patches, `· ${channels} channels`];
-}
-
-/**
- * A name that is shortened in the middle, where it is too long: beginning and end tell names apart.
- *
- * @param {string} name
- * @param {number} most characters
- */
-export function shortened(name, most) {
-  if (name.length <= most) return name;
-  const kept = most - 1;
-  return `${name.slice(0, Math.ceil(kept / 2))}…${name.slice(name.length - Math.floor(kept / 2))}`;
 }

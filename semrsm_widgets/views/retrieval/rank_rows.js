@@ -34,8 +34,9 @@ const MARKS = {
  * @param {object} heard
  * @param {(index: number) => void} heard.onChoose
  * @param {(index: number) => void} heard.onPoint -1: none
+ * @param {(indices: number[]) => void} heard.onSelect
  */
-export function rankRows(store, similarities, { onChoose, onPoint }) {
+export function rankRows(store, similarities, { onChoose, onPoint, onSelect }) {
   const list = h("div", { class: "srsm-rank-list" });
   const links = svg("svg", { class: "srsm-rank-links", "aria-hidden": "true" });
   const inner = h("div", { class: "srsm-ranks-inner" }, links, list);
@@ -114,6 +115,7 @@ export function rankRows(store, similarities, { onChoose, onPoint }) {
   /** @type {(row: RowNodes, result: Result, shown: Results) => void} */
   function fillHead(row, result, { answers: chance, null: level }) {
     const words = similarities.find((each) => each.name === result.name)?.aside ?? "your ranking";
+    /** @type {HTMLElement[]} */
     const lines = [h("div", { class: "srsm-rank-name" }, h("strong", {}, result.name), h("small", {}, ` ${words}`))];
     if (result.state === "ready" && result.f1.length) {
       const title = `by chance: F1@${k} ${format(chance?.chance_f1)}, AP ${format(chance?.chance_ap)}`;
@@ -127,6 +129,12 @@ export function rankRows(store, similarities, { onChoose, onPoint }) {
           h("span", { class: "srsm-number" }, format(result.ap)),
         ),
       );
+    }
+    if (result.state === "ready" && result.order.length) {
+      const onclick = () => onSelect([...result.order.slice(0, k)]);
+      const look = { type: "button", class: "srsm-rank-select", "aria-label": `select the answers of ${result.name}` };
+      const title = "Select these images, in this order: explorer.selection";
+      lines.push(h("button", { ...look, title, onclick }, "select these"));
     }
     if (result.name === "semantic" && result.state === "ready") {
       /** @type {(title: string, words: string) => void} */

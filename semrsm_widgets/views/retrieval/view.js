@@ -154,6 +154,10 @@ function retrievalView(model, el, store) {
       else line.textContent = "A picture from outside the set cannot be opened as a pair.";
     },
     onPoint: (index) => describe(index),
+    onSelect(indices) {
+      const query = model.get("query");
+      set("selection", query >= 0 ? [query, ...indices] : indices);
+    },
   });
   events.add(ranks.stop);
   const line = h("p", { class: "srsm-token-line srsm-rank-line", "aria-live": "polite" });

@@ -164,6 +164,20 @@ function offDiagonalReach(matrix, size) {
 }
 
 /**
+ * The part of a matrix that is about some images.
+ *
+ * @param {Float32Array} matrix
+ * @param {number[]} rows
+ * @param {number} size
+ */
+export function taken(matrix, rows, size) {
+  const part = new Float32Array(rows.length ** 2);
+  let k = 0;
+  for (const row of rows) for (const column of rows) part[k++] = matrix[row * size + column];
+  return part;
+}
+
+/**
  * Colour indices 0..254 on [low, high], rows and columns in the given order (null: as they are).
  *
  * @param {Float32Array} matrix

@@ -11,13 +11,19 @@ import { withPrivate } from "../base/private.js";
 import { captionOf, patchSimilarities } from "../base/similarities.js";
 import { statusLine } from "../base/status_line.js";
 import { jpegUrl, onMessages } from "../base/wire.js";
+import { THUMBNAILS_ON_AXES } from "./axes.js";
 import { rsmControls } from "./controls.js";
 import { BINS, distribution, spreadLegend } from "./distribution.js";
+import { finder } from "./finder.js";
 import { heatmapPanel } from "./heatmap.js";
-import { colourIndices, frameStore, MISSING_COLOUR, pairKinds, shownMatrices, spread } from "./matrices.js";
+import { colourIndices, frameStore, MISSING_COLOUR, pairKinds, shownMatrices, spread, taken } from "./matrices.js";
 import { readout } from "./readout.js";
+import { groupsOf, rowsOf } from "./rows.js";
+import { selectionBar } from "./selection_bar.js";
+import { around, following } from "./zoom.js";
 
 const MAPS = ["baseline", "semantic", "difference"];
+const FOUND_SIDE = 24; // rows around an image that is found among many
 
 /** @typedef {import("../base/model.js").Model} Model */
 /** @typedef {import("../base/bokeh_pane.js").Square} Square */
@@ -32,7 +38,7 @@ const MAPS = ["baseline", "semantic", "difference"];
  * @typedef {object} Sent
  * @property {ReturnType<typeof frameStore>} frames
  * @property {object[] | null} figures the three heatmaps, as Bokeh embeds them
- * @property {string[]} thumbnails URLs
+ * @property {string[]} thumbnails URLs by image
  */
 
 export default () => {
@@ -51,9 +57,12 @@ export default () => {
           sent.figures = items;
           for (const view of views) view.setup();
         },
-        thumbnails({ thumbnails }) {
-          for (const url of sent.thumbnails) URL.revokeObjectURL(url);
-          sent.thumbnails = thumbnails.map(jpegUrl);
+        thumbnails({ thumbnails, indices }) {
+          thumbnails.forEach((/** @type {import("../base/wire.js").Bytes} */ picture, /** @type {number} */ k) => {
+            const old = sent.thumbnails[indices[k]];
+            if (old) URL.revokeObjectURL(old);
+            sent.thumbnails[indices[k]] = jpegUrl(picture);
+          });
           for (const view of views) view.thumbnails();
         },
         frame(message) {
@@ -103,10 +112,15 @@ function rsmView(model, el, sent) {
   let maps = null;
   /** @type {Square} */
   let area = { row: 0, column: 0, side: size };
-  /** @type {number[] | null} */
-  let order = null; // the images in the order of the rows; null: as they are
-  /** @type {{ sequence?: number[], by?: string }} */
-  let arranged = {};
+  let rows = [...images.keys()]; // the images from the top
+  /** @type {number[]} */
+  let places = rows; // image -> row, -1 where it is not shown
+  let arranged = "";
+  /** @type {import("./axes.js").Marks} */
+  let marks = { found: [], at: null, selected: new Set() };
+  let kindsShown = kinds;
+  /** @type {Set<number>} */
+  const thumbnailsAsked = new Set();
   /** @type {Range | null} */
   let range = null; // of the levels' colours, as last drawn
   let scheduled = false;
@@ -145,7 +159,34 @@ function rsmView(model, el, sent) {
     semantic: [h("strong", {}, "semantic"), semanticWords],
     difference: [differenceName],
   };
-  const panels = MAPS.map((name) => heatmapPanel(name, captions[name], size));
+  /** @type {(chosen: number[], adds?: boolean) => void} */
+  const select = (chosen, adds = false) => {
+    set("selection", adds ? [...new Set([...model.get("selection"), ...chosen])] : chosen);
+  };
+  // Images that are all selected are taken out, others are added.
+  /** @param {number[]} chosen */
+  const toggle = (chosen) => {
+    if (!chosen.every((image) => marks.selected.has(image))) select(chosen, true);
+    else select(model.get("selection").filter((/** @type {number} */ image) => !chosen.includes(image)));
+  };
+  const search = finder({
+    find(found, at) {
+      marks = { ...marks, found, at };
+      for (const panel of panels) panel.mark(marks);
+      root.dataset.found = found.join(",");
+      root.dataset.at = String(at ?? "");
+      point(at === null ? null : [at, at]);
+    },
+    go(image) {
+      const place = places[image];
+      if (rows.length > THUMBNAILS_ON_AXES && area.side > FOUND_SIDE) zoom(around(place, FOUND_SIDE, rows.length));
+      else zoom(following(area, [place, place], rows.length));
+    },
+    toggle,
+    select,
+  });
+  const bar = selectionBar({ show: (selected) => set("selected", selected), clear: () => select([]) });
+  const panels = MAPS.map((name) => heatmapPanel(name, captions[name], images, (image) => toggle([image])));
   const scales = MAPS.map((name) => distribution(palettes[name === "difference" ? 1 : 0]));
   panels.forEach((panel, k) => panel.root.append(scales[k].root));
   const legend = spreadLegend(kinds !== null);
@@ -167,6 +208,8 @@ function rsmView(model, el, sent) {
         "div",
         { class: "srsm-maps" },
         heatmap.root,
+        h("div", { class: "srsm-who" }, search.field, bar.tool, bar.bar),
+        search.panel,
         ...panels.map((panel) => panel.root),
         h("div", { class: "srsm-maps-foot" }, legend, reset),
       ),
@@ -176,7 +219,7 @@ function rsmView(model, el, sent) {
   );
   el.append(root);
 
-  const nothing = new Uint8Array(size * size).fill(MISSING_COLOUR);
+  const nothing = () => new Uint8Array(rows.length ** 2).fill(MISSING_COLOUR);
   const frame = () => sent.frames.get(model.get("layer"), model.get("kernel"));
 
   function read(shown = frame()) {
@@ -188,7 +231,7 @@ function rsmView(model, el, sent) {
       panel.describe(
         `${title(MAPS[k])} RSM of ${model.get("layer")}, ${model.get("kernel")}. ` +
           card.sentence(i, j, shown) +
-          " Arrow keys move, Enter opens the pair, plus and minus zoom.",
+          " Arrow keys move, Enter opens the pair, plus and minus zoom, S selects, with Shift a block.",
       );
     });
     root.dataset.cell = cell ? cell.join(",") : "";
@@ -227,11 +270,14 @@ function rsmView(model, el, sent) {
     );
     range = view.range;
     const coming = model.get("_status")?.state === "waiting" ? "not matched yet" : "matching …";
+    const isPart = rows.length < size;
     MAPS.forEach((name, k) => {
-      const matrix = view.matrices[k];
+      const whole = view.matrices[k];
+      const matrix = whole && isPart ? taken(whole, rows, size) : whole;
       /** @type {Range} */
       const scale = name === "difference" ? [-view.reach, view.reach] : view.range;
-      maps[k].setImage(name, matrix ? colourIndices(matrix, scale, order, size) : nothing, size, size);
+      const colours = matrix ? colourIndices(matrix, scale, isPart ? null : rows, rows.length) : nothing();
+      maps[k].setImage(name, colours, rows.length, rows.length);
       panels[k].missing(matrix ? "" : coming);
       if (!matrix) {
         scales[k].clear();
@@ -240,9 +286,9 @@ function rsmView(model, el, sent) {
       const level = name === "semantic" && shown.null ? (excess ? 0 : shown.null.mean) : null;
       scales[k].show({
         range: scale,
-        shares: spread(matrix, kinds, scale, BINS, size),
+        shares: spread(matrix, kindsShown, scale, BINS, rows.length),
         level,
-        auc: shown.auc?.[name === "baseline" ? model.get("baseline") : name] ?? null,
+        auc: isPart ? null : (shown.auc?.[name === "baseline" ? model.get("baseline") : name] ?? null),
         labelled: kinds !== null,
         title:
           name === "difference"
@@ -262,7 +308,7 @@ function rsmView(model, el, sent) {
    */
   function blank(maps, shown) {
     MAPS.forEach((name, k) => {
-      maps[k].setImage(name, nothing, size, size);
+      maps[k].setImage(name, nothing(), rows.length, rows.length);
       panels[k].missing(shown?.reason ? "not defined" : "computing …");
       scales[k].clear();
     });
@@ -278,6 +324,8 @@ function rsmView(model, el, sent) {
       complete: String(shown.complete),
       baseline: model.get("baseline"),
       order: model.get("order"),
+      selected: model.get("selected"),
+      rows: rows.join(","),
       excess: String(model.get("excess")),
       range: (range ?? []).join(","),
       ready: "true",
@@ -296,32 +344,53 @@ function rsmView(model, el, sent) {
   }
 
   function arrange() {
-    const sequence = model.get("_sequence");
-    if (sequence === arranged.sequence && model.get("order") === arranged.by) return;
-    arranged = { sequence, by: model.get("order") };
-    order = sequence.length === size ? sequence : null;
-    const rows = order ?? images.map((_, k) => k);
+    const [order, selected] = [model.get("order"), model.get("selected")];
     /** @type {number[]} */
-    const inverse = new Array(size);
+    const selection = model.get("selection");
+    const sequence = model.get("_sequence");
+    const now = [order, sequence, ...(selected === "marked" ? [] : [selected, selection])].join(";");
+    if (now === arranged) return;
+    arranged = now;
+    const before = rows.length;
+    rows = rowsOf({ order, sequence, selection, selected }, size);
+    places = new Array(size).fill(-1);
     rows.forEach((image, place) => {
-      inverse[image] = place;
+      places[image] = place;
     });
-    /** @param {number} image */
-    const label = (image) => [...images[image].labels].sort().join("\n");
-    const borders =
-      model.get("order") === "label" && order
-        ? rows.flatMap((image, k) => (k && label(image) !== label(rows[k - 1]) ? [k] : []))
-        : [];
-    panels.forEach((panel) => panel.arrange(rows, inverse, borders));
+    kindsShown = rows.length < size ? pairKinds(rows.map((image) => images[image])) : kinds;
+    const groups = order === "label" ? groupsOf(rows, images) : [];
+    const borders = groups.slice(1).map(({ first }) => first);
+    if (selected === "first" && selection.length && selection.length < size) borders.push(selection.length);
+    if (rows.length !== before) zoom(null);
+    for (const panel of panels) panel.arrange(rows, places, borders, groups, area);
+    search.images(images, rows);
+  }
+
+  function mark() {
+    marks = { ...marks, selected: new Set(model.get("selection")) };
+    for (const panel of panels) panel.mark(marks);
+    search.selected(marks.selected);
+    bar.update(marks.selected.size, model.get("selected"));
+    root.dataset.selection = model.get("selection").join(",");
   }
 
   /** @param {Square | null} next */
   function zoom(next) {
-    area = next ?? { row: 0, column: 0, side: size };
-    reset.hidden = area.side === size;
-    root.dataset.zoom = area.side === size ? "" : [area.row, area.column, area.side].join(",");
-    panels.forEach((panel) => panel.zoom(area));
-    maps?.forEach((map) => map.setArea(area, size));
+    area = next ?? { row: 0, column: 0, side: rows.length };
+    reset.hidden = area.side === rows.length;
+    root.dataset.zoom = reset.hidden ? "" : [area.row, area.column, area.side].join(",");
+    for (const panel of panels) panel.zoom(area);
+    for (const map of maps ?? []) map.setArea(area, rows.length);
+    askThumbnails();
+  }
+
+  // Of many images the kernel sends those along the axes once there are few in sight.
+  function askThumbnails() {
+    if (size === sent.thumbnails.length || area.side > THUMBNAILS_ON_AXES || frame()?.exact) return;
+    const inSight = [area.row, area.column].flatMap((first) => rows.slice(first, first + area.side));
+    const indices = [...new Set(inSight)].filter((image) => !sent.thumbnails[image] && !thumbnailsAsked.has(image));
+    for (const image of indices) thumbnailsAsked.add(image);
+    if (indices.length) model.send({ kind: "thumbnails", indices });
   }
 
   async function setUp() {
@@ -360,7 +429,10 @@ function rsmView(model, el, sent) {
     asked = `${layer}\n${kernel}`;
     model.send({ kind: "frame", layer, kernel });
   }
-  for (const panel of panels) panel.listen({ point, choose, zoom, current: () => cell ?? model.get("pair") });
+  for (const panel of panels) {
+    const current = () => cell ?? model.get("pair");
+    panel.listen({ point, choose, zoom, current, selects: bar.isSelecting, select, toggle });
+  }
 
   for (const name of [
     "layer",
@@ -373,15 +445,19 @@ function rsmView(model, el, sent) {
     "colour_range",
     "_sequence",
     "_sequence_note",
+    "selected",
+    "selection",
   ]) {
     events.on(`change:${name}`, () => {
       if (name === "layer" || name === "kernel") asked = "";
+      if (name === "selected" || name === "selection") mark();
       draw();
     });
   }
   events.on("change:_status", () => {
     if (!frame()?.complete) draw();
   });
+  mark();
   draw();
 
   return {
@@ -389,8 +465,8 @@ function rsmView(model, el, sent) {
     draw,
     thumbnails() {
       card.thumbnails(sent.thumbnails);
-      const names = images.map((image) => image.id);
-      for (const panel of panels) panel.thumbnails(sent.thumbnails, names);
+      for (const panel of panels) panel.thumbnails(sent.thumbnails);
+      search.thumbnails(sent.thumbnails);
       read();
     },
     /** @param {any} message the kernel's answer to a hover */
@@ -401,6 +477,8 @@ function rsmView(model, el, sent) {
     stop() {
       clearTimeout(timer);
       events.stop();
+      search.stop();
+      for (const panel of panels) panel.stop();
       for (const map of maps ?? []) map.remove();
     },
   };

@@ -9,7 +9,7 @@ import numpy as np
 import traitlets as t
 
 from semrsm_widgets.analysis import Analysis
-from semrsm_widgets.common import message
+from semrsm_widgets.common import check_int, message
 from semrsm_widgets.figures import DIVERGING, PALETTE, colour_indices, colour_range, heatmap_still
 from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import BASELINES, PATCH_SIMILARITIES, SIMILARITIES, Similarities, UndefinedKernelError, rbf
@@ -52,6 +52,7 @@ HEATMAPS = ("baseline", "semantic", "difference")
 # Frames are sent ahead of the slider when they fit into this many bytes: of all kernels, else of the shown one.
 AHEAD_BYTES = 8 * 2**20
 _THUMBNAIL = 72
+_THUMBNAILS_AT_ONCE = 80  # along two axes of 40
 
 
 class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, BokehPane):
@@ -107,6 +108,7 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
         "ready": "_send_everything",
         "value": "_send_value",
         "frame": "_send_again",
+        "thumbnails": "_send_asked_thumbnails",
     }
 
     def __init__(
@@ -287,8 +289,17 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
         self._thumbnails_due = False
         size = len(self.analysis)
         if is_exact(size):
-            pictures = [jpeg_bytes(thumbnail(self.analysis.images, k, _THUMBNAIL)) for k in range(size)]
-            self.post(Message.of("thumbnails", pictures={"thumbnails": pictures}))
+            self._post_thumbnails(list(range(size)))
+
+    def _send_asked_thumbnails(self, content: dict[str, Any]) -> None:
+        """Send the thumbnails of images along the axes, where there are too many to send all."""
+        last = len(self.analysis) - 1
+        asked = content["indices"][:_THUMBNAILS_AT_ONCE]
+        self._post_thumbnails([check_int("indices", index, minimum=0, maximum=last) for index in asked])
+
+    def _post_thumbnails(self, indices: list[int]) -> None:
+        pictures = [jpeg_bytes(thumbnail(self.analysis.images, k, _THUMBNAIL)) for k in indices]
+        self.post(Message.of("thumbnails", pictures={"thumbnails": pictures}, indices=indices))
 
     def _send_partial(self, layer: str, kernel: str) -> None:
         """Send the baselines, which cost one product each, before the semantic RSM is there."""

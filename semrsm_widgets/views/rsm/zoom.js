@@ -2,6 +2,20 @@
 
 /** @typedef {import("../base/bokeh_pane.js").Square} Square */
 /** @typedef {import("../base/grid_pointer.js").Cell} Cell */
+/** @typedef {{ row: number, column: number, rows: number, columns: number }} Block */
+
+/**
+ * The block of cells with two places in its corners.
+ *
+ * @param {Cell} from
+ * @param {Cell} to
+ * @returns {Block}
+ */
+export function blockBetween(from, to) {
+  const [row, column] = from.map((place, axis) => Math.min(place, to[axis]));
+  const [rows, columns] = from.map((place, axis) => Math.abs(place - to[axis]) + 1);
+  return { row, column, rows, columns };
+}
 
 /**
  * The square between two places, from the first towards the second; no larger than the one that is shown.
@@ -44,6 +58,15 @@ export function following(area, [row, column], size) {
   const shift = (place, start) => Math.min(place, Math.max(start, place - area.side + 1));
   return within(shift(row, area.row), shift(column, area.column), area.side, size);
 }
+
+/**
+ * A square of a side with a place of the diagonal in its middle.
+ *
+ * @param {number} place
+ * @param {number} side
+ * @param {number} size
+ */
+export const around = (place, side, size) => within(place - side / 2, place - side / 2, Math.min(side, size), size);
 
 /**
  * @param {number} row
