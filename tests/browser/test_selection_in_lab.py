@@ -36,7 +36,8 @@ def show(lab_page, *cells, explorers=1):
 
 
 def named(page, axis="left"):
-    """Return the boxes of the names along an axis of the shown heatmap, and whose they are."""
+    """Return the boxes of the names along an axis of the shown heatmap, and whose they are, once they have settled."""
+    page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
     return page.locator(f".srsm-map:visible .srsm-axis-{axis} bdi").evaluate_all(
         "(nodes) => nodes.map((node) => [node.title, node.textContent, node.getBoundingClientRect().toJSON()])"
     )
@@ -118,6 +119,7 @@ def test_two_hundred_images_of_uneven_labels_stay_legible(lab_page):
         f"labels = [{LONG!r}] * 60 + [{RIGHT_TO_LEFT!r}] * 60 + [None] * 40 + [f'kind {{k}}' for k in range(40)]\n"
         "explorer = explored(labels, side=2)\nexplorer",
     )
+    expect(page.locator(".srsm-explorer")).to_have_attribute("data-state", "ready")
     rsm = page.locator(".srsm-rsm")
     page.get_by_label("order of the images").select_option("label")
     expect(page.locator(".srsm-map:visible .srsm-axis-left bdi")).not_to_have_count(0)
@@ -154,7 +156,7 @@ def test_few_images_one_layer_and_one_token(lab_page):
         lab_page,
         f"explored([{LONG!r}, {RIGHT_TO_LEFT!r}], layers='a', side=1)",
         "explorer = explored([None] * 3, layers='a', side=1)\nexplorer",
-        "explorer.rsm_view.selection, explorer.rsm_view.selected = [2], 'only'",
+        "explorer.wait(60); explorer.rsm_view.selection, explorer.rsm_view.selected = [2], 'only'",
         explorers=2,
     )
     second = page.locator(".srsm-rsm").nth(1)
