@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semrsm_widgets.analysis import Analysis, Matches, Split, contribution_difference
+    from semrsm_widgets.analysis import Analysis, Matches, PatchPlaces, Split, contribution_difference
     from semrsm_widgets.common import __version__ as __version__
     from semrsm_widgets.experiments import (
         Comparison,
@@ -105,6 +105,7 @@ __all__ = [
     "NullLevel",
     "PairChange",
     "PairView",
+    "PatchPlaces",
     "PermutationTest",
     "RSMDifference",
     "RSMView",
@@ -230,6 +231,7 @@ _MODULES = {
     "analysis": (
         "Analysis",
         "Matches",
+        "PatchPlaces",
         "Split",
         "contribution_difference",
     ),

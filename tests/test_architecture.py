@@ -35,6 +35,7 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("experiments",),
     ("figures",),
     ("views.base",),
+    ("views.probe",),
     ("views.pair",),
     ("views.rsm", "views.retrieval", "views.compare", "views.transform_lab"),
     ("views.explorer",),

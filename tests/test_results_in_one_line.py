@@ -40,6 +40,7 @@ def results():
         "Matches": matches,
         "NullLevel": a.null("l"),
         "PairChange": difference.changes(1)[0],
+        "PatchPlaces": a.patch_places("l", 0, 3),
         "PermutationTest": srsm.permutation_test(srsm.cka, K, L, n=19),
         "RSMDifference": difference,
         "Ranked": lookup.rank("semantic", "l", query, srsm.cosine),

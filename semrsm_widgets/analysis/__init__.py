@@ -4,6 +4,7 @@ from .analysis import Analysis, check_analysis
 from .archive import MATCHERS
 from .inputs import present
 from .matches import Matches, contribution_difference
+from .patch_places import PatchPlaces
 from .recipe import AnalysisRecipe, named
 from .splits import Split
 
@@ -12,6 +13,7 @@ __all__ = [
     "Analysis",
     "AnalysisRecipe",
     "Matches",
+    "PatchPlaces",
     "Split",
     "check_analysis",
     "contribution_difference",

@@ -36,6 +36,7 @@ from .archive import AnalysisRecord, LayerGrams, read_archive, write_archive
 from .export import to_frame, to_rdms, to_xarray
 from .inputs import check_key, check_layers, check_queries, present
 from .matches import Matches, match_patches
+from .patch_places import PatchPlaces, patch_places, token_cosines, token_norms
 from .provenance import provenance_card
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ class Analysis:
         self._nulls: Memo[NullKey, list[MatchedGram]] = Memo()
         self._assignments: Memo[AssignmentKey, Assignment] = Memo()
         self._estimates: Memo[str, Estimate] = Memo()
+        self._token_norms: Memo[str, Tensor] = Memo()
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -299,6 +301,32 @@ class Analysis:
             class_token=_class_token_cosine(tokens, i, j),
             boxes=(self._boxes(i, tokens.grid), self._boxes(j, tokens.grid)),
         )
+
+    def token_cosines(self, layer: str, i: int, j: int) -> NDArray[np.float32]:
+        """Return (S, S) float32, the cosine of each token of image i with each of image j; 0 where one is all zero."""
+        values = present(self._tokens(layer)).values
+        i, j = self._pair(i, j)
+        return token_cosines(values[i], values[j])
+
+    def patch_places(self, layer: str, image: int, token: int, *, k: int = 12) -> PatchPlaces:
+        """Return the images that hold a patch best, and where: one place in each, by the cosine of the tokens.
+
+        It costs one product with all tokens of the layer.
+
+        Args:
+            layer: one of `layers`.
+            image: index of the image that the patch is of; it is not among the answers.
+            token: the patch, in raster order.
+            k: how many images.
+
+        Example:
+            >>> analysis.patch_places("blocks.4", 0, 90, k=5)
+        """
+        values = present(self._tokens(layer)).values
+        image, _ = self._pair(image, image)
+        token = check_int("token", token, minimum=0, maximum=values.shape[1] - 1)
+        norms = self._token_norms.get(layer, lambda _: token_norms(values))
+        return patch_places(values, norms, layer=layer, image=image, token=token, k=check_int("k", k, minimum=1))
 
     def null(
         self,

@@ -51,7 +51,8 @@ class Matches:
         aligned_contribution: (S,) float64, <x_s, y_s> / (‖X‖‖Y‖); they add up to `aligned`. NaN where S and T differ.
         pooled_contribution: (S,) float64, <x_s, ȳ> / (S ‖x̄‖‖ȳ‖); they add up to `pooled`.
         nearest: each token of i with the token of j of largest inner product, whether others take it too or not. Its
-            value is no less than `semantic` and no similarity in use here: it differs from i to j and from j to i.
+            value is no less than `semantic` and may exceed 1, as one token of j may be taken many times. It is no
+            similarity in use here: it differs from i to j and from j to i.
         by_similarity: what splits over the patches: "semantic", "pooled", and "aligned" where S and T agree.
         class_token: cosine of the two class tokens; NaN where the model has none.
         boxes: (S, 4) float64, left, top, right, bottom of each token of i in pixels of the image; None if unknown.

@@ -19,7 +19,7 @@ def test_words_tour_and_large_type(lab_page):
     expect(page.locator(".srsm-rsm")).to_have_attribute("data-complete", "true")
 
     # the tour, once
-    page.get_by_role("button", name="New here? A tour").click()
+    page.get_by_role("button", name="Tour", exact=True).click()
     tour = page.get_by_role("dialog", name="tour")
     for k, place in enumerate((".srsm-layers", ".srsm-maps", ".srsm-pair-body", ".srsm-summary"), start=1):
         expect(tour).to_contain_text(f"{k} of 4")
@@ -29,7 +29,7 @@ def test_words_tour_and_large_type(lab_page):
         page.keyboard.press("Enter")  # the next step has the focus
     expect(tour).to_be_hidden()
     expect(page.locator(".srsm-toured")).to_have_count(0)
-    expect(page.get_by_role("button", name="New here? A tour")).to_be_hidden()
+    expect(page.get_by_role("button", name="Tour", exact=True)).to_be_hidden()
     assert page.evaluate("localStorage.getItem('srsm-tour')") == "seen"
 
     # the words, by keyboard

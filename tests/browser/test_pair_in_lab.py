@@ -316,3 +316,51 @@ def test_it_fits_a_cell_of_900_pixels(narrow_page, analysis):
             "nodes => nodes.map(node => node.getBoundingClientRect().right)"
         )
         assert max(rights) <= right + 1
+
+
+def test_a_patch_is_probed(lab_page, analysis):
+    """Heat over both pictures, why not that one; pinned: places in other images and every layer's partner."""
+    pair = show(lab_page, "view = srsm.PairView(make(), layer='plain', pair=(0, 3))\nview")
+    page = lab_page.page
+    matches, cosines = analysis.matches("plain", 0, 3), analysis.token_cosines("plain", 0, 3)
+    given = [s for s in range(24) if cosines[s].argmax() != matches.permutation[s]]  # gave their first choice up
+    token = given[0]
+    best = int(cosines[token].argmax())
+    taker = int(matches.inverse[best])
+    expect(pair).to_have_attribute("data-null", re.compile(r"\d"))
+    point(page, "A", token)
+    expect(pair).to_have_attribute("data-heat", "true")
+    expect(page.locator(".srsm-token-line")).to_contain_text(
+        f"most alike is B {best // 6},{best % 6} ({number(cosines[token, best])}): "
+        f"it is taken by A {taker // 6},{taker % 6} ({number(cosines[taker, best])})"
+    )
+    expect(page.locator(".srsm-also rect")).to_have_count(1)
+    # the brightest pixel of B's heat is the most similar patch, and what unrelated tokens reach is grey
+    heat = page.locator("[data-side='B'] canvas").evaluate(
+        "node => [...node.getContext('2d').getImageData(0, 0, 6, 4).data]"
+    )
+    pixels = np.array(heat).reshape(24, 4)
+    assert pixels[:, 0].argmax() == best
+    below = cosines[token] < analysis.null("plain").mean - 1e-3
+    assert len(np.unique(pixels[below], axis=0)) == 1
+    assert not (pixels[~below & (cosines[token] > analysis.null("plain").mean + 0.05)] == pixels[below][0]).all(1).any()
+    lab_page.screenshot("pair-probe")
+
+    picture, position = middle(page, "A", token)
+    picture.click(position=position)
+    page.mouse.move(0, 0)
+    strips = page.locator(".srsm-crops")
+    expect(strips.nth(0).get_by_role("button")).to_have_count(4)  # the other images
+    expect(strips.nth(1).locator("img")).to_have_count(2)  # the layers whose tokens have places
+    first = analysis.patch_places("plain", 0, token)
+    expect(strips.nth(0).get_by_role("button").first).to_contain_text(number(first.cosine[0]))
+    lab_page.screenshot("pair-probe-pinned")
+    strips.nth(0).get_by_role("button").first.press("Enter")
+    expect(pair).to_have_attribute("data-matched", f"0,{first.images[0]}")
+    expect(pair).to_have_attribute("data-token", str(token))
+
+    page.get_by_label("heat").uncheck()
+    point(page, "A", token)
+    expect(pair).to_have_attribute("data-heat", "false")
+    picture.press("Escape")
+    expect(page.locator(".srsm-probe")).to_be_hidden()

@@ -28,7 +28,7 @@ from .traits import (
 )
 from .view import Status, View, bundle, bundle_text, check_trait, guarded_method, jpeg_bytes
 from .wire import EXACT_IMAGES, PICTURES, Message, is_exact, plain
-from .worker import DEBOUNCE_SECONDS, CancelledError, Job
+from .worker import DEBOUNCE_SECONDS, CancelledError, Job, Worker
 
 __all__ = [
     "DEBOUNCE_SECONDS",
@@ -49,6 +49,7 @@ __all__ = [
     "SimilaritiesTold",
     "Status",
     "View",
+    "Worker",
     "bokehjs",
     "bundle",
     "bundle_text",

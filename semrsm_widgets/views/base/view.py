@@ -34,6 +34,7 @@ OFFERS = {
     "comparison": "the list of images to compare with",
     "files": "the button for a picture from outside the set",
     "boxes": "drawing a box on the query",
+    "probe": "how alike every patch is to the one pointed at, and where else it is",
 }
 """Parts of views that what surrounds a view may do in its place, as an explorer has one layer slider for all its views,
 or cannot serve, as a report has no kernel to search with a file."""

@@ -57,7 +57,11 @@ export function explorerTour(surroundings) {
   const chip = h(
     "span",
     { class: "srsm-tour-offer", hidden: kept(SEEN) !== null },
-    h("button", { class: "srsm-button", type: "button", onclick: () => start() }, "New here? A tour"),
+    h(
+      "button",
+      { class: "srsm-button", type: "button", title: "New here? Four steps", onclick: () => start() },
+      "Tour",
+    ),
     h("button", { class: "srsm-button", type: "button", "aria-label": "no tour", onclick: () => end() }, "×"),
   );
 

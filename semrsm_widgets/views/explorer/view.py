@@ -220,7 +220,7 @@ class Explorer(ComposedView):
             "rsm_view": (self.rsm_view, ("baseline", "order", "selected", "excess", "colour_range")),
             "pair_view": (
                 self.pair_view,
-                ("token", "top_k", "similarity", "one_to_one", "expected", "above_unrelated"),
+                ("token", "top_k", "similarity", "one_to_one", "expected", "above_unrelated", "heat"),
             ),
             "retrieval_view": (self.retrieval_view, ("k", "box")),
         }
@@ -274,7 +274,7 @@ class Explorer(ComposedView):
                 pair=pair,
                 top_k=self.top_k,
                 patience=self._patience,
-                offers=["comparison"],
+                offers=["comparison", "probe"],
                 preview=preview,
                 save_images=self.save_images,
             )

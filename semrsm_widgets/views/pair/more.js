@@ -41,8 +41,11 @@ export function pairLegend(colours) {
   const digits = () => item("1–9: the strongest");
   return {
     root,
-    /** @param {string} kind */
-    show(kind) {
+    /**
+     * @param {string} kind
+     * @param {HTMLElement | null} [more] what else stands there
+     */
+    show(kind, more = null) {
       /** @type {Record<string, () => HTMLElement[]>} */
       const items = {
         none: () => [],
@@ -61,7 +64,7 @@ export function pairLegend(colours) {
         ],
       };
       root.hidden = kind === "none";
-      root.replaceChildren(...items[kind]());
+      root.replaceChildren(...items[kind](), ...(more ? [more] : []));
     },
   };
 }

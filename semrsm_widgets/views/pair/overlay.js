@@ -24,6 +24,7 @@ export function pairOverlay(stage, sides, gridOf) {
   const grids = layerOf("srsm-grids");
   const tops = layerOf("srsm-tops");
   const focus = layerOf("srsm-focus");
+  const also = layerOf("srsm-also"); // a patch that is no partner, but more alike
   /** @type {(tag: "rect" | "line") => SVGElement[]} */
   const twice = (tag) => [svg(tag, { class: "srsm-shadow" }), svg(tag, { class: "srsm-bright" })];
   const focusMarks = sides.map(() => twice("rect"));
@@ -135,6 +136,14 @@ export function pairOverlay(stage, sides, gridOf) {
         }
       }
       tops.replaceChildren(...under, ...over, ...words);
+    },
+    /** @param {Place | null} where */
+    drawAlso(where) {
+      also.replaceChildren();
+      if (!where) return;
+      const rect = svg("rect");
+      put(rect, boxOf(where));
+      also.append(rect);
     },
     /**
      * @param {Place[]} places what is looked at, in their sides' order; lines join the first to the others

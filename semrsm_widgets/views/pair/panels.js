@@ -2,7 +2,7 @@
 
 import { h, OWN_KEYS } from "../base/dom.js";
 import { arrowStep, cellAt, cellOf, fractionsOf, listenToKeys, tokenOf } from "../base/grid_pointer.js";
-import { cropShades, outlineCell } from "../base/placed.js";
+import { cropShades, outlineCell, place } from "../base/placed.js";
 
 /** @typedef {import("../base/grid_pointer.js").Grid} Grid */
 /** @typedef {import("../base/placed.js").Box} Box */
@@ -21,11 +21,13 @@ export function imagePanel(letter, onChoose, ...more) {
   const picture = h("img", { alt: "", draggable: "false" });
   const missing = h("p", { class: "srsm-missing", hidden: true });
   const shades = cropShades();
+  const heat = h("canvas", { class: "srsm-heat", hidden: true, "aria-hidden": "true" });
   const frame = h(
     "div",
     { class: "srsm-picture", tabindex: 0, role: "img", ...OWN_KEYS },
     picture,
     ...shades.nodes,
+    heat,
     missing,
   );
   const root = h(
@@ -40,6 +42,7 @@ export function imagePanel(letter, onChoose, ...more) {
   return {
     root,
     picture,
+    heat,
     /** Whether the model sees a part only. */
     cropped: () => box.some((value, k) => Math.abs(value - (k < 2 ? 0 : 1)) > 1e-3),
     /** @param {string} words the image's part in a comparison */
@@ -76,6 +79,7 @@ export function imagePanel(letter, onChoose, ...more) {
       picture.alt = image.id;
       await picture.decode().catch(() => {});
       shades.show(box);
+      place(heat, box);
     },
     /** @param {HTMLElement} stage */
     measure(stage) {

@@ -10,12 +10,14 @@ import { listeners, offers, setter } from "../base/model.js";
 import { captionOf, similaritiesOf } from "../base/similarities.js";
 import { statusLine } from "../base/status_line.js";
 import { asItIs, messageWidget, withUrls } from "../base/widget.js";
+import { patchProbe } from "../probe/probe.js";
+import { readAlong } from "../probe/strips.js";
 import { pairComparison } from "./comparison.js";
 import { marksOf } from "./marks.js";
 import { legendOf, pairLegend, pairMore } from "./more.js";
 import { pairOverlay } from "./overlay.js";
 import { imagePanel, rebuiltPanel } from "./panels.js";
-import { pairValue, placesOf, readPair, sumOf } from "./reading.js";
+import { pairValue, placeName, placesOf, readPair, sumOf } from "./reading.js";
 import { explanation, focusSentence, pairSummary, shareWords, strongestTable } from "./words.js";
 
 /** @typedef {import("../base/controls.js").Layer} Layer */
@@ -29,7 +31,18 @@ import { explanation, focusSentence, pairSummary, shareWords, strongestTable } f
 /** @typedef {{ image: number, urls: string[], box: Box, problem: string }} ExpectedPicture of C */
 
 export default () =>
-  messageWidget({ pictures: withUrls, "expected picture": withUrls, matches: asItIs, expected: asItIs }, pairView);
+  messageWidget(
+    {
+      pictures: withUrls,
+      "expected picture": withUrls,
+      matches: asItIs,
+      expected: asItIs,
+      alike: asItIs,
+      places: withUrls,
+      along: readAlong,
+    },
+    pairView,
+  );
 
 /**
  * @param {Model} model
@@ -76,6 +89,16 @@ function pairView(model, el) {
   const overlay = pairOverlay(stage, sides, gridOf);
   stage.append(overlay.root);
 
+  const isProbing = offers(model, "probe");
+  const probe = patchProbe(
+    sides.slice(0, 2).map((side) => side.heat),
+    {
+      ask: () => model.send({ kind: "alike" }),
+      openImage: (k) => set("pair", [model.get("pair")[0], k]),
+      openLayer: (name) => set("layer", name),
+    },
+  );
+
   const layer = layerSlider(layers, (name) => set("layer", name), model.get("_model_badge"));
   const similarities = similaritiesOf(model);
   /** @type {string[]} */
@@ -109,6 +132,15 @@ function pairView(model, el) {
     above,
     "only above unrelated",
   );
+  const heat = h("input", { type: "checkbox" });
+  heat.addEventListener("change", () => set("heat", heat.checked));
+  const heatField = h(
+    "label",
+    { class: "srsm-check", title: "pointing at a patch shows how alike every patch is to it" },
+    heat,
+    "heat",
+  );
+  heatField.hidden = !isProbing;
   const line = h("p", { class: "srsm-token-line", "aria-live": "polite" });
   const legend = pairLegend(colours);
   const summary = pairSummary();
@@ -130,13 +162,15 @@ function pairView(model, el) {
     h("div", { class: "srsm-pair-body" }, stage, rebuilt.root),
     empty,
     legend.root,
-    h("div", { class: "srsm-controls srsm-pair-foot" }, line, aboveField, strongest),
+    h("div", { class: "srsm-controls srsm-pair-foot" }, line, heatField, aboveField, strongest),
+    probe.strips.root,
     more.root,
     status.root,
   );
   el.append(root);
 
   const placed = () => Boolean(matches?.grid);
+  const isHot = () => isProbing && placed() && model.get("heat") && !said.comparing;
 
   // -- what is explained ---------------------------------------------------------------------------------------------
 
@@ -145,6 +179,7 @@ function pairView(model, el) {
     const onlyAbove = model.get("above_unrelated");
     said = readPair(matches, expected, { similarity, oneToOne, image: model.get("expected"), onlyAbove });
     above.checked = onlyAbove;
+    heat.checked = model.get("heat");
     aboveField.hidden = !said.opacity;
     comparison.show(said, caption);
     root.dataset.similarity = caption;
@@ -166,7 +201,8 @@ function pairView(model, el) {
       cropped: sides[0].cropped() || sides[1].cropped(),
       table: placed() ? strongestTable(said, model.get("top_k")) : null,
     });
-    legend.show(placed() ? legendOf(said) : "none");
+    legend.show(placed() ? legendOf(said) : "none", isHot() ? probe.scale.root : null);
+    if (isHot()) probe.scale.show(matches.null?.mean ?? null);
     empty.hidden = placed();
     if (!placed()) {
       const text =
@@ -220,8 +256,33 @@ function pairView(model, el) {
     );
     root.dataset.token = String(at[0]);
     root.dataset.partner = String(at[1]);
-    line.textContent = visible ? focusSentence(said, at) + (cursor ? "" : " · pinned") : idleSentence();
+    const more = drawHeat(visible);
+    const words = visible ? focusSentence(said, at) + (cursor ? "" : " · pinned") : idleSentence();
+    line.textContent = more ? `${words} · ${more}` : words;
     if (matches?.grid) rebuilt.mark(said.reading?.partner ? at[0] : -1, matches.grid);
+  }
+
+  // Heat while a patch is looked at; returns why the most similar patch is not the partner.
+  function drawHeat(/** @type {boolean} */ visible) {
+    const on = visible && isHot();
+    const at = cursor ?? { side: 0, token: model.get("token") };
+    const found = on && matches && at.side < 2 ? probe.point(at, shownNow(matches)) : probe.clear();
+    overlay.drawAlso(found && found.token >= 0 ? { side: 1 - at.side, token: found.token } : null);
+    root.dataset.heat = String(!sides[0].heat.hidden);
+    return found?.words ?? "";
+  }
+
+  const shownNow = (/** @type {Matches} */ shown) => ({
+    matches: shown,
+    paired: said.similarity === "semantic" && said.oneToOne,
+    name: (/** @type {number} */ side, /** @type {number} */ token) =>
+      `${"AB"[side]} ${placeName(token, side ? shown.other_grid : shown.grid)}`,
+  });
+
+  function drawPin() {
+    if (!isProbing || !matches) return;
+    const names = layers.map((each) => each.name);
+    probe.pin(model.get("token"), shownNow(matches), images, names);
   }
 
   function idleSentence() {
@@ -256,6 +317,7 @@ function pairView(model, el) {
     drawRebuilt();
     overlay.fit();
     redraw();
+    drawPin();
   }
 
   const observer = new ResizeObserver(() => {
@@ -342,7 +404,11 @@ function pairView(model, el) {
     if (matches) read();
     drawMarks();
   });
-  events.on("change:token", drawFocus);
+  events.on("change:token", () => {
+    drawFocus();
+    drawPin();
+  });
+  events.on("change:heat", refresh);
   showChoice();
   layer.set(model.get("layer"));
 
@@ -381,6 +447,21 @@ function pairView(model, el) {
       root.dataset.semantic = String(next.semantic);
       root.dataset.null = next.null ? String(next.null.mean) : "";
       root.dataset.ready = "true";
+    },
+    /** @param {import("../probe/alike.js").Alike} next */
+    alike(next) {
+      probe.alike(next);
+      drawFocus();
+    },
+    /** @param {import("../probe/strips.js").Places} next */
+    places(next) {
+      probe.places(next);
+      drawPin();
+    },
+    /** @param {import("../probe/strips.js").Along} next */
+    along(next) {
+      probe.along(next);
+      drawPin();
     },
     stop() {
       events.stop();

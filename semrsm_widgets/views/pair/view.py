@@ -20,6 +20,7 @@ from semrsm_widgets.views.base import (
     PlacedPicture,
     SimilaritiesTold,
     View,
+    Worker,
     bundle,
     describe_seconds,
     guarded_method,
@@ -31,6 +32,7 @@ from semrsm_widgets.views.base import (
     make_ready,
     placed_picture,
 )
+from semrsm_widgets.views.probe import alike_message, along_message, crop, places_message
 
 from .messages import matches_message
 from .still import pair_still, why_still
@@ -56,11 +58,12 @@ class PairView(LayerChosen, SimilaritiesTold, View):
     """Two images with their token grids, their matched patches, and B's patches moved to their partners in A.
 
     Hovering a patch (or moving to it with the arrow keys) shows its partner, the cosine of the two and what the match
-    contributes; a click pins it. The strongest matches are outlined and joined by lines, coloured by their place in A,
-    the first nine with digits; a match is dashed where another partner would be nearly as good, and faint where it is
-    hardly above the level that unrelated tokens reach. Beside the semantic
-    value stands the level that unrelated tokens reach, and its split: what any matching gives on average, and
-    what the best matching adds to it.
+    contributes, and as heat over both pictures how alike every patch is to it. A click pins it, and shows where the
+    other images hold it best, and its partner at every layer. The strongest matches are outlined and joined by lines,
+    coloured by their place in A, the first nine with digits; a match is dashed where another partner would be nearly as
+    good, and faint where it is hardly above the level that unrelated tokens reach. Beside the semantic value stands the
+    level that unrelated tokens reach, and its split: what any matching gives on average, and what the best matching
+    adds to it.
 
     What is explained is a choice: the best match (semantic), the same position (aligned) and the mean token (pooled)
     each split exactly over patches; of the class token only the value is shown. With an `expected` image the view asks
@@ -75,6 +78,7 @@ class PairView(LayerChosen, SimilaritiesTold, View):
         one_to_one: False takes each patch's nearest neighbour instead of the best match, to see what differs.
         token: the pinned token of A, in raster order; -1 for none.
         above_unrelated: leave out the matches whose cosine is not above the level that unrelated tokens reach.
+        heat: show over both pictures how alike every patch is to the one pointed at.
         top_k: how many of the strongest matches are drawn, 0 to 40.
         patience: where the level of unrelated tokens is estimated to take more seconds than this, it waits for Start.
 
@@ -92,6 +96,7 @@ class PairView(LayerChosen, SimilaritiesTold, View):
     )
     one_to_one = t.Bool(True, help="False: each patch's nearest neighbour instead of the best match.").tag(sync=True)
     above_unrelated = t.Bool(False, help="Whether matches that are not above unrelated are left out.").tag(sync=True)
+    heat = t.Bool(True, help="Whether pointing at a patch shows how alike every patch is to it.").tag(sync=True)
     top_k = t.Int(20, help=f"How many of the strongest matches are drawn, 0 to {MOST_LINES}.").tag(sync=True)
 
     _most_lines = t.Int(MOST_LINES).tag(sync=True)
@@ -99,10 +104,11 @@ class PairView(LayerChosen, SimilaritiesTold, View):
     _explained = t.List(list(EXPLAINED)).tag(sync=True)
     preview = t.Bool(False, help="Whether more images are to come: the null is left until they are there.")
 
-    parts = ("layers", "comparison")
+    parts = ("layers", "comparison", "probe")
 
     handlers = {  # noqa: RUF012 (never mutated)
         "ready": "_send_everything",
+        "alike": "_ask_alike",
     }
 
     def __init__(
@@ -116,6 +122,7 @@ class PairView(LayerChosen, SimilaritiesTold, View):
         one_to_one: bool = True,
         token: int = -1,
         above_unrelated: bool = False,
+        heat: bool = True,
         top_k: int = 20,
         patience: float = PATIENCE_SECONDS,
         **kwargs: Any,
@@ -129,15 +136,21 @@ class PairView(LayerChosen, SimilaritiesTold, View):
             one_to_one=one_to_one,
             token=token,
             above_unrelated=above_unrelated,
+            heat=heat,
             top_k=top_k,
             **kwargs,
         )
         self.patience = patience
         self._pictured: tuple[int, int] | None = None  # the pair whose pictures the browser has
         self._expected_pictured = -1
+        self._probe = Worker(report=lambda _text, _part: None, done=lambda _whole: None, failed=self.show_error)
+        self._alike_asked = False  # whether the page waits for the similarities of all patches
+        self._found: set[tuple[Any, ...]] = set()  # what the page has of the pinned patch
         self.observe(guarded_method(self, "_move_pin"), names="layer")
         self.observe(guarded_method(self, "request"), names=["layer", "pair", "expected"])
+        self.observe(guarded_method(self, "_run_probe"), names=["layer", "pair", "token"])
         self.request(None)
+        self._run_probe(None)
 
     @t.validate("expected")
     def _check_expected(self, proposal: Any) -> int:
@@ -177,6 +190,7 @@ class PairView(LayerChosen, SimilaritiesTold, View):
         self._layers = layer_rows(analysis)
         self._images = image_rows(analysis)
         self.preview = False
+        self._found = set()
         self.request(None)
 
     # -- what the browser asks ----------------------------------------------------------------------------------
@@ -184,7 +198,13 @@ class PairView(LayerChosen, SimilaritiesTold, View):
     def _send_everything(self, _content: dict[str, Any]) -> None:
         self._pictured = None
         self._expected_pictured = -1
+        self._found = set()
         self.request(None)
+        self._run_probe(None)
+
+    def _ask_alike(self, _content: dict[str, Any]) -> None:
+        self._alike_asked = True
+        self._run_probe(None)
 
     def _move_pin(self, change: Any) -> None:
         """Keep the pin at its place in the image where the new layer has another grid."""
@@ -194,6 +214,21 @@ class PairView(LayerChosen, SimilaritiesTold, View):
     def request(self, change: Any) -> None:
         """Have the worker send the pair on screen."""
         self.run(self._work, debounce=0.0 if change is None else _DEBOUNCE_SECONDS)
+
+    def _run_probe(self, change: Any) -> None:
+        """Have another thread send what is missing of the probe: neither waits for the other."""
+        if "probe" in self.offers and (self._alike_asked or self.token >= 0):
+            self._probe.submit(self._work_probe, debounce=0.0 if change is None else _DEBOUNCE_SECONDS)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the view has nothing left to compute; return whether that came within `timeout` seconds."""
+        return super().wait(timeout) and self._probe.wait(timeout)
+
+    def close(self) -> None:
+        """Free the threads and the widget."""
+        if hasattr(self, "_probe"):
+            self._probe.close()
+        super().close()
 
     # -- the worker ---------------------------------------------------------------------------------------------
 
@@ -248,6 +283,36 @@ class PairView(LayerChosen, SimilaritiesTold, View):
         if k >= 0:  # first, so that the difference is there when the pair comes
             self.post(matches_message("expected", self.analysis.matches(layer, i, k, matcher=matcher)))
         self.post(matches_message("matches", self.analysis.matches(layer, i, j, matcher=matcher), null))
+
+    def _work_probe(self, job: Job) -> None:
+        """Send how alike all patches are, if the page asked; of a pinned patch its places and its partners."""
+        analysis, found, layer, pair, token = self.analysis, self._found, self.layer, self.pair, self.token
+        grid = analysis.tokens[layer].grid
+        if self._alike_asked:
+            self._alike_asked = False
+            self.post(alike_message(analysis, layer, pair))
+        if grid is None or not 0 <= token < grid[0] * grid[1]:
+            return
+        if (layer, pair[0], token) not in found and not self.preview:
+            job.step("Looking for the patch")
+            places = analysis.patch_places(layer, pair[0], token)
+            spots = zip(places.images.tolist(), places.tokens.tolist(), strict=True)
+            self.post(places_message(places, [crop(self._placed(k), k, where, grid) for k, where in spots]))
+            found.add((layer, pair[0], token))
+        about = {"layer": layer, "pair": pair, "token": token}
+        for name in analysis.layers:
+            job.step(f"The partner at {name}")
+            there = analysis.tokens[name].grid
+            own = moved_token(token, grid, there)
+            if there is None or (name, layer, pair, token) in found:
+                continue
+            count = there[0] * there[1]
+            quick = not is_ready(analysis.matcher, count) and count <= EXACT_TOKENS
+            matches = analysis.matches(name, *pair, matcher=Exact() if quick else None)
+            partner = int(matches.permutation[own])
+            spot = crop(self._placed(pair[1]), pair[1], partner, there) if partner >= 0 else None
+            self.post(along_message(about, name, spot, float(matches.token_cosine[own])))
+            found.add((name, layer, pair, token))
 
     def ready_text(self) -> str:
         """Return nothing: what there is to say stands beside the images."""

@@ -168,3 +168,37 @@ def test_a_pin_stays_where_it_is_in_the_image():
 def test_top_k_is_bounded(pair_view, top_k):
     with pytest.raises(traitlets.TraitError, match="0 to 40"):
         pair_view.top_k = top_k
+
+
+def test_the_probe_is_sent_when_a_page_asks_and_a_patch_is_pinned(sent, open_pair):
+    analysis = make_analysis(layers="abc")
+    view = open_pair(analysis, layer="b", pair=(0, 3))
+    assert not {"alike", "places", "along"} & set(sent.kinds)  # nobody has pointed yet
+    ask(view, kind="alike")
+    assert view.wait(DEADLINE)
+    content, arrays = sent.newest("alike")
+    assert (content["layer"], content["pair"]) == ("b", [0, 3])
+    np.testing.assert_allclose(arrays["ab"] / 32767.5 - 1, analysis.token_cosines("b", 0, 3), atol=2e-5)
+    view.token = 5
+    assert view.wait(DEADLINE)
+    places, _ = sent.newest("places")
+    assert (places["layer"], places["image"], places["token"]) == ("b", 0, 5)
+    assert 0 not in places["images"]
+    rows = {content["name"]: content for content, _ in sent.of("along")}
+    assert list(rows) == ["a", "b", "c"]
+    for name, row in rows.items():
+        matches = analysis.matches(name, 0, 3)
+        assert row["partner"] == matches.permutation[5]
+        assert row["cosine"] == pytest.approx(matches.token_cosine[5])
+    sent.clear()
+    view.pair = (0, 1)  # the places are those of the same patch of A; its partners are others
+    assert view.wait(DEADLINE)
+    assert "places" not in sent.kinds
+    assert sent.kinds.count("along") == 3
+
+
+def test_where_the_probe_is_not_offered_nothing_is_looked_for(sent, open_pair):
+    view = open_pair(make_analysis(), offers=[], token=2)
+    ask(view, kind="alike")
+    assert view.wait(DEADLINE)
+    assert not {"alike", "places", "along"} & set(sent.kinds)
