@@ -1,8 +1,8 @@
 // What a pinned patch is elsewhere: the images that hold it best, and its partner at every layer, as rows of crops.
 
-import { shortened } from "../base/controls.js";
 import { h } from "../base/dom.js";
 import { format } from "../base/format.js";
+import { shortened } from "../base/names.js";
 import { jpegUrl } from "../base/wire.js";
 
 // So many fit under a crop.
