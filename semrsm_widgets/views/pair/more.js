@@ -1,7 +1,7 @@
 // What stands under the pictures of PairView: the legend, and what is rarely asked.
 
 import { h } from "../base/dom.js";
-import { format, MINUS } from "../base/format.js";
+import { atMost, format, MINUS } from "../base/format.js";
 
 /** @typedef {import("../base/controls.js").Layer} Layer */
 /** @typedef {import("./reading.js").Matches} Matches */
@@ -103,6 +103,7 @@ export function pairMore(onOneToOne) {
       free.disabled = !matched;
       differs.textContent = nearestSentence(matches);
       aside.textContent = [
+        certificateSentence(matches),
         droppedSentence(row),
         cropped ? "The model sees the bright part of a picture; its transform crops the rest." : "",
       ]
@@ -122,6 +123,12 @@ function nearestSentence({ nearest, nearest_value: value, semantic, inverse }) {
     `${takers.size} of B’s ${inverse.length} patches; one of these is taken ${Math.max(...takers.values())} times. ` +
     "Semantic is the one-to-one value."
   );
+}
+
+/** @param {Matches} matches */
+function certificateSentence({ upper, semantic }) {
+  if (upper === null) return "The matcher gives no certificate: a better matching may exist.";
+  return `Certified: no one-to-one matching is worth more than ${format(semantic)} by over ${atMost(upper - semantic)}.`;
 }
 
 /** @param {Layer | undefined} row */

@@ -2,7 +2,7 @@
 
 import { bar } from "../base/bars.js";
 import { h } from "../base/dom.js";
-import { atMost, format, MINUS, signed } from "../base/format.js";
+import { format, MINUS, signed } from "../base/format.js";
 import { pairValue, placeName, sumOf } from "./reading.js";
 import { verdict } from "./trust.js";
 
@@ -68,10 +68,8 @@ export function pairSummary() {
       semantic.textContent = format(matches.semantic);
       anyMatching.textContent = format(matches.any_matching);
       bestAdds.textContent = format(matched);
-      const gap = matches.upper === null ? null : matches.upper - matches.semantic;
       const level = alone ? "level: needs two images" : matches.null ? format(matches.null.mean) : "…";
-      const certificate = gap === null ? "no certificate" : `within ${atMost(gap)} of the best`;
-      aside.textContent = `(unrelated ${level}; ${certificate})`;
+      aside.textContent = `(unrelated ${level})`;
       bars.show(
         [
           { name: "any", from: 0, to: matches.any_matching },
