@@ -44,9 +44,10 @@ PROBE = """() => {
   window.probe = {
     keyed: 0,
     hover: 0,
-    paintedAll(since) { // when the last of the three was, or 0 while one is still to come
-      const times = [...maps.values()];
-      return times.length === 3 && Math.min(...times) > since ? Math.max(...times) : 0;
+    paintedAll(since) { // when the last of those that are shown was, or 0 while one is still to come
+      const shown = [...document.querySelectorAll('.srsm-map')].filter((map) => map.offsetWidth).length;
+      const times = [...maps].filter(([map]) => map.isConnected && map.offsetWidth).map(([, time]) => time);
+      return shown && times.length === shown && Math.min(...times) > since ? Math.max(...times) : 0;
     },
   };
   const heatmapOf = (node) => {

@@ -23,6 +23,7 @@ from semrsm_widgets.rsm import (
     check_kernel,
     cosine,
     estimate,
+    kernel_key,
     kernel_name,
     matched_gram,
     null_grams,
@@ -131,6 +132,7 @@ class Analysis:
         self._query_grams: Memo[GramKey, MatchedGram] = Memo()
         self._class_token_grams: Memo[tuple[str, bool], MatchedGram] = Memo()  # layer, of the queries
         self._nulls: Memo[NullKey, list[MatchedGram]] = Memo()
+        self._levels: dict[Any, NullLevel] = {}  # of the package's own kernels: the others may change their mind
         self._assignments: Memo[AssignmentKey, Assignment] = Memo()
         self._estimates: Memo[str, Estimate] = Memo()
         self._token_norms: Memo[str, Tensor] = Memo()
@@ -351,7 +353,13 @@ class Analysis:
         """
         grams = self.null_grams(layer, n=n, seed=seed, progress=progress)
         kernel, _ = self.shared_kernel(layer, kernel)
-        return NullLevel.of(grams, kernel)
+        key = kernel_key(kernel)
+        if key is None:
+            return NullLevel.of(grams, kernel)
+        known = (NullKey(layer, self.matcher, n, seed), key)
+        if known not in self._levels:
+            self._levels[known] = NullLevel.of(grams, kernel)
+        return self._levels[known]
 
     def null_grams(
         self, layer: str, *, n: int = NULL_PAIRS, seed: int = 0, progress: Progress | None = None

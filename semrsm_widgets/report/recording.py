@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ class Recording:
         self._apart = apart
         self._fields = {**{key: key for key in keys}, **(named or {})}
         self._messages: dict[str, Recorded] = {}
+        self._scopes: set[str] = set()
 
     def add(self, content: Any, buffers: Iterable[Any]) -> None:
         """Keep a message; it replaces an earlier one of its kind about the same."""
@@ -51,16 +53,20 @@ class Recording:
         name = repr((content["kind"], scope, [content.get(key) for key in self._apart]))
         self._messages.pop(name, None)  # the order is that in which they were last sent
         self._messages[name] = Recorded(content=content, scope=scope, buffers=[bytes(each) for each in buffers])
+        self._scopes.add(_name_of(scope))  # one that is replaced was about the same
 
     def covers(self, state: Mapping[str, Any]) -> bool:
         """Return whether there is a message about exactly this state."""
-        wanted = plain(state, _DIGITS)
-        return any(message.scope == wanted for message in self._messages.values())
+        return _name_of(plain(state, _DIGITS)) in self._scopes
 
     @property
     def messages(self) -> list[Recorded]:
         """What was recorded."""
         return list(self._messages.values())
+
+
+def _name_of(scope: Mapping[str, Any]) -> str:
+    return json.dumps(scope, sort_keys=True)
 
 
 class _Recording:

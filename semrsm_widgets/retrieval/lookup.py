@@ -32,7 +32,7 @@ from semrsm_widgets.rsm import (
 )
 from semrsm_widgets.tokens import PatchBox, box_tokens
 
-from .metrics import average_precision, chance_average_precision, f1_at_k, label_f1, nearest
+from .metrics import average_precision, chance_average_precision, label_f1, nearest
 from .query import Query, check_rankings
 
 if TYPE_CHECKING:
@@ -372,7 +372,7 @@ class Lookup:
         most = min(LARGEST_K, len(order))
         if most == 0:
             return np.zeros(0), np.nan
-        at = np.array([f1_at_k(order[None], f1[None], k)[0] for k in range(1, most + 1)])
+        at = np.cumsum(f1[order[:most]]) / np.arange(1, most + 1)  # `f1_at_k` for every k
         return at, float(average_precision(order[None], f1[None] > 0)[0])
 
 

@@ -2,7 +2,17 @@
 
 from .cost import Estimate, estimate
 from .gram import MatchedGram
-from .kernels import Kernel, UndefinedKernelError, check_kernel, cosine, inner_product, kernel_name, rbf, rbf_sigma
+from .kernels import (
+    Kernel,
+    UndefinedKernelError,
+    check_kernel,
+    cosine,
+    inner_product,
+    kernel_key,
+    kernel_name,
+    rbf,
+    rbf_sigma,
+)
 from .null import NULL_PAIRS, NullLevel, null_grams
 from .rsm import aligned_rsm, matched_gram, pooled_rsm, semantic_rsm
 from .similarities import (
@@ -33,6 +43,7 @@ __all__ = [
     "cosine",
     "estimate",
     "inner_product",
+    "kernel_key",
     "kernel_name",
     "matched_gram",
     "null_grams",

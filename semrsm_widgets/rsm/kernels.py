@@ -114,6 +114,16 @@ def check_kernel(kernel: Any) -> Kernel:
     return kernel  # type: ignore[no-any-return]
 
 
+def kernel_key(kernel: Kernel) -> tuple[str, float | None] | None:
+    """Return what a kernel of this module depends on beside the Gram; None for others, which may depend on anything."""
+    if kernel in (cosine, inner_product):
+        return kernel_name(kernel), None
+    if isinstance(kernel, partial) and kernel.func is rbf and not kernel.args:
+        sigma = kernel.keywords.get("sigma")
+        return ("rbf", float(sigma)) if sigma is not None else None
+    return None
+
+
 def kernel_name(kernel: Callable[..., Any]) -> str:
     """Return the name of a kernel or statistic, with the options that a `partial` fixed: "rbf(sigma=2)"."""
     function: Any = kernel.func if isinstance(kernel, partial) else kernel

@@ -231,3 +231,20 @@ def test_some_images_of_an_analysis_need_no_new_matching():
         whole.select([])
     with pytest.raises(ValueError, match="chosen"):
         whole.select(["nobody"])
+
+
+def test_the_null_of_a_known_kernel_is_computed_once_and_that_of_ones_own_each_time(analysis):
+    assert analysis.null("a") is analysis.null("a", srsm.cosine)
+    narrow = analysis.null("a", partial(srsm.rbf, sigma=1.0))
+    assert analysis.null("a", partial(srsm.rbf, sigma=1.0)) is narrow
+    assert analysis.null("a", partial(srsm.rbf, sigma=2.0)) != narrow
+    assert analysis.null("a", seed=1) != analysis.null("a")
+    power = 1
+
+    def own(gram):
+        return srsm.cosine(gram) ** power
+
+    first = analysis.null("a", own)
+    assert first == analysis.null("a")
+    power = 2
+    assert analysis.null("a", own).mean < first.mean
