@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from semrsm_widgets.common import Grid, check_int, message
-from semrsm_widgets.tokens import pooled_grid
+from semrsm_widgets.tokens import averaged, pooled_grid
 
 AXES = ("NCHW", "NHWC", "NLC", "LNC", "NCL", "NTLC", "NC")
 SEQUENCES = ("NLC", "LNC", "NCL", "NTLC")
@@ -101,9 +100,7 @@ def to_tokens(output: Tensor, layout: Layout, max_grid: int | None = None) -> tu
     small = pooled_grid(layout.grid, max_grid)
     if layout.grid is None or small is None or small == layout.grid:
         return tokens, prefix, layout.grid
-    maps = tokens.transpose(1, 2).reshape(tokens.shape[0], -1, *layout.grid)
-    pooled = functional.adaptive_avg_pool2d(maps.float(), small)
-    return pooled.flatten(2).transpose(1, 2), prefix, small
+    return averaged(tokens, layout.grid, small), prefix, small
 
 
 def as_sequence(output: Tensor, axes: str) -> Tensor:

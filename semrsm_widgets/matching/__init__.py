@@ -14,11 +14,25 @@ from .exact import Exact, Identity
 from .matcher import AffinityMatcher, Matcher, PairJob, SetMatcher, check_answer, check_matcher
 from .solvers.engine import Engine, engine, warm_up
 from .token_set import TokenSet, as_tensor, check_comparable
+from .trace import (
+    MOST_BIDS,
+    MOST_TOKENS,
+    AuctionTrace,
+    Step,
+    auction_plan,
+    auction_trace,
+    check_order,
+    check_plan,
+    read_square,
+)
 
 __all__ = [
+    "MOST_BIDS",
+    "MOST_TOKENS",
     "AffinityMatcher",
     "Assignment",
     "Auction",
+    "AuctionTrace",
     "BatchOptimal",
     "Engine",
     "Exact",
@@ -28,18 +42,24 @@ __all__ = [
     "Matcher",
     "PairJob",
     "SetMatcher",
+    "Step",
     "TokenSet",
     "TopKGreedy",
     "affinity",
     "as_tensor",
+    "auction_plan",
+    "auction_trace",
     "block_shape",
     "check_answer",
     "check_comparable",
     "check_matcher",
+    "check_order",
+    "check_plan",
     "dual_bound",
     "engine",
     "match_job",
     "product_rounding",
+    "read_square",
     "undecided",
     "warm_up",
 ]

@@ -1,11 +1,12 @@
 """What extraction hands to matching: tokens, and the grid on which they stand."""
 
-from .grid import PatchBox, box_tokens, cell_box, check_box, moved_box, moved_token, pooled_grid, token_boxes
+from .grid import PatchBox, averaged, box_tokens, cell_box, check_box, moved_box, moved_token, pooled_grid, token_boxes
 from .tokens import Tokens
 
 __all__ = [
     "PatchBox",
     "Tokens",
+    "averaged",
     "box_tokens",
     "cell_box",
     "check_box",

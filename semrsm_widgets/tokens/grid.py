@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from torch.nn import functional
 
 from semrsm_widgets.common import Grid, PixelBox, check_int, message
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
 PatchBox = tuple[int, int, int, int]
 """(row0, column0, row1, column1) in tokens, half-open."""
@@ -30,6 +33,16 @@ def pooled_grid(grid: Grid | None, max_grid: int | None) -> Grid | None:
             return grid[0] // k, grid[1] // k
     scale = max_grid / max(grid)
     return max(1, round(grid[0] * scale)), max(1, round(grid[1] * scale))
+
+
+def averaged(values: Tensor, grid: Grid, to: Grid) -> Tensor:
+    """Return the tokens (N, S, D) of a grid averaged to another one, (N, S', D) float32 or wider.
+
+    Where its sides do not divide the windows overlap.
+    """
+    maps = values.transpose(1, 2).reshape(values.shape[0], -1, *grid)
+    wide = maps if maps.dtype == torch.float64 else maps.float()
+    return functional.adaptive_avg_pool2d(wide, to).flatten(2).transpose(1, 2)
 
 
 def token_boxes(grid: tuple[int, int], box: PixelBox) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from semrsm_widgets.common import message
+from semrsm_widgets.common import check_int, message
+
+from .grid import averaged
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,6 +50,32 @@ class Tokens:
         """Return the tokens of the images at `indices`, in that order."""
         rows = list(indices)
         return replace(self, values=self.values[rows], prefix=None if self.prefix is None else self.prefix[rows])
+
+    def pooled(self, grid: tuple[int, int]) -> Tokens:
+        """Return the tokens averaged to exactly this grid, whatever theirs is.
+
+        `max_grid` keeps to whole blocks where it can, so that 7 x 7 patches at `max_grid=2` become one. This averages
+        over windows that overlap where the sides do not divide: of 7 patches, 0 to 3 and 3 to 6.
+
+        Args:
+            grid: (h, w) of the tokens that are wanted, neither side longer than now.
+
+        Raises:
+            ValueError: these tokens have no grid, or one that is smaller.
+
+        Example:
+            >>> extract(load_model(), images, "blocks.6")["blocks.6"].pooled((2, 2))
+            Tokens('blocks.6': 16 images, 4 tokens (2×2 grid), 320 channels)
+        """
+        if self.grid is None:
+            todo = "Take a layer whose tokens have a place."
+            raise ValueError(message("grid", "of tokens that stand on one", f"{self.layer!r}, which has none", todo))
+        rows, columns = (check_int("grid", side, minimum=1) for side in grid)
+        if rows > self.grid[0] or columns > self.grid[1]:
+            own = f"{self.grid[0]}×{self.grid[1]}"
+            raise ValueError(message("grid", f"no larger than {own}, that of {self.layer!r}", f"{rows}×{columns}"))
+        values = averaged(self.values, self.grid, (rows, columns)).contiguous()
+        return replace(self, values=values, grid=(rows, columns))
 
     def cls(self) -> Tokens:
         """Return the class token alone, as S = 1: the baseline that users of vision transformers rank by.
