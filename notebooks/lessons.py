@@ -34,7 +34,7 @@ def written_for(version: str) -> None:
         return
     print(
         f"This notebook is of version {version}, lessons.py of {VERSION}, semrsm_widgets of {srsm.__version__}: numbers "
-        "and names may differ. `semrsm lab NEW_FOLDER` copies the notebooks that fit."
+        "and names may differ. `semrsm lab --fresh` puts the notebooks that fit beside these."
     )
 
 

@@ -1,4 +1,4 @@
-"""The command line: `semrsm lab | report | layers | check`."""
+"""The command line: `semrsm lab | report | layers | check | warm`."""
 
 from .command_line import main
 

@@ -22,6 +22,7 @@ from .errors import CommandError
 from .lab import lab
 from .layers import layers
 from .report import report
+from .warm import warm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +83,11 @@ def _parser() -> argparse.ArgumentParser:
     lab_command.add_argument(
         "--no-browser", action="store_true", help="print the address, do not open a browser window"
     )
+    lab_command.add_argument(
+        "--fresh",
+        action="store_true",
+        help="put a new copy beside each tutorial that you changed or that is outdated (NAME.new.ipynb); yours stays",
+    )
     lab_command.set_defaults(run=_lab_command)
 
     check_command = commands.add_parser(
@@ -91,6 +97,15 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     check_command.set_defaults(run=lambda _: check())
+
+    warm_command = commands.add_parser(
+        "warm",
+        help="compile and load ahead what the first cells of a first session wait for",
+        description="Import the libraries, compile the matching, run the bundled model and draw a view once, and say "
+        "how long each took. What is compiled stays on the disk. For a class: run it on every machine before.",
+        allow_abbrev=False,
+    )
+    warm_command.set_defaults(run=lambda _: warm())
 
     layers_command = commands.add_parser(
         "layers",
@@ -139,4 +154,4 @@ def _add_report_command(commands: argparse._SubParsersAction[argparse.ArgumentPa
 
 def _lab_command(options: argparse.Namespace) -> int:
     """Run `semrsm lab`."""
-    return lab(options.folder, browser=not options.no_browser, extra=options.for_jupyter)
+    return lab(options.folder, browser=not options.no_browser, fresh=options.fresh, extra=options.for_jupyter)

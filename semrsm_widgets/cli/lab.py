@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from semrsm_widgets.common import __version__
 
 from .check import INSTALL_LAB, WEIGHTS_PACKAGE
 from .errors import CommandError
@@ -41,10 +45,11 @@ def tutorials_folder() -> Path:
     )
 
 
-def copy_tutorials(folder: Path) -> dict[str, bool]:
-    """Copy the tutorials, and what they import, to `folder`; return by file name whether it was copied.
+def copy_tutorials(folder: Path, *, fresh: bool = False) -> dict[str, Copy]:
+    """Copy the tutorials, and what they import, to `folder`; return by file name what became of each.
 
-    False: yours was kept.
+    A file that exists is never overwritten. With `fresh`, a tutorial whose cells are other than ours gets a new copy
+    beside it; of what the tutorials import there can be one only, so there yours is renamed and ours takes its place.
     """
     source = tutorials_folder()
     try:
@@ -56,15 +61,104 @@ def copy_tutorials(folder: Path) -> dict[str, bool]:
             f"cannot make the folder {folder}: {error.strerror}. Give another: semrsm lab FOLDER"
         ) from None
     shipped = [*sorted(source.glob("*.ipynb")), *source.glob(LESSONS)]
-    return {path.name: _copy_new(path, folder / path.name) for path in shipped}
+    return {path.name: _copy(path, folder / path.name, fresh=fresh) for path in shipped}
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What became of a tutorial in the user's folder.
+
+    Attributes:
+        state: "copied"; or yours was kept: "same" (its cells are ours), "changed", or "outdated" (of another version).
+        version: the version that your copy says it is of, where it is outdated.
+        beside: the file that `--fresh` put beside it, empty if none.
+    """
+
+    state: Literal["copied", "same", "changed", "outdated"]
+    version: str = ""
+    beside: str = ""
+
+    def __str__(self) -> str:
+        if self.state == "copied":
+            return "copied"
+        said = {"same": "kept yours", "changed": "kept yours, which you changed"}.get(
+            self.state, f"kept yours, OUTDATED: of version {self.version}, this is {__version__}"
+        )
+        return f"{said}; {self.beside}" if self.beside else said
 
 
 def title_of(tutorial: Path) -> str:
-    """Return what a tutorial is about: its first heading."""
+    """Return what a tutorial is about: its first heading, and how long it takes where it says so."""
     if tutorial.suffix != ".ipynb":
         return "what the tutorials import"
-    cells = json.loads(tutorial.read_text(encoding="utf-8"))["cells"]
-    return "".join(cells[0]["source"]).partition("\n")[0].lstrip("# ")
+    first = "".join(json.loads(tutorial.read_text(encoding="utf-8"))["cells"][0]["source"])
+    title = first.partition("\n")[0].lstrip("# ")
+    minutes = re.search(r"\*\*Time:\*\* (\d+) minutes", first)
+    return f"{title}, {minutes[1]} minutes" if minutes else title
+
+
+def _copy(source: Path, target: Path, *, fresh: bool) -> Copy:
+    """Copy a file unless `target` exists; if it does, say how it stands to ours, and put ours beside it if asked to."""
+    if _copy_new(source, target):
+        return Copy("copied")
+    yours, ours = _cells_of(target), _cells_of(source)
+    if yours == ours:
+        return Copy("same")
+    version = _version_in(yours)
+    state: Literal["outdated", "changed"] = "outdated" if version not in ("", __version__) else "changed"
+    if not fresh:
+        return Copy(state, version)
+    if target.suffix == ".ipynb":
+        name = _put_beside(source, target)
+        return Copy(state, version, f"the new one is {name}")
+    kept = _free_name(target, "old")
+    try:
+        target.rename(kept)
+    except OSError as error:
+        raise CommandError(
+            f"cannot rename {target}: {error.strerror}. Give another folder: semrsm lab FOLDER"
+        ) from None
+    _copy_new(source, target)
+    return Copy(state, version, f"it is now {kept.name}, and {target.name} is new")
+
+
+def _put_beside(source: Path, target: Path) -> str:
+    """Write a new copy beside `target`, unless one is there that nobody has changed yet, and return its name."""
+    beside = target.with_suffix(f".new{target.suffix}")
+    if beside.is_file() and _cells_of(beside) == _cells_of(source):
+        return beside.name
+    beside = _free_name(target, "new")
+    _copy_new(source, beside)
+    return beside.name
+
+
+def _free_name(target: Path, word: str) -> Path:
+    """Return `target` with a word before its suffix, and a number where that name is taken."""
+    names = (target.with_suffix(f".{word}{number}{target.suffix}") for number in ("", *range(2, 1000)))
+    return next(name for name in names if not os.path.lexists(name))
+
+
+def _cells_of(path: Path) -> str:
+    """Return what a person wrote into a file: of a notebook the sources of its cells, since outputs change by running.
+
+    Of a notebook that cannot be read as one it is its text, and of what is no file nothing.
+    """
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    if path.suffix != ".ipynb":
+        return text
+    try:
+        return "\n\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+    except (ValueError, KeyError, TypeError):
+        return text
+
+
+def _version_in(text: str) -> str:
+    """Return the version that a tutorial, or what they import, says it is of; empty if it says none."""
+    found = re.search(r'(?:written_for\(|__version__ != |^VERSION = )"([^"]+)"', text, flags=re.MULTILINE)
+    return found[1] if found else ""
 
 
 def _copy_new(source: Path, target: Path) -> bool:
@@ -86,17 +180,26 @@ def _copy_new(source: Path, target: Path) -> bool:
     return True
 
 
-def lab(folder: Path, *, browser: bool = True, extra: Sequence[str] = ()) -> int:
-    """Copy the tutorials to `folder`, run JupyterLab on the quickstart until it is stopped, return its status."""
+def lab(folder: Path, *, browser: bool = True, fresh: bool = False, extra: Sequence[str] = ()) -> int:
+    """Copy the tutorials to `folder`, run JupyterLab on the quickstart until it is stopped, return its status.
+
+    Args:
+        folder: where the copies go; files that exist are kept.
+        browser: whether a window is opened.
+        fresh: whether a new copy is put beside each that differs from ours.
+        extra: arguments for JupyterLab.
+    """
     missing = [name for name in ("jupyterlab", WEIGHTS_PACKAGE) if find_spec(name) is None]
     if missing:
         raise CommandError(f"`semrsm lab` needs {' and '.join(missing)}. Install with: {INSTALL_LAB}")
     folder = folder.expanduser().absolute()
-    tutorials = copy_tutorials(folder)
+    tutorials = copy_tutorials(folder, fresh=fresh)
     print(f"Tutorials in {folder}:")
     shipped = tutorials_folder()
-    for name, copied in tutorials.items():
-        print(f"  {name}: {title_of(shipped / name)} ({'copied' if copied else 'kept yours'})")
+    for name, copy in tutorials.items():
+        print(f"  {name}: {title_of(shipped / name)} ({copy})")
+    if not fresh and any(copy.state == "outdated" for copy in tutorials.values()):
+        print("`semrsm lab --fresh` puts new copies beside the outdated ones. Nothing of yours is overwritten.")
     print("Starting JupyterLab. Stop it with Ctrl-C here.", flush=True)
     with tempfile.TemporaryDirectory(prefix="semrsm-lab-", ignore_cleanup_errors=True) as scratch:
         command = lab_command_line(folder, Path(scratch), browser=browser, extra=extra)

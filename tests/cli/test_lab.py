@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from helpers.command_line import ROOT
+from helpers.tutorials import FOLDER, NAMES
 
 from semrsm_widgets.cli import lab, main
 from semrsm_widgets.cli.errors import CommandError
+from semrsm_widgets.common import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,10 +74,69 @@ def test_lab_copies_and_never_overwrites(
     (folder / lab.QUICKSTART).write_text("my own notes")
     (folder / "02_more.ipynb").unlink()
     assert main(["lab", str(folder)]) == 0
-    assert "01_quickstart.ipynb: A start (kept yours)\n  02_more.ipynb: More (copied)\n" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "01_quickstart.ipynb: A start (kept yours, which you changed)\n  02_more.ipynb: More (copied)\n" in said
+    assert "lessons.py: what the tutorials import (kept yours)\n" in said
     assert (folder / lab.QUICKSTART).read_text() == "my own notes"
     assert (folder / "02_more.ipynb").read_text() == (tutorials / "02_more.ipynb").read_text()
     assert len(started) == 2
+
+
+def test_fresh_copies_go_beside_what_is_changed_or_outdated(
+    tutorials: Path, tmp_path: Path, started: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def notebook(name: str, version: str, text: str, outputs: int = 0) -> str:
+        code = [f'written_for("{version}")\n', text]
+        cells = [{"source": [f"# {name}\n"]}, {"source": code, "outputs": [{}] * outputs}]
+        return json.dumps({"cells": cells})
+
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name in (lab.QUICKSTART, "02_more.ipynb", "03_last.ipynb"):
+        (tutorials / name).write_text(notebook(name, __version__, "ours"))
+    (tutorials / lab.LESSONS).write_text(f'VERSION = "{__version__}"\n')
+    (folder / lab.QUICKSTART).write_text(notebook(lab.QUICKSTART, __version__, "ours", outputs=3))  # was run
+    (folder / "02_more.ipynb").write_text(notebook("02_more.ipynb", "0.0.9", "old"))
+    (folder / "03_last.ipynb").write_text(notebook("03_last.ipynb", __version__, "mine"))
+    (folder / lab.LESSONS).write_text('VERSION = "0.0.9"\n')
+    before = {path.name: path.read_text() for path in folder.glob("*.ipynb")}
+
+    assert main(["lab", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert f"02_more.ipynb (kept yours, OUTDATED: of version 0.0.9, this is {__version__})\n" in said
+    assert "`semrsm lab --fresh` puts new copies" in said
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*before, lab.LESSONS])
+
+    for _ in range(2):  # the second time there is nothing left to do
+        assert main(["lab", "--fresh", str(folder)]) == 0
+        said = capsys.readouterr().out
+        assert "01_quickstart.ipynb (kept yours)\n" in said
+        assert "; the new one is 02_more.new.ipynb)\n" in said
+        assert "03_last.ipynb (kept yours, which you changed; the new one is 03_last.new.ipynb)\n" in said
+    assert {path.name: path.read_text() for path in folder.glob("*.ipynb") if path.name in before} == before
+    for name in ("02_more", "03_last"):
+        assert (folder / f"{name}.new.ipynb").read_text() == (tutorials / f"{name}.ipynb").read_text()
+    assert (folder / lab.LESSONS).read_text() == (tutorials / lab.LESSONS).read_text()
+    assert (folder / "lessons.old.py").read_text() == 'VERSION = "0.0.9"\n'
+
+    (folder / "03_last.new.ipynb").write_text(notebook("03_last.ipynb", __version__, "worked in, too"))
+    assert main(["lab", "--fresh", str(folder)]) == 0
+    assert "the new one is 03_last.new2.ipynb)" in capsys.readouterr().out
+    assert "worked in, too" in (folder / "03_last.new.ipynb").read_text()
+    assert len(started) == 4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_version_of_every_tutorial_is_read(name: str) -> None:
+    assert lab._version_in(lab._cells_of(FOLDER / f"{name}.ipynb")) == __version__
+
+
+def test_the_version_of_what_they_import_is_read() -> None:
+    assert lab._version_in((FOLDER / lab.LESSONS).read_text()) == __version__
+
+
+def test_a_line_says_what_a_tutorial_is_about_and_how_long_it_takes() -> None:
+    assert lab.title_of(FOLDER / "03_what_and_where.ipynb") == "What and where, 25 minutes"
 
 
 @pytest.mark.usefixtures("tutorials")
@@ -86,7 +147,8 @@ def test_lab_keeps_even_a_dangling_link(tmp_path: Path) -> None:
         (folder / lab.QUICKSTART).symlink_to(tmp_path / "elsewhere.ipynb")
     except OSError:
         pytest.skip("links need a right that this user has not got")
-    assert lab.copy_tutorials(folder) == {lab.QUICKSTART: False, "02_more.ipynb": True, lab.LESSONS: True}
+    states = {name: copy.state for name, copy in lab.copy_tutorials(folder).items()}
+    assert states == {lab.QUICKSTART: "changed", "02_more.ipynb": "copied", lab.LESSONS: "copied"}
     assert not (tmp_path / "elsewhere.ipynb").exists()
 
 
