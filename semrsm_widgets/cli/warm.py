@@ -84,16 +84,18 @@ def _model() -> str:
 
 
 def _views() -> str:
-    import numpy as np
+    import torch
 
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.images import demo_images
+    from semrsm_widgets.launch import explore
     from semrsm_widgets.tokens import Tokens
     from semrsm_widgets.views import Explorer
 
     images = demo_images(crops=1).select([0, 1, 2])
-    values = np.random.default_rng(0).normal(size=(3, 16, 8)).astype(np.float32)
-    explorer = Explorer(Analysis(images, {"noise": Tokens(values=values, grid=(4, 4), layer="noise")}))
-    explorer.wait(60)
+    noise = torch.randn(3, 16, 8, generator=torch.Generator().manual_seed(0))
+    explorer = explore(Analysis(images, {"noise": Tokens(values=noise, grid=(4, 4), layer="noise")}))
+    if not isinstance(explorer, Explorer) or not explorer.wait(60) or explorer.last_error:
+        raise RuntimeError("the explorer did not come up")
     explorer.close()
     return "an explorer was drawn once"
