@@ -57,7 +57,7 @@ def _report() -> Iterator[Line]:
     yield Line("python", f"{sys.version.split()[0]} ({sys.executable})")
     broken = set()
     for name in REQUIRED:
-        line = _import_line(name)
+        line = import_line(name)
         if line.problem:
             broken.add(name)
         yield line
@@ -71,7 +71,7 @@ def _report() -> Iterator[Line]:
     yield _optional_line("weights", WEIGHTS_PACKAGE, "only the bundled model needs them")
 
 
-def _import_line(name: str) -> Line:
+def import_line(name: str) -> Line:
     """Return the version of a package that is needed, having imported it."""
     try:
         module = importlib.import_module(name)

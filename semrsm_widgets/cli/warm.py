@@ -8,18 +8,10 @@ from __future__ import annotations
 
 import time
 import warnings
-from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
-from .check import INSTALL_LAB, WEIGHTS_PACKAGE
+from .check import INSTALL_LAB, REQUIRED, WEIGHTS_PACKAGE, import_line
 from .errors import CommandError
-
-if TYPE_CHECKING:
-    pass
-
-LIBRARIES = ("torch", "torchvision", "timm", "scipy", "bokeh", "ipywidgets")
-"""What the tutorials import, and what takes long."""
 
 SIZES = (49, 784)
 """Tokens of an image below and above the size from which the auction keeps candidate lists: two kernels."""
@@ -43,7 +35,7 @@ def warm() -> int:
             said = step()
         except Exception as error:
             raise CommandError(
-                f"{name} cannot be made ready: {type(error).__name__}: {error}. `semrsm check` says more."
+                f"{name} cannot be made ready: {type(error).__name__}: {error}\n`semrsm check` says more."
             ) from None
         print(f"{name:<11} {time.perf_counter() - before:5.1f} s  {said}", flush=True)
     print(f"Ready in {time.perf_counter() - started:.1f} s: what was compiled is kept, a next start loads it.")
@@ -51,9 +43,11 @@ def warm() -> int:
 
 
 def _libraries() -> str:
-    for name in LIBRARIES:
-        import_module(name)
-    return f"imported {', '.join(LIBRARIES)}"
+    for name in REQUIRED:
+        line = import_line(name)
+        if line.problem:
+            raise ImportError(f"{name} is {line.value}. {line.problem}")
+    return f"imported {', '.join(REQUIRED)}"
 
 
 def _matching() -> str:
@@ -88,14 +82,14 @@ def _views() -> str:
 
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.images import demo_images
-    from semrsm_widgets.launch import explore
     from semrsm_widgets.tokens import Tokens
-    from semrsm_widgets.views import Explorer
+    from semrsm_widgets.views import PairView, RSMView
 
     images = demo_images(crops=1).select([0, 1, 2])
     noise = torch.randn(3, 16, 8, generator=torch.Generator().manual_seed(0))
-    explorer = explore(Analysis(images, {"noise": Tokens(values=noise, grid=(4, 4), layer="noise")}))
-    if not isinstance(explorer, Explorer) or not explorer.wait(60) or explorer.last_error:
-        raise RuntimeError("the explorer did not come up")
-    explorer.close()
-    return "an explorer was drawn once"
+    analysis = Analysis(images, {"noise": Tokens(values=noise, grid=(4, 4), layer="noise")})
+    for view in (RSMView(analysis), PairView(analysis)):
+        if not view.wait(60) or view.last_error:
+            raise RuntimeError(f"{type(view).__name__} did not come up")
+        view.close()
+    return "heatmaps and a pair were drawn once"

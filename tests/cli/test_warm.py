@@ -32,6 +32,7 @@ def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_broken_part_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(warm, "LIBRARIES", ("no_such_library",))
+    monkeypatch.setattr(warm, "REQUIRED", ("no_such_library",))
     assert main(["warm"]) == 1
-    assert "libraries cannot be made ready: ModuleNotFoundError" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "libraries cannot be made ready: ImportError: no_such_library is not installed. Install it with: pip" in said
