@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis, Matches, PatchPlaces, Split, contribution_difference
     from semrsm_widgets.common import __version__ as __version__
+    from semrsm_widgets.common import options as options
     from semrsm_widgets.experiments import (
         Comparison,
         MatcherReport,
@@ -151,6 +152,7 @@ __all__ = [
     "matcher_report",
     "matchers_figure",
     "nearest",
+    "options",
     "output_agreement",
     "permutation_test",
     "pooled_rsm",
@@ -171,7 +173,7 @@ __all__ = [
 # Where each name lives. A module is imported when a name of it is first used: the command line answers without waiting
 # for torch, and the core works without a widget library.
 _MODULES = {
-    "common": ("__version__",),
+    "common": ("__version__", "options"),
     "images": (
         "Images",
         "Selection",

@@ -1,6 +1,6 @@
 """Images and tokens, everything that is asked of them, and how they are kept."""
 
-from .analysis import Analysis, check_analysis
+from .analysis import KEPT_LAYERS, Analysis, check_analysis, layer_costs
 from .archive import MATCHERS
 from .inputs import present
 from .matches import Matches, contribution_difference
@@ -9,6 +9,7 @@ from .recipe import AnalysisRecipe, named
 from .splits import Split
 
 __all__ = [
+    "KEPT_LAYERS",
     "MATCHERS",
     "Analysis",
     "AnalysisRecipe",
@@ -17,6 +18,7 @@ __all__ = [
     "Split",
     "check_analysis",
     "contribution_difference",
+    "layer_costs",
     "named",
     "present",
 ]

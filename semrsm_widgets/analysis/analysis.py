@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from semrsm_widgets.common import Memo, Progress, check_choice, check_int, message
+from semrsm_widgets.common import Memo, Meter, Progress, ProgressOption, check_choice, check_int, message
 from semrsm_widgets.images import Images, Selection
 from semrsm_widgets.matching import Assignment, Auction, Identity, check_answer
 from semrsm_widgets.models import VisionModel, check_model, visible_box
@@ -20,6 +20,7 @@ from semrsm_widgets.rsm import (
     MatchedGram,
     NullLevel,
     Similarities,
+    announce,
     check_kernel,
     cosine,
     estimate,
@@ -48,6 +49,13 @@ if TYPE_CHECKING:
 
 # Tokens of so many bytes are copied at a time to match pairs.
 _PAIR_BYTES = 64 * 2**20
+
+
+KEPT_LAYERS = "The layers that are done are kept in the Analysis: the next call goes on from there."
+"""What an interrupt leaves of a call that computes one layer after another."""
+_WRITING_SHARE = 0.05
+_SECONDS_PER_ENTRY = 4e-9  # of an affinity, roughly
+_SECONDS_PER_LAYER = 0.02
 
 
 class GramKey(NamedTuple):
@@ -149,21 +157,23 @@ class Analysis:
         model = f"{self.model.name}, " if self.model is not None else ""
         return f"Analysis({model}{len(self)} images, {len(self.tokens)} layers, {self.matcher!r})"
 
-    def gram(self, layer: str, *, matcher: Matcher | None = None, progress: Progress | None = None) -> MatchedGram:
+    def gram(self, layer: str, *, matcher: Matcher | None = None, progress: ProgressOption = None) -> MatchedGram:
         """Return the matched Gram of a layer, computed on first use.
 
         Args:
             layer: one of `layers`.
             matcher: `analysis.matcher` unless given; `Identity()` gives the aligned Gram.
-            progress: called with (pairs done, pairs in all) while it is computed; may raise to cancel.
+            progress: as for `matched_gram`, with (pairs done, pairs in all).
         """
         tokens = self._tokens(layer)
         matcher = self.matcher if matcher is None else check_key(matcher)
 
         def compute(report: Progress) -> MatchedGram:
+            announce(meter, matcher, present(tokens))
             return matched_gram(present(tokens), matcher=matcher, progress=report)
 
-        return self._grams.get(GramKey(layer, matcher), compute, progress)
+        with Meter(f"Matching {layer}", progress, unit="pairs") as meter:
+            return self._grams.get(GramKey(layer, matcher), compute, meter)
 
     def pooled_gram(self, layer: str) -> MatchedGram:
         """Return the Gram of the mean tokens of a layer, scaled by S to the level of the other Grams."""
@@ -185,9 +195,7 @@ class Analysis:
 
         return self._class_token_grams.get((layer, queries), compute)
 
-    def query_gram(
-        self, layer: str, *, matcher: Matcher | None = None, progress: Progress | None = None
-    ) -> MatchedGram:
+    def query_gram(self, layer: str, *, matcher: Matcher | None = None, progress: ProgressOption = None) -> MatchedGram:
         """Return the matched Gram (M, N) of the M queries, in rows, with the N images.
 
         Raises:
@@ -197,9 +205,11 @@ class Analysis:
         matcher = self.matcher if matcher is None else check_key(matcher)
 
         def compute(report: Progress) -> MatchedGram:
+            announce(meter, matcher, queries, present(tokens))
             return matched_gram(queries, present(tokens), matcher=matcher, progress=report)
 
-        return self._query_grams.get(GramKey(layer, matcher), compute, progress)
+        with Meter(f"Matching {layer}", progress, unit="pairs") as meter:
+            return self._query_grams.get(GramKey(layer, matcher), compute, meter)
 
     def has(self, layer: str, *, matcher: Matcher | None = None) -> bool:
         """Return whether the matched Gram of a layer is there already."""
@@ -337,7 +347,7 @@ class Analysis:
         *,
         n: int = NULL_PAIRS,
         seed: int = 0,
-        progress: Progress | None = None,
+        progress: ProgressOption = None,
     ) -> NullLevel:
         """Return what the semantic similarity reaches between unrelated tokens at a layer.
 
@@ -346,7 +356,7 @@ class Analysis:
             kernel: a kernel of a Gram; give the RBF a fixed σ (`shared_kernel`).
             n: pairs of different images to sample (with replacement of pairs when there are fewer).
             seed: of the sampled pairs and channel permutations.
-            progress: called with (pairs done, pairs in all) while it is computed; may raise to cancel.
+            progress: as for `matched_gram`, with (pairs done, pairs in all).
 
         Raises:
             ValueError: fewer than two images, or n < 2.
@@ -362,7 +372,7 @@ class Analysis:
         return self._levels[known]
 
     def null_grams(
-        self, layer: str, *, n: int = NULL_PAIRS, seed: int = 0, progress: Progress | None = None
+        self, layer: str, *, n: int = NULL_PAIRS, seed: int = 0, progress: ProgressOption = None
     ) -> list[MatchedGram]:
         """Return the 1 x 1 Grams of the n pairs that `null` samples, for kernels of one's own."""
         check_int("n", n, minimum=2)
@@ -376,7 +386,8 @@ class Analysis:
         def compute(report: Progress) -> list[MatchedGram]:
             return null_grams(present(tokens).values, self.matcher, n=n, seed=seed, progress=report)
 
-        return self._nulls.get(NullKey(layer, self.matcher, n, seed), compute, progress)
+        with Meter(f"Calibrating {layer}", progress, unit="unrelated pairs") as meter:
+            return self._nulls.get(NullKey(layer, self.matcher, n, seed), compute, meter)
 
     def select(self, chosen: Any) -> Analysis:
         """Return the analysis of some of the images, in their order, with what is known of them; none is matched again.
@@ -458,7 +469,7 @@ class Analysis:
         found = (self.similarities(layer, kernel) for layer in self.layers)
         return to_rdms(self.images.ids, found, kernel_name(kernel), repr(self.matcher))
 
-    def save(self, path: str | Path, *, tokens: bool = False, progress: Progress | None = None) -> None:
+    def save(self, path: str | Path, *, tokens: bool = False, progress: ProgressOption = None) -> None:
         """Write the analysis to an .npz file: Grams, nulls, ids, labels, thumbnails and provenance; never pickle.
 
         What has not been computed yet is computed. The file appears whole or not at all.
@@ -466,7 +477,7 @@ class Analysis:
         Args:
             path: where to; the suffix .npz is added if there is none.
             tokens: also the tokens, many times larger; without them `assignment` and `matches` raise.
-            progress: called with (layers done, layers in all); may raise to cancel.
+            progress: as for `matched_gram`, with (layers done, layers in all).
 
         Raises:
             ValueError: the analysis has queries, which are not saved: save the one of the images alone.
@@ -475,26 +486,29 @@ class Analysis:
             todo = "Save Analysis(images, tokens) of the images alone."
             raise ValueError(message("analysis", "one without queries to be saved", "one with queries", todo))
         layers = {}
-        for k, name in enumerate(self.layers):
-            if progress is not None:
-                progress(k, len(self.layers))
-            layers[name] = LayerGrams(
-                semantic=self.gram(name),
-                aligned=self.gram(name, matcher=Identity()),
-                class_token=self.class_token_gram(name),
-                null=self.null_grams(name) if len(self) > 1 else None,
+        with Meter("Saving", progress, unit="layers", kept=KEPT_LAYERS) as meter:
+            costs = layer_costs(self, self.layers)
+            meter.costs = [*costs, _WRITING_SHARE * sum(costs)]
+            for k, name in enumerate(self.layers):
+                meter(k, len(self.layers))
+                with meter.part(self._gram_share()):
+                    semantic = self.gram(name)
+                layers[name] = LayerGrams(
+                    semantic=semantic,
+                    aligned=self.gram(name, matcher=Identity()),
+                    class_token=self.class_token_gram(name),
+                    null=self.null_grams(name) if len(self) > 1 else None,
+                )
+            record = AnalysisRecord(
+                images=self.images,
+                tokens=self.tokens,
+                layers=layers,
+                matcher=self.matcher,
+                probabilities=self.probabilities,
+                provenance=self._card(),
             )
-        record = AnalysisRecord(
-            images=self.images,
-            tokens=self.tokens,
-            layers=layers,
-            matcher=self.matcher,
-            probabilities=self.probabilities,
-            provenance=self._card(),
-        )
-        write_archive(record, Path(path), tokens=tokens)
-        if progress is not None:
-            progress(len(self.layers), len(self.layers))
+            write_archive(record, Path(path), tokens=tokens)
+            meter(len(self.layers), len(self.layers))
 
     @classmethod
     def load(cls, path: str | Path) -> Analysis:
@@ -521,6 +535,11 @@ class Analysis:
         grams = {name: self.gram(name) for name in self.layers}
         return provenance_card(self.provenance, self.images, self.tokens, grams, self.matcher)
 
+    def _gram_share(self) -> float:
+        """Return which share of the pairs of a layer are those of its Gram; the others are unrelated ones."""
+        pairs = len(self) * (len(self) - 1) // 2
+        return pairs / (pairs + NULL_PAIRS)
+
     def _tokens(self, layer: str) -> Tokens:
         return self.tokens[check_choice("layer", layer, self.layers)]
 
@@ -540,6 +559,13 @@ class Analysis:
     def _pair(self, i: int, j: int) -> tuple[int, int]:
         last = len(self) - 1
         return check_int("i", i, minimum=0, maximum=last), check_int("j", j, minimum=0, maximum=last)
+
+
+def layer_costs(analysis: Analysis, layers: Iterable[str]) -> list[float]:
+    """Return roughly how many seconds each of some layers takes: for the shares of a bar, and nothing else."""
+    pairs = NULL_PAIRS + len(analysis) * (len(analysis) - 1) // 2
+    entries = [0 if analysis.has(name) else analysis.tokens[name].values.shape[1] ** 2 for name in layers]
+    return [_SECONDS_PER_LAYER + _SECONDS_PER_ENTRY * pairs * each for each in entries]
 
 
 def _class_tokens(tokens: Tokens) -> Tensor | None:

@@ -4,18 +4,22 @@ from .arrays import read_numbers
 from .checks import check_choice, check_int, check_number, clipped, describe, listed, message, suggest
 from .files import placed_whole, sweep, written_whole
 from .memo import Memo
+from .progress import LONG, Meter, options, quietly
 from .tables import data_frame, frame_of, optional
-from .text import in_words_of, natural_key, printable
-from .types import Grid, GridPlace, Matrix, PixelBox, Progress
+from .text import describe_seconds, in_words_of, natural_key, printable
+from .types import Grid, GridPlace, Matrix, PixelBox, Progress, ProgressOption
 from .version import __version__
 
 __all__ = [
+    "LONG",
     "Grid",
     "GridPlace",
     "Matrix",
     "Memo",
+    "Meter",
     "PixelBox",
     "Progress",
+    "ProgressOption",
     "__version__",
     "check_choice",
     "check_int",
@@ -23,14 +27,17 @@ __all__ = [
     "clipped",
     "data_frame",
     "describe",
+    "describe_seconds",
     "frame_of",
     "in_words_of",
     "listed",
     "message",
     "natural_key",
     "optional",
+    "options",
     "placed_whole",
     "printable",
+    "quietly",
     "read_numbers",
     "suggest",
     "sweep",

@@ -50,6 +50,15 @@ def _magnitude(digits: str) -> tuple[int, str]:
     return len(bare), bare
 
 
+def describe_seconds(seconds: float) -> str:
+    """Return a duration as a person says it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
 @contextlib.contextmanager
 def in_words_of(caller: Mapping[str, str]) -> Iterator[None]:
     """Have errors name the arguments of the function that was called, not those of one that it calls in turn.

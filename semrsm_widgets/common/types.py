@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 """Called with (done, in all) while something long is computed; what it raises stops the work."""
 
+ProgressOption = Progress | bool | None
+"""What long functions take as `progress`: such a callback, False for nothing, None or True for a bar or a line."""
+
 # A string: the command line uses this package, and must answer where NumPy is broken.
 Matrix: TypeAlias = "np.ndarray[tuple[int, int], np.dtype[np.float64]]"
 """An RSM, or anything else of shape (N, M)."""

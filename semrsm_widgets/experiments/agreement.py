@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from semrsm_widgets.analysis import check_analysis
-from semrsm_widgets.common import Matrix, Progress, message
+from semrsm_widgets.analysis import KEPT_LAYERS, check_analysis, layer_costs
+from semrsm_widgets.common import Matrix, Meter, ProgressOption, message
 from semrsm_widgets.rsm import Kernel, cosine, inner_product, kernel_name, rbf
 from semrsm_widgets.statistics import (
     Ranked,
@@ -45,6 +45,9 @@ MEASURES: dict[str, Callable[[Matrix, _Output], Statistic]] = {
     "spearman, double-centred": lambda K, output: rsa_of_ranks(Ranked.of(doubly_centred(K)), output.ranked_centred),
 }
 
+_SECONDS_PER_ENTRY = 2e-6
+"""Of an RSM, roughly: what its correlations with the output take."""
+
 
 def output_agreement(
     analysis: Analysis,
@@ -52,7 +55,7 @@ def output_agreement(
     kernels: Sequence[Kernel] = (cosine, inner_product, rbf),
     layers: Sequence[str] | None = None,
     centred: bool = False,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> Scores:
     """Return how each similarity goes with the Jensen-Shannon divergence of the predicted class probabilities.
 
@@ -65,7 +68,7 @@ def output_agreement(
         kernels: of the RSMs.
         layers: some of the layers; None takes all.
         centred: also the similarities of mean-free tokens ("semantic centred").
-        progress: called with (layers done, layers in all); may raise to cancel.
+        progress: as for `matched_gram`, with (layers done, layers in all).
 
     Returns:
         Scores of the measures "pearson", "spearman", and both "double-centred", with jackknife intervals over images.
@@ -88,18 +91,29 @@ def output_agreement(
     output = _Output(divergence, Ranked.of(divergence), Ranked.of(doubly_centred(divergence)))
     rows = []
     names = chosen_layers(analysis, layers)
-    for done, layer in enumerate(names):
-        for kernel in kernels:
-            for similarity, K in rsms_of(analysis, layer, kernel, centred=centred).items():
-                key = ScoreKey(layer=layer, kernel=kernel_name(kernel), similarity=similarity)
-                for measure, statistic in MEASURES.items():
-                    try:
-                        if isinstance(K, ValueError):
-                            raise UndefinedStatisticError(str(K))
-                        answer = statistic(K, output)
-                    except UndefinedStatisticError as error:
-                        answer = undefined(error, len(analysis))
-                    rows.append(score(key, measure, answer, chance=0.0))
-        if progress is not None:
-            progress(done + 1, len(names))
+    with Meter("Comparing with the output", progress, unit="layers", kept=KEPT_LAYERS) as meter:
+        matching = layer_costs(analysis, names)
+        scoring = _SECONDS_PER_ENTRY * len(kernels) * len(analysis) ** 2
+        meter.costs = [cost + scoring for cost in matching]
+        for done, layer in enumerate(names):
+            meter(done, len(names))
+            with meter.part(matching[done] / (matching[done] + scoring)):
+                analysis.gram(layer)
+            for kernel in kernels:
+                for similarity, K in rsms_of(analysis, layer, kernel, centred=centred).items():
+                    key = ScoreKey(layer=layer, kernel=kernel_name(kernel), similarity=similarity)
+                    rows += [
+                        score(key, name, _answer(measure, K, output), chance=0.0) for name, measure in MEASURES.items()
+                    ]
+        meter(len(names), len(names))
     return Scores(question="Does the representation agree with the output?", rows=tuple(rows))
+
+
+def _answer(measure: Callable[[Matrix, _Output], Statistic], K: Matrix | ValueError, output: _Output) -> Statistic:
+    """Return a measure of a similarity; where it or the similarity is undefined, with the reason."""
+    try:
+        if isinstance(K, ValueError):
+            raise UndefinedStatisticError(str(K))
+        return measure(K, output)
+    except UndefinedStatisticError as error:
+        return undefined(error, len(output.divergence))

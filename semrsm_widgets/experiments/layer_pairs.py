@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.analysis import check_analysis
-from semrsm_widgets.common import Matrix, Progress, check_choice, frame_of, message
+from semrsm_widgets.analysis import KEPT_LAYERS, check_analysis, layer_costs
+from semrsm_widgets.common import Matrix, Meter, ProgressOption, check_choice, frame_of, message
 from semrsm_widgets.rsm import PATCH_SIMILARITIES, SIMILARITIES, Kernel, cosine, kernel_name
 from semrsm_widgets.statistics import (
     RSMStatistic,
@@ -104,7 +105,7 @@ def compare(
     layers_b: Sequence[str] | None = None,
     permutations: int = 0,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> Comparison:
     """Return how alike the layers of two analyses of the same images are, or of one with itself.
 
@@ -118,7 +119,7 @@ def compare(
         layers_b: some of the layers of the second.
         permutations: random permutations of the images for a p-value; 0 for none.
         seed: of the permutations.
-        progress: called with (layer pairs done, in all); may raise to cancel.
+        progress: as for `matched_gram`, with (layer pairs done, layer pairs in all).
 
     Raises:
         TypeError: not an Analysis.
@@ -134,26 +135,47 @@ def compare(
     right = left if analysis_b is None else check_analysis(analysis_b, name="analysis_b", at_least=4)
     check_same_images(left, right)
     rows_of, columns_of = chosen_layers(left, layers_a), chosen_layers(right, layers_b)
-    sides = [
-        {layer: _rsms(analysis, layer, kernel, similarities) for layer in layers}
-        for analysis, layers in ((left, rows_of), (right, columns_of))
-    ]
     rows: list[LayerPair] = []
-    for done, a in enumerate(rows_of):
-        for b in columns_of:
+    total = len(rows_of) * len(columns_of)
+    each = _SECONDS_PER_ENTRY * len(left) ** 2 * len(similarities) * (1 + permutations)
+    with Meter("Comparing layers", progress, unit="layer pairs", kept=KEPT_LAYERS) as meter:
+        matching = sum(layer_costs(left, rows_of)) + sum(layer_costs(right, columns_of))
+        meter.costs = [matching + each, *[each] * (total - 1)]
+        meter(0, total)
+        with meter.part(matching / (matching + each)):
+            sides = _all_rsms(((left, rows_of), (right, columns_of)), kernel, similarities)
+        for done, (a, b) in enumerate(product(rows_of, columns_of)):
             for name in similarities:
                 if name in sides[0][a] and name in sides[1][b]:
                     pair = (sides[0][a][name], sides[1][b][name])
                     words = {"layer_a": a, "layer_b": b, "kernel": kernel_name(kernel), "similarity": name}
                     rows.append(_row(words, pair, statistic, len(left), permutations, seed))
-        if progress is not None:
-            progress((done + 1) * len(columns_of), len(rows_of) * len(columns_of))
+            meter(done + 1, total)
     if not rows:
         raise ValueError(message("similarities", "some that both analyses have", str(list(similarities))))
     return Comparison(layers_a=rows_of, layers_b=columns_of, rows=tuple(rows))
 
 
+_SECONDS_PER_ENTRY = 3e-8
+"""Of an RSM, roughly: what a statistic takes."""
 _Side = tuple["Matrix | ValueError", float]
+
+
+def _all_rsms(
+    given: Sequence[tuple[Analysis, Sequence[str]]], kernel: Kernel, similarities: Sequence[str]
+) -> list[dict[str, dict[str, _Side]]]:
+    """Return the wanted RSMs of the layers of each analysis."""
+    sides: list[dict[str, dict[str, _Side]]] = [{} for _ in given]
+    wanted = [
+        (side, analysis, layer) for side, (analysis, layers) in zip(sides, given, strict=True) for layer in layers
+    ]
+    with Meter("Making the RSMs", unit="layers") as meter:
+        meter.costs = [layer_costs(analysis, [layer])[0] for _, analysis, layer in wanted]
+        for done, (side, analysis, layer) in enumerate(wanted):
+            meter(done, len(wanted))
+            side[layer] = _rsms(analysis, layer, kernel, similarities)
+        meter(len(wanted), len(wanted))
+    return sides
 
 
 def _rsms(analysis: Analysis, layer: str, kernel: Kernel, names: Sequence[str]) -> dict[str, _Side]:

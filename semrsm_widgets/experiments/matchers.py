@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.common import frame_of, message
+from semrsm_widgets.common import Meter, frame_of, message
 from semrsm_widgets.matching import Exact
 from semrsm_widgets.rsm import MatchedGram, cosine, matched_gram
 from semrsm_widgets.statistics import Statistic, UndefinedStatisticError, jackknife, rsa, undefined
 from semrsm_widgets.tokens import Tokens
 
 if TYPE_CHECKING:
-    from semrsm_widgets.common import Progress
+    from semrsm_widgets.common import ProgressOption
     from semrsm_widgets.matching import Matcher
+
+
+_REFERENCE_COST = 4.0
+"""The time that the optimum takes beside that of a matcher, roughly: for the shares of a bar."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +86,7 @@ def matcher_report(
     matchers: Sequence[Matcher],
     *,
     reference: Matcher | None = None,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> MatcherReport:
     """Return how matchers do on given tokens: ratio, true and certified error, rank agreement, time.
 
@@ -90,7 +94,7 @@ def matcher_report(
         tokens: `Tokens`, a tensor or an array (N, S, D), N at least 4; a sample is enough.
         matchers: the matchers to judge.
         reference: gives the optimum; None means `Exact()`. Above S = 784 that takes long: pass `Auction(gap=1e-7)`.
-        progress: called with (matchers done, in all); may raise to cancel.
+        progress: as for `matched_gram`, with (matchers done, matchers in all).
 
     Raises:
         TypeError: a matcher is not callable.
@@ -108,17 +112,21 @@ def matcher_report(
         if not callable(matcher):
             raise TypeError(message("matchers", "matchers such as Auction()", matcher))
     reference = Exact() if reference is None else reference
-    best = matched_gram(tokens, matcher=reference)
-    if best.shape[0] < 4:
-        raise ValueError(message("tokens", "of at least 4 images", str(best.shape[0])))
     rows = []
-    for done, matcher in enumerate(matchers):
-        matched_gram((tokens.values if isinstance(tokens, Tokens) else tokens)[:2], matcher=matcher)  # compiles
-        started = time.perf_counter()
-        gram = matched_gram(tokens, matcher=matcher)
-        rows.append(_row(matcher, gram, best, time.perf_counter() - started))
-        if progress is not None:
-            progress(done + 1, len(matchers))
+    with Meter("Judging matchers", progress, unit="matchers") as meter:
+        meter.costs = [1 + _REFERENCE_COST, *[1.0] * (len(matchers) - 1)]
+        meter(0, len(matchers))
+        with meter.part(_REFERENCE_COST / (1 + _REFERENCE_COST)):
+            best = matched_gram(tokens, matcher=reference)
+        if best.shape[0] < 4:
+            raise ValueError(message("tokens", "of at least 4 images", str(best.shape[0])))
+        for done, matcher in enumerate(matchers):
+            some = (tokens.values if isinstance(tokens, Tokens) else tokens)[:2]
+            matched_gram(some, matcher=matcher, progress=False)  # compiles
+            started = time.perf_counter()
+            gram = matched_gram(tokens, matcher=matcher)
+            rows.append(_row(matcher, gram, best, time.perf_counter() - started))
+            meter(done + 1, len(matchers))
     return MatcherReport(tokens=_describe(tokens, best), reference=repr(reference), rows=tuple(rows))
 
 

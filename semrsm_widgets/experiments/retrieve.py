@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.analysis import Analysis
-from semrsm_widgets.common import Matrix, check_int, message, read_numbers
+from semrsm_widgets.analysis import KEPT_LAYERS, Analysis, layer_costs
+from semrsm_widgets.common import Matrix, Meter, ProgressOption, check_int, message, read_numbers
 from semrsm_widgets.retrieval import (
     Labelled,
     Labels,
@@ -37,6 +37,7 @@ def retrieval_scores(
     layers: Sequence[str] | None = None,
     centred: bool = False,
     own: Mapping[str, Any] | None = None,
+    progress: ProgressOption = None,
 ) -> Scores:
     """Return what each similarity retrieves: F1@k and mean average precision over label sets, and its hubs.
 
@@ -55,6 +56,7 @@ def retrieval_scores(
         centred: also the similarities of mean-free tokens ("semantic centred").
         own: similarities of your own by name, to stand beside the others: float matrices, larger is more similar, or
             rankings of column indices, integer (N, >= k), nearest first.
+        progress: as for `matched_gram`, with (layers done, layers in all), or similarities where these are given.
 
     Returns:
         Scores of the measures "F1@k", "mAP", "top hub" (the largest share of queries that one image is among the k
@@ -90,10 +92,19 @@ def retrieval_scores(
     todo = f"There are no more other {'' if is_whole else 'labelled '}images."
     k = check_int("k", k, minimum=1, maximum=labelled.answers, todo=todo)
     rows: list[Score] = []
-    for key, K in _similarities(source, kernels, layers, centred=centred, queries=queries).items():
-        rows += _scores(key, K, f1, labelled, k)
-    for name, K in (own or {}).items():
-        rows += _scores(ScoreKey("", "", name), K, f1, labelled, k)
+    names = chosen_layers(source, layers) if isinstance(source, Analysis) else tuple(source)
+    kept = KEPT_LAYERS if isinstance(source, Analysis) else "Nothing of it is kept."
+    unit = "layers" if isinstance(source, Analysis) else "similarities"
+    with Meter("Scoring what is retrieved", progress, unit=unit, kept=kept) as meter:
+        if isinstance(source, Analysis) and not queries:
+            meter.costs = layer_costs(source, names)
+        for done, name in enumerate(names):
+            meter(done, len(names))
+            for key, K in _similarities(source, name, kernels, centred=centred, queries=queries):
+                rows += _scores(key, K, f1, labelled, k)
+        meter(len(names), len(names))
+        for name, K in (own or {}).items():
+            rows += _scores(ScoreKey("", "", name), K, f1, labelled, k)
     return Scores(question="Does it retrieve?", rows=tuple(rows), note=_left_out(labelled))
 
 
@@ -114,22 +125,15 @@ def _left_out(labelled: Labelled) -> str:
 
 
 def _similarities(
-    source: Analysis | Mapping[str, Any],
-    kernels: Sequence[Kernel],
-    layers: Sequence[str] | None,
-    *,
-    centred: bool,
-    queries: bool,
-) -> dict[ScoreKey, Any]:
-    """Return matrices by (layer, kernel, similarity)."""
+    source: Analysis | Mapping[str, Any], name: str, kernels: Sequence[Kernel], *, centred: bool, queries: bool
+) -> Iterator[tuple[ScoreKey, Any]]:
+    """Yield the matrices of a layer, or the one of a name, each with its key."""
     if not isinstance(source, Analysis):
-        return {ScoreKey("", "", name): K for name, K in source.items()}
-    return {
-        ScoreKey(layer, kernel_name(kernel), name): K
-        for layer in chosen_layers(source, layers)
-        for kernel in kernels
-        for name, K in rsms_of(source, layer, kernel, queries=queries, centred=centred).items()
-    }
+        yield ScoreKey("", "", name), source[name]
+        return
+    for kernel in kernels:
+        for similarity, K in rsms_of(source, name, kernel, queries=queries, centred=centred).items():
+            yield ScoreKey(name, kernel_name(kernel), similarity), K
 
 
 def _scores(key: ScoreKey, K: Any, f1: Matrix, labelled: Labelled, k: int) -> list[Score]:

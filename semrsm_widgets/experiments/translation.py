@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.analysis import Analysis
-from semrsm_widgets.common import Matrix, check_int, check_number, message
+from semrsm_widgets.analysis import Analysis, layer_costs
+from semrsm_widgets.common import Matrix, Meter, check_int, check_number, message
 from semrsm_widgets.extraction import extract
 from semrsm_widgets.images import Images, Source, crop_boxes, load_images
 from semrsm_widgets.rsm import Kernel, cosine, kernel_name
@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from semrsm_widgets.common import Progress
+    from semrsm_widgets.common import ProgressOption
     from semrsm_widgets.matching import Matcher
     from semrsm_widgets.models import VisionModel
+
+
+_EXTRACTION_SHARE = 0.6
+"""Of the time that an overlap takes, roughly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +54,7 @@ def translation_test(
     kernel: Kernel = cosine,
     matcher: Matcher | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> Scores:
     """Return whether two shifted crops of one image are nearer to each other than crops of different images.
 
@@ -66,7 +70,7 @@ def translation_test(
         kernel: of the similarities.
         matcher: of the semantic one; None means `Auction()`.
         seed: decides where the crops lie.
-        progress: called with (overlaps done, overlaps in all); may raise to cancel.
+        progress: as for `matched_gram`, with (overlaps done, overlaps in all).
 
     Returns:
         Scores by layer, similarity and overlap. "AUC": how often a same-image pair beats a different-image one (chance
@@ -91,16 +95,21 @@ def translation_test(
     for overlap in overlaps:
         check_number("overlaps", overlap, above=0, maximum=0.99, todo="1 would be the same crop twice.")
     rows: list[Score] = []
-    for done, overlap in enumerate(overlaps):
-        first, second = _crops(chosen, overlap, seed)
-        tokens, query_tokens = (extract(model, crops, layers=layers, max_grid=max_grid) for crops in (second, first))
-        analysis = Analysis(
-            second, tokens, model=model, matcher=matcher, queries=first, query_tokens=query_tokens
-        )  # fmt: skip
-        for layer in analysis.layers:
-            rows += _layer_scores(analysis, layer, kernel, overlap)
-        if progress is not None:
-            progress(done + 1, len(overlaps))
+    with Meter("Testing translation", progress, unit="overlaps") as meter:
+        for done, overlap in enumerate(overlaps):
+            meter(done, len(overlaps))
+            seen = []
+            first, second = _crops(chosen, overlap, seed)
+            for crops in (second, first):
+                with meter.part(_EXTRACTION_SHARE / 2):
+                    seen.append(extract(model, crops, layers=layers, max_grid=max_grid))
+            analysis = Analysis(second, seen[0], model=model, matcher=matcher, queries=first, query_tokens=seen[1])
+            with Meter("Scoring", unit="layers") as scoring:
+                scoring.costs = layer_costs(analysis, analysis.layers)
+                for k, layer in enumerate(analysis.layers):
+                    scoring(k, len(analysis.layers))
+                    rows += _layer_scores(analysis, layer, kernel, overlap)
+        meter(len(overlaps), len(overlaps))
     return Scores(question="Does it survive translation?", rows=tuple(rows))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from semrsm_widgets.common import check_int, message, suggest
+from semrsm_widgets.common import Meter, Progress, ProgressOption, check_int, message, suggest
 from semrsm_widgets.images import Images, load_images
 from semrsm_widgets.models import VisionModel, check_model, check_repeatable, prepare
 from semrsm_widgets.tokens import Tokens, pooled_grid
@@ -37,7 +37,7 @@ def extract(
     dtype: torch.dtype | None = None,
     workers: int | None = None,
     cache: str | os.PathLike[str] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressOption = None,
 ) -> dict[str, Tokens]:
     """Return the tokens of all images at some layers, in depth order, by one pass through the model.
 
@@ -61,7 +61,9 @@ def extract(
             for a transform or dataset that cannot be used by several threads.
         cache: a folder to keep tokens in: a second call with the same weights, code, transform, images and options
             reads them. A changed image or weight is seen. None: nothing is kept.
-        progress: called with (images done, images in all) before the first and after each batch; may raise to cancel.
+        progress: None shows how far it is, once it has lasted 2 s, in a notebook or on a terminal (`options.progress`);
+            False does not. A function is called instead, with (images done, images in all), before the first and after
+            each batch; it may raise to cancel.
 
     Returns:
         A `Tokens` for each layer name: values (N, S, D).
@@ -91,7 +93,7 @@ def extract(
     module = unwrapped(model.module)
     first, as_keyword = prepare(model.transform, chosen_images.image(0))
     check_repeatable(model.transform, chosen_images.image(0), first)
-    with as_found(module, device) as home:
+    with Meter("Looking at the images", progress, unit="images") as meter, as_found(module, device) as home:
         setting = Setting(module, tuple(first.shape), as_keyword, home, first.is_floating_point())
         table = table_of(setting)
         if table.single and batch_size > 1:
@@ -108,12 +110,12 @@ def extract(
         if missing:
             collector = Collector(missing, chosen_images.ids, max_grid, stored, may_stop_early(module, table.steady))
             stream = batches(model.transform, chosen_images, first, batch_size, threads)
-            _run_all(setting, collector, stream, len(chosen_images), progress)
+            _run_all(setting, collector, stream, len(chosen_images), meter)
             parts |= {row.name: (collector.values[row.name], collector.prefixes.get(row.name)) for row in missing}
             if store is not None:
                 store.write(missing, parts)
-        elif progress is not None:
-            progress(len(chosen_images), len(chosen_images))
+        else:
+            meter(len(chosen_images), len(chosen_images))
     return {row.name: _tokens(row, *parts[row.name], max_grid, table.has_class_token) for row in rows}
 
 
@@ -122,16 +124,14 @@ def _run_all(
     collector: Collector,
     stream: Generator[tuple[int, Tensor], None, None],
     total: int,
-    progress: Callable[[int, int], None] | None,
+    progress: Progress,
 ) -> None:
     """Run the model over all images, batch by batch."""
     with collector.hooked(setting.module), closing(stream):
-        if progress is not None:
-            progress(0, total)
+        progress(0, total)
         for start, batch in stream:
             collector.run(setting.module, batch.to(setting.device), setting.as_keyword, start)
-            if progress is not None:
-                progress(start + len(batch), total)
+            progress(start + len(batch), total)
 
 
 def _chosen(table: LayerTable, layers: Layers, layout: Layout | Mapping[str, Layout] | None) -> tuple[LayerRow, ...]:

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from semrsm_widgets.common import message
+from semrsm_widgets.common import Meter, ProgressOption, message
 from semrsm_widgets.models import (
     Given,
     VisionModel,
@@ -48,7 +48,10 @@ from .shape_reading import possible_axes
 CLASS_TOKENS = ("cls_token", "class_token", "class_embedding", "cls_embedding", "cls_tokens")
 
 
-def layers(model: VisionModel) -> LayerTable:
+_STEPS = 3  # of finding the layers: a look, whether that is the picture's alone, what its axes are
+
+
+def layers(model: VisionModel, *, progress: ProgressOption = None) -> LayerTable:
     """Return the table of a model's layers: name, kind, calls, shape, layout, S, grid, D, prefix, default or not.
 
     It runs the model on seven pictures of noise: on one and four copies that differ a little, which tells where tokens
@@ -57,6 +60,7 @@ def layers(model: VisionModel) -> LayerTable:
 
     Args:
         model: the model, left exactly as found.
+        progress: as for `extract`, with (steps done, steps in all); nothing is told of a table that is remembered.
 
     Raises:
         TypeError: `model` is no VisionModel.
@@ -74,7 +78,8 @@ def layers(model: VisionModel) -> LayerTable:
     pixels, as_keyword = prepare(model.transform, picture)
     check_repeatable(model.transform, picture, pixels)
     with as_found(module) as device:
-        table = table_of(Setting(module, tuple(pixels.shape), as_keyword, device, pixels.is_floating_point()))
+        setting = Setting(module, tuple(pixels.shape), as_keyword, device, pixels.is_floating_point())
+        table = table_of(setting, progress)
     warn_of(table)
     return table
 
@@ -83,7 +88,7 @@ def layers(model: VisionModel) -> LayerTable:
 _tables: WeakKeyDictionary[nn.Module, dict[Any, LayerTable]] = WeakKeyDictionary()
 
 
-def table_of(setting: Setting) -> LayerTable:
+def table_of(setting: Setting, progress: ProgressOption = None) -> LayerTable:
     """Return the table of layers for inputs of a size; call it inside `as_found`."""
     module = setting.module
     structure = hash(tuple((path, id(part)) for path, part in module.named_modules()))
@@ -91,7 +96,8 @@ def table_of(setting: Setting) -> LayerTable:
     key = (setting.input_shape, setting.as_keyword, setting.floating, structure)
     if key not in known:
         try:
-            known[key] = make_table(setting)
+            with Meter("Finding the layers", progress, unit="steps") as meter:
+                known[key] = make_table(setting, meter=meter)
         except Exception as error:
             if is_out_of_memory(error):
                 what = "out of memory while looking for the layers, with one image in a batch"
@@ -100,13 +106,15 @@ def table_of(setting: Setting) -> LayerTable:
     return known[key]
 
 
-def make_table(setting: Setting, *, ask_timm: bool = True) -> LayerTable:
+def make_table(setting: Setting, *, ask_timm: bool = True, meter: Meter | None = None) -> LayerTable:
     """Return the table of layers; `ask_timm=False` leaves timm's own maps out of it.
 
     Raises:
         ValueError: the model gives no tensor that a hook could take, or does not take a batch of pictures.
     """
     module = setting.module
+    tell = Meter("", False) if meter is None else meter
+    tell(0, _STEPS)
     versions = [version(buffer) for buffer in module.buffers()]
     first, n, single = _first_look(setting)
     outputs = first.outputs
@@ -115,8 +123,10 @@ def make_table(setting: Setting, *, ask_timm: bool = True) -> LayerTable:
         raise ValueError(message("model", "a model whose outputs can be taken", type(module).__name__, todo))
     # A model that counts or remembers in its buffers must run to its end each time.
     steady = versions == [version(buffer) for buffer in module.buffers()]
+    tell(1, _STEPS)
     cautions = _cautions(setting, outputs, n)
     random = [i for i, caution in cautions.items() if caution == RANDOM]
+    tell(2, _STEPS)
     layouts = find_layouts(setting, outputs, n, random=random, ask_timm=ask_timm)
     every = dict(module.named_modules(remove_duplicate=False))
     names = unique_names(outputs, every)

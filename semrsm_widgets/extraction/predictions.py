@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from semrsm_widgets.common import check_int, describe, message
+from semrsm_widgets.common import Meter, ProgressOption, check_int, describe, message
 from semrsm_widgets.images import Images, load_images
 from semrsm_widgets.models import VisionModel, check_model, prepare
 
@@ -30,7 +30,7 @@ def predict(
     batch_size: int = 16,
     device: torch.device | str | None = None,
     workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressOption = None,
 ) -> NDArray[np.float64]:
     """Return the class probabilities that a classifier gives: (N, classes) float64, rows that add up to 1.
 
@@ -43,7 +43,7 @@ def predict(
         batch_size: images in one forward.
         device: where to run the model; None: where it is.
         workers: threads that decode images; see `extract`.
-        progress: called with (images done, images in all); may raise to cancel.
+        progress: as for `extract`.
 
     Raises:
         ValueError: the model has no classifier, or its output is not finite; the image is named.
@@ -64,17 +64,16 @@ def predict(
     first, as_keyword = prepare(model.transform, chosen.image(0))
     stream = batches(model.transform, chosen, first, batch_size, threads)
     parts = []
-    with as_found(module, device) as home, closing(stream):
-        if progress is not None:
-            progress(0, len(chosen))
+    meter = Meter("Predicting", progress, unit="images")
+    with meter, as_found(module, device) as home, closing(stream):
+        meter(0, len(chosen))
         for start, batch in stream:
             logits = _logits(module, run(module, batch.to(home), as_keyword), len(batch))
             for i, row in enumerate(logits, start):
                 if not bool(torch.isfinite(row).all()):
                     raise ValueError(f"the model's output has NaN or infinite values for image {chosen.ids[i]!r}.")
             parts.append(_probabilities(logits))
-            if progress is not None:
-                progress(start + len(batch), len(chosen))
+            meter(start + len(batch), len(chosen))
     return np.concatenate(parts)
 
 

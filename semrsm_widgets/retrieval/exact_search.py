@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from semrsm_widgets.common import Progress, check_int, message, read_numbers
+from semrsm_widgets.common import Meter, ProgressOption, check_int, message, read_numbers
 from semrsm_widgets.matching import Auction, as_tensor, product_rounding, undecided
 from semrsm_widgets.rsm import Kernel, MatchedGram, cosine, matched_gram, rbf
 from semrsm_widgets.tokens import Tokens
@@ -23,6 +23,8 @@ COARSE = Auction(gap=0.01)
 """Leaves .16 to .18 of 31 candidates undecided for the 5 nearest (docs/matching.md); finer costs more for little."""
 FINE = Auction(gap=1e-7)
 REFINED_AT_ONCE = 8
+_COARSE_SHARE = 0.6
+"""Of the time that a search takes, roughly."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -61,7 +63,7 @@ def search(
     kernel: Kernel = cosine,
     candidates: Any = None,
     coarse: Matcher = COARSE,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> SearchResult:
     """Return the k images of a database that are most similar to a query, as matching every pair to the end would.
 
@@ -79,7 +81,8 @@ def search(
         candidates: (C,) or (Q, C) positions in the database; only these are looked at, such as the nearest by an index
             of your own. (Q, C) needs a database in memory.
         coarse: gives the intervals; a matcher without certificates would leave nothing out.
-        progress: called with (images looked at, images in all or 0 for a stream); may raise to cancel.
+        progress: as for `matched_gram`, with (images looked at, images in all or 0 for a stream); where the queries
+            have candidates of their own, with (queries done, queries in all).
 
     Raises:
         ValueError: wrong shapes, different D, NaN, or fewer than k images (or candidates).
@@ -100,28 +103,34 @@ def search(
             raise ValueError(
                 message("candidates", "(C,) for a database that streams", str(wanted.shape), "Search query by query.")
             )
-        parts = [
-            search(queries[q], database, k, matcher=matcher, kernel=kernel, candidates=some, coarse=coarse)
-            for q, some in enumerate(wanted)
-        ]
+        parts = []
+        with Meter("Searching", progress, unit="queries") as meter:
+            for q, some in enumerate(wanted):
+                meter(q, len(wanted))
+                one = queries[q]
+                parts.append(search(one, database, k, matcher=matcher, kernel=kernel, candidates=some, coarse=coarse))
+            meter(len(wanted), len(wanted))
         return _joined(parts)
     left = _Candidates(queries=queries, k=k, kernel=kernel, held={})
-    seen = 0
-    for block in _blocks(database):
-        chosen = (
-            np.arange(len(block)) if wanted is None else wanted[(wanted >= seen) & (wanted < seen + len(block))] - seen
-        )
-        if len(chosen):
-            left.add(block[torch.from_numpy(chosen)], seen + chosen, coarse)
-        seen += len(block)
-        if progress is not None:
-            progress(seen, 0 if _is_stream(database) else seen)
-    most = seen if wanted is None else len(wanted)
-    if wanted is not None and wanted.max(initial=-1) >= seen:
-        raise ValueError(message("candidates", f"positions below {seen}", str(wanted.max())))
-    if most < k:
-        raise ValueError(message("k", f"at most {most}, the images to choose from", str(k)))
-    return left.refined(FINE if matcher is None else matcher)
+    with Meter("Searching", progress, unit="images") as meter:
+        seen = 0
+        for block in _blocks(database):
+            total = 0 if _is_stream(database) else len(block)
+            meter(seen, total)
+            with meter.part(_COARSE_SHARE):
+                left.look(block, seen, wanted, coarse)
+            seen += len(block)
+            if not total:
+                meter(seen, total)
+        most = seen if wanted is None else len(wanted)
+        if wanted is not None and wanted.max(initial=-1) >= seen:
+            raise ValueError(message("candidates", f"positions below {seen}", str(wanted.max())))
+        if most < k:
+            raise ValueError(message("k", f"at most {most}, the images to choose from", str(k)))
+        found = left.refined(FINE if matcher is None else matcher)
+        if not _is_stream(database):
+            meter(seen, seen)
+    return found
 
 
 @dataclass(eq=False, kw_only=True)
@@ -140,6 +149,14 @@ class _Candidates:
     def __post_init__(self) -> None:
         self.index = [np.zeros(0, np.int64) for _ in self.queries]
         self.low, self.high = ([np.zeros(0) for _ in self.queries] for _ in range(2))
+
+    def look(self, block: torch.Tensor, first: int, wanted: NDArray[np.int64] | None, coarse: Matcher) -> None:
+        """Look at those images of a block, of which the first stands at a position, that are wanted."""
+        chosen = np.arange(len(block))
+        if wanted is not None:
+            chosen = wanted[(wanted >= first) & (wanted < first + len(block))] - first
+        if len(chosen):
+            self.add(block[torch.from_numpy(chosen)], first + chosen, coarse)
 
     def add(self, tokens: torch.Tensor, positions: NDArray[np.int64], coarse: Matcher) -> None:
         """Look at more images, and forget those that are out."""
@@ -160,7 +177,12 @@ class _Candidates:
 
     def refined(self, matcher: Matcher) -> SearchResult:
         """Return the k nearest of every query, solved to the end."""
-        found = [self._refine(q, matcher) for q in range(len(self.queries))]
+        found = []
+        with Meter("Refining", unit="queries") as meter:
+            for q in range(len(self.queries)):
+                meter(q, len(self.queries))
+                found.append(self._refine(q, matcher))
+            meter(len(self.queries), len(self.queries))
         return SearchResult(
             indices=np.array([each[0] for each in found]),
             values=np.array([each[1] for each in found]),

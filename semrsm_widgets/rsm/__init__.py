@@ -1,6 +1,6 @@
 """An Assignment becomes a matched Gram, and every kernel of it an RSM; beside it the level of unrelated tokens."""
 
-from .cost import Estimate, estimate
+from .cost import Estimate, announce, estimate
 from .gram import MatchedGram
 from .kernels import (
     Kernel,
@@ -39,6 +39,7 @@ __all__ = [
     "SimilarityWords",
     "UndefinedKernelError",
     "aligned_rsm",
+    "announce",
     "check_kernel",
     "cosine",
     "estimate",

@@ -9,8 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from semrsm_widgets.common import LONG, Meter, describe_seconds
 from semrsm_widgets.matching import AffinityMatcher, Auction, Matcher, PairJob, TokenSet, block_shape, match_job
 
+POOLED_GRID = 16
+"""Patches a side to which larger grids are pooled where that is quick, as `explore` does."""
+_MOST_SECONDS_PER_ENTRY = 20e-9
+"""Of an affinity: five times what the auction takes on two cores."""
+_MOST_SECONDS_OF_OTHERS = 2e-6
 SAMPLE_SECONDS = 0.4
 SAMPLE_TOKENS = 256
 """How long `estimate` measures, and below how many tokens a sample's time says little about a larger one's."""
@@ -50,6 +56,43 @@ def estimate(tokens: Any, matcher: Matcher | None = None, *, memory: int = 2**30
     if isinstance(matcher, AffinityMatcher):
         need = block_shape(matcher, job)[2] + 24 * len(left) ** 2
     return Estimate(pairs=job.pairs, memory=need, seconds=_sampled_seconds(matcher, left) * job.pairs)
+
+
+def announce(meter: Meter, matcher: Matcher, x: Any, y: Any = None) -> None:
+    """Tell a meter how long matching x with y (or with itself) will take, where that is long and somebody sees it.
+
+    Only then a sample is taken, which lasts about half a second.
+    """
+    if not meter.wants_estimate or not isinstance(matcher, AffinityMatcher):
+        return
+    n, size = _shape(x)
+    m, other = (n, size) if y is None else _shape(y)
+    pairs = n * (n - 1) // 2 if y is None else n * m
+    rate = _MOST_SECONDS_PER_ENTRY if isinstance(matcher, Auction) else _MOST_SECONDS_OF_OTHERS
+    if pairs * size * other * rate < LONG:
+        return
+    sample = x if y is None or n >= m else y
+    tokens = sample if isinstance(sample, TokenSet) else TokenSet.read("tokens", sample)
+    seconds = _sampled_seconds(matcher, tokens) * pairs * min(size, other) / tokens.size
+    words = f"{pairs:,} pairs of {max(size, other):,} tokens: about {describe_seconds(seconds)}"
+    pooled = POOLED_GRID**2
+    if min(size, other) >= 2 * pooled:
+        less = _time_per_pair(matcher, tokens, min(6, len(tokens)), tokens.size // pooled) * pairs
+        words += f"; max_grid={POOLED_GRID} takes {describe_seconds(max(1.0, less))}"
+    meter.expect(seconds, words)
+
+
+def make_ready(matcher: Matcher, tokens: int) -> None:
+    """Compile a matcher that needs it for images of so many tokens; a meter says so."""
+    if isinstance(matcher, Auction) and not matcher.is_ready(tokens):
+        with Meter("Compiling the matcher (only the first time)"):
+            matcher.prepare(tokens)
+
+
+def _shape(tokens: Any) -> tuple[int, int]:
+    """Return N and S of tokens that were read already."""
+    n, size, *_ = getattr(tokens, "values", tokens).shape
+    return int(n), int(size)
 
 
 def _sampled_seconds(matcher: Matcher, tokens: TokenSet) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.common import Matrix, Progress, check_int, message
+from semrsm_widgets.common import Matrix, Meter, ProgressOption, check_int
 from semrsm_widgets.matching import (
     Auction,
     Identity,
@@ -23,6 +23,7 @@ from semrsm_widgets.matching import (
     match_job,
 )
 
+from .cost import announce, make_ready
 from .gram import MatchedGram
 from .kernels import Kernel, check_kernel, cosine
 
@@ -36,7 +37,7 @@ def matched_gram(
     *,
     matcher: Matcher | None = None,
     memory: int = 2**30,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> MatchedGram:
     """Return the matched products of all images of x with all images of y, or of x with itself.
 
@@ -45,8 +46,9 @@ def matched_gram(
         y: M images' tokens (M, T, D); None compares x with itself (pairs i < j are solved and mirrored).
         matcher: None means `Auction()`, certified to 1e-4 of a cosine.
         memory: bytes that may be held besides the tokens.
-        progress: called with (pairs done, pairs in all) on this thread between blocks; it may raise to cancel, and what
-            it raises is raised here once all threads are quiet.
+        progress: None shows how far it is, once it has lasted 2 s, in a notebook or on a terminal (`options.progress`);
+            False does not. A function is called instead, with (pairs done, pairs in all), on this thread between
+            blocks; it may raise to cancel, and what it raises is raised here once all threads are quiet.
 
     Raises:
         TypeError: tokens that are not floating-point numbers.
@@ -62,15 +64,19 @@ def matched_gram(
                [5., 5.]])
     """
     matcher = Auction() if matcher is None else check_matcher(matcher)
-    if progress is not None and not callable(progress):
-        raise TypeError(message("progress", "a function of (pairs done, pairs in all), or None", progress))
+    meter = Meter("Matching", progress, unit="pairs")
     memory = check_int("memory", memory, minimum=1)
     left = TokenSet.read("x", x)
     right = left if y is None else TokenSet.read("y", y)
     check_comparable(left, right)
     _warn_of_zeros(left, right)
-    job = PairJob(x=left, y=right, symmetric=y is None, memory=memory, progress=progress)
-    found = match_job(matcher, job)
+    job = PairJob(x=left, y=right, symmetric=y is None, memory=memory, progress=meter)
+    with meter:
+        meter(0, job.pairs)
+        make_ready(matcher, max(left.size, right.size))
+        announce(meter, matcher, left, None if y is None else right)
+        found = match_job(matcher, job)
+        job.tick(job.pairs)
     norms = np.multiply.outer(np.sqrt(left.sq_norms), np.sqrt(right.sq_norms))
     # ‖X‖‖Y‖ bounds every product, too, but for the rounding of its own sum; an uncertified product keeps inf
     largest = norms * (1 + max(left.size, right.size) * left.values.shape[2] * 2.0**-52)
@@ -82,7 +88,6 @@ def matched_gram(
     if job.symmetric:
         products, upper = _mirrored(products, left.sq_norms), _mirrored(upper, left.sq_norms)
         pooled = _mirrored(pooled, x_pooled)
-    job.tick(job.pairs)
     return MatchedGram(
         products=products,
         upper_bound=upper,
@@ -98,7 +103,14 @@ def matched_gram(
     )
 
 
-def semantic_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine, matcher: Matcher | None = None) -> Matrix:
+def semantic_rsm(
+    x: Any,
+    y: Any = None,
+    *,
+    kernel: Kernel = cosine,
+    matcher: Matcher | None = None,
+    progress: ProgressOption = None,
+) -> Matrix:
     """Return the semantic RSM (N, M): tokens are compared under their best one-to-one assignment, wherever they are.
 
     Args:
@@ -106,6 +118,7 @@ def semantic_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine, matcher: Mat
         y: tokens (M, T, D), or None for x with itself.
         kernel: `inner_product`, `cosine`, `rbf`, or any function of a `MatchedGram`.
         matcher: None means `Auction()`.
+        progress: as for `matched_gram`.
 
     References:
         Wald et al., arXiv:2410.23107, section 3.
@@ -115,20 +128,20 @@ def semantic_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine, matcher: Mat
         >>> semantic_rsm(x)[0, 1], aligned_rsm(x)[0, 1]
         (1.0, 0.0)
     """
-    return check_kernel(kernel)(matched_gram(x, y, matcher=matcher))
+    return check_kernel(kernel)(matched_gram(x, y, matcher=matcher, progress=progress))
 
 
-def aligned_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine) -> Matrix:
+def aligned_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine, progress: ProgressOption = None) -> Matrix:
     """Return the aligned RSM (N, M): token s is compared with token s, as ordinary RSMs of flattened responses do."""
-    return check_kernel(kernel)(matched_gram(x, y, matcher=Identity()))
+    return check_kernel(kernel)(matched_gram(x, y, matcher=Identity(), progress=progress))
 
 
-def pooled_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine) -> Matrix:
+def pooled_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine, progress: ProgressOption = None) -> Matrix:
     """Return the pooled RSM (N, M): the mean tokens alone are compared."""
     left = TokenSet.read("x", x)
     right = None if y is None else TokenSet.read("y", y)
     means = None if right is None else right.means[:, None]
-    return check_kernel(kernel)(matched_gram(left.means[:, None], means, matcher=Identity()))
+    return check_kernel(kernel)(matched_gram(left.means[:, None], means, matcher=Identity(), progress=progress))
 
 
 def _mirrored(upper_triangle: Matrix, diagonal: NDArray[np.float64]) -> Matrix:

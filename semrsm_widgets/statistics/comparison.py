@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy.stats import kendalltau
 
-from semrsm_widgets.common import Matrix, check_choice, check_int, message
+from semrsm_widgets.common import Matrix, Meter, ProgressOption, check_choice, check_int, message
 
 from .centred import BIASED, PEARSON, UNBIASED, Centred, mean_free
 from .spearman import Ranked, ranks, spearman_without_one
@@ -128,7 +128,13 @@ def smallest_eigenvalue(K: Any) -> float:
     return float(values[0] / peak) if peak > 0 else 0.0
 
 
-def jackknife(statistic: RSMStatistic, *rsms: Any, level: float = LEVEL, exact: bool = False) -> Statistic:
+def jackknife(
+    statistic: RSMStatistic,
+    *rsms: Any,
+    level: float = LEVEL,
+    exact: bool = False,
+    progress: ProgressOption = None,
+) -> Statistic:
     """Return a statistic of RSMs with its interval, from leaving out one image at a time.
 
     `cka` and `rsa` by "pearson" come from sums that are taken once, `rsa` by "spearman" from values that are sorted
@@ -139,6 +145,9 @@ def jackknife(statistic: RSMStatistic, *rsms: Any, level: float = LEVEL, exact: 
         rsms: the (N, N) RSMs that it takes.
         level: coverage of the interval.
         exact: whether every statistic is computed anew without each image, which takes N times as long.
+        progress: None shows how far it is, once it has lasted 2 s, in a notebook or on a terminal (`options.progress`);
+            False does not. A function is called instead, with (images left out, images in all), where a statistic is
+            computed anew; it may raise to cancel.
 
     Raises:
         ValueError: what the statistic raises.
@@ -161,8 +170,13 @@ def jackknife(statistic: RSMStatistic, *rsms: Any, level: float = LEVEL, exact: 
     elif _is_spearman(statistic) and is_short:
         replicates = spearman_without_one(*map(Ranked.of, matrices))
     else:
-        rest = ([np.delete(np.delete(m, i, 0), i, 1) for m in matrices] for i in range(n))
-        replicates = np.array([_or_nan(statistic, matrices_without_one) for matrices_without_one in rest])
+        replicates = np.full(n, nan)
+        with Meter("Leaving out one image at a time", progress, unit="images") as meter:
+            for i in range(n):
+                meter(i, n)
+                rest = [np.delete(np.delete(matrix, i, 0), i, 1) for matrix in matrices]
+                replicates[i] = _or_nan(statistic, rest)
+            meter(n, n)
     return from_replicates(value, replicates, bounds=(-1, 1), level=level)
 
 
@@ -186,7 +200,9 @@ class PermutationTest:
     n: int
 
 
-def permutation_test(statistic: RSMStatistic, K: Any, L: Any, *, n: int = 999, seed: int = 0) -> PermutationTest:
+def permutation_test(
+    statistic: RSMStatistic, K: Any, L: Any, *, n: int = 999, seed: int = 0, progress: ProgressOption = None
+) -> PermutationTest:
     """Return whether two RSMs are related beyond chance, from permuting the images (not the pairs) of one of them.
 
     Args:
@@ -195,6 +211,7 @@ def permutation_test(statistic: RSMStatistic, K: Any, L: Any, *, n: int = 999, s
         L: (N, N) RSM of the same images in the same order.
         n: number of random permutations.
         seed: of the permutations.
+        progress: as for `jackknife`, with (permutations done, permutations in all).
 
     Raises:
         ValueError: what the statistic raises, or n < 19 (no p-value below 5 % could come out).
@@ -208,16 +225,20 @@ def permutation_test(statistic: RSMStatistic, K: Any, L: Any, *, n: int = 999, s
     K, L = _checked(K, L, 2)
     value = statistic(K, L)
     rng = np.random.default_rng(check_int("seed", seed, minimum=0))
-    orders = (rng.permutation(len(K)) for _ in range(n))
     product = _product_of(statistic)
     if _is_spearman(statistic):
         product, K, L = PEARSON, ranks(K), ranks(L)  # ranks are permuted with the images
-    if product is None:
-        null = np.array([statistic(K, L[np.ix_(order, order)]) for order in orders])
-    else:
+    left, right, norm, agreement = K, L, 1.0, statistic
+    if product is not None:
         left, right = _prepared(product, K, L)
-        norm = np.sqrt(product.of(left, left) * product.of(right, right))
-        null = np.array([product.of(left, right[np.ix_(order, order)]) for order in orders]) / norm
+        norm, agreement = np.sqrt(product.of(left, left) * product.of(right, right)), product.of
+    null = np.zeros(n)
+    with Meter("Permuting the images", progress, unit="permutations") as meter:
+        for k in range(n):
+            meter(k, n)
+            order = rng.permutation(len(K))
+            null[k] = agreement(left, right[np.ix_(order, order)]) / norm
+        meter(n, n)
     reached = int(np.sum(null >= value - 1e-12))
     return PermutationTest(
         value=value,

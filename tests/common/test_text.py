@@ -6,7 +6,7 @@ import random
 import pytest
 
 from semrsm_widgets.common.checks import clipped, describe, listed, message
-from semrsm_widgets.common.text import in_words_of, natural_key, printable
+from semrsm_widgets.common.text import describe_seconds, in_words_of, natural_key, printable
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,8 @@ def test_an_error_speaks_of_the_arguments_of_what_was_called():
     assert type(caught.value) is ValueError
     with pytest.raises(KeyError), in_words_of({"a": "b"}):
         raise KeyError(3)
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(12.4, "12 s"), (89, "89 s"), (600, "10 min"), (7200, "2.0 h")])
+def test_durations_are_said_as_a_person_would(seconds, words):
+    assert describe_seconds(seconds) == words

@@ -75,6 +75,8 @@ x = np.abs(np.random.default_rng(0).normal(size=(400, 400, 8))).astype(np.float3
 seen = []
 
 def progress(done, total):
+    if not done:
+        return  # before the first pair
     if not seen:
         threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     seen.append(done)

@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from semrsm_widgets.common import describe_seconds
 from semrsm_widgets.matching import Auction
 from semrsm_widgets.rsm import NULL_PAIRS
 
@@ -82,15 +83,6 @@ def describe_cost(cost: Cost) -> str:
     """Return the cost in words."""
     memory = f"{cost.memory / 2**30:.1f} GB" if cost.memory >= 2**30 else f"{cost.memory / 2**20:.0f} MB"
     return f"{cost.pairs:,} pairs to match, up to {memory} of memory, about {describe_seconds(cost.seconds)}."
-
-
-def describe_seconds(seconds: float) -> str:
-    """Return a duration as a person says it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def is_ready(matcher: Any, tokens: int) -> bool:

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import anywidget
 import traitlets as t
 
-from semrsm_widgets.common import check_choice
+from semrsm_widgets.common import check_choice, describe_seconds
 
-from .cost import describe_seconds
 from .kept_picture import KeepsPicture, with_picture
 from .private import HIDDEN
 from .save_figure import SavesFigure

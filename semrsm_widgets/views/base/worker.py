@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from semrsm_widgets.common import quietly
+
 # A slider that is dragged asks many times: wait this long for the last of them.
 DEBOUNCE_SECONDS = 0.08
 # More reports than this per second would only fill the websocket.
@@ -139,6 +141,10 @@ class Worker:
                 return work, self._job
 
     def _loop(self) -> None:
+        with quietly():  # how far it is stands in the status line
+            self._work()
+
+    def _work(self) -> None:
         while (taken := self._take()) is not None:
             work, job = taken
             try:

@@ -12,7 +12,7 @@ import ipywidgets
 import traitlets as t
 
 from semrsm_widgets.analysis import Analysis, AnalysisRecipe, named
-from semrsm_widgets.common import message, suggest
+from semrsm_widgets.common import describe_seconds, message, suggest
 from semrsm_widgets.figures import stacked, title_still, weights_badge
 from semrsm_widgets.images import Images, Selection
 from semrsm_widgets.views.base import (
@@ -25,7 +25,6 @@ from semrsm_widgets.views.base import (
     check_selection,
     check_trait,
     default_layer,
-    describe_seconds,
 )
 from semrsm_widgets.views.pair import PairView, check_top_k
 from semrsm_widgets.views.retrieval import RetrievalView

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets as t
 
 from semrsm_widgets.analysis import check_analysis
-from semrsm_widgets.common import message
+from semrsm_widgets.common import describe_seconds, message
 from semrsm_widgets.figures import AGAINST, CORNERS, FOR
 from semrsm_widgets.matching import Exact
 from semrsm_widgets.rsm import EXPLAINED, SIMILARITIES, similarity_of
@@ -22,7 +22,6 @@ from semrsm_widgets.views.base import (
     View,
     Worker,
     bundle,
-    describe_seconds,
     guarded_method,
     image_rows,
     is_ready,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets as t
 
 from semrsm_widgets.analysis import check_analysis
-from semrsm_widgets.common import check_int, message
+from semrsm_widgets.common import check_int, describe_seconds, message
 from semrsm_widgets.images import sorted_labels
 from semrsm_widgets.retrieval import LARGEST_K, Lookup, Query, Ranked
 from semrsm_widgets.rsm import NULL_PAIRS, NullLevel, UndefinedKernelError, rbf
@@ -26,7 +26,6 @@ from semrsm_widgets.views.base import (
     SimilaritiesTold,
     View,
     bundle,
-    describe_seconds,
     guarded_method,
     jpeg_bytes,
     make_ready,

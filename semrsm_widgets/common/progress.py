@@ -1,0 +1,341 @@
+"""How far a long call is: a bar in a notebook, a line in a terminal, nothing where neither is.
+
+Every function that may last opens a `Meter` and tells it how far it is; what it calls in turn opens meters of its own,
+which move the outer one. So one bar stands for a call, however many functions are under it. A thread of its own draws,
+after two seconds and then a few times a second: time goes on also where nothing is told for a while.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from shutil import get_terminal_size
+from typing import Any
+
+from .checks import describe, message
+from .text import describe_seconds
+from .types import Progress, ProgressOption
+
+APPEARS_AFTER = 2.0
+"""Seconds: a call that is done by then shows nothing."""
+LONG = 30.0
+"""Seconds: what is expected to last longer says so before it begins."""
+_REDRAWN_EVERY = 0.25
+_IDLE_LOOKS = 20  # without an open meter, after which the drawing thread ends
+_SURE_SECONDS = 0.7  # of moving: how long the rest takes is a guess before
+_NARROW = 100  # columns of a terminal below which a line says nothing of inner calls
+_VARIABLE = "SEMRSM_PROGRESS"
+_WORDS = (
+    {"": True} | dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
+)
+
+
+def _from_environment() -> bool:
+    """Return what the environment wishes; what it does not say is yes."""
+    value = os.environ.get(_VARIABLE, "").strip().lower()
+    if value not in _WORDS:
+        warnings.warn(message(_VARIABLE, "0 or 1", repr(value), "Progress is shown."), RuntimeWarning, stacklevel=2)
+    return _WORDS.get(value, True)
+
+
+class Options:
+    """Settings for all of the package, as `semrsm_widgets.options`.
+
+    Attributes:
+        progress: whether long calls show how far they are; the environment's SEMRSM_PROGRESS=0 starts with False.
+
+    Example:
+        >>> srsm.options.progress = False
+    """
+
+    __slots__ = ("_progress",)
+
+    def __init__(self) -> None:
+        self._progress = _from_environment()
+
+    @property
+    def progress(self) -> bool:
+        """Whether long calls show how far they are, where there is a notebook or a terminal."""
+        return self._progress
+
+    @progress.setter
+    def progress(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise TypeError(message("options.progress", "True or False", value))
+        self._progress = value
+
+    def __repr__(self) -> str:
+        return f"Options(progress={self._progress})"
+
+
+options = Options()
+"""The settings that hold for every call."""
+
+_current: ContextVar[Meter | None] = ContextVar("semrsm_meter", default=None)
+
+
+class Meter:
+    """How far a call is; a context. Calling it, as `meter(done, total)`, tells.
+
+    Within another meter's context it moves that one and shows nothing of its own. A callback of the user's is called
+    whenever something is told, also within inner calls: what it raises ends the call.
+
+    Args:
+        what: what is being done, as a heading: "Matching".
+        progress: the function's argument: a callback (done, total), False for none, None or True for a bar (True also
+            where `options` say no).
+        unit: what is counted, in the plural: "pairs".
+        kept: what an interrupt leaves, as a sentence.
+
+    Raises:
+        TypeError: `progress` is none of these.
+
+    Example:
+        >>> with Meter("Matching", progress, unit="pairs") as meter:
+        ...     for done in range(total):
+        ...         meter(done, total)
+    """
+
+    def __init__(
+        self, what: str, progress: ProgressOption = None, *, unit: str = "steps", kept: str = "Nothing of it is kept."
+    ) -> None:
+        given: Any = progress
+        if given is not None and not isinstance(given, bool) and not callable(given):
+            expected = f"a function of ({unit} done, {unit} in all), True, False or None"
+            raise TypeError(message("progress", expected, describe(progress)))
+        self.what, self.unit, self.kept = what, unit, kept
+        self.done, self.total = 0, 0
+        self.fraction = 0.0
+        self.expected = ""
+        self.costs: Sequence[float] | None = None
+        self.inner: Meter | None = None
+        self.began = time.monotonic()
+        self._moved = self.began
+        self._sure: tuple[float, float] | None = None  # when it first moved, and how far it was then
+        self._callback: Progress | None = progress if callable(progress) else None
+        self._wish = None if callable(progress) else progress
+        self._outer: Meter | None = None
+        self._is_inner, self._has_told = False, False
+        self._first, self._share = 0.0, 1.0  # of the step at hand: what is done, and what the part at hand takes
+        self._drawn = False
+        self._token: Token[Meter | None] | None = None
+
+    # -- as a context ---------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Meter:
+        outer = _current.get()
+        self._is_inner = outer is not None
+        if self._callback is None and self._wish is not False and outer is not None:
+            self._outer, outer.inner = outer, self
+        self._token = _current.set(self)
+        wished = options.progress if self._wish is None else self._wish
+        if self._outer is None and self._callback is None and wished and screen.is_there():
+            self._drawn = True
+            screen.add(self)
+        return self
+
+    def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
+        if self._token is not None:
+            _current.reset(self._token)
+        if self._outer is not None:
+            self._outer.inner = None
+        if self._drawn:
+            screen.remove(self)
+        if isinstance(error, KeyboardInterrupt) and not self._is_inner and self.total:
+            error.add_note(f"{self.what} stopped at {self.count()}. {self.kept}")
+
+    # -- telling --------------------------------------------------------------------------------------------------
+
+    def __call__(self, done: int, total: int) -> None:
+        """Tell that so many steps of all are done; the callback may raise to cancel. A total of 0 is unknown."""
+        self.done, self.total, self._has_told = done, total, True
+        self._first, self._share = 0.0, 1.0
+        self._move(0.0)
+
+    @contextmanager
+    def part(self, share: float) -> Iterator[None]:
+        """Say which share of the step at hand is done inside: how far inner calls move it."""
+        self._share = share
+        yield
+        self._first, self._share = self._first + share, max(0.0, 1.0 - self._first - share)
+        self._move(0.0)
+
+    def expect(self, seconds: float, words: str) -> None:
+        """Say at once how long the call will last, where that is long and somebody sees it."""
+        if self._drawn and seconds > LONG:
+            self.expected = words
+
+    @property
+    def wants_estimate(self) -> bool:
+        """Whether somebody would see how long the call is going to last."""
+        return self._drawn
+
+    def _move(self, inside: float) -> None:
+        """Take over how far the inner call is, and hand it on."""
+        step = self._first + self._share * inside
+        base, width = self._step()
+        fraction = min(1.0, base + width * min(1.0, step))
+        if fraction > self.fraction:
+            self.fraction, self._moved = fraction, time.monotonic()
+            if self._sure is None:  # what comes before, such as compiling, says nothing of the rest
+                self._sure = self._moved, fraction
+        if self._callback is not None and self._has_told:
+            self._callback(self.done, self.total)
+        elif self._outer is not None:
+            self._outer._move(self.fraction)
+
+    def _step(self) -> tuple[float, float]:
+        """Return how far the call was when the step at hand began, and how much of it the step is."""
+        if self.costs is None:
+            return (self.done / self.total, 1 / self.total) if self.total else (0.0, 0.0)
+        whole = sum(self.costs) or 1.0
+        return sum(self.costs[: self.done]) / whole, sum(self.costs[self.done : self.done + 1]) / whole
+
+    # -- in words -------------------------------------------------------------------------------------------------
+
+    def count(self) -> str:
+        """Return what is done of all."""
+        return f"{self.done:,} of {self.total:,} {self.unit}" if self.total else f"{self.done:,} {self.unit}"
+
+    def words(self, now: float, *, inner: bool) -> str:
+        """Return how far the call is and how long it still takes, and what is being done within it."""
+        parts = [self.count()] if self.total or self.done else []
+        since, first = self._sure or (now, 0.0)
+        if self._sure and self._moved - since > _SURE_SECONDS and self.fraction > first:
+            left = (self._moved - since) * (1 - self.fraction) / (self.fraction - first) - (now - self._moved)
+            parts.append(f"{describe_seconds(max(1.0, left))} left")
+        else:
+            parts.append(f"{describe_seconds(now - self.began)} so far")
+        deepest = self
+        while (below := deepest.inner) is not None:
+            deepest = below
+        if inner and deepest is not self:
+            doing = f"{deepest.what[0].lower()}{deepest.what[1:]}"
+            parts.append(f"{doing}: {deepest.count()}" if deepest.total else doing)
+        return ", ".join(parts)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Have no call inside show how far it is: what views compute stands in their status line."""
+    with Meter("", False):
+        yield
+
+
+class Screen:
+    """Where the oldest open meter is drawn; there is one for all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._meters: list[Meter] = []
+        self._thread: threading.Thread | None = None
+        self._bar: Any = None
+        self._shown: Meter | None = None
+        self._place: str | None = None  # of the bar, in a notebook
+        self._broken = False
+
+    def is_there(self) -> bool:
+        """Return whether anybody would see a bar: a notebook's reader, or who sits at a terminal."""
+        return not self._broken and (in_notebook() or on_terminal())
+
+    def add(self, meter: Meter) -> None:
+        """Draw a meter, once it has lasted and those before it are done."""
+        with self._lock:
+            self._meters.append(meter)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._watch, name="semrsm-progress", daemon=True)
+                self._thread.start()
+
+    def remove(self, meter: Meter) -> None:
+        """Draw a meter no more; its bar goes."""
+        with self._lock:
+            self._meters.remove(meter)
+            if self._shown is meter:
+                self._guarded(self._clear)
+
+    def _watch(self) -> None:
+        idle = 0
+        while True:
+            time.sleep(_REDRAWN_EVERY)
+            with self._lock:
+                idle = 0 if self._meters else idle + 1
+                if idle > _IDLE_LOOKS or self._broken:
+                    self._thread = None
+                    return
+                if self._meters:
+                    self._guarded(self._draw)
+
+    def _guarded(self, draw: Any) -> None:
+        """Draw; where that fails (a terminal that went away, a notebook without widgets) no call may fail for it."""
+        try:
+            draw()
+        except Exception:
+            self._broken = True
+
+    def _draw(self) -> None:
+        meter, now = self._meters[0], time.monotonic()
+        if self._shown is None:
+            if now - meter.began < APPEARS_AFTER and not meter.expected:
+                return
+            self._open(meter)
+        bar, is_note = self._bar, self._place is not None
+        inner = is_note or get_terminal_size().columns >= _NARROW
+        told = meter.words(now, inner=inner).replace("{", "{{").replace("}", "}}")
+        bar.n = meter.fraction
+        bar.set_description_str(f"{meter.expected} · {meter.what}" if is_note and meter.expected else meter.what, False)
+        known = meter.total or meter.fraction
+        bar.bar_format = f"{{desc}}: {{percentage:3.0f}}%|{{bar}}| {told}" if known else f"{{desc}}: {told}"
+        bar.refresh()
+
+    def _open(self, meter: Meter) -> None:
+        from tqdm.auto import tqdm
+
+        if in_notebook():
+            self._bar = tqdm(total=1.0, leave=False, dynamic_ncols=True, bar_format="{desc}", display=False)
+            self._place = _notebook().display(self._bar.container, display_id=True).display_id
+        else:
+            if meter.expected:
+                print(meter.expected, file=sys.stderr, flush=True)
+            self._bar = tqdm(total=1.0, leave=False, dynamic_ncols=True, bar_format="{desc}", file=sys.stderr)
+        self._shown = meter
+
+    def _clear(self) -> None:
+        bar, place = self._bar, self._place
+        self._bar, self._shown, self._place = None, None, None
+        bar.n = bar.total  # less would stay in a notebook, in red
+        bar.close()
+        if place is not None:  # what is saved with the notebook must not be a widget that is gone
+            _notebook().update_display({"text/plain": ""}, raw=True, display_id=place)
+
+
+def _notebook() -> Any:
+    """Return what displays in a notebook."""
+    from IPython import display
+
+    return display
+
+
+def on_terminal() -> bool:
+    """Return whether the standard error is a terminal."""
+    try:
+        return bool(sys.stderr.isatty())
+    except (AttributeError, ValueError):  # there is none, or it is closed
+        return False
+
+
+def in_notebook() -> bool:
+    """Return whether a Jupyter kernel runs this."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return shell is not None and "IPKernelApp" in shell.config
+
+
+screen = Screen()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=screen.__init__)  # type: ignore[misc]  # the drawing thread is not there
