@@ -150,7 +150,7 @@ export function answerFor(model, part) {
 export function keepPin(model) {
   /** @type {(layer: string) => import("../views/base/grid_pointer.js").Grid | null | undefined} */
   const gridOf = (layer) => {
-    /** @type {import("../views/base/controls.js").Layer[]} */
+    /** @type {import("../views/base/layer_slider.js").Layer[]} */
     const layers = model.get("_layers");
     return layers.find((row) => row.name === layer)?.grid;
   };

@@ -21,7 +21,7 @@ async function open() {
   /** @type {{ parts: import("./kernel.js").Part[], pairs: { held: [number, number][], words: string } }} */
   const { parts, pairs } = JSON.parse(element("srsm-page").textContent);
   const models = parts.map((part) => new Model(part.traits));
-  /** @type {string[]} */
+  /** @type {{ id: string, give: () => void }[]} */
   const ahead = [];
   link(models, parts);
   const shown = parts.map(async (part, k) => {
@@ -30,7 +30,7 @@ async function open() {
     if ("token" in model.traits) keepPin(model);
     if (part.guarded) guardPairs(model, section, pairs);
     answerFor(model, part);
-    ahead.push(...part.packs.map((pack) => pack.id));
+    for (const { id, layer } of part.packs) ahead.push({ id, give: () => giveFrames(model, layer) });
     const view = VIEWS[part.module]();
     await view.initialize?.({ model });
     await view.render({ model, el: section });
@@ -40,10 +40,28 @@ async function open() {
   const idle = globalThis.requestIdleCallback ?? ((/** @type {() => void} */ work) => setTimeout(work, 200));
   // The other layers are inflated while nothing else is to be done.
   const next = () => {
-    const id = ahead.find((each) => !isOpen(each));
-    if (id) idle(() => openPack(id).then(next));
+    const pack = ahead.shift();
+    if (!pack) return;
+    const { id, give } = pack;
+    const after = () => {
+      give();
+      next();
+    };
+    if (isOpen(id)) after();
+    else idle(() => openPack(id).then(after));
   };
   next();
+}
+
+/**
+ * Gives the heatmaps a layer that is not on screen, as a kernel does, for the charts by layer.
+ *
+ * @param {Model} model
+ * @param {string | null} layer
+ */
+function giveFrames(model, layer) {
+  if (layer === null || !model.get("_palettes")) return;
+  for (const kernel of model.get("_kernels")) model.send({ kind: "frame", layer, kernel });
 }
 
 open().catch((error) => {

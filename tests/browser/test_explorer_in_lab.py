@@ -62,6 +62,13 @@ def colours(matrix, low, high, palette=PALETTE):
     return table[np.rint(np.clip((matrix - low) / (high - low), 0, 1) * 254).astype(int)]
 
 
+def label_excess(analysis, layer):
+    """Return the mean semantic value of pairs with a label in common, less what unrelated tokens reach."""
+    labels = analysis.images.labels
+    pairs = [(i, j) for i in range(len(labels)) for j in range(i) if set(labels[i]) & set(labels[j])]
+    return np.mean([analysis.similarities(layer).semantic[i, j] for i, j in pairs]) - analysis.null(layer).mean
+
+
 def test_the_quickstart_shows_what_the_core_computes(lab_page, analysis, tmp_path):
     lab_page.open_and_run(lab_page.lab.copy_in(QUICKSTART))
     page = lab_page.page
@@ -89,6 +96,22 @@ def test_the_quickstart_shows_what_the_core_computes(lab_page, analysis, tmp_pat
     expect(card).to_contain_text("certified")
     expect(rsm).to_have_attribute("data-cell", "2,10")
 
+    # the layer control is a chart: of that pair at every layer; under the heatmaps stands that of the whole set
+    control = page.locator(".srsm-layer-control").first
+    expect(control).to_have_attribute("data-ready", "8")  # the notebook shows all
+    values = f"aligned {similarities.aligned[2, 10]:.2f}, semantic {similarities.semantic[2, 10]:.2f}"
+    expect(page.locator(".srsm-slider").first).to_have_attribute("aria-valuetext", re.compile(re.escape(values)))
+    curve = page.locator(".srsm-layer-control path.srsm-curve-semantic").first
+    heights = [float(point.split()[1]) for point in re.split("[ML]", curve.get_attribute("d"))[1:]]
+    plot = page.locator(".srsm-layer-curves").first.bounding_box()["height"] - 8
+    at = int(page.locator(".srsm-slider").first.input_value())
+    for k, name in ((at, "blocks.4"), (at + 1, "blocks.5")):
+        value = analysis.similarities(name).semantic[2, 10]
+        assert heights[k] == pytest.approx(4 + (1 - value) * plot, abs=0.2)
+    expect(page.locator(".srsm-set-words")).to_contain_text(
+        f"a label in common {label_excess(analysis, 'blocks.4'):+.2f}"
+    )
+
     # a click opens its two images
     surface.click(position=position)
     expect(pair).to_have_attribute("data-matched", "2,10")
@@ -105,6 +128,17 @@ def test_the_quickstart_shows_what_the_core_computes(lab_page, analysis, tmp_pat
     low, high = colour_range(similarities.aligned, similarities.semantic)
     difference = np.abs(painted(page, tmp_path, 1, 16) - colours(similarities.semantic, low, high)).max(2)
     assert (difference < 8).mean() > 0.98
+
+    # and by dragging over the chart
+    box = page.locator(".srsm-layer-control").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 3, box["y"] + 12, steps=6)
+    page.mouse.up()
+    expect(page.locator(".srsm-slider").first).to_have_value("0")
+    plot = page.locator(".srsm-set-plot").first
+    plot.click(position={"x": 7 + (plot.bounding_box()["width"] - 14) * (at + 1) / 7, "y": 20})
+    expect(rsm).to_have_attribute("data-layer", "blocks.5")
 
     # the kernel, which is asked for rarely
     page.get_by_role("button", name="More").first.click()

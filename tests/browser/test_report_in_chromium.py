@@ -117,6 +117,8 @@ def test_slider_kernel_and_hover_show_what_the_core_computes(open_report, report
     page.wait_for_selector(READY)
     rsm = page.locator(".srsm-rsm")
     expect(rsm).to_have_attribute("data-layer", "middle")
+    # the chart by layer fills by itself, without a visit to any
+    expect(page.locator(".srsm-layer-control").first).to_have_attribute("data-ready", str(len(analysis.layers)))
     page.locator(".srsm-rsm .srsm-slider").first.focus()
     before = page.locator(".srsm-surface").nth(1).screenshot()
     page.keyboard.press("Home")

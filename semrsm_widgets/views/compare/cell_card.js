@@ -1,8 +1,8 @@
 // The two layers of a cell, and the CKA of all three similarities with their intervals.
 
-import { layerShape } from "../base/controls.js";
 import { h } from "../base/dom.js";
 import { format } from "../base/format.js";
+import { layerShape } from "../base/layer_slider.js";
 import { isUncertain } from "./cells.js";
 
 /** @typedef {import("./cells.js").MapCell} MapCell */

@@ -1,12 +1,12 @@
 // The layer x layer map: a grid of cells coloured by CKA on the fixed range from 0 to 1, layers of A down, of B across.
 
-import { layerShape } from "../base/controls.js";
 import { h, OWN_KEYS } from "../base/dom.js";
 import { format } from "../base/format.js";
 import { arrowStep, listenToKeys, stepped } from "../base/grid_pointer.js";
+import { layerShape } from "../base/layer_slider.js";
 import { cellWords, ckaColour, inkOn, isUncertain, shortNames } from "./cells.js";
 
-/** @typedef {import("../base/controls.js").Layer} Layer */
+/** @typedef {import("../base/layer_slider.js").Layer} Layer */
 /** @typedef {import("../base/grid_pointer.js").Cell} Cell */
 /** @typedef {import("./cells.js").MapCell} MapCell */
 /** @typedef {{ name: string, badge: string, layers: Layer[] }} Side a model */

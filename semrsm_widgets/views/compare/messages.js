@@ -2,7 +2,7 @@
 
 import { jpegUrl } from "../base/wire.js";
 
-/** @typedef {import("../base/controls.js").Layer} Layer */
+/** @typedef {import("../base/layer_slider.js").Layer} Layer */
 /** @typedef {import("./cells.js").MapCell} MapCell */
 
 /**

@@ -47,3 +47,11 @@ def matches_message(kind: str, matches: Matches, null: NullLevel | None = None) 
         nearest_value=matches.nearest.value,
         **{name: getattr(matches, name) for name in _FACTS},
     )
+
+
+def profile_message(matches: Matches, null: NullLevel | None = None) -> Message:
+    """Return the similarities of a pair at one layer, and what unrelated tokens reach there if that is known."""
+    values = {name: getattr(matches, name) for name in PATCH_SIMILARITIES}
+    return Message.of(
+        "profile", pair=matches.pair, name=matches.layer, unrelated=None if null is None else null.mean, **values
+    )

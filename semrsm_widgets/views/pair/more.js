@@ -3,7 +3,7 @@
 import { h } from "../base/dom.js";
 import { atMost, format, MINUS } from "../base/format.js";
 
-/** @typedef {import("../base/controls.js").Layer} Layer */
+/** @typedef {import("../base/layer_slider.js").Layer} Layer */
 /** @typedef {import("./reading.js").Matches} Matches */
 
 /**

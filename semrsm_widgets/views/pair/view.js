@@ -1,11 +1,12 @@
 // PairView: two images (and one that was expected) under one SVG overlay. Everything a hover or a choice needs is here
 // already, so neither asks the kernel.
 
-import { layerSlider, segmented } from "../base/controls.js";
+import { segmented } from "../base/controls.js";
 import { h, OWN_KEYS } from "../base/dom.js";
 import { format } from "../base/format.js";
 import { cellOf, stepped, tokenOf } from "../base/grid_pointer.js";
 import { helpButton } from "../base/help.js";
+import { curvesLegend, layerSlider } from "../base/layer_slider.js";
 import { listeners, offers, setter } from "../base/model.js";
 import { captionOf, similaritiesOf } from "../base/similarities.js";
 import { statusLine } from "../base/status_line.js";
@@ -17,10 +18,11 @@ import { marksOf } from "./marks.js";
 import { legendOf, pairLegend, pairMore } from "./more.js";
 import { pairOverlay } from "./overlay.js";
 import { imagePanel, rebuiltPanel } from "./panels.js";
+import { profileRows, readProfile } from "./profile.js";
 import { pairValue, placeName, placesOf, readPair, sumOf } from "./reading.js";
 import { explanation, focusSentence, pairSummary, shareWords, strongestTable } from "./words.js";
 
-/** @typedef {import("../base/controls.js").Layer} Layer */
+/** @typedef {import("../base/layer_slider.js").Layer} Layer */
 /** @typedef {import("../base/grid_pointer.js").Grid} Grid */
 /** @typedef {import("../base/model.js").Model} Model */
 /** @typedef {import("../base/placed.js").Box} Box */
@@ -40,6 +42,7 @@ export default () =>
       alike: asItIs,
       places: withUrls,
       along: readAlong,
+      profile: readProfile,
     },
     pairView,
   );
@@ -100,6 +103,14 @@ function pairView(model, el) {
   );
 
   const layer = layerSlider(layers, (name) => set("layer", name), model.get("_model_badge"));
+  events.add(layer.stop);
+  const hasLayers = offers(model, "layers");
+  /** @type {import("./profile.js").Profile | null} */
+  let profile = null;
+  const drawProfile = () => {
+    if (!hasLayers) return;
+    layer.profile(profileRows(profile, matches, { layers, pair: model.get("pair") }), true);
+  };
   const similarities = similaritiesOf(model);
   /** @type {string[]} */
   const captions = model.get("_explained").map((/** @type {string} */ name) => captionOf(similarities, name));
@@ -149,7 +160,8 @@ function pairView(model, el) {
   const root = h(
     "div",
     { class: "srsm srsm-pair", "data-ready": "false" },
-    offers(model, "layers") ? h("div", { class: "srsm-controls" }, layer.root, helpButton()) : null,
+    hasLayers ? h("div", { class: "srsm-controls" }, layer.root, helpButton()) : null,
+    hasLayers ? curvesLegend() : null,
     summary.root,
     h(
       "div",
@@ -318,6 +330,7 @@ function pairView(model, el) {
     overlay.fit();
     redraw();
     drawPin();
+    drawProfile();
   }
 
   const observer = new ResizeObserver(() => {
@@ -411,6 +424,7 @@ function pairView(model, el) {
   events.on("change:heat", refresh);
   showChoice();
   layer.set(model.get("layer"));
+  if (hasLayers) model.send({ kind: "profile" });
 
   return {
     /** @param {Pictures} given */
@@ -462,6 +476,11 @@ function pairView(model, el) {
     along(next) {
       probe.along(next);
       drawPin();
+    },
+    /** @param {import("./profile.js").Profile} next */
+    profile(next) {
+      profile = next;
+      drawProfile();
     },
     stop() {
       events.stop();

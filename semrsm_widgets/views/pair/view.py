@@ -33,7 +33,7 @@ from semrsm_widgets.views.base import (
 )
 from semrsm_widgets.views.probe import alike_message, along_message, crop, places_message
 
-from .messages import matches_message
+from .messages import matches_message, profile_message
 from .still import pair_still, why_still
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ class PairView(LayerChosen, SimilaritiesTold, View):
     handlers = {  # noqa: RUF012 (never mutated)
         "ready": "_send_everything",
         "alike": "_ask_alike",
+        "profile": "_ask_profile",
     }
 
     def __init__(
@@ -144,7 +145,8 @@ class PairView(LayerChosen, SimilaritiesTold, View):
         self._expected_pictured = -1
         self._probe = Worker(report=lambda _text, _part: None, done=lambda _whole: None, failed=self.show_error)
         self._alike_asked = False  # whether the page waits for the similarities of all patches
-        self._found: set[tuple[Any, ...]] = set()  # what the page has of the pinned patch
+        self._profile_asked = False  # whether the page shows a pair's values at every layer
+        self._found: set[tuple[Any, ...]] = set()  # what the page has of the pinned patch, and of other layers
         self.observe(guarded_method(self, "_move_pin"), names="layer")
         self.observe(guarded_method(self, "request"), names=["layer", "pair", "expected"])
         self.observe(guarded_method(self, "_run_probe"), names=["layer", "pair", "token"])
@@ -205,6 +207,10 @@ class PairView(LayerChosen, SimilaritiesTold, View):
         self._alike_asked = True
         self._run_probe(None)
 
+    def _ask_profile(self, _content: dict[str, Any]) -> None:
+        self._profile_asked = True
+        self._run_probe(None)
+
     def _move_pin(self, change: Any) -> None:
         """Keep the pin at its place in the image where the new layer has another grid."""
         old, new = (self.analysis.tokens[name].grid for name in (change["old"], change["new"]))
@@ -215,8 +221,8 @@ class PairView(LayerChosen, SimilaritiesTold, View):
         self.run(self._work, debounce=0.0 if change is None else _DEBOUNCE_SECONDS)
 
     def _run_probe(self, change: Any) -> None:
-        """Have another thread send what is missing of the probe: neither waits for the other."""
-        if "probe" in self.offers and (self._alike_asked or self.token >= 0):
+        """Have another thread send what is missing of the probe and of other layers: neither waits for the other."""
+        if self._profile_asked or ("probe" in self.offers and (self._alike_asked or self.token >= 0)):
             self._probe.submit(self._work_probe, debounce=0.0 if change is None else _DEBOUNCE_SECONDS)
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -240,12 +246,11 @@ class PairView(LayerChosen, SimilaritiesTold, View):
         if k not in (-1, self._expected_pictured):
             self._send_expected_picture(k)
             self._expected_pictured = k
-        count = self.analysis.tokens[layer].values.shape[1]
-        quick = not is_ready(self.analysis.matcher, count) and count <= EXACT_TOKENS
-        known = self.analysis.null(layer) if self.analysis.has_null(layer) and not quick else None
-        self._send_matches(layer, (i, j, k), Exact() if quick else None, known)
+        at_hand = self._matcher_at_hand(layer)
+        known = self.analysis.null(layer) if self.analysis.has_null(layer) and at_hand is None else None
+        self._send_matches(layer, (i, j, k), at_hand, known)
         if len(self.analysis) > 1 and not self.preview and known is None:
-            make_ready(self.analysis.matcher, count, job)
+            make_ready(self.analysis.matcher, self.analysis.tokens[layer].values.shape[1], job)
             self._await_null(job, layer)
             null = self.analysis.null(layer, progress=job.counter(f"Calibrating {layer}:"))
             # One pair has one certificate on screen: that of the matcher that the RSM uses.
@@ -284,12 +289,22 @@ class PairView(LayerChosen, SimilaritiesTold, View):
         self.post(matches_message("matches", self.analysis.matches(layer, i, j, matcher=matcher), null))
 
     def _work_probe(self, job: Job) -> None:
-        """Send how alike all patches are, if the page asked; of a pinned patch its places and its partners."""
-        analysis, found, layer, pair, token = self.analysis, self._found, self.layer, self.pair, self.token
-        grid = analysis.tokens[layer].grid
+        """Send how alike all patches are, if the page asked; the pair at other layers; and of a pin where it is."""
+        found, layer, pair, token = self._found, self.layer, self.pair, self.token
         if self._alike_asked:
             self._alike_asked = False
-            self.post(alike_message(analysis, layer, pair))
+            self.post(alike_message(self.analysis, layer, pair))
+        if "probe" in self.offers:
+            self._send_pinned(job, found, layer, pair, token)
+        if self._profile_asked:
+            self._send_profile(job, found, layer, pair)
+
+    def _send_pinned(
+        self, job: Job, found: set[tuple[Any, ...]], layer: str, pair: tuple[int, int], token: int
+    ) -> None:
+        """Send the best places of the pinned patch in other images, and its partner at every layer."""
+        analysis = self.analysis
+        grid = analysis.tokens[layer].grid
         if grid is None or not 0 <= token < grid[0] * grid[1]:
             return
         if (layer, pair[0], token) not in found and not self.preview:
@@ -305,13 +320,30 @@ class PairView(LayerChosen, SimilaritiesTold, View):
             own = moved_token(token, grid, there)
             if there is None or (name, layer, pair, token) in found:
                 continue
-            count = there[0] * there[1]
-            quick = not is_ready(analysis.matcher, count) and count <= EXACT_TOKENS
-            matches = analysis.matches(name, *pair, matcher=Exact() if quick else None)
+            matches = analysis.matches(name, *pair, matcher=self._matcher_at_hand(name))
             partner = int(matches.permutation[own])
             spot = crop(self._placed(pair[1]), pair[1], partner, there) if partner >= 0 else None
             self.post(along_message(about, name, spot, float(matches.token_cosine[own])))
             found.add((name, layer, pair, token))
+
+    def _send_profile(self, job: Job, found: set[tuple[Any, ...]], layer: str, pair: tuple[int, int]) -> None:
+        """Send the pair's similarities at the layers whose pair takes no time to speak of, the nearest first."""
+        analysis = self.analysis
+        here = analysis.layers.index(layer)
+        for name in sorted(analysis.layers, key=lambda each: abs(analysis.layers.index(each) - here)):
+            job.step(f"The pair at {name}")
+            null = analysis.null(name) if analysis.has_null(name) else None
+            key = ("profile", name, pair, null is not None)
+            there = analysis.tokens[name].values.shape[1] <= EXACT_TOKENS or analysis.has_assignment(name, *pair)
+            if key not in found and there:
+                matches = analysis.matches(name, *pair, matcher=self._matcher_at_hand(name))
+                self.post(profile_message(matches, null))
+                found.add(key)
+
+    def _matcher_at_hand(self, layer: str) -> Matcher | None:
+        """Return SciPy's for a layer whose auction is still to be compiled, where it is quick; None: the analysis's."""
+        count = self.analysis.tokens[layer].values.shape[1]
+        return Exact() if not is_ready(self.analysis.matcher, count) and count <= EXACT_TOKENS else None
 
     def ready_text(self) -> str:
         """Return nothing: what there is to say stands beside the images."""

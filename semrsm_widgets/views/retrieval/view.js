@@ -1,9 +1,10 @@
 // RetrievalView: a query and what each similarity retrieves for it. A hover, k and the search field never ask the kernel.
 
-import { layerSlider, segmented } from "../base/controls.js";
+import { segmented } from "../base/controls.js";
 import { h, OWN_KEYS } from "../base/dom.js";
 import { format } from "../base/format.js";
 import { helpButton } from "../base/help.js";
+import { layerSlider } from "../base/layer_slider.js";
 import { listeners, offers, setter } from "../base/model.js";
 import { withPrivate } from "../base/private.js";
 import { similaritiesOf } from "../base/similarities.js";
@@ -77,7 +78,7 @@ function retrievalView(model, el, store) {
   let images = model.get("_images");
   /** @type {Results | null} */
   let results = null;
-  /** @type {import("../base/controls.js").Layer[]} */
+  /** @type {import("../base/layer_slider.js").Layer[]} */
   const layers = model.get("_layers");
   const events = listeners(model);
   const set = setter(model);
@@ -87,6 +88,7 @@ function retrievalView(model, el, store) {
   // -- the parts ---------------------------------------------------------------------------------------------------
 
   const layer = layerSlider(layers, (name) => set("layer", name), model.get("_model_badge"));
+  events.add(layer.stop);
   const kernel = segmented(
     "kernel",
     model.get("_kernels").map((/** @type {string} */ name) => [name, name]),

@@ -1,8 +1,9 @@
 // The line above the heatmaps; what is asked rarely stands under "More".
 
-import { layerSlider, segmented } from "../base/controls.js";
+import { segmented } from "../base/controls.js";
 import { h } from "../base/dom.js";
 import { helpButton } from "../base/help.js";
+import { layerSlider } from "../base/layer_slider.js";
 import { offers } from "../base/model.js";
 
 const ORDER_WORDS = { file: "as loaded", label: "by label", cluster: "by cluster" };
@@ -65,6 +66,8 @@ export function rsmControls(model, set, { labelled, range }) {
   );
   return {
     root,
+    profile: slider.profile,
+    stop: slider.stop,
     update() {
       slider.set(model.get("layer"));
       kernel.set(model.get("kernel"));
@@ -74,7 +77,7 @@ export function rsmControls(model, set, { labelled, range }) {
       lock.checked = model.get("colour_range") !== null;
       const unusual = [model.get("kernel") === "cosine" ? "" : model.get("kernel"), lock.checked ? "colours kept" : ""];
       button.textContent = ["More", ...unusual.filter(Boolean)].join(" · ");
-      /** @type {import("../base/controls.js").Layer[]} */
+      /** @type {import("../base/layer_slider.js").Layer[]} */
       const layers = model.get("_layers");
       const prefix = layers.find((each) => each.name === model.get("layer"))?.prefix;
       dropped.textContent = prefix

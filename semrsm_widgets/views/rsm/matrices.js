@@ -60,6 +60,13 @@ export function frameStore(size) {
       trim(bytes, KEPT_BYTES, (name) => frames.delete(name));
     },
     /**
+     * The frame as it came; this is no reason to keep it longer.
+     *
+     * @param {string} layer
+     * @param {string} kernel
+     */
+    peek: (layer, kernel) => frames.get(key(layer, kernel)) ?? null,
+    /**
      * @param {string} layer
      * @param {string} kernel
      */
@@ -84,6 +91,34 @@ export function frameStore(size) {
 }
 
 /**
+ * One cell of every matrix of a frame, without unpacking any.
+ *
+ * @param {Frame} frame
+ * @param {number} i
+ * @param {number} j
+ * @param {number} size
+ * @returns {Record<string, number>}
+ */
+export function cellOf({ matrices, packed, exact }, i, j, size) {
+  const [row, column] = i <= j ? [i, j] : [j, i];
+  const place = row * size - (row * (row - 1)) / 2 + column - row;
+  return Object.fromEntries(
+    matrices.map(({ name, low, high }, k) => [name, decoder({ low, high, exact })(packed[k][place])]),
+  );
+}
+
+/**
+ * From a number as it came to the value it stands for.
+ *
+ * @param {{ low: number, high: number, exact: boolean }} how
+ * @returns {(value: number) => number}
+ */
+export function decoder({ low, high, exact }) {
+  const step = (high - low) / TOP_STEP;
+  return exact ? (value) => value : (value) => (value === MISSING_STEP ? NaN : low + value * step);
+}
+
+/**
  * Returns name -> matrix, from upper triangles of numbers or of 16-bit steps.
  *
  * @param {Pick<Frame, "matrices" | "packed" | "exact">} frame
@@ -94,9 +129,7 @@ export function unpackTriangles(frame, size) {
   const full = {};
   frame.matrices.forEach(({ name, low, high }, place) => {
     const values = frame.packed[place];
-    const step = (high - low) / TOP_STEP;
-    /** @type {(value: number) => number} */
-    const decode = frame.exact ? (value) => value : (value) => (value === MISSING_STEP ? NaN : low + value * step);
+    const decode = decoder({ low, high, exact: frame.exact });
     const matrix = new Float32Array(size * size);
     let k = 0;
     for (let i = 0; i < size; i++) {

@@ -11,6 +11,7 @@ import { withPrivate } from "../base/private.js";
 import { captionOf, patchSimilarities } from "../base/similarities.js";
 import { statusLine } from "../base/status_line.js";
 import { jpegUrl, onMessages } from "../base/wire.js";
+import { meanExcess, pairProfile, setChart } from "./along_layers.js";
 import { THUMBNAILS_ON_AXES } from "./axes.js";
 import { rsmControls } from "./controls.js";
 import { BINS, distribution, spreadLegend } from "./distribution.js";
@@ -190,6 +191,11 @@ function rsmView(model, el, sent) {
   const scales = MAPS.map((name) => distribution(palettes[name === "difference" ? 1 : 0]));
   panels.forEach((panel, k) => panel.root.append(scales[k].root));
   const legend = spreadLegend(kinds !== null);
+  /** @type {import("../base/layer_slider.js").Layer[]} */
+  const layers = model.get("_layers");
+  const whole = setChart(layers, kinds !== null, (name) => set("layer", name));
+  events.add(controls.stop);
+  events.add(whole.stop);
   const reset = h(
     "button",
     { class: "srsm-button srsm-reset", type: "button", hidden: true, onclick: () => zoom(null) },
@@ -212,6 +218,7 @@ function rsmView(model, el, sent) {
         search.panel,
         ...panels.map((panel) => panel.root),
         h("div", { class: "srsm-maps-foot" }, legend, reset),
+        whole.root,
       ),
       card.root,
     ),
@@ -221,9 +228,18 @@ function rsmView(model, el, sent) {
 
   const nothing = () => new Uint8Array(rows.length ** 2).fill(MISSING_COLOUR);
   const frame = () => sent.frames.get(model.get("layer"), model.get("kernel"));
+  const isBounded = () => model.get("kernel") !== "inner product";
+  const framesByLayer = () => layers.map(({ name }) => sent.frames.peek(name, model.get("kernel")));
+  function drawLayers() {
+    const frames = framesByLayer();
+    const at = layers.findIndex(({ name }) => name === model.get("layer"));
+    const rows = frames.map((each) => meanExcess(each, kinds, size));
+    whole.show(rows, at, isBounded());
+  }
 
   function read(shown = frame()) {
     const [i, j] = cell ?? model.get("pair");
+    controls.profile(pairProfile(framesByLayer(), [i, j], size), isBounded());
     card.show(i, j, shown, cell === null);
     panels.forEach((panel, k) => {
       panel.cursor(cell);
@@ -253,6 +269,7 @@ function rsmView(model, el, sent) {
       if (maps && shown?.full) paint(maps, { ...shown, full: shown.full });
       else if (maps) blank(maps, shown);
       read(shown);
+      drawLayers();
       if (!shown) askAgain();
     });
   }

@@ -1,9 +1,10 @@
 // TransformLab: a picture, the same picture moved about, and what the three similarities make of it while sliders move.
 
-import { badgeOf, layerSlider } from "../base/controls.js";
+import { badgeOf } from "../base/controls.js";
 import { h } from "../base/dom.js";
 import { cellOf } from "../base/grid_pointer.js";
 import { helpButton } from "../base/help.js";
+import { layerSlider } from "../base/layer_slider.js";
 import { listeners, setter } from "../base/model.js";
 import { patchSimilarities } from "../base/similarities.js";
 import { statusLine } from "../base/status_line.js";

@@ -28,6 +28,29 @@ def test_a_pair_sends_pictures_then_matches_then_the_null(sent, open_pair):
     assert sent[-1][0]["null"] == content["null"]
 
 
+def test_a_page_that_asks_gets_the_pair_at_every_layer_with_the_nulls_that_are_there(sent, open_pair):
+    analysis = make_analysis()
+    view = open_pair(analysis, layer="b", pair=(0, 3))
+    ask(view, kind="profile")
+    assert view.wait(DEADLINE)
+    told = {content["name"]: content for content, _ in sent.of("profile")}
+    assert list(told) == sorted(analysis.layers, key=lambda name: abs(analysis.layers.index(name) - 1))  # nearest first
+    for name, content in told.items():
+        matches = analysis.matches(name, 0, 3)
+        assert content["pair"] == [0, 3]
+        values = [content[similarity] for similarity in ("aligned", "semantic", "pooled")]
+        assert values == pytest.approx([matches.aligned, matches.semantic, matches.pooled])
+        assert (content["unrelated"] is None) == (not analysis.has_null(name))
+    sent.clear()
+    view.pair = (1, 2)  # from now on each pair's
+    assert view.wait(DEADLINE)
+    assert {tuple(content["pair"]) for content, _ in sent.of("profile")} == {(1, 2)}
+    sent.clear()
+    view.layer = "a"
+    assert view.wait(DEADLINE)
+    assert [content["name"] for content, _ in sent.of("profile") if content["unrelated"] is None] == []
+
+
 def test_the_expected_image_follows_layer_and_query(sent, open_pair):
     view = open_pair(make_analysis(), layer="a", pair=(0, 1), expected=3)
     view.layer = "b"
