@@ -1,6 +1,6 @@
 """Images and tokens, everything that is asked of them, and how they are kept."""
 
-from .analysis import KEPT_LAYERS, Analysis, check_analysis, layer_costs
+from .analysis import KEPT_LAYERS, Analysis, check_analysis, gram_share, layer_costs
 from .archive import MATCHERS
 from .inputs import present
 from .matches import Matches, contribution_difference
@@ -18,6 +18,7 @@ __all__ = [
     "Split",
     "check_analysis",
     "contribution_difference",
+    "gram_share",
     "layer_costs",
     "named",
     "present",

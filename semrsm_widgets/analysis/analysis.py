@@ -491,7 +491,7 @@ class Analysis:
             meter.costs = [*costs, _WRITING_SHARE * sum(costs)]
             for k, name in enumerate(self.layers):
                 meter(k, len(self.layers))
-                with meter.part(self._gram_share()):
+                with meter.part(gram_share(self)):
                     semantic = self.gram(name)
                 layers[name] = LayerGrams(
                     semantic=semantic,
@@ -535,11 +535,6 @@ class Analysis:
         grams = {name: self.gram(name) for name in self.layers}
         return provenance_card(self.provenance, self.images, self.tokens, grams, self.matcher)
 
-    def _gram_share(self) -> float:
-        """Return which share of the pairs of a layer are those of its Gram; the others are unrelated ones."""
-        pairs = len(self) * (len(self) - 1) // 2
-        return pairs / (pairs + NULL_PAIRS)
-
     def _tokens(self, layer: str) -> Tokens:
         return self.tokens[check_choice("layer", layer, self.layers)]
 
@@ -566,6 +561,12 @@ def layer_costs(analysis: Analysis, layers: Iterable[str]) -> list[float]:
     pairs = NULL_PAIRS + len(analysis) * (len(analysis) - 1) // 2
     entries = [0 if analysis.has(name) else analysis.tokens[name].values.shape[1] ** 2 for name in layers]
     return [_SECONDS_PER_LAYER + _SECONDS_PER_ENTRY * pairs * each for each in entries]
+
+
+def gram_share(analysis: Analysis) -> float:
+    """Return which share of the pairs of a layer are those of its Gram; the others are unrelated ones."""
+    pairs = len(analysis) * (len(analysis) - 1) // 2
+    return pairs / (pairs + NULL_PAIRS)
 
 
 def _class_tokens(tokens: Tokens) -> Tensor | None:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from semrsm_widgets.common import check_int, in_words_of, message
+from semrsm_widgets.common import ProgressOption, check_int, in_words_of, message
 from semrsm_widgets.extraction import extract
 from semrsm_widgets.images import Images, demo_images, load_images, open_images, subset
 from semrsm_widgets.models import VisionModel, load_model
@@ -15,7 +15,7 @@ from semrsm_widgets.models import VisionModel, load_model
 from .analysis import Analysis, check_analysis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from semrsm_widgets.matching import Matcher
 
@@ -52,8 +52,8 @@ class RecipeObserver(Protocol[AnySteps]):
     def notice(self, text: str, names: Sequence[str] = ()) -> None:
         """Take a line about what was reduced, and the names of the pictures that it is about."""
 
-    def extraction_progress(self, job: AnySteps) -> Callable[[int, int], None]:
-        """Return what is called with (images done, images in all) while the model sees them."""
+    def extraction_progress(self, job: AnySteps) -> ProgressOption:
+        """Return the `progress` of the extraction: what is called with (images done, images in all), say."""
 
 
 def named(text: str, names: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from semrsm_widgets.common import __version__
 
 from .check import check
-from .errors import CommandError
+from .errors import INTERRUPTED, CommandError
 from .lab import lab
 from .layers import layers
 from .report import report
@@ -53,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CommandError as error:
         print(f"semrsm: {error}", file=sys.stderr)
         return error.code
+    except KeyboardInterrupt:
+        print("semrsm: stopped.", file=sys.stderr)
+        return INTERRUPTED
     return status
 
 
@@ -147,6 +150,13 @@ def _add_report_command(commands: argparse._SubParsersAction[argparse.ArgumentPa
     command.add_argument("--device", help='where the model runs, such as "cuda"; default: cpu')
     command.add_argument(
         "--no-images", action="store_true", help="write neither pictures nor file names nor labels into the file"
+    )
+    command.add_argument(
+        "--pairs",
+        choices=("current", "nearest", "all"),
+        default="nearest",
+        help="which pairs of images have their patches in the file: the one shown first (small, in seconds), the "
+        "nearest ones (default), or all",
     )
     command.add_argument("--skip-unreadable", action="store_true", help="go on without files that cannot be decoded")
     command.set_defaults(run=report)

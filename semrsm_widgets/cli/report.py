@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .errors import CommandError
+from .errors import INTERRUPTED, CommandError
 
 
 def report(options: argparse.Namespace) -> int:
-    """Write the report of a folder of images; what is being done goes to the standard error."""
+    """Write the report of a folder of images; what is being done and how far goes to the standard error."""
     from semrsm_widgets.analysis import AnalysisRecipe
     from semrsm_widgets.report import analysis_at_once, check_path, to_html
 
@@ -33,10 +33,12 @@ def report(options: argparse.Namespace) -> int:
         )
         analysis, notices = analysis_at_once(recipe, say, save_images=not options.no_images)
         say("Comparing the images")
-        to_html(analysis, path, images=not options.no_images, notices=notices)
+        to_html(analysis, path, images=not options.no_images, pairs=options.pairs, notices=notices)
     except (ValueError, TypeError) as error:
         raise CommandError(str(error), code=2) from None
     except (OSError, ImportError) as error:
         raise CommandError(str(error)) from None
+    except KeyboardInterrupt:
+        raise CommandError("stopped, nothing was written.", code=INTERRUPTED) from None
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     return 0

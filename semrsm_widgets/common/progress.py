@@ -88,6 +88,7 @@ class Meter:
 
     Args:
         what: what is being done, as a heading: "Matching".
+        in_percent: a callback gets (per cent done, 100), for a call whose steps are of many kinds.
         progress: the function's argument: a callback (done, total), False for none, None or True for a bar (True also
             where `options` say no).
         unit: what is counted, in the plural: "pairs".
@@ -103,13 +104,19 @@ class Meter:
     """
 
     def __init__(
-        self, what: str, progress: ProgressOption = None, *, unit: str = "steps", kept: str = "Nothing of it is kept."
+        self,
+        what: str,
+        progress: ProgressOption = None,
+        *,
+        unit: str = "steps",
+        kept: str = "Nothing of it is kept.",
+        in_percent: bool = False,
     ) -> None:
         given: Any = progress
         if given is not None and not isinstance(given, bool) and not callable(given):
             expected = f"a function of ({unit} done, {unit} in all), True, False or None"
             raise TypeError(message("progress", expected, describe(progress)))
-        self.what, self.unit, self.kept = what, unit, kept
+        self.what, self.unit, self.kept, self.in_percent = what, unit, kept, in_percent
         self.done, self.total = 0, 0
         self.fraction = 0.0
         self.expected = ""
@@ -186,7 +193,7 @@ class Meter:
             if self._sure is None:  # what comes before, such as compiling, says nothing of the rest
                 self._sure = self._moved, fraction
         if self._callback is not None and self._has_told:
-            self._callback(self.done, self.total)
+            self._callback(*((round(100 * self.fraction), 100) if self.in_percent else (self.done, self.total)))
         elif self._outer is not None:
             self._outer._move(self.fraction)
 
@@ -201,11 +208,13 @@ class Meter:
 
     def count(self) -> str:
         """Return what is done of all."""
+        if self.in_percent:
+            return f"{100 * self.fraction:.0f} %"
         return f"{self.done:,} of {self.total:,} {self.unit}" if self.total else f"{self.done:,} {self.unit}"
 
     def words(self, now: float, *, inner: bool) -> str:
         """Return how far the call is and how long it still takes, and what is being done within it."""
-        parts = [self.count()] if self.total or self.done else []
+        parts = [self.count()] if (self.total or self.done) and not self.in_percent else []
         since, first = self._sure or (now, 0.0)
         if self._sure and self._moved - since > _SURE_SECONDS and self.fraction > first:
             left = (self._moved - since) * (1 - self.fraction) / (self.fraction - first) - (now - self._moved)

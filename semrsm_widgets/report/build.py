@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from semrsm_widgets.common import Progress, __version__
+from semrsm_widgets.analysis import gram_share, layer_costs
+from semrsm_widgets.common import Meter, __version__, describe_seconds
 from semrsm_widgets.figures import weights_badge
-from semrsm_widgets.views.base import KERNELS, Job, make_ready
+from semrsm_widgets.views.base import KERNELS
 from semrsm_widgets.views.pair import PairView
 from semrsm_widgets.views.retrieval import RetrievalView
 from semrsm_widgets.views.rsm import ORDERS, RSMView
@@ -42,6 +43,13 @@ _LEAST_PAIR_BYTES = 1_000_000
 _SAMPLE_PAIRS = 8
 # Pairs that are matched at once.
 _BLOCK_PAIRS = 32
+# Roughly, for the shares of a bar and the first estimate: a pair or a query at a layer, a layer under a kernel.
+_SECONDS_PER_PAIR = 0.005
+_SECONDS_PER_QUERY = 0.005
+_SECONDS_PER_FRAME = 0.03
+_RECORDING_SHARE = 0.8  # of the patches; the rest is packing them
+_PAGE_SHARE = 0.02
+_GUESSED_NEAR = 1.6  # pairs for each neighbour of an image, before it is known which are near
 # Images -> pixels a side of their pictures; more images leave less room for each.
 _THUMBNAILS = 64  # that RetrievalView sends at once
 _PIXELS = ((64, 340), (128, 240), (300, 160))
@@ -75,10 +83,10 @@ class ReportBuilder:
         analysis: what to show.
         images: whether pictures and ids may be in the file.
         labels: whether labels may be.
-        progress: called with (per cent done, 100).
+        meter: is told how far it is.
     """
 
-    def __init__(self, analysis: Analysis, *, images: bool, labels: bool, progress: Progress | None) -> None:
+    def __init__(self, analysis: Analysis, *, images: bool, labels: bool, meter: Meter) -> None:
         self.analysis = copy.copy(analysis)  # what is computed is shared
         self.pixels = next(pixels for most, pixels in _PIXELS if len(analysis) <= most)
         if images:
@@ -95,23 +103,43 @@ class ReportBuilder:
         self.neighbours = 0
         self.held: list[Pair] = []
         self.held_words = ""
-        self._progress = progress
+        self._meter = meter
+        self._matching_share = 1.0
 
-    def report(self, fraction: float) -> None:
-        """Say how far the report is; may raise to cancel."""
-        if self._progress is not None:
-            self._progress(round(100 * fraction), 100)
+    def weigh(self, pairs: int) -> None:
+        """Say what the steps will take: the heatmaps, the retrieval, the patches of so many pairs, and the page."""
+        analysis, layers = self.analysis, len(self.analysis.layers)
+        queries, frames = len(analysis) * layers, len(KERNELS) * layers
+        matching = sum(layer_costs(analysis, analysis.layers))
+        steps = [
+            matching + _SECONDS_PER_FRAME * frames,
+            _SECONDS_PER_QUERY * queries,
+            _SECONDS_PER_PAIR * pairs * layers,
+        ]
+        self._matching_share = matching / steps[0]
+        self._meter.costs = [*steps, _PAGE_SHARE * sum(steps)]
+        what = f"{counted(len(analysis), 'image')} at {counted(layers, 'layer')}, {pairs:,} pairs with patches"
+        less = f'; pairs="current" takes {describe_seconds(max(1.0, sum(steps[:2])))}' if pairs > 1 else ""
+        self._meter.expect(sum(steps), f"{what}: about {describe_seconds(sum(steps))}{less}")
+
+    def step(self, done: int) -> None:
+        """Say that a step begins, the number of those done before; may raise to cancel."""
+        self._meter(done, 4)
 
     # -- the views ------------------------------------------------------------------------------------------------
 
     def add_rsms(self, layer: str, kernel: str) -> None:
         """Add RSMView with every layer under every kernel."""
         analysis, count = self.analysis, len(self.analysis.layers)
-        for k, name in enumerate(analysis.layers):
-            make_ready(analysis.matcher, analysis.tokens[name].values.shape[1], Job(lambda text, fraction: None))
-            part = lambda done, total, k=k: self.report((k + done / max(1, total)) / count / 2)  # noqa: E731
-            analysis.gram(name, progress=part)
-            analysis.null(name)
+        costs = layer_costs(analysis, analysis.layers)
+        with self._meter.part(self._matching_share), Meter("Comparing the images", unit="layers") as meter:
+            meter.costs = costs
+            for k, name in enumerate(analysis.layers):
+                meter(k, count)
+                with meter.part(gram_share(analysis)):
+                    analysis.gram(name)
+                analysis.null(name)
+            meter(count, count)
         view = recorded_view(RSMView, Recording(("layer", "kernel")), analysis, layer=layer, kernel=kernel, offers=[])
         ask(view, kind="ready")
         states = [{"kernel": each, "layer": name} for each in KERNELS for name in _starting_at(layer, analysis.layers)]
@@ -126,18 +154,25 @@ class ReportBuilder:
         )
 
     def choose_pair(self, layer: str, pair: Pair | None, neighbours: int) -> None:
-        """Find the near pairs, and show a pair first: unless given, one that matching brings together."""
+        """Find the near pairs, and show a pair first: unless given, one that matching brings together.
+
+        Args:
+            layer: where it brings them together.
+            pair: the pair to show, if one is wanted.
+            neighbours: how many nearest of each image make near pairs; 0: the pair shown is the only one.
+        """
         self.neighbours = neighbours
-        self.near = near_pairs(self.analysis, neighbours)
+        self.near = near_pairs(self.analysis, max(1, neighbours))
         if pair is None:
             found = self.analysis.similarities(layer)
             gain = found.semantic - found.aligned
             nearest = [each for each, rank in zip(self.near.pairs, self.near.ranks, strict=True) if rank == 1]
             pair = max(nearest, key=lambda each: float(gain[each]))
         self.pair = min(pair), max(pair)
+        self.weigh(len(self.near.pairs) if neighbours else 1)
 
     def add_pairs(self, layer: str, max_grid: int | None, max_megabytes: float) -> None:
-        """Add PairView with as many pairs, the nearest first, as there is room for."""
+        """Add PairView with as many pairs, the nearest first, as there is room for; inf: there is."""
         if any(tokens.values.is_meta for tokens in self.analysis.tokens.values()):
             self.facts.append("No patches: this Analysis was saved without its tokens, so it matches nothing anew.")
             return
@@ -152,23 +187,27 @@ class ReportBuilder:
             offers=[],
         )
         ask(view, kind="ready")
-        order = [self.pair, *(each for each in self.near.pairs if each != self.pair)]
+        order = [self.pair, *(each for each in self.near.pairs if each != self.pair and self.neighbours)]
         rest = len(self.html(()))
         count = min(len(order), _SAMPLE_PAIRS)
-        while True:
-            self._record_pairs(view, order[:count], of=len(order))
-            found = Blobs()
-            taken = sum(len(text) for text in self._packed(view, found).values())
-            pictures = sum(map(len, found.texts)) / max(1, len(found.texts)) * len(analysis)
-            room = max(_LEAST_PAIR_BYTES, 1e6 * max_megabytes - rest - pictures)
-            # The more pairs, the less each takes: this falls a little short, and the next time less.
-            more = min(len(order), int(count * room / taken))
-            if more < 1.05 * count:
-                break
-            count = more
+        with self._meter.part(_RECORDING_SHARE), Meter("Patches", unit="pairs") as meter:
+            while True:
+                self._record_pairs(view, order[:count], len(order), meter)
+                if count == len(order):
+                    break
+                found = Blobs()
+                taken = sum(len(text) for text in self._packed(view, found).values())
+                pictures = sum(map(len, found.texts)) / max(1, len(found.texts)) * len(analysis)
+                room = max(_LEAST_PAIR_BYTES, 1e6 * max_megabytes - rest - pictures)
+                # The more pairs, the less each takes: this falls a little short, and the next time less.
+                more = int(min(len(order), count * room / taken))
+                if more < 1.05 * count:
+                    break
+                count = more
         self.held = order[:count]
         view.layer, view.pair = layer, self.pair
-        self.add(Part(name="PairView", view=view, guarded=True), place=1)
+        with Meter("Packing the patches"):
+            self.add(Part(name="PairView", view=view, guarded=True), place=1)
         # Among those held may be one that the user chose and that is not near.
         whole = self.near.whole_rank(count - (self.pair not in self.near.pairs)) if count < len(order) else None
         self.held_words = held_words(len(analysis), count, self.neighbours, whole)
@@ -181,17 +220,18 @@ class ReportBuilder:
             f"to 0.0001; {f'pictures to {self.pixels} pixels a side' if self.has_images else 'nothing else'}."
         )
 
-    def _record_pairs(self, view: Any, pairs: Sequence[Pair], *, of: int) -> None:
-        """Record some pairs at all layers; there are no more than `of`."""
+    def _record_pairs(self, view: Any, pairs: Sequence[Pair], total: int, meter: Meter) -> None:
+        """Record some pairs of all at all layers."""
         layers = list(view.analysis.layers)
         for start in range(0, len(pairs), _BLOCK_PAIRS):
             block = pairs[start : start + _BLOCK_PAIRS]
             for name in layers:
                 view.analysis.match_pairs(name, block)
-            for pair in block:
+            for k, pair in enumerate(block, start):
+                meter(k, total)
                 record(view, [{"pair": pair, "layer": name} for name in layers])
                 layers.reverse()  # the next pair starts where this one ends: one change at a time
-            self.report(0.5 + 0.5 * min(len(pairs), start + _BLOCK_PAIRS) / of)
+        meter(len(pairs), total)
 
     def add_retrieval(self, layer: str, query: int) -> None:
         """Add RetrievalView with every image as the query, at every layer, under the cosine."""
@@ -202,9 +242,12 @@ class ReportBuilder:
         for start in range(0, count, _THUMBNAILS):
             ask(view, kind="thumbnails", indices=list(range(start, min(count, start + _THUMBNAILS))))
         layers = list(analysis.layers)
-        for image in range(count):
-            record(view, [{"query": image, "layer": name} for name in layers])
-            layers.reverse()  # one change at a time
+        with Meter("Retrieval", unit="queries") as meter:
+            for image in range(count):
+                meter(image, count)
+                record(view, [{"query": image, "layer": name} for name in layers])
+                layers.reverse()  # one change at a time
+            meter(count, count)
         view.layer, view.query = layer, query
         self.add(Part(name="RetrievalView", view=view, alone=("kernel",)))
         self.facts.append(f"Retrieval: each of the {count} images as the query, by cosine.")
@@ -272,6 +315,12 @@ class ReportBuilder:
         blobs = {f"srsm-blob-{k}": text for k, text in enumerate(self.blobs.texts)}
         names = [part.name for part in self.parts]
         return page_html(words, names, {"parts": parts, "pairs": held}, {**self.stored, **blobs})
+
+
+def guessed_pairs(images: int, neighbours: int) -> int:
+    """Return about how many pairs are near, before anything is compared; 0 neighbours: the one that is shown."""
+    every = images * (images - 1) // 2
+    return min(every, int(_GUESSED_NEAR * neighbours * images)) if neighbours else 1
 
 
 def trait_effects(

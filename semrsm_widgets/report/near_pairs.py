@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Pair = tuple[int, int]
 
+PAIRS = ("current", "nearest", "all")
+"""Which pairs of images a report can hold with all their patches."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class NearPairs:

@@ -6,6 +6,7 @@ the heatmaps of all layers under all kernels, and the patches of those pairs of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -13,10 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semrsm_widgets.analysis import Analysis, check_analysis, named
-from semrsm_widgets.common import Progress, check_choice, check_int, check_number, message, written_whole
+from semrsm_widgets.common import (
+    Meter,
+    ProgressOption,
+    check_choice,
+    check_int,
+    check_number,
+    message,
+    written_whole,
+)
 from semrsm_widgets.views.base import KERNELS, Job, default_layer
 
-from .build import ReportBuilder
+from .build import ReportBuilder, guessed_pairs
+from .near_pairs import PAIRS
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import AnalysisRecipe
@@ -24,6 +34,9 @@ if TYPE_CHECKING:
 
 # Heatmaps of more images carry no exact values, and their frames alone would fill the file.
 MOST_IMAGES = 300
+NEAREST_MEGABYTES = 10.0
+"""How large a file with the nearest pairs may become unless told otherwise."""
+_KEPT = "No report was written; the RSMs that were done are kept in the Analysis."
 _SUFFIXES = (".html", ".htm")
 
 
@@ -68,11 +81,12 @@ def to_html(
     kernel: str = "cosine",
     images: bool = True,
     labels: bool | None = None,
+    pairs: str = "nearest",
     neighbours: int = 5,
     max_grid: int | None = 16,
-    max_megabytes: float = 10.0,
+    max_megabytes: float | None = None,
     notices: Sequence[str] = (),
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> Path:
     """Write an Analysis as one HTML file that needs neither Python nor a network, and return its path.
 
@@ -89,12 +103,16 @@ def to_html(
         kernel: the kernel shown first: "cosine", "inner product" or "RBF".
         images: whether pictures and names of the images may be in the file. Without, they are "image 1", "image 2" ...
         labels: whether labels may be; as `images` unless given.
-        neighbours: PairView opens pairs of which one image is among so many nearest of the other: at any layer, under
-            the aligned, the semantic or the pooled cosine.
+        pairs: which pairs PairView opens with their patches: "nearest", "current" (the one shown first, which makes a
+            small file in seconds), or "all".
+        neighbours: of the "nearest" pairs one image is among so many nearest of the other: at any layer, under the
+            aligned, the semantic or the pooled cosine.
         max_grid: for PairView, token grids larger than this many patches a side are pooled; None keeps them.
-        max_megabytes: there are fewer pairs, the nearest ones, where the file would become larger than this.
+        max_megabytes: there are fewer pairs, the nearest ones, where the file would become larger than this. None: 10
+            for the nearest pairs, no limit for all.
         notices: further lines for its top: what was reduced before.
-        progress: called with (steps done, steps in all); may raise to cancel.
+        progress: None shows how far it is, once it has lasted 2 s, in a notebook or on a terminal (`options.progress`);
+            False does not. A function is called instead, with (per cent done, 100); it may raise to cancel.
 
     Raises:
         TypeError: `analysis` is none.
@@ -114,6 +132,7 @@ def to_html(
         kernel=kernel,
         images=images,
         labels=labels,
+        pairs=pairs,
         neighbours=neighbours,
         max_grid=max_grid,
         max_megabytes=max_megabytes,
@@ -132,11 +151,12 @@ def static(
     kernel: str = "cosine",
     images: bool = True,
     labels: bool | None = None,
+    pairs: str = "nearest",
     neighbours: int = 5,
     max_grid: int | None = 16,
-    max_megabytes: float = 10.0,
+    max_megabytes: float | None = None,
     notices: Sequence[str] = (),
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> StaticReport:
     """Return the report of an Analysis, to be shown in a notebook where no widget gets an answer.
 
@@ -149,19 +169,33 @@ def static(
     layer = default_layer(analysis) if layer is None else check_choice("layer", layer, analysis.layers)
     check_choice("kernel", kernel, KERNELS)
     check_int("neighbours", neighbours, minimum=1)
-    check_number("max_megabytes", max_megabytes, above=0)
+    check_choice("pairs", pairs, PAIRS)
+    if max_megabytes is None:
+        max_megabytes = NEAREST_MEGABYTES if pairs == "nearest" else math.inf
+    else:
+        check_number("max_megabytes", max_megabytes, above=0)
     if max_grid is not None:
         check_int("max_grid", max_grid, minimum=1)
     if pair is not None:
         pair = check_two_images(pair, len(analysis))
     if query is not None:
         check_int("query", query, minimum=0, maximum=len(analysis) - 1)
-    builder = ReportBuilder(analysis, images=images, labels=images if labels is None else labels, progress=progress)
-    builder.add_rsms(layer, kernel)
-    builder.choose_pair(layer, pair, neighbours)
-    builder.add_retrieval(layer, builder.pair[0] if query is None else query)
-    builder.add_pairs(layer, max_grid, max_megabytes)
-    return StaticReport(builder.html(notices))
+    near = {"current": 0, "nearest": neighbours, "all": len(analysis) - 1}[pairs]
+    with Meter("Writing the report", progress, in_percent=True, kept=_KEPT) as meter:
+        labels = images if labels is None else labels
+        builder = ReportBuilder(analysis, images=images, labels=labels, meter=meter)
+        builder.weigh(guessed_pairs(len(analysis), near))
+        builder.step(0)
+        builder.add_rsms(layer, kernel)
+        builder.choose_pair(layer, pair, near)
+        builder.step(1)
+        builder.add_retrieval(layer, builder.pair[0] if query is None else query)
+        builder.step(2)
+        builder.add_pairs(layer, max_grid, max_megabytes)
+        builder.step(3)
+        html = builder.html(notices)
+        builder.step(4)
+    return StaticReport(html)
 
 
 class _SilentObserver:
@@ -183,9 +217,8 @@ class _SilentObserver:
     def preview(self, analysis: Analysis, pair: tuple[int, int]) -> None:
         """Show nothing."""
 
-    def extraction_progress(self, job: Job) -> Callable[[int, int], None]:
-        """Return a progress callback; nothing waits for Start."""
-        return job.counter("Looking at the images:")
+    def extraction_progress(self, job: Job) -> None:
+        """Have the extraction show how far it is by itself; nothing waits for Start."""
 
 
 def analysis_at_once(

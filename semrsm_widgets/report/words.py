@@ -21,13 +21,15 @@ def held_words(images: int, count: int, neighbours: int, whole: int | None) -> s
     Args:
         images: how many there are.
         count: of the pairs.
-        neighbours: how many nearest of each image were wanted.
+        neighbours: how many nearest of each image were wanted; 0: the pair shown first alone.
         whole: up to which rank there is every pair; None: all that were wanted are there.
     """
     every = images * (images - 1) // 2
     where = "at every layer, by aligned, semantic or pooled cosine"
     if count == every:
         return f"all {every:,} pairs"
+    if neighbours == 0:
+        return f"{count} of {every:,} pairs: the one shown first"
     if whole == 0:
         return f"{count:,} of {every:,} pairs, the nearest ones {where}"
     rank = neighbours if whole is None else whole

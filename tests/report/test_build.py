@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from helpers.analyses import make_analysis
 from helpers.pages import Elements, unpacked_pack
 from helpers.views import settled, state
@@ -54,6 +55,25 @@ def test_fewer_pairs_where_there_is_no_room(monkeypatch):
     words = " ".join(page.text)
     assert f"Patches: {len(held)} of 120 pairs" in words
     assert "More would not fit: max_megabytes" in words
+
+
+@pytest.mark.parametrize(
+    ("pairs", "count", "words"), [("current", 1, "1 of 120 pairs: the one"), ("all", 120, "all 120 pairs")]
+)
+def test_the_pair_that_is_shown_alone_or_all_pairs(pairs, count, words):
+    analysis = make_analysis(n=16)
+    page = Elements(report.static(analysis, pairs=pairs, pair=(7, 2)).html)
+    held = json.loads(page.data("srsm-page"))["pairs"]["held"]
+    assert len(held) == count
+    assert held[0] == [2, 7]
+    assert f"Patches: {words}" in " ".join(page.text)
+
+
+def test_all_pairs_stay_within_a_limit_that_is_given(monkeypatch):
+    monkeypatch.setattr("semrsm_widgets.report.build._LEAST_PAIR_BYTES", 12_000)
+    analysis = make_analysis(n=16, grid=(8, 8))
+    page = Elements(report.static(analysis, pairs="all", max_megabytes=0.1).html)
+    assert 0 < len(json.loads(page.data("srsm-page"))["pairs"]["held"]) < 120
 
 
 def test_large_grids_are_pooled_for_the_patches_alone():
