@@ -1,0 +1,248 @@
+"""How far long calls are: on a terminal, in a notebook, in a pipe; nested, in threads, interrupted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+from jupyter_client.manager import start_new_kernel
+
+import semrsm_widgets as srsm
+from semrsm_widgets.common import progress as module
+from semrsm_widgets.common.progress import Meter, Options, options, quietly
+
+if sys.platform != "win32":
+    from helpers.terminal import frames, on_terminal
+
+terminal = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+
+SLOW = """
+import time
+import numpy as np
+import semrsm_widgets as srsm
+
+def slow(K, L):
+    time.sleep({each})
+    return srsm.cka(K, L)
+
+K = np.cov(np.random.default_rng(0).normal(size=(10, 30)))
+srsm.permutation_test(slow, K, K, n=40)
+print("done")
+"""
+LONG, BRIEF = SLOW.format(each=0.09), SLOW.format(each=0.01)
+
+
+@terminal
+def test_on_a_terminal_a_line_says_how_far_a_long_call_is_and_goes():
+    shown = [frame for frame in frames(on_terminal(LONG).text) if frame]
+    lines = [frame for frame in shown if frame.startswith("Permuting the images:")]
+    assert len(lines) > 3
+    assert "of 40 permutations" in lines[-1]
+    assert lines[-1].endswith(" s left")
+    assert shown[-1] == "done"
+    done = [int(line.split("|")[-1].split(" of ")[0]) for line in lines]
+    assert done == sorted(done)
+    assert done[0] >= 15  # it appeared after about two seconds
+
+
+@terminal
+@pytest.mark.parametrize(
+    ("script", "env"),
+    [
+        (BRIEF, {}),
+        (LONG, {"SEMRSM_PROGRESS": "0"}),
+        (LONG.replace("n=40", "n=40, progress=False"), {}),
+        (
+            LONG.replace(
+                "import semrsm_widgets as srsm", "import semrsm_widgets as srsm; srsm.options.progress = False"
+            ),
+            {},
+        ),
+    ],
+)
+def test_brief_calls_and_those_that_are_told_to_show_nothing(script, env):
+    assert on_terminal(script, env=env).text == "done\n"
+
+
+def test_in_a_pipe_nothing_is_shown():
+    ended = subprocess.run([sys.executable, "-c", LONG], capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("done\n", "")
+
+
+def test_in_a_notebook_a_bar_comes_and_leaves_no_widget_to_be_saved():
+    manager, client = start_new_kernel(kernel_name="python3")
+    heard = []
+    try:
+        client.execute_interactive(LONG, output_hook=heard.append, timeout=120)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    kinds = [message["msg_type"] for message in heard]
+    (shown,) = (message["content"] for message in heard if message["msg_type"] == "display_data")
+    assert "application/vnd.jupyter.widget-view+json" in shown["data"]
+    bars = [message["content"]["data"].get("state", {}) for message in heard if message["msg_type"] == "comm_msg"]
+    assert any(
+        "of\u200740\u2007permutations" in state.get("value", "")
+        for state in bars
+        if isinstance(state.get("value"), str)
+    )
+    (last,) = (message["content"] for message in heard if message["msg_type"] == "update_display_data")
+    assert last["data"] == {"text/plain": ""}
+    assert last["transient"] == shown["transient"]
+    assert kinds.index("display_data") < kinds.index("update_display_data")
+
+
+NESTED = """
+import threading, time
+from semrsm_widgets.common import Meter
+
+def work(name, layers):
+    with Meter(name, unit="layers") as outer:
+        for layer in range(layers):
+            outer(layer, layers)
+            with Meter("Matching", unit="pairs") as inner:
+                for pair in range(10):
+                    inner(pair, 10)
+                    time.sleep(0.1)
+                inner(10, 10)
+        outer(layers, layers)
+
+threads = [threading.Thread(target=work, args=given) for given in (("One", 3), ("Two", 2))]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+@terminal
+def test_nested_calls_and_threads_share_one_line():
+    text = on_terminal(NESTED).text
+    assert "\n" not in text
+    lines = [frame for frame in frames(text) if frame]
+    assert all(line.startswith("One:") for line in lines)  # the second thread was done before its turn came
+    assert any("2 of 3 layers" in line and "matching: " in line for line in lines)
+    shares = [int(line.split("%")[0].split(":")[1]) for line in lines]
+    assert shares == sorted(shares)
+    assert len(set(shares)) > 3  # the inner calls moved it
+    assert shares[0] > 60
+
+
+SAVING = """
+import sys
+sys.path.insert(0, {tests!r})
+from helpers.analyses import make_analysis
+import semrsm_widgets as srsm
+make_analysis(n=90, grid=(20, 20), matcher=srsm.Auction(gap=1e-7)).save({path!r})
+"""
+
+
+@terminal
+def test_ctrl_c_says_what_is_kept_and_leaves_nothing_half_written(tmp_path):
+    script = SAVING.format(tests=str(Path(__file__).parents[1]), path=str(tmp_path / "a.npz"))
+    ended = on_terminal(script, interrupt_at="Saving:")
+    assert ended.status != 0
+    assert "Saving stopped at 0 of 2 layers. The layers that are done are kept in the Analysis" in ended.text
+    assert list(tmp_path.iterdir()) == []
+    assert ended.answered < 5  # seconds, on a machine that is busy; the interrupt itself is heard at once
+
+
+def test_a_callback_is_heard_of_inner_calls_and_ends_the_call_with_its_own_error():
+    told = []
+
+    def callback(done, total):
+        told.append((done, total))
+        if len(told) == 4:
+            raise ZeroDivisionError("mine")
+
+    def work():
+        with Meter("Outer", callback) as outer:
+            outer(0, 2)
+            for step in range(2):
+                with Meter("Inner") as inner:
+                    inner(1, 2)
+                outer(step + 1, 2)
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        work()
+    assert told == [(0, 2), (0, 2), (1, 2), (1, 2)]
+    assert module._current.get() is None
+
+
+def test_parts_and_costs_say_how_far_a_call_is():
+    with Meter("Outer", False, unit="layers") as outer:
+        outer.costs = [3, 1]
+        outer(0, 2)
+        with outer.part(0.5), Meter("Inner") as inner:
+            inner(1, 2)
+        assert outer.fraction == pytest.approx(0.375)
+        with Meter("Inner") as inner:
+            inner(1, 2)
+        assert outer.fraction == pytest.approx(0.5625)
+        outer(1, 2)
+        assert outer.fraction == pytest.approx(0.75)
+        outer(2, 2)
+        assert outer.fraction == 1
+
+
+@pytest.mark.parametrize(("wish", "setting", "quiet", "drawn"), [
+    (None, True, False, True),
+    (None, False, False, False),
+    (True, False, False, True),
+    (False, True, False, False),
+    (None, True, True, False),
+])  # fmt: skip
+def test_who_asks_for_a_bar(monkeypatch, wish, setting, quiet, drawn):
+    added = []
+    monkeypatch.setattr(module.screen, "is_there", lambda: True)
+    monkeypatch.setattr(module.screen, "add", added.append)
+    monkeypatch.setattr(module.screen, "remove", lambda meter: None)
+    monkeypatch.setattr(options, "progress", setting)
+    with quietly() if quiet else nullcontext(), Meter("Call", wish):
+        pass
+    assert bool(added) == drawn
+
+
+def test_what_is_no_progress_and_no_setting_is_refused(monkeypatch):
+    with pytest.raises(TypeError, match=r"`progress` must be a function of \(pairs done, pairs in all\), True, False"):
+        Meter("Matching", 3, unit="pairs")
+    with pytest.raises(TypeError, match=r"`options.progress` must be True or False; got 0"):
+        srsm.options.progress = 0
+    with pytest.raises(AttributeError):
+        srsm.options.proggress = False
+    monkeypatch.setenv("SEMRSM_PROGRESS", "maybe")
+    with pytest.warns(RuntimeWarning, match="`SEMRSM_PROGRESS` must be 0 or 1; got 'maybe'"):
+        assert Options().progress
+
+
+def test_a_terminal_that_goes_away_ends_no_call(monkeypatch):
+    class Gone:
+        def isatty(self):
+            return True
+
+        def write(self, text):
+            raise OSError("gone")
+
+        def flush(self):
+            raise OSError("gone")
+
+    drawn = threading.Event()
+    screen = module.Screen()
+    guard = screen._guarded
+
+    def guarded(draw):
+        guard(draw)
+        drawn.set()
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    monkeypatch.setattr(module, "screen", screen)
+    monkeypatch.setattr(module, "APPEARS_AFTER", 0.0)
+    monkeypatch.setattr(screen, "_guarded", guarded)
+    with Meter("Call") as meter:
+        meter(1, 2)
+        assert drawn.wait(10)
+    assert not screen.is_there()
