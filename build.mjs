@@ -16,6 +16,8 @@ const bundles = [
   ["retrieval", "views/retrieval/view.js"],
   ["layer_map", "views/compare/layer_map.js"],
   ["transform_lab", "views/transform_lab/view.js"],
+  ["stepper", "views/stepper/view.js"],
+  ["stepper_page", "views/stepper/page.js"],
   ["explorer", "views/explorer/header.js"],
   // One style for all views: were each view's a file of its own, with the rules that all share in each, the shared rules
   // of one view would come after the own rules of another on the same page, and win over them.

@@ -83,12 +83,21 @@ if TYPE_CHECKING:
         smallest_eigenvalue,
     )
     from semrsm_widgets.tokens import Tokens
-    from semrsm_widgets.views import CompareView, Explorer, PairView, RetrievalView, RSMView, TransformLab
+    from semrsm_widgets.views import (
+        AuctionStepper,
+        CompareView,
+        Explorer,
+        PairView,
+        RetrievalView,
+        RSMView,
+        TransformLab,
+    )
 
 __all__ = [
     "Analysis",
     "Assignment",
     "Auction",
+    "AuctionStepper",
     "BatchOptimal",
     "CompareView",
     "Comparison",
@@ -267,6 +276,7 @@ _MODULES = {
         "scores_figure",
     ),
     "views": (
+        "AuctionStepper",
         "CompareView",
         "Explorer",
         "PairView",

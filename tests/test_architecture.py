@@ -37,7 +37,7 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("views.base",),
     ("views.probe",),
     ("views.pair",),
-    ("views.rsm", "views.retrieval", "views.compare", "views.transform_lab"),
+    ("views.rsm", "views.retrieval", "views.compare", "views.transform_lab", "views.stepper"),
     ("views.explorer",),
     ("views",),
     ("report",),

@@ -10,6 +10,7 @@ import base64
 import json
 import math
 import zlib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -24,13 +25,14 @@ from semrsm_widgets.figures import CORNERS, PALETTE
 from semrsm_widgets.figures.place_palette import place_colours
 from semrsm_widgets.figures.sentences import _at_most
 from semrsm_widgets.figures.sheet import number
+from semrsm_widgets.matching import MOST_BIDS, auction_trace
 from semrsm_widgets.report.packing import Blobs, Rounding, pack
 from semrsm_widgets.report.products import token_shares
 from semrsm_widgets.report.recording import Recorded
 from semrsm_widgets.retrieval import Lookup
 from semrsm_widgets.rsm import PATCH_SIMILARITIES, NullLevel
 from semrsm_widgets.tokens import moved_token
-from semrsm_widgets.views.base import Message
+from semrsm_widgets.views.base import Message, plain
 from semrsm_widgets.views.base.traits import SimilaritiesTold
 from semrsm_widgets.views.compare.messages import cells_message, detail_parts
 from semrsm_widgets.views.compare.still import cell_colour, ink_for
@@ -142,6 +144,7 @@ def twins() -> dict[str, Any]:
         "cell": cell(),
         "details": [detail(similarities, undefined=False), detail(similarities, undefined=True)],
         "pack": packed(asked),
+        "auctions": auctions(),
     }
 
 
@@ -302,6 +305,30 @@ def packed(asked: srsm.Analysis) -> dict[str, Any]:
         "messages": [sent(message) for message in messages],
         "cosine_step": 0.005,
     }
+
+
+def auctions() -> list[dict[str, Any]]:
+    """Return auctions as Python tells them: of sums and differences that no machine rounds."""
+    rng = np.random.default_rng(2)
+    told: list[tuple[Any, Any, Any]] = [
+        (rng.integers(-16, 64, (4, 4)) / 64, None, None),
+        (rng.integers(0, 4, (6, 6)) / 4, [0.25, 0.0625], [5, 0, 3, 1, 2, 4]),
+        ([[10.0, 9.875, 0.0]] * 3, 0.5, None),
+        ([[10.0, 9.875, 0.0]] * 3, 2.0**-9, None),
+        ([[2.5]], None, None),
+    ]
+    found = []
+    for affinity, eps, order in told:
+        trace = auction_trace(affinity, eps=eps, order=order)
+        steps = [trace.steps[0], *trace.steps[-40:]]
+        rows = [{**{each.name: getattr(step, each.name) for each in fields(step)}, "held": step.held} for step in steps]
+        found.append(
+            {
+                **{"affinity": trace.affinity, "plan": trace.plan, "order": trace.order, "mostBids": MOST_BIDS},
+                **{"finished": trace.finished, "length": len(trace), "steps": rows},
+            }
+        )
+    return json.loads(json.dumps(plain(found)))
 
 
 def alike(a: Any, b: Any) -> bool:

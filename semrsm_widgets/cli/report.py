@@ -11,7 +11,8 @@ from .errors import INTERRUPTED, CommandError
 def report(options: argparse.Namespace) -> int:
     """Write the report of a folder of images; what is being done and how far goes to the standard error."""
     from semrsm_widgets.analysis import AnalysisRecipe
-    from semrsm_widgets.report import analysis_at_once, check_path, to_html
+    from semrsm_widgets.common import check_html_path
+    from semrsm_widgets.report import analysis_at_once, to_html
 
     said = ""
 
@@ -22,7 +23,7 @@ def report(options: argparse.Namespace) -> int:
             print(f"{text.rstrip(':')} ...", file=sys.stderr, flush=True)
 
     try:
-        path = check_path(options.output)
+        path = check_html_path(options.output)
         recipe = AnalysisRecipe(
             model=options.model,
             images=options.images,

@@ -2,7 +2,7 @@
 
 from .arrays import read_numbers
 from .checks import check_choice, check_int, check_number, clipped, describe, listed, message, suggest
-from .files import placed_whole, sweep, written_whole
+from .files import check_html_path, placed_whole, sweep, written_whole
 from .memo import Memo
 from .progress import LONG, Meter, options, quietly
 from .tables import data_frame, frame_of, optional
@@ -22,6 +22,7 @@ __all__ = [
     "ProgressOption",
     "__version__",
     "check_choice",
+    "check_html_path",
     "check_int",
     "check_number",
     "clipped",

@@ -10,6 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from .checks import message
+
+HTML_SUFFIXES = (".html", ".htm")
 ABANDONED_SECONDS = 3600.0
 """An unfinished file that nobody wrote to for so long was left by a process that was killed."""
 _SUFFIX = ".unfinished"
@@ -54,3 +57,15 @@ def sweep(folder: Path, prefix: str | None = None) -> None:
                 with suppress(OSError):
                     if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < oldest:
                         os.unlink(entry.path)
+
+
+def check_html_path(path: str | Path) -> Path:
+    """Return where a page goes, or raise ValueError if that cannot be a page; ".html" is added to no suffix."""
+    path = Path(path).expanduser()
+    if not path.suffix:
+        path = path.with_suffix(".html")
+    if path.suffix.lower() not in HTML_SUFFIXES:
+        raise ValueError(message("path", 'the name of an ".html" file', repr(path.name), "It would be replaced."))
+    if not path.parent.is_dir():
+        raise ValueError(message("path", "in a folder that exists", f"{path}", f"Make {path.parent} first."))
+    return path

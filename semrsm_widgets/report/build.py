@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from semrsm_widgets.analysis import gram_share, layer_costs
 from semrsm_widgets.common import Meter, __version__, describe_seconds
 from semrsm_widgets.figures import weights_badge
-from semrsm_widgets.views.base import KERNELS
+from semrsm_widgets.views.base import KERNELS, page_traits
 from semrsm_widgets.views.pair import PairView
 from semrsm_widgets.views.retrieval import RetrievalView
 from semrsm_widgets.views.rsm import ORDERS, RSMView
@@ -23,7 +23,7 @@ from .packing import Blobs, Rounding, pack
 from .page import Words, page_html
 from .pictures import as_png, private_images, small_images
 from .products import Shares, token_shares
-from .recording import Recorded, Recording, ask, page_traits, record, recorded_view
+from .recording import Recorded, Recording, ask, record, recorded_view
 from .words import counted, embedded_words, held_words, origin_words, pooled_words, provenance_words
 
 if TYPE_CHECKING:

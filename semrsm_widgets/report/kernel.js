@@ -1,6 +1,7 @@
 // What stands in for Jupyter behind the views of a page: models of their own, and recorded answers in place of a kernel.
 
 import { cellOf, tokenOf } from "../views/base/grid_pointer.js";
+import { same } from "../views/base/page_model.js";
 import { openPack } from "./recorded.js";
 
 /** @typedef {import("./recorded.js").Message} Message */
@@ -22,65 +23,10 @@ import { openPack } from "./recorded.js";
 
 const LINKED = ["layer", "kernel", "pair", "query"];
 
-/** @type {(a: any, b: any) => boolean} */
-const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
-
-/** What a view needs of Jupyter's widget model. */
-export class Model {
-  /** @param {Record<string, any>} traits */
-  constructor(traits) {
-    this.traits = traits;
-    /** @type {Map<string, ((...values: any[]) => void)[]>} */
-    this.listeners = new Map();
-    /** @type {(content: any) => void} */
-    this.answer = () => {};
-  }
-  /** @param {string} name */
-  get(name) {
-    return this.traits[name];
-  }
-  /**
-   * @param {string} name
-   * @param {any} value
-   */
-  set(name, value) {
-    if (same(this.traits[name], value)) return;
-    this.traits[name] = value;
-    this.emit(`change:${name}`);
-  }
-  save_changes() {}
-  /**
-   * @param {string} event
-   * @param {(...values: any[]) => void} callback
-   */
-  on(event, callback) {
-    this.listeners.set(event, [...(this.listeners.get(event) ?? []), callback]);
-  }
-  /**
-   * @param {string} event
-   * @param {(...values: any[]) => void} callback
-   */
-  off(event, callback) {
-    const left = (this.listeners.get(event) ?? []).filter((each) => each !== callback);
-    this.listeners.set(event, left);
-  }
-  /**
-   * @param {string} event
-   * @param {...any} values
-   */
-  emit(event, ...values) {
-    for (const callback of this.listeners.get(event) ?? []) callback(...values);
-  }
-  /** @param {any} content */
-  send(content) {
-    queueMicrotask(() => this.answer(content));
-  }
-}
-
 /**
  * Plays what was recorded for the state a view is in: at its "ready", and when one of its traits changes.
  *
- * @param {Model} model
+ * @param {import("../views/base/page_model.js").Model} model
  * @param {Part} part
  */
 export function answerFor(model, part) {
@@ -145,7 +91,7 @@ export function answerFor(model, part) {
 /**
  * A view's own Python keeps a pinned patch at its place where the next layer has another grid.
  *
- * @param {Model} model
+ * @param {import("../views/base/page_model.js").Model} model
  */
 export function keepPin(model) {
   /** @type {(layer: string) => import("../views/base/grid_pointer.js").Grid | null | undefined} */
@@ -179,7 +125,7 @@ export function movedToken(token, from, to) {
 /**
  * Joins the traits that views share.
  *
- * @param {Model[]} models
+ * @param {import("../views/base/page_model.js").Model[]} models
  * @param {Part[]} parts
  */
 export function link(models, parts) {

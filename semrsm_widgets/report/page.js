@@ -1,9 +1,10 @@
 // The stand-alone report: the views of the package on models of their own, with recorded answers in place of a kernel.
 
+import { Model } from "../views/base/page_model.js";
 import pairView from "../views/pair/view.js";
 import retrievalView from "../views/retrieval/view.js";
 import rsmView from "../views/rsm/view.js";
-import { answerFor, keepPin, link, Model } from "./kernel.js";
+import { answerFor, keepPin, link } from "./kernel.js";
 import { guardPairs } from "./pairs.js";
 import { isOpen, openPack } from "./recorded.js";
 

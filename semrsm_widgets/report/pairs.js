@@ -5,7 +5,7 @@ import { h } from "../views/base/dom.js";
 /**
  * The pairs are kept once, the earlier image first. Another pair is said to be missing, and its nearest are offered.
  *
- * @param {import("./kernel.js").Model} model
+ * @param {import("../views/base/page_model.js").Model} model
  * @param {HTMLElement} section where the view of pairs stands
  * @param {{ held: [number, number][], words: string }} pairs
  */

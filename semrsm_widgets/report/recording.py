@@ -8,13 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from semrsm_widgets.views.base import Job, Message, View, plain
-
-# Traits that are ipywidgets' and anywidget's own affair.
-_OWN_TRAITS = frozenset({"layout", "tabbable", "tooltip"})
-_OWN_PREFIXES = ("_model_", "_view_", "_dom_", "_esm", "_css", "_anywidget_")
-# Numbers are shown with at most six digits; certified gaps are read from the eighth.
-_DIGITS = 8
+from semrsm_widgets.views.base import PAGE_DIGITS, Job, Message, View, plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +42,7 @@ class Recording:
 
     def add(self, content: Any, buffers: Iterable[Any]) -> None:
         """Keep a message; it replaces an earlier one of its kind about the same."""
-        content = plain(content, _DIGITS)
+        content = plain(content, PAGE_DIGITS)
         scope = {key: content[field] for field, key in self._fields.items() if field in content}
         name = repr((content["kind"], scope, [content.get(key) for key in self._apart]))
         self._messages.pop(name, None)  # the order is that in which they were last sent
@@ -57,7 +51,7 @@ class Recording:
 
     def covers(self, state: Mapping[str, Any]) -> bool:
         """Return whether there is a message about exactly this state."""
-        return _name_of(plain(state, _DIGITS)) in self._scopes
+        return _name_of(plain(state, PAGE_DIGITS)) in self._scopes
 
     @property
     def messages(self) -> list[Recorded]:
@@ -126,12 +120,3 @@ def record(view: Any, states: Iterable[Mapping[str, Any]]) -> None:
             setattr(view, name, value)
         if not view.recording.covers(state):
             ask(view, kind="ready")
-
-
-def page_traits(view: View) -> dict[str, Any]:
-    """Return the traits that the view's page reads, as JSON values."""
-    state = view.get_state()
-    own = {name for name in state if name in _OWN_TRAITS or name.startswith(_OWN_PREFIXES)}
-    traits = {name: value for name, value in state.items() if name not in own}
-    found: dict[str, Any] = plain({**traits, "_status": {"state": "ready", "text": "", "fraction": None}}, _DIGITS)
-    return found

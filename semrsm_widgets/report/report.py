@@ -18,6 +18,7 @@ from semrsm_widgets.common import (
     Meter,
     ProgressOption,
     check_choice,
+    check_html_path,
     check_int,
     check_number,
     message,
@@ -37,7 +38,6 @@ MOST_IMAGES = 300
 NEAREST_MEGABYTES = 10.0
 """How large a file with the nearest pairs may become unless told otherwise."""
 _KEPT = "No report was written; the RSMs that were done are kept in the Analysis."
-_SUFFIXES = (".html", ".htm")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class StaticReport:
 
     def save(self, path: str | Path) -> Path:
         """Write the page to a file and return its path; the file appears whole or not at all."""
-        path = check_path(path)
+        path = check_html_path(path)
         with written_whole(path) as file:
             file.write(self.html.encode())
         return path
@@ -123,7 +123,7 @@ def to_html(
         >>> srsm.to_html(analysis, "report.html")
         PosixPath('report.html')
     """
-    path = check_path(path)  # before anything takes long
+    path = check_html_path(path)  # before anything takes long
     report = static(
         analysis,
         layer=layer,
@@ -244,15 +244,3 @@ def check_two_images(pair: Sequence[int], images: int) -> tuple[int, int]:
     if len(pair) != 2 or pair[0] == pair[1] or not all(0 <= k < images for k in pair):
         raise ValueError(message("pair", expected, f"{tuple(pair)}"))
     return check_int("pair", pair[0], minimum=0), check_int("pair", pair[1], minimum=0)
-
-
-def check_path(path: str | Path) -> Path:
-    """Return where the report goes, or raise if that cannot be a report."""
-    path = Path(path).expanduser()
-    if not path.suffix:
-        path = path.with_suffix(".html")
-    if path.suffix.lower() not in _SUFFIXES:
-        raise ValueError(message("path", 'the name of an ".html" file', repr(path.name), "It would be replaced."))
-    if not path.parent.is_dir():
-        raise ValueError(message("path", "in a folder that exists", f"{path}", f"Make {path.parent} first."))
-    return path

@@ -5,9 +5,11 @@ from .explorer import Explorer
 from .pair import PairView
 from .retrieval import RetrievalView
 from .rsm import RSMView
+from .stepper import AuctionStepper
 from .transform_lab import TransformLab
 
 __all__ = [
+    "AuctionStepper",
     "CompareView",
     "Explorer",
     "PairView",

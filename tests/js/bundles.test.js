@@ -6,10 +6,10 @@ import { test } from "node:test";
 import "./page.js";
 
 const folder = new URL("../../semrsm_widgets/views/static/", import.meta.url);
-const VIEWS = ["explorer", "layer_map", "pair", "retrieval", "rsm", "transform_lab"];
+const VIEWS = ["explorer", "layer_map", "pair", "retrieval", "rsm", "stepper", "transform_lab"];
 
-test("there is one for each view, one for the report, and their styles", () => {
-  const scripts = [...VIEWS, "report"].map((name) => `${name}.js`);
+test("there is one for each view, one for each page that stands alone, and their styles", () => {
+  const scripts = [...VIEWS, "report", "stepper_page"].map((name) => `${name}.js`);
   assert.deepEqual(readdirSync(folder).sort(), [...scripts, "report.css", "views.css"].sort());
 });
 
@@ -23,9 +23,11 @@ for (const name of VIEWS) {
   });
 }
 
-test("the report's script is whole, and exports nothing", () => {
-  assert.doesNotMatch(readFileSync(new URL("report.js", folder), "utf8"), /\b(import|export)\b/);
-});
+for (const name of ["report", "stepper_page"]) {
+  test(`${name}, the script of a page, is whole, and exports nothing`, () => {
+    assert.doesNotMatch(readFileSync(new URL(`${name}.js`, folder), "utf8"), /\b(import|export)\b/);
+  });
+}
 
 test("styles are whole, and ask nothing of a network", () => {
   for (const name of ["report.css", "views.css"]) {

@@ -2,12 +2,13 @@
 
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { answerFor, keepPin, link, Model } from "../../semrsm_widgets/report/kernel.js";
+import { answerFor, keepPin, link } from "../../semrsm_widgets/report/kernel.js";
 import { guardPairs } from "../../semrsm_widgets/report/pairs.js";
 import { segmented } from "../../semrsm_widgets/views/base/controls.js";
 import { h } from "../../semrsm_widgets/views/base/dom.js";
 import { layerShape, layerSlider } from "../../semrsm_widgets/views/base/layer_slider.js";
 import { listeners, setter } from "../../semrsm_widgets/views/base/model.js";
+import { Model } from "../../semrsm_widgets/views/base/page_model.js";
 import { withPrivate } from "../../semrsm_widgets/views/base/private.js";
 import { statusLine } from "../../semrsm_widgets/views/base/status_line.js";
 import { asItIs, messageWidget } from "../../semrsm_widgets/views/base/widget.js";

@@ -11,6 +11,7 @@ from .cost import (
     make_ready,
     search_seconds,
 )
+from .page import PAGE_DIGITS, json_block, page_traits, standalone_html
 from .placed import PlacedPicture, missing_picture, placed_picture, printed_picture, thumbnail
 from .traits import (
     KERNELS,
@@ -33,6 +34,7 @@ __all__ = [
     "DEBOUNCE_SECONDS",
     "EXACT_IMAGES",
     "KERNELS",
+    "PAGE_DIGITS",
     "PATIENCE_SECONDS",
     "PICTURES",
     "BokehPane",
@@ -64,13 +66,16 @@ __all__ = [
     "is_exact",
     "is_ready",
     "jpeg_bytes",
+    "json_block",
     "layer_rows",
     "long_cost",
     "make_ready",
     "missing_picture",
+    "page_traits",
     "placed_picture",
     "plain",
     "printed_picture",
     "search_seconds",
+    "standalone_html",
     "thumbnail",
 ]

@@ -18,6 +18,14 @@ export const GLOSSARY = [
   ["excess", "a semantic value less what unrelated tokens reach: the level that can be compared between layers"],
   ["gap", "the certified error of a semantic cosine: the optimum lies in [value, value + gap]"],
   [
+    "price, bid",
+    "in the auction behind the matching: a patch bids for the one that leaves it most after its price, and raises the price by what it prefers it by, and ε",
+  ],
+  [
+    "bound",
+    "a sum of prices and of what they leave that no matching can exceed, whoever found it; value and bound together are the certificate",
+  ],
+  [
     "partner",
     "the patch that the best one-to-one assignment gives a patch; another one may be more similar, but taken",
   ],

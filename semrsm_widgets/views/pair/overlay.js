@@ -30,6 +30,7 @@ export function pairOverlay(stage, sides, gridOf) {
   const focusMarks = sides.map(() => twice("rect"));
   const focusLines = sides.slice(1).map(() => twice("line"));
   focus.append(...focusLines.flat(), ...focusMarks.flat());
+  const elsewhere = layerOf("srsm-focus srsm-elsewhere"); // what another view points at
 
   /** @type {(place: Place) => Rectangle} */
   const boxOf = ({ side, token }) => {
@@ -136,6 +137,27 @@ export function pairOverlay(stage, sides, gridOf) {
         }
       }
       tops.replaceChildren(...under, ...over, ...words);
+    },
+    /** @param {[side: number, left: number, top: number, right: number, bottom: number][]} boxes parts of the token grids */
+    drawElsewhere(boxes) {
+      const drawn = boxes.map(([side, left, top, right, bottom]) => {
+        const area = sides[side].area();
+        const [width, height] = [(right - left) * area.width, (bottom - top) * area.height];
+        return { x: area.left + left * area.width, y: area.top + top * area.height, width, height };
+      });
+      elsewhere.replaceChildren();
+      for (const name of ["srsm-shadow", "srsm-bright"]) {
+        if (drawn.length === 2) {
+          const line = svg("line", { class: name });
+          join(line, drawn[0], drawn[1]);
+          elsewhere.append(line);
+        }
+        for (const box of drawn) {
+          const rect = svg("rect", { class: name });
+          put(rect, box, 1);
+          elsewhere.append(rect);
+        }
+      }
     },
     /** @param {Place | null} where */
     drawAlso(where) {

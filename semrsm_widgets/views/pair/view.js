@@ -318,10 +318,13 @@ function pairView(model, el) {
     rebuilt.draw(sides, matches, said.reading?.partner ?? null, words, said.opacity);
   }
 
+  const drawElsewhere = () => overlay.drawElsewhere(placed() ? (model.get("outlined") ?? []) : []);
+
   function redraw() {
     drawGrids();
     drawMarks();
     drawFocus();
+    drawElsewhere();
   }
   function refresh() {
     read();
@@ -422,6 +425,7 @@ function pairView(model, el) {
     drawPin();
   });
   events.on("change:heat", refresh);
+  events.on("change:outlined", drawElsewhere);
   showChoice();
   layer.set(model.get("layer"));
   if (hasLayers) model.send({ kind: "profile" });

@@ -98,6 +98,10 @@ class PairView(LayerChosen, SimilaritiesTold, View):
     heat = t.Bool(True, help="Whether pointing at a patch shows how alike every patch is to it.").tag(sync=True)
     top_k = t.Int(20, help=f"How many of the strongest matches are drawn, 0 to {MOST_LINES}.").tag(sync=True)
 
+    outlined: t.List[Any] = t.List(
+        help="Boxes that another view points at: [side, left, top, right, bottom], parts of the token grid; 0 is A."
+    ).tag(sync=True)
+
     _most_lines = t.Int(MOST_LINES).tag(sync=True)
     _colours = t.Dict({"corners": CORNERS, "for": FOR, "against": AGAINST}).tag(sync=True)
     _explained = t.List(list(EXPLAINED)).tag(sync=True)

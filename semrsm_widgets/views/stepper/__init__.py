@@ -1,0 +1,5 @@
+"""An auction of patches, step by step."""
+
+from .view import AuctionStepper
+
+__all__ = ["AuctionStepper"]
