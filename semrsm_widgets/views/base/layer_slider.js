@@ -159,7 +159,7 @@ export function layerSlider(layers, onChange, badge = "") {
 export const curvesLegend = () =>
   h(
     "div",
-    { class: "srsm-legend srsm-curves-legend" },
+    { class: "srsm-curves-legend" },
     ...SPOKEN.map((curve) => h("span", {}, h("span", { class: "srsm-curve-key", "data-name": curve }), curve)),
   );
 
