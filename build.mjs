@@ -19,6 +19,7 @@ const bundles = [
   ["stepper", "views/stepper/view.js"],
   ["stepper_page", "views/stepper/page.js"],
   ["explorer", "views/explorer/header.js"],
+  ["composed", "views/base/composed.js"],
   // One style for all views: were each view's a file of its own, with the rules that all share in each, the shared rules
   // of one view would come after the own rules of another on the same page, and win over them.
   ["views", "views/style.css"],

@@ -1,4 +1,4 @@
-"""A real JupyterLab or Notebook 7 and a page in it, for the browser tests. The fixtures are in conftest.py.
+"""A real JupyterLab, or another server of notebooks, and a page in it, for the browser tests; fixtures: conftest.py.
 
 Three habits that the tests rely on:
 
@@ -72,29 +72,32 @@ def find_chromium() -> str | None:
 
 
 class Application(NamedTuple):
-    """How an application is started, and where it opens a notebook."""
+    """How an application is started, where it opens a notebook, and which of its addresses says that it is up."""
 
     module: str
     arguments: tuple[str, ...]
     page: str
+    up: str = "/api/status"
 
 
 APPLICATIONS = {
     "jupyterlab": Application("jupyterlab", ("--LabApp.expose_app_in_browser=True",), "/lab/tree/{}?reset"),
     "notebook": Application("notebook", ("--JupyterNotebookApp.expose_app_in_browser=True",), "/notebooks/{}"),
+    "voila": Application("voila", (), "/voila/render/{}", "/"),
+    "marimo": Application("marimo", (), "/", "/health"),
 }
 
 
 @dataclass
 class Lab:
-    """A running JupyterLab, or Notebook 7, that serves `folder`.
+    """A running server of notebooks that serves `folder`.
 
     Attributes:
         url: its address, without a slash at the end.
         folder: the folder it serves; notebooks are written there.
         log: the file its output goes to.
         process: the server.
-        application: which of the two it is, a key of `APPLICATIONS`.
+        application: which it is, a key of `APPLICATIONS`.
     """
 
     url: str
@@ -140,6 +143,8 @@ class Lab:
 
     def stop_kernels(self) -> None:
         """Stop every kernel: each holds its own torch, and a browser that leaves does not stop one."""
+        if self.application not in ("jupyterlab", "notebook"):
+            return  # they end with their server
         for kernel in self._ask("GET", "/api/kernels"):
             self._ask("DELETE", f"/api/kernels/{kernel['id']}")
 
@@ -180,7 +185,18 @@ def start_lab(folder: Path, application: str = "jupyterlab") -> Lab:
     served, own = folder / "served", folder / "jupyter"
     served.mkdir()
     own.mkdir()
-    environment = {
+    port = free_port()
+    command = [
+        *(sys.executable, "-m", APPLICATIONS[application].module, "--no-browser", "--allow-root"),
+        *server_arguments(port, application),
+        f"--ServerApp.root_dir={served}",
+    ]
+    return serve(command, environment_in(own), served, port, folder / "server.log", application=application)
+
+
+def environment_in(own: Path) -> dict[str, str]:
+    """Return the environment of a server that keeps what is its own in a folder, and whose kernels see the package."""
+    return {
         **lab_environment(own / "scratch"),
         "JUPYTER_CONFIG_DIR": str(own / "config"),
         "JUPYTER_DATA_DIR": str(own / "data"),
@@ -188,20 +204,11 @@ def start_lab(folder: Path, application: str = "jupyterlab") -> Lab:
         "JUPYTERLAB_SETTINGS_DIR": str(own / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(own / "workspaces"),
         "IPYTHONDIR": str(own / "ipython"),
-        # The kernels must see the package under test, however the tests were started.
+        # The package under test, however the tests were started.
         "PYTHONPATH": os.pathsep.join(
             [str(Path(semrsm_widgets.__file__).resolve().parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
         ),
     }
-    port = free_port()
-    command = [
-        *(sys.executable, "-m", APPLICATIONS[application].module, "--no-browser", "--allow-root"),
-        *server_arguments(port, application),
-        f"--ServerApp.root_dir={served}",
-    ]
-    lab = serve(command, environment, served, port, folder / "server.log")
-    lab.application = application
-    return lab
 
 
 def server_arguments(port: int, application: str = "jupyterlab") -> list[str]:
@@ -212,13 +219,21 @@ def server_arguments(port: int, application: str = "jupyterlab") -> list[str]:
     ]
 
 
-def serve(command: Sequence[str], environment: dict[str, str], folder: Path, port: int, log: Path) -> Lab:
-    """Run a command that starts a JupyterLab on `port` and return it once it answers; stop it with `Lab.stop`."""
+def serve(
+    command: Sequence[str],
+    environment: dict[str, str],
+    folder: Path,
+    port: int,
+    log: Path,
+    *,
+    application: str = "jupyterlab",
+) -> Lab:
+    """Run a command that starts a server on `port` and return it once it answers; stop it with `Lab.stop`."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
-    lab = Lab(f"http://127.0.0.1:{port}", folder, log, process)
+    lab = Lab(f"http://127.0.0.1:{port}", folder, log, process, application)
     try:
         _wait_until_up(lab)
     except BaseException:
@@ -234,11 +249,13 @@ def _wait_until_up(lab: Lab) -> None:
         if lab.process.poll() is not None:
             break
         try:
-            lab._ask("GET", "/api/status")
+            lab._ask("GET", APPLICATIONS[lab.application].up)
+            return
+        except json.JSONDecodeError:  # an answer, though a page
             return
         except (urllib.error.URLError, http.client.HTTPException, OSError):
             time.sleep(0.1)
-    raise RuntimeError(f"JupyterLab did not start; its output:\n{lab.log.read_text(errors='replace')[-4000:]}")
+    raise RuntimeError(f"{lab.application} did not start; its output:\n{lab.log.read_text(errors='replace')[-4000:]}")
 
 
 def free_port() -> int:

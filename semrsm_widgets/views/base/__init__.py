@@ -1,7 +1,7 @@
 """What every view is made of."""
 
 from .bokeh_pane import BokehPane, bokehjs, heatmap_item
-from .composed import ComposedView
+from .composed import ComposedView, ViewPlace
 from .cost import (
     PATIENCE_SECONDS,
     Cost,
@@ -50,6 +50,7 @@ __all__ = [
     "SimilaritiesTold",
     "Status",
     "View",
+    "ViewPlace",
     "Worker",
     "bokehjs",
     "bundle",

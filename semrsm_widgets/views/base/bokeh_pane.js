@@ -107,7 +107,7 @@ function pendingBokeh() {
 function attached(element) {
   return new Promise((resolve) => {
     const check = () => {
-      if (document.body.contains(element)) resolve();
+      if (element.isConnected) resolve();
       else requestAnimationFrame(check);
     };
     check();

@@ -3,27 +3,65 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
+import anywidget
 import ipywidgets
 import traitlets as t
 
 from .kept_picture import KeepsPicture, with_picture
 from .save_figure import SavesFigure
-from .view import Status, View, close_with_layout
+from .view import Status, View, bundle, close_with_layout
 
 
-class ComposedView(SavesFigure, KeepsPicture, ipywidgets.VBox):
-    """A column of views: a header of its own, whose status line speaks for all, and others below it.
+class ViewPlace(NamedTuple):
+    """Where a view stands in a composed one.
 
-    A subclass makes `header` and puts the boxes, labels and the like between its views into `frame`, both before
-    ipywidgets' own `__init__`.
+    Attributes:
+        name: of the place, for the style sheet.
+        view: the view, or None while there is none.
+        title: a line above the view.
     """
+
+    name: str
+    view: View | None
+    title: str = ""
+
+
+class ComposedView(SavesFigure, KeepsPicture, anywidget.AnyWidget):
+    """A header of its own, whose status line speaks for all, and below it places for other views.
+
+    It is one anywidget, which has its parts drawn by whatever draws it: a box of ipywidgets would be drawn by Jupyter
+    alone. A subclass makes `header`, then calls `__init__`, and says with `show_places` what stands below the header.
+    """
+
+    _esm = bundle("composed.js")
+    _css = bundle("views.css")
+
+    _look = t.Unicode("").tag(sync=True)
+    """Classes of the whole, for the style sheet."""
+
+    _arranged = t.Unicode("").tag(sync=True)
+    """Classes of what holds the places below the header."""
+
+    _places: t.List[Any] = t.List().tag(sync=True)
+    """Name, title and view of each place, the header's first; a view by the reference that anywidget resolves."""
 
     save_images = t.Bool(True, help="Whether the saved notebook may contain pictures and their names.")
 
     header: View
-    frame: list[Any]
+
+    def __init__(self, **kwargs: Any) -> None:
+        layout = ipywidgets.Layout(width="100%", overflow="visible", flex="0 0 auto")
+        super().__init__(layout=layout, **kwargs)
+        self.show_places()
+
+    def show_places(self, *places: ViewPlace) -> None:
+        """Have the page draw views in places, in this order below the header; those that are there already stay."""
+        self._places = [
+            {"name": name, "title": title, "view": None if view is None else f"anywidget:{view.model_id}"}
+            for name, view, title in (ViewPlace("header", self.header), *places)
+        ]
 
     @property
     def views(self) -> list[View]:
@@ -75,14 +113,10 @@ class ComposedView(SavesFigure, KeepsPicture, ipywidgets.VBox):
 
     def close(self) -> None:
         """Free the threads and the widgets."""
-        if hasattr(self, "frame"):  # ipywidgets also closes what never got through __init__
+        if hasattr(self, "header"):  # ipywidgets also closes what never got through __init__
             self.kept.close()
             for view in self.views:
                 view.close()
-            for widget in self.frame:
-                if isinstance(widget, ipywidgets.Label):
-                    widget.style.close()
-                close_with_layout(widget, widget.close)
         close_with_layout(self, super().close)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:

@@ -8,10 +8,17 @@ const LARGE = "large-type";
 
 /** Large type is the browser's, not the notebook's: it holds for all views of the page, and the next time. */
 const page = () => document.documentElement;
+// Set on the page itself: in marimo the views stand in a shadow tree, where the style sheet cannot name the page.
+const TYPE = "--srsm-type";
 /** @param {boolean} large */
 function setLarge(large) {
-  if (large) page().dataset.srsmType = "large";
-  else delete page().dataset.srsmType;
+  if (large) {
+    page().dataset.srsmType = "large";
+    page().style.setProperty(TYPE, "1.4");
+  } else {
+    delete page().dataset.srsmType;
+    page().style.removeProperty(TYPE);
+  }
 }
 
 /**

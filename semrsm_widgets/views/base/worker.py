@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -100,7 +101,7 @@ class Worker:
             if self._job is not None:
                 self._job.cancel()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._loop, name="semrsm-worker", daemon=True)
+                self._thread = _thread_class()(target=self._loop, name="semrsm-worker", daemon=True)
                 self._thread.start()
             self._condition.notify_all()
 
@@ -171,3 +172,9 @@ class Worker:
     def _superseded(self) -> bool:
         with self._condition:
             return self._next is not None
+
+
+def _thread_class() -> type[threading.Thread]:
+    """Return what a worker's thread is: in marimo one of its own, for what others open never reaches the page."""
+    found: type[threading.Thread] = getattr(sys.modules.get("marimo"), "Thread", threading.Thread)
+    return found

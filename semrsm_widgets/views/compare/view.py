@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import ipywidgets
 import traitlets as t
 
 from semrsm_widgets.analysis import check_analysis
@@ -17,6 +16,7 @@ from semrsm_widgets.views.base import (
     PATIENCE_SECONDS,
     ComposedView,
     View,
+    ViewPlace,
     check_kernel_name,
     check_pair,
     check_trait,
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
     from semrsm_widgets.experiments import Comparison
     from semrsm_widgets.figures.sheet import Sheet
-
-# Narrower than this a PairView's three pictures are too small: the two then stand one below the other.
-_PAIR_WIDTH = "580px"
 
 
 class CompareView(ComposedView):
@@ -97,16 +94,12 @@ class CompareView(ComposedView):
         self.names = _check_names(names, self._analyses)
         self._patience = check_number("patience", patience, above=0)
         self.pair_views: tuple[PairView, PairView] | None = None
-        self._titles: list[ipywidgets.Label] = []
-        self._boxes: list[ipywidgets.VBox] = []
         self._following = False  # whether a pin is being carried over to the other PairView
         if cell is None:  # what differs is what one has come for: a map alone does not show it
             cell = default_layer(analysis_a), default_layer(analysis_b)
         state: dict[str, Any] = {"similarity": similarity, "kernel": kernel, "cell": cell, "pair": pair}
         self.header = LayerMap(self._analyses, self.names, patience, save_images=save_images, **state)
-        self._place = ipywidgets.Box(layout=ipywidgets.Layout(width="100%", flex_flow="row wrap", overflow="visible"))
-        self.frame = [self._place]
-        super().__init__(children=[self.header, self._place], save_images=save_images, **state)
+        super().__init__(_look="srsm-compare-root", save_images=save_images, **state)
         for name in state:
             t.link((self, name), (self.header, name))
         self.kept.watch(self.header)
@@ -176,7 +169,7 @@ class CompareView(ComposedView):
 
     def _open_pairs(self) -> None:
         if self.cell is None:
-            self._place.children = ()
+            self.show_places()
             return
         if self.pair_views is None:
             first, second = (
@@ -197,15 +190,11 @@ class CompareView(ComposedView):
                 t.dlink((self, "save_images"), (view, "save_images"))
                 view.observe(self._follow_pin, names="token")
             t.link((first, "top_k"), (second, "top_k"))
-            self._titles = [_title() for _ in self.pair_views]
-            self._boxes = [_boxed(*parts) for parts in zip(self._titles, self.pair_views, strict=True)]
-            self.frame += [*self._titles, *self._boxes]
-        for letter, name, title, view, layer in zip(
-            "AB", self.names, self._titles, self.pair_views, self.cell, strict=True
-        ):
+        places = []
+        for letter, name, view, layer in zip("AB", self.names, self.pair_views, self.cell, strict=True):
             view.layer = layer
-            title.value = f"In model {letter} · {name} · {layer}"
-        self._place.children = self._boxes
+            places.append(ViewPlace(f"pair-{letter.lower()}", view, f"In model {letter} · {name} · {layer}"))
+        self.show_places(*places)
 
     def _follow_pin(self, change: Any) -> None:
         """Pin in the other PairView the patch at the same place of the image."""
@@ -229,15 +218,3 @@ def _check_names(names: Any, analyses: tuple[Analysis, Analysis]) -> tuple[str, 
     if not isinstance(names, tuple | list) or len(names) != 2 or not all(isinstance(name, str) for name in names):
         raise TypeError(message("names", "two strings", names, 'Such as ("epoch 1", "epoch 90").'))
     return names[0], names[1]
-
-
-def _title() -> ipywidgets.Label:
-    """Return the line above a PairView that says whose it is; a Label shows text as text."""
-    title = ipywidgets.Label()
-    title.add_class("srsm-pair-title")
-    return title
-
-
-def _boxed(title: ipywidgets.Label, view: PairView) -> ipywidgets.VBox:
-    layout = ipywidgets.Layout(flex=f"1 1 {_PAIR_WIDTH}", min_width="0", overflow="visible")
-    return ipywidgets.VBox([title, view], layout=layout)

@@ -59,7 +59,7 @@ export default () => {
         );
       const arrangement = choice("arrangement", "how the views stand", "_arrangements");
       const part = choice("part", "which view is shown", "_parts");
-      const tour = explorerTour(() => el.closest(".widget-vbox") ?? document.body);
+      const tour = explorerTour(() => el.closest(".srsm-composed") ?? document.body);
       const help = helpButton({ words: "Take the tour", start: tour.start });
       const root = h(
         "div",

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import ipywidgets
 import traitlets as t
 
 from semrsm_widgets.analysis import Analysis, AnalysisRecipe, named
@@ -20,6 +19,7 @@ from semrsm_widgets.views.base import (
     CancelledError,
     ComposedView,
     View,
+    ViewPlace,
     check_kernel_name,
     check_pair,
     check_selection,
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from semrsm_widgets.figures.sheet import Sheet
     from semrsm_widgets.views.base import Job
 
-# About the height of the heatmaps: what stands below them must not jump when they come.
-_RESERVED = "430px"
 _GLANCE_SECONDS = 0.02
 
 
@@ -95,19 +93,12 @@ class Explorer(ComposedView):
         self.rsm_view: RSMView | None = None
         self.pair_view: PairView | None = None
         self.retrieval_view: RetrievalView | None = None
-        # Fixed places: a view that is there already is not drawn again when another one comes.
-        places = [ipywidgets.VBox(layout=_full_width()) for _ in PARTS]
-        for part, place in zip(PARTS, places, strict=True):
-            place.add_class(f"srsm-place-{part}")
-        self._rsm_place, self._pair_place, self._retrieval_place = places
-        self._body = ipywidgets.VBox(places, layout=_full_width())
-        self.frame = [*places, self._body]
-        super().__init__(children=[self.header, self._body], save_images=save_images, layout=_full_width(), **kwargs)
-        self.add_class("srsm-explorer-root")
+        super().__init__(_look="srsm-explorer-root", save_images=save_images, **kwargs)
         for name in ("arrangement", "part"):
             t.link((self, name), (self.header, name))
         self.observe(self._arrange, names=["arrangement", "part"])
         self._arrange(None)
+        self._place_views()
         t.dlink((self, "save_images"), (self.header, "save_images"))
         self.kept.watch(self.header)
         self.header.actions = {"cancel": self.cancel, "resume": self.resume, "start": self.start}
@@ -116,9 +107,13 @@ class Explorer(ComposedView):
 
     def _arrange(self, _change: Any) -> None:
         """Tell the style sheet how the views stand; none is drawn anew."""
-        kept = [name for name in self._body._dom_classes if not name.startswith("srsm-")]
         names = [self.arrangement, f"tab {self.part}"] if self.arrangement == "tabs" else [self.arrangement]
-        self._body._dom_classes = [*kept, "srsm-explorer-body", *(f"srsm-{name.replace(' ', '-')}" for name in names)]
+        self._arranged = " ".join(f"srsm-{name.replace(' ', '-')}" for name in names)
+
+    def _place_views(self) -> None:
+        """Show the views that are there, each in its place."""
+        views = (self.rsm_view, self.pair_view, self.retrieval_view)
+        self.show_places(*map(ViewPlace, PARTS, views))
 
     @t.validate("arrangement", "part")
     def _check_arrangement(self, proposal: Any) -> str:
@@ -258,7 +253,6 @@ class Explorer(ComposedView):
 
     def preview(self, analysis: Analysis, pair: tuple[int, int]) -> None:
         """Show a pair from an analysis of the first images, before the others were seen."""
-        self._rsm_place.layout.min_height = _RESERVED
         self._title(analysis, "")
         self._show_pair(analysis, self._wished_layer(analysis), pair, preview=True)
 
@@ -282,7 +276,7 @@ class Explorer(ComposedView):
         self.layer = layer
         for name in ("layer", "top_k"):
             t.link((self, name), (self.pair_view, name))
-        self._pair_place.children = (self.pair_view,)
+        self._place_views()
         self.header.loading = False
 
     def _show(self, analysis: Analysis) -> None:
@@ -306,8 +300,7 @@ class Explorer(ComposedView):
         t.link((self, "pair"), (self.pair_view, "pair"))  # not before: a preview has the first images only
         self.header.follow_status(self.rsm_view)
         self._title(analysis, f"{len(analysis)} images · {len(analysis.layers)} layers")
-        self._rsm_place.children = (self.rsm_view,)
-        self._rsm_place.layout.min_height = None
+        self._place_views()
         self.analysis = analysis
 
     def _show_retrieval(self, job: Job, analysis: Analysis) -> None:
@@ -331,7 +324,7 @@ class Explorer(ComposedView):
         for name in ("layer", "kernel", "query", "pair"):
             t.link((self.retrieval_view, name), (self, name))
         t.link((self, "selection"), (self.retrieval_view, "selection"))
-        self._retrieval_place.children = (self.retrieval_view,)
+        self._place_views()
 
     @contextlib.contextmanager
     def _opening(self) -> Iterator[None]:
@@ -407,7 +400,3 @@ class Explorer(ComposedView):
             if view is not None:
                 sheet.start_part()
                 view.draw_figure(sheet)
-
-
-def _full_width() -> ipywidgets.Layout:
-    return ipywidgets.Layout(width="100%", overflow="visible", flex="0 0 auto")

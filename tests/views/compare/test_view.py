@@ -32,7 +32,12 @@ def test_the_pair_views_show_the_cell_and_are_linked(view):
     assert (first.layer, second.layer) == ("a1", "b2")
     assert first.analysis is view.analysis_a
     assert second.analysis is view.analysis_b
-    assert len(view.children[-1].children) == 2
+    places = state(view)["_places"][1:]
+    assert [place["view"] for place in places] == [f"anywidget:{each.model_id}" for each in (first, second)]
+    names = [
+        f"In model {letter} · {name} · {layer}" for letter, name, layer in zip("AB", view.names, view.cell, strict=True)
+    ]
+    assert [place["title"] for place in places] == names
     header(view).pair = (2, 5)  # as a click in a heatmap sets it
     assert view.pair == first.pair == second.pair == (2, 5)
     second.pair = (1, 3)
@@ -43,7 +48,7 @@ def test_the_pair_views_show_the_cell_and_are_linked(view):
     assert (first.layer, second.layer) == ("a2", "b1")
     assert view.pair_views == (first, second)
     view.cell = None
-    assert view.children[-1].children == ()
+    assert [place["name"] for place in state(view)["_places"]] == ["header"]
 
 
 def test_a_pin_is_at_the_same_place_in_both(view):
