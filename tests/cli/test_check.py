@@ -73,7 +73,7 @@ def test_a_missing_package_is_named(
 ) -> None:
     if fault is not None:
         monkeypatch.syspath_prepend(broken(tmp_path, name, fault))
-    assert check._import_line(name) == check.Line(name, value, todo)
+    assert check.import_line(name) == check.Line(name, value, todo)
 
 
 def test_what_is_optional_is_no_problem() -> None:
