@@ -83,6 +83,7 @@ OF_THE_WHOLE = (
     "private_pictures",
     "public_names",
     "results_in_one_line",
+    "site",
     "situations",
 )
 """What tests at the top of their folder are about; every other lies as its file does: tests/PACKAGE/test_FILE.py."""

@@ -126,7 +126,7 @@ class Matches:
         """Return the matches as a `pandas.DataFrame`, one row a pair, the strongest first.
 
         Columns: rank (from 1), token and other_token, the grid cell of each (row, column, other_row, other_column) and
-        its pixel box (left, top, right, bottom, and other_...) where they are known, value, contribution, margin.
+        its pixel box (left, top, right, bottom, and the other's) where they are known, value, contribution, margin.
 
         Raises:
             ImportError: pandas is not installed; the text says what to install.

@@ -44,7 +44,7 @@ class SearchResult:
     indices: NDArray[np.int64]
     values: NDArray[np.float64]
     upper: NDArray[np.float64]
-    certified: NDArray[np.bool_]
+    certified: NDArray[np.bool]
     pairs: int
     refined: int
 

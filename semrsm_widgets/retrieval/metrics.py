@@ -51,7 +51,7 @@ def nearest(K: Any, k: int | None = None, *, queries: bool = False) -> Ranking:
 
 
 def label_f1(labels: Labels, other: Labels | None = None) -> Matrix:
-    """Return the F1 of label sets, (N, M): 2 |A ∩ B| / (|A| + |B|), 0 where both are empty.
+    """Return the F1 of label sets, (N, M): `2 |A ∩ B| / (|A| + |B|)`, 0 where both are empty.
 
     With one label an image it is 1 for the same label and 0 for another.
 

@@ -20,7 +20,8 @@ import nbformat
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
-NAMES = tuple(path.stem for path in sorted(FOLDER.glob("*.ipynb")))
+NAMES = tuple(path.stem for path in sorted(FOLDER.glob("[0-9]*.ipynb")))
+"""The tutorials. Beside them stands the glossary, which is read and not run."""
 LESSONS = tuple(name for name in NAMES if not name.startswith("01"))
 """Those with exercises: all but the quickstart."""
 

@@ -1,19 +1,13 @@
-// The words that "?" explains are those of the README.
+// The words that "?" explains are those of the glossary, which tutorials and site link to.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { GLOSSARY } from "../../semrsm_widgets/views/base/glossary.js";
 
-test("the README and the screen explain the same words alike", () => {
-  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
-  const rows = readme.split("| word | meaning |\n| --- | --- |\n")[1].split("\n\n")[0].split("\n");
-  const words = rows.map((row) =>
-    row
-      .replaceAll("*", "")
-      .split("|")
-      .slice(1, 3)
-      .map((text) => text.trim()),
-  );
+test("the glossary and the screen explain the same words alike", () => {
+  const { cells } = JSON.parse(readFileSync(new URL("../../notebooks/glossary.ipynb", import.meta.url), "utf8"));
+  const entries = cells.slice(1).map((cell) => cell.source.join("").replaceAll("*", "").split("\n\n"));
+  const words = entries.map(([heading, meaning]) => [heading.replace("## ", ""), meaning]);
   assert.deepEqual(words, GLOSSARY);
 });

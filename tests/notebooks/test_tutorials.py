@@ -111,9 +111,22 @@ def test_each_number_in_its_prose_stands_in_an_assert(name):
     assert said - asserted == set()
 
 
-def test_its_links_lead_to_notebooks_that_are_there(name):
-    for target in re.findall(r"\]\(([\w.]+\.ipynb)\)", "\n".join(cell.source for cell in read(name).cells)):
+def test_its_links_lead_to_what_is_there(name):
+    text = "\n".join(cell.source for cell in read(name).cells)
+    for target, heading in re.findall(r"\]\(([\w.]+\.ipynb)(?:#([^)]*))?\)", text):
         assert (FOLDER / target).is_file(), target
+        if heading:
+            titles = [cell.source.splitlines()[0].lstrip("# ") for cell in read(target.removesuffix(".ipynb")).cells]
+            assert heading in [title.replace(" ", "-") for title in titles], heading
+
+
+@pytest.mark.parametrize(
+    ("word", "anchor"),
+    [("tokens?", "token,-patch"), ("aligned", "aligned"), ("semantic", "semantic"), ("pooled", "pooled")],
+)
+def test_the_words_everything_rests_on_lead_to_the_glossary(name, word, anchor):
+    if re.search(rf"\b{word}\b", prose(read(name)), re.IGNORECASE):
+        assert any(f"](glossary.ipynb#{anchor})" in cell.source for cell in read(name).cells)
 
 
 # -- saved ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-// The words that stand on the screen, as the README explains them too (tests/js/glossary.test.js).
+// The words that stand on the screen, as notebooks/glossary.ipynb explains them too (tests/js/glossary.test.js).
 
 /** @type {[word: string, meaning: string][]} */
 export const GLOSSARY = [
