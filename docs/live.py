@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -68,22 +67,34 @@ def _seen(images: srsm.Images, model: srsm.VisionModel) -> srsm.Analysis:
     return srsm.Analysis(images, tokens, model=model)
 
 
-PAGES: dict[str, tuple[Callable[[], srsm.Analysis], dict[str, Any]]] = {
-    "photographs": (photographs, {"layer": "blocks.4", "pair": (0, 1)}),
-    "shifts": (shifts, {"layer": "blocks.4", "pair": (0, 3)}),
-    "scenes": (scenes, {"layer": "blocks.4", "pair": (0, 1)}),
-    "untrained": (untrained, {"layer": "blocks.4", "pair": (0, 1)}),
+def auction(page: Path) -> None:
+    """Write the matching of two crops of a cup of coffee, 2 × 2 patches each, bid by bid."""
+    images = srsm.demo_images(crops=2, overlap=0.5, seed=0)
+    pair = (images.ids.index("coffee/0"), images.ids.index("coffee/1"))
+    srsm.AuctionStepper(_seen(images, srsm.load_model()), layer="blocks.4", pair=pair, grid=2).to_html(page)
+
+
+def _report(analysis: Callable[[], srsm.Analysis], pair: tuple[int, int]) -> Callable[[Path], object]:
+    return lambda page: srsm.to_html(analysis(), page, layer="blocks.4", pair=pair)
+
+
+PAGES: dict[str, Callable[[Path], object]] = {
+    "photographs": _report(photographs, (0, 1)),
+    "shifts": _report(shifts, (0, 3)),
+    "scenes": _report(scenes, (0, 1)),
+    "auction": auction,
+    "untrained": _report(untrained, (0, 1)),
 }
-"""What each page shows, and what of it first."""
+"""What writes each page; a report with the pair that it shows first."""
 
 
 def make(folder: Path) -> None:
     """Write the live pages that are not there, or older than the package, into a folder that exists."""
     newest = max(path.stat().st_mtime for path in [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("static/*"), Path(__file__)])
-    for name, (analysis, first) in PAGES.items():
+    for name, write in PAGES.items():
         page = folder / f"{name}.html"
         if not page.exists() or page.stat().st_mtime < newest:
-            srsm.to_html(analysis(), page, **first)
+            write(page)
 
 
 if __name__ == "__main__":

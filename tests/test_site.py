@@ -14,7 +14,7 @@ pytest.importorskip("sphinx", reason='the site needs: pip install ".[docs]"')
 pytest.importorskip("myst_nb", reason='the site needs: pip install ".[docs]"')
 pytestmark = pytest.mark.skipif(not (ROOT / "docs" / "conf.py").is_file(), reason="not a checkout")
 
-LIVE = {"photographs", "shifts", "scenes", "untrained"}
+LIVE = {"photographs", "shifts", "scenes", "auction", "untrained"}
 
 
 def test_it_builds_without_a_warning() -> None:
