@@ -20,6 +20,7 @@ import pytest
 import torch
 
 import semrsm_widgets as srsm
+from semrsm_widgets.common import describe_seconds
 from semrsm_widgets.experiments import LayerPair, rsm_difference
 from semrsm_widgets.figures import CORNERS, PALETTE
 from semrsm_widgets.figures.place_palette import place_colours
@@ -110,6 +111,9 @@ def twins() -> dict[str, Any]:
     similarities = [asked.similarities(layer, srsm.cosine) for layer in LAYERS]
     grids = ((2, 3), (7, 7), (14, 10))
     return {
+        "durations": [
+            {"seconds": each, "text": describe_seconds(each)} for each in (1.2, 12.4, 89.4, 91, 605, 5399, 7300)
+        ],
         "numbers": [
             {"value": sign * size, "digits": digits, "text": number(sign * size, digits)}
             for size in NUMBERS

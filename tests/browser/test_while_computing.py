@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from playwright.sync_api import expect
 
 expect.set_options(timeout=60_000)
@@ -23,23 +21,18 @@ CELLS = [
 
 
 def percentage(page):
-    """Return how far the page says that the work is, or -1."""
-    found = re.search(r"Matching .*: (\d+) %", page.locator(".srsm-status-text").first.inner_text())
-    return int(found[1]) if found else -1
+    """Return how far the bar of the status line says that the work is."""
+    return page.evaluate(BAR)
+
+
+BAR = "() => parseFloat(document.querySelector('.srsm-progress > span').style.width)"
 
 
 def wait_for_progress(page, layer, beyond=0):
     """Wait until the page says that a layer is being matched and more than so many percent are done."""
     line = page.locator(".srsm-status-text").first
-    expect(line).to_contain_text(f"Matching {layer}:")
-    page.wait_for_function(
-        """([layer, beyond]) => {
-          const words = document.querySelector(".srsm-status-text").textContent;
-          const found = words.match(/Matching (.*): (\\d+) %/);
-          return found && found[1] === layer && Number(found[2]) > beyond;
-        }""",
-        arg=[layer, beyond],
-    )
+    expect(line).to_contain_text(f"0 of 3 layers ({layer})")
+    page.wait_for_function(f"(beyond) => ({BAR})() > beyond", arg=beyond)
     return percentage(page)
 
 

@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { atMost, format, signed } from "../../semrsm_widgets/views/base/format.js";
+import { atMost, duration, format, signed } from "../../semrsm_widgets/views/base/format.js";
 import { twins } from "./page.js";
 
 test("numbers are written as the figures write them", () => {
   const { numbers } = twins();
   assert.ok(numbers.length > 300);
   for (const { value, digits, text } of numbers) assert.equal(format(value, digits), text, `${value} to ${digits}`);
+});
+
+test("durations are said as the status line of Python says them", () => {
+  for (const { seconds, text } of twins().durations) assert.equal(duration(seconds), text, String(seconds));
 });
 
 test("a gap is rounded up as the figures round it", () => {

@@ -44,11 +44,11 @@ test("what is set goes to the kernel", () => {
 
 test("the status line says what is done, how far it is, and offers what can be done", () => {
   const model = new FakeModel({
-    _status: { state: "working", text: "Matching", fraction: 0.5, left: "about 4 s left" },
+    _status: { state: "working", text: "Matching:", fraction: 0.5, left: "about 4 s left", seconds: 4 },
   });
   const line = statusLine(asModel(model));
   const shown = () => [...line.root.querySelectorAll("button")].filter((each) => !each.hidden);
-  assert.equal(line.root.querySelector(".srsm-status-text")?.textContent, "Matching 50 %, about 4 s left");
+  assert.equal(line.root.querySelector(".srsm-status-text")?.textContent, "Matching: about 4 s left");
   assert.deepEqual(
     shown().map((each) => each.textContent),
     ["Cancel"],

@@ -11,6 +11,7 @@ from .cost import (
     make_ready,
     search_seconds,
 )
+from .layer_steps import LayerSteps
 from .page import PAGE_DIGITS, json_block, page_traits, standalone_html
 from .placed import PlacedPicture, missing_picture, placed_picture, printed_picture, thumbnail
 from .traits import (
@@ -45,6 +46,7 @@ __all__ = [
     "Job",
     "KernelChosen",
     "LayerChosen",
+    "LayerSteps",
     "Message",
     "PlacedPicture",
     "SimilaritiesTold",

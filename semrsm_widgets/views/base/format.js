@@ -62,3 +62,13 @@ function fixed(size, digits) {
   if (!isHalfWay || Number(text.at(-1)) % 2 === 0) return text;
   return (Math.floor(size * 10 ** digits) / 10 ** digits).toFixed(digits);
 }
+
+/**
+ * Seconds as a person says them, as `describe_seconds` does.
+ *
+ * @param {number} seconds
+ */
+export function duration(seconds) {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}

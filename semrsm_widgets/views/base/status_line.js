@@ -1,6 +1,7 @@
 // The status line of a view, and whether the kernel behind it still answers.
 
 import { h } from "./dom.js";
+import { duration } from "./format.js";
 import { listeners } from "./model.js";
 
 /** @typedef {import("./model.js").Model} Model */
@@ -53,6 +54,18 @@ function kernelWatch(model, tell) {
 }
 
 /**
+ * What is being done and how long it still takes; how far it is, while that is not known.
+ *
+ * @param {string} words
+ * @param {number} fraction from 0 to 1
+ * @param {number | null} left milliseconds
+ */
+export function measured(words, fraction, left) {
+  const rest = left === null ? `${Math.round(100 * fraction)} %` : `about ${duration(Math.max(1, left / 1000))} left`;
+  return words.endsWith(":") ? `${words} ${rest}` : `${words}, ${rest}`;
+}
+
+/**
  * The status line: what is being done, how far it is, how to stop it, what waits to be started, and whether the kernel
  * still answers. Errors are announced to screen readers.
  *
@@ -76,14 +89,18 @@ export function statusLine(model) {
   const line = { class: "srsm-status", role: "status", "aria-live": "polite" };
   const root = h("div", line, bar, text, ...Object.values(buttons));
   let silent = false;
-  /** @type {() => { state?: string, text?: string, fraction?: number | null, left?: string }} */
+  /** @type {number | null} */
+  let ends = null; // when it will be done, as far as is known
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  let clock;
+  /** @type {() => { state?: string, text?: string, fraction?: number | null, seconds?: number | null }} */
   const status = () => (silent ? { state: "silent", text: SILENCE } : (model.get("_status") ?? {}));
   const update = () => {
-    const { state = "working", text: words = "", fraction = null, left = "" } = status();
+    const { state = "working", text: words = "", fraction = null } = status();
     const isMeasured = state === "working" && fraction !== null;
     root.dataset.state = state;
     root.setAttribute("role", state === "error" || state === "silent" ? "alert" : "status");
-    text.textContent = words + (isMeasured ? ` ${Math.round(100 * fraction)} %${left && `, ${left}`}` : "");
+    text.textContent = isMeasured ? measured(words, fraction, ends === null ? null : ends - performance.now()) : words;
     text.title = words;
     bar.style.visibility = state === "working" ? "visible" : "hidden";
     bar.dataset.unknown = String(fraction === null);
@@ -102,8 +119,15 @@ export function statusLine(model) {
     const view = root.closest(".srsm");
     for (const action of ["click", "change", "keydown"]) view?.addEventListener(action, watch.ask, true);
   });
-  model.on("change:_status", update);
-  update();
+  const told = () => {
+    const { seconds = null } = status();
+    ends = seconds === null ? null : performance.now() + 1000 * seconds;
+    clearInterval(clock);
+    if (ends !== null) clock = setInterval(update, 1000); // no number stands still
+    update();
+  };
+  model.on("change:_status", told);
+  told();
   watch.ask();
   return {
     root,
@@ -114,7 +138,8 @@ export function statusLine(model) {
       text.textContent = words;
     },
     stop() {
-      model.off("change:_status", update);
+      clearInterval(clock);
+      model.off("change:_status", told);
       watch.stop();
     },
   };

@@ -74,6 +74,14 @@ class Status(NamedTuple):
     left: str
 
 
+class Phase(NamedTuple):
+    """A stretch of work whose steps tell how fast it goes: when it began, how far it was then, and is now (0 to 1)."""
+
+    since: float
+    first: float
+    latest: float
+
+
 def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
     """Make a browser callback show its error in the status line: JupyterLab itself would show nothing."""
 
@@ -99,7 +107,8 @@ class View(SavesFigure, KeepsPicture, anywidget.AnyWidget):
     _css = bundle("views.css")
 
     _status: t.Dict[str, Any] = t.Dict({"state": "working", "text": "", "fraction": None}).tag(sync=True)
-    """The fields of a `Status`, as the page reads them; `left` is there while something is being done."""
+    """The fields of a `Status`, as the page reads them; while something is being done with `left`, and the same as
+    `seconds`, which the page counts down."""
 
     last_error = t.Unicode("", help="Traceback of the last error that was shown in the status line.")
 
@@ -124,7 +133,7 @@ class View(SavesFigure, KeepsPicture, anywidget.AnyWidget):
     def __init__(self, *, save_images: bool = True, **kwargs: Any) -> None:
         super().__init__(save_images=save_images, _private=not save_images, **kwargs)
         self._started = time.monotonic()
-        self._phase = ("", self._started, 0.0)  # what is being done, since when, and how far it was then
+        self._phase: Phase | None = None
         self._go = threading.Event()
         self.worker = Worker(report=self._show_progress, done=self.show_done, failed=self.show_error)
         self.kept.watch(self)
@@ -190,11 +199,13 @@ class View(SavesFigure, KeepsPicture, anywidget.AnyWidget):
 
     def _show_progress(self, text: str, fraction: float | None) -> None:
         now = time.monotonic()
-        if self._phase[0] != text or fraction is None or fraction < self._phase[2]:
-            self._phase = text, now, fraction or 0.0
-        _, since, first = self._phase
-        left = time_left(now - since, first, fraction)
-        self._status = {"state": "working", "text": text, "fraction": fraction, "left": left}
+        phase = self._phase
+        if phase is None or fraction is None or fraction < phase.latest:
+            phase = Phase(now, fraction or 0.0, fraction or 0.0)
+        self._phase = phase._replace(latest=fraction or 0.0)
+        seconds = seconds_left(now - phase.since, phase.first, fraction)
+        left = "" if seconds is None else f"about {describe_seconds(seconds)} left"
+        self._status = {"state": "working", "text": text, "fraction": fraction, "left": left, "seconds": seconds}
 
     def show_done(self, finished: bool) -> None:
         """Show that a job has ended, or was cancelled."""
@@ -212,6 +223,7 @@ class View(SavesFigure, KeepsPicture, anywidget.AnyWidget):
         """Run work on the view's thread; a running one is cancelled."""
         if not self.worker.busy:  # a job that replaces a running one goes on with the same wait
             self._started = time.monotonic()
+        self._phase = None
         self.worker.submit(work, debounce=debounce)
 
     def await_start(self, job: Job, cost: str) -> None:
@@ -219,6 +231,7 @@ class View(SavesFigure, KeepsPicture, anywidget.AnyWidget):
         self._go.clear()
         self.show_status("waiting", f"{cost} Press Start to go on.")
         job.wait(self._go)
+        self._phase = None  # the wait says nothing of how long the rest takes
 
     def start(self, _content: dict[str, Any] | None = None) -> None:
         """Go on with a step that waits because it will take long."""
@@ -294,12 +307,12 @@ def close_with_layout(widget: Any, close: Callable[[], None]) -> None:
         layout.close()
 
 
-def time_left(elapsed: float, first: float, fraction: float | None) -> str:
-    """Return in words how long a step still takes, from the seconds since it was at `first`; empty while unknown."""
+def seconds_left(elapsed: float, first: float, fraction: float | None) -> float | None:
+    """Return how long a step still takes, from the seconds since it was at `first`; None while that is a guess."""
     if fraction is None or elapsed < _SURE_SECONDS or fraction <= first:
-        return ""
+        return None
     left = elapsed * (1 - fraction) / (fraction - first)
-    return f"about {describe_seconds(left)} left" if left >= 1 else ""
+    return left if left >= 1 else None
 
 
 def guarded_method(view: Any, name: str) -> Any:

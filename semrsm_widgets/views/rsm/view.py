@@ -23,6 +23,7 @@ from semrsm_widgets.views.base import (
     Job,
     KernelChosen,
     LayerChosen,
+    LayerSteps,
     Message,
     SimilaritiesTold,
     bundle,
@@ -233,9 +234,11 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
         """
         layer, kernel, sent = self.layer, self.kernel, self._sent
         failure: Exception | None = None
-        for name in self._by_distance(layer) if self._kernels_ahead() else [layer]:
+        wanted = self._by_distance(layer) if self._kernels_ahead() else [layer]
+        steps = LayerSteps(job, self.analysis, [name for name in wanted if not self._is_there(name)])
+        for name in wanted:
             try:
-                self._send_layer(job, name, kernel, sent)
+                self._send_layer(job, steps, name, kernel, sent)
                 if name == layer:
                     self._cluster(layer)
             except CancelledError:
@@ -247,17 +250,21 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
         if failure is not None:
             raise failure
 
-    def _send_layer(self, job: Job, layer: str, kernel: str, sent: set[tuple[str, str]]) -> None:
+    def _is_there(self, layer: str) -> bool:
+        return self.analysis.has(layer) and self.analysis.has_null(layer)
+
+    def _send_layer(self, job: Job, steps: LayerSteps, layer: str, kernel: str, sent: set[tuple[str, str]]) -> None:
         analysis = self.analysis
         if (layer, kernel) not in sent:
-            job.step(f"Comparing {layer}")
+            steps.step(layer)
             if not analysis.has(layer):
                 if KERNELS[kernel] is not rbf:  # the RBF's σ is the semantic Gram's
                     self._send_partial(layer, kernel)
                 self._send_thumbnails()
                 self.prepare(job, layer)
-                analysis.gram(layer, progress=job.counter(f"Matching {layer}:"))
-            analysis.null(layer, progress=job.counter(f"Calibrating {layer}:"))
+                analysis.gram(layer, progress=steps.matching(layer))
+            analysis.null(layer, progress=steps.calibrating(layer))
+        steps.done(layer)
         self._send_frame(layer, kernel, sent)
         for name in self._kernels_ahead():  # the other kernels cost nothing once a layer is matched
             self._send_frame(layer, name, sent)

@@ -12,7 +12,7 @@ from helpers.views import DEADLINE, Sent, ask, settled, shown
 import semrsm_widgets as srsm
 from semrsm_widgets.views.base import view as view_module
 from semrsm_widgets.views.base import worker as worker_module
-from semrsm_widgets.views.base.view import Status, View, guarded_method, time_left
+from semrsm_widgets.views.base.view import Status, View, guarded_method, seconds_left
 
 
 @pytest.fixture
@@ -77,19 +77,19 @@ def test_a_view_answers_a_ping_while_its_worker_is_busy(analysis, view_class):
 
 
 @pytest.mark.parametrize(
-    ("elapsed", "first", "fraction", "words"),
+    ("elapsed", "first", "fraction", "left"),
     [
-        (10.0, 0.0, 0.25, "about 30 s left"),
-        (10.0, 0.5, 0.75, "about 10 s left"),  # a step that goes on where it was
-        (600.0, 0.0, 0.25, "about 30 min left"),
-        (1.0, 0.0, 0.25, ""),  # too early to tell
-        (10.0, 0.0, 0.0, ""),
-        (10.0, 0.0, None, ""),
-        (10.0, 0.0, 1.0, ""),
+        (10.0, 0.0, 0.25, 30.0),
+        (10.0, 0.5, 0.75, 10.0),  # a step that goes on where it was
+        (600.0, 0.0, 0.25, 1800.0),
+        (1.0, 0.0, 0.25, None),  # too early to tell
+        (10.0, 0.0, 0.0, None),
+        (10.0, 0.0, None, None),
+        (10.0, 0.0, 1.0, None),
     ],
 )
-def test_the_time_that_is_left_is_told_once_it_can_be(elapsed, first, fraction, words):
-    assert time_left(elapsed, first, fraction) == words
+def test_the_time_that_is_left_is_told_once_it_can_be(elapsed, first, fraction, left):
+    assert seconds_left(elapsed, first, fraction) == left
 
 
 def test_progress_says_how_far_a_step_is_and_how_long_it_takes(monkeypatch):
