@@ -24,4 +24,4 @@ def anchor(title: str) -> str:
 def _words() -> frozenset[str]:
     """Return the glossary's headings."""
     cells = json.loads(GLOSSARY.read_text(encoding="utf-8"))["cells"]
-    return frozenset("".join(cell["source"]).partition("\n")[0].removeprefix("## ") for cell in cells)
+    return frozenset(re.findall(r"(?m)^## (.*)$", "".join(cells[0]["source"])))
