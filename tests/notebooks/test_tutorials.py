@@ -15,7 +15,15 @@ MOST_LINES = 15
 CELLS = range(15, 21)
 WORDS = range(350, 501)
 MOST_BYTES = 4 * 2**20
-VIEWS = ("RSMView(", "PairView(", "RetrievalView(", "CompareView(", "TransformLab(", "srsm.explore(")
+VIEWS = (
+    "RSMView(",
+    "PairView(",
+    "RetrievalView(",
+    "CompareView(",
+    "TransformLab(",
+    "AuctionStepper(analysis",
+    "srsm.explore(",
+)
 
 
 @pytest.fixture(params=NAMES)

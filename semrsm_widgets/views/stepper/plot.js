@@ -6,7 +6,7 @@ import { fine, standing } from "./words.js";
 /** @typedef {import("./trace.js").Trace} Trace */
 /** @typedef {{ name: string, title: string, value: number }} Level a line to compare with */
 
-const [HEIGHT, LEFT, TOP, BOTTOM] = [190, 6, 10, 22];
+const [HEIGHT, LEFT, TOP, BOTTOM] = [168, 6, 8, 22];
 // Room for the names at the right, at the type's size, and the share of the plot that they may take.
 const [NAMES, MOST_NAMES] = [190, 0.5];
 // From one name to the next, at the type's size.

@@ -19,6 +19,8 @@ const BEAT_MS = 900;
 export function transport({ go, now, last, phases, forward, jump }) {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   let playing;
+  /** @type {HTMLElement | null} */
+  let view = null;
   /** @type {(sign: string, label: string, onclick: () => void, look?: string) => HTMLButtonElement} */
   const button = (sign, label, onclick, look = "srsm-step") =>
     h(
@@ -137,6 +139,7 @@ export function transport({ go, now, last, phases, forward, jump }) {
      * @param {HTMLElement} node
      */
     listen(node) {
+      view = node;
       listenToKeys(node, (event) => {
         if (event.ctrlKey || event.metaKey || event.altKey) return false;
         const at = /** @type {HTMLElement} */ (event.target);
@@ -161,10 +164,12 @@ export function transport({ go, now, last, phases, forward, jump }) {
       slider.value = String(now());
       slider.setAttribute("aria-valuetext", `step ${now() + 1} of ${last() + 1}`);
       words.textContent = `step ${now() + 1} of ${last() + 1} · phase ${step.phase} of ${phases()} · ε ${fine(step.eps)}`;
-      const isFirst = now() === 0;
-      const isLast = now() === last();
-      for (const each of [first, back]) each.disabled = isFirst;
-      for (const each of [on, end, eviction, phase, proof]) each.disabled = isLast;
+      const ahead = [on, end, eviction, phase, proof];
+      const underFingers = [first, back, ...ahead].find((each) => each.matches(":focus"));
+      for (const each of [first, back]) each.disabled = now() === 0;
+      for (const each of ahead) each.disabled = now() === last();
+      // A button that is switched off keeps the keys to itself.
+      if (underFingers?.disabled) view?.focus({ preventScroll: true });
       root.dataset.phase = String(step.phase);
     },
     stop: pause,
