@@ -74,6 +74,7 @@ NO_SUBJECT = ("utils", "util", "helpers", "misc")
 OF_THE_WHOLE = (
     "architecture",
     "bad_input",
+    "benchmarks",
     "launch",
     "lifetimes",
     "page_twins",
