@@ -89,7 +89,7 @@ def test_images_are_found_and_selected_on_screen_and_from_python(lab_page):
     expect(rsm).to_have_attribute("data-rows", "15,2,3")
     page.locator(".srsm-selection").get_by_role("radio", name="first").check()
     expect(rsm).to_have_attribute("data-rows", re.compile("^15,2,3,0,1,4,"))
-    page.get_by_role("button", name="select the answers of semantic").click()
+    page.get_by_role("button", name="select these: the answers of semantic").click()
     expect(rsm).to_have_attribute("data-selection", re.compile(r"^0,1(,\d+){4}$"))
     assert layout_faults(page) == []
     lab_page.run_code(

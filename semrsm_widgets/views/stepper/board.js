@@ -9,7 +9,7 @@ import { fine, namesOf, plain } from "./words.js";
 /** @typedef {{ url: string, box: Box, grid: [number, number] }} Side a picture, where its token grid lies, its grid */
 
 // Of the colour, for a row's favourite: text stays readable on it.
-const DEEPEST = 62;
+const DEEPEST = 50;
 /** @type {[number, number]} */
 const NOWHERE = [-1, -1];
 
