@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+from pathlib import Path
 
 import pytest
 from helpers.command_line import ROOT
@@ -75,3 +77,14 @@ def test_each_saved_picture_of_a_view_is_on_its_page() -> None:
         saved = path.read_text(encoding="utf-8").count('"image/png"')
         assert saved
         assert sum("_images/" in link for link in page.fetched) >= saved
+
+
+def test_the_figures_of_a_lecture_are_drawn_by_one_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    figures = importlib.import_module("figures")
+    names = ["patches-astronaut", "auction-start", "auction-phase-4"]
+    drawn = list(figures.draw(tmp_path / "new", "svg", names))
+    assert [path.name for path in drawn] == [f"{name}.svg" for name in names]
+    texts = [path.read_text(encoding="utf-8") for path in drawn]
+    assert all("semrsm_widgets" in text for text in texts)
+    assert len(set(texts)) == 3
