@@ -17,7 +17,8 @@ VERSION = "0.1.0"
 TOLERANCE = 0.02
 """How far a number may be from the one in the text."""
 
-COLOURS = ("#d55e00", "#0072b2", "#009e73", "#777777")  # Okabe and Ito: told apart by colour-blind eyes
+SIMILARITIES = {"aligned": "#8d99ae", "semantic": "#2a9d8f", "pooled": "#e9a23b"}  # as in the views
+COLOURS = ("#d55e00", "#0072b2", "#cc79a7", "#777777")  # Okabe and Ito: told apart by colour-blind eyes
 
 
 class NotYetError(Exception):
@@ -137,6 +138,11 @@ def _number(value: Any) -> str:
     return f"{value:.2f}" if isinstance(value, float | np.floating) else str(value)
 
 
+def _drawn(text: str) -> str:
+    """Return a text with what Pillow's own font has: it draws a box for ×."""
+    return text.replace("×", "x").replace("−", "-")
+
+
 def strip(pictures: Mapping[str, Any], side: int = 150) -> Image.Image:
     """Return pictures in a row under their names.
 
@@ -149,7 +155,7 @@ def strip(pictures: Mapping[str, Any], side: int = 150) -> Image.Image:
     for k, (name, picture) in enumerate(pictures.items()):
         image = picture if isinstance(picture, Image.Image) else Image.fromarray(np.asarray(picture, dtype=np.uint8))
         row.paste(image.convert("RGB").resize((side, side)), (10 + k * (side + 10), 26))
-        draw.text((10 + k * (side + 10), 5), name, fill="black", font=ImageFont.load_default(13))
+        draw.text((10 + k * (side + 10), 5), _drawn(name), fill="black", font=ImageFont.load_default(13))
     return row.quantize(256)
 
 
@@ -180,13 +186,14 @@ def curves(
         draw.line([at(mark, 0), at(mark, 1)], fill="#aaaaaa", width=big)
     for u in [*marks, x[0], x[-1]]:
         draw.text((at(u, 0)[0] - 6 * big, (bottom + 4) * big), f"{u:g}", fill="#444444", font=font)
-    draw.text((left * big, (bottom + 22) * big), across, fill="#444444", font=font)
+    draw.text((left * big, (bottom + 22) * big), _drawn(across), fill="#444444", font=font)
     taken: list[float] = []
-    for colour, (name, values) in zip(COLOURS, lines.items(), strict=False):
+    for other, (name, values) in zip(COLOURS, lines.items(), strict=False):
+        colour = SIMILARITIES.get(name, other)
         draw.line([at(u, v) for u, v in zip(x, values, strict=True)], fill=colour, width=3 * big, joint="curve")
         end = at(x[-1], values[-1])[1] - 8 * big
-        while any(abs(end - other) < 15 * big for other in taken):
+        while any(abs(end - place) < 15 * big for place in taken):
             end += 3 * big
         taken.append(end)
-        draw.text(((right + 8) * big, end), name, fill=colour, font=font)
+        draw.text(((right + 8) * big, end), _drawn(name), fill=colour, font=font)
     return picture.resize((width, height)).quantize(64)
