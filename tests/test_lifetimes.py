@@ -87,6 +87,7 @@ print("RESULT", json.dumps([before, state()]))
         "srsm.RSMView(analysis)",
         "srsm.PairView(analysis)",
         "srsm.RetrievalView(analysis)",
+        "srsm.AuctionStepper(analysis)",
         "srsm.explore(analysis)",
     ],
 )

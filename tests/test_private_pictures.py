@@ -70,6 +70,8 @@ def cells(private):
         f"rsm_view = srsm.RSMView(explorer.analysis, {option})\nrsm_view.wait(60)\nrsm_view",
         f"pair_view = srsm.PairView(explorer.analysis, {option})\npair_view.wait(60)\npair_view",
         f"retrieval_view = srsm.RetrievalView(explorer.analysis, {option})\nretrieval_view.wait(60)\nretrieval_view",
+        f"stepper = srsm.AuctionStepper.of(pair_view)\nstepper.wait(60)\nstepper\n"
+        f"srsm.AuctionStepper(explorer.analysis, pair=(1, 2), {option})",
         "retrieval_view.search(sorted(__import__('pathlib').Path(os.environ['PICTURES_OF_THE_TEST']).rglob('visit*'))[0])\n"
         "assert retrieval_view.wait(60)\nassert not retrieval_view.last_error",
         "explorer.pair = (2, 3)\nexplorer.layer = explorer.analysis.layers[0]\nassert explorer.wait(60)",
@@ -89,7 +91,7 @@ def test_private_pictures_leave_neither_bytes_nor_names_in_the_notebook(folder):
     assert [word for word in (*secrets(folder), *PICTURES) if word in content] == []
     widgets = json.loads(content)["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
     held = [widget["state"]["_images"] for widget in widgets.values() if "_images" in widget["state"]]
-    assert len(held) >= 5  # the views are there, with six images each
+    assert len(held) >= 7  # the views are there, with six images each
     assert all(rows == [{"id": f"image {k}", "labels": []} for k in range(1, 7)] for rows in held if len(rows) == 6)
     assert any(len(rows) == 6 for rows in held)
 
