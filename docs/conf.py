@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import inspect
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -71,7 +72,6 @@ myst_heading_slug_func = "anchors.anchor"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 napoleon_use_ivar = True  # else an attribute that is a trait or property, too, is documented twice
@@ -135,13 +135,15 @@ def _after(app: Sphinx, error: Exception | None) -> None:
         shutil.copytree(DOCS / "img", Path(app.outdir) / "docs" / "img", dirs_exist_ok=True)
 
 
-def _signature(app: Sphinx, what: str, name: str, obj: Any, *rest: Any) -> tuple[str, str] | None:
-    """Return a view's own arguments: traitlets says *args, **kwargs of every class with traits."""
-    if what != "class" or not issubclass(obj, HasTraits):
-        return None
-    signature = inspect.signature(obj.__init__)
-    own = [p.replace(annotation=p.empty) for p in list(signature.parameters.values())[1:]]
-    return str(signature.replace(parameters=own, return_annotation=signature.empty)), ""
+def _signature(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, arguments: str | None, returned: str | None
+) -> tuple[str, str | None] | None:
+    """Return a view's own arguments, of which traitlets says *args, **kwargs, and a default function by its name."""
+    if what == "class" and issubclass(obj, HasTraits):
+        signature = inspect.signature(obj.__init__)
+        own = [each.replace(annotation=each.empty) for each in list(signature.parameters.values())[1:]]
+        arguments = str(signature.replace(parameters=own, return_annotation=signature.empty))
+    return None if arguments is None else (re.sub(r"<function (\w+)( at \w+)?>", r"\1", arguments), returned)
 
 
 def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
