@@ -132,7 +132,11 @@ export function rankRows(store, similarities, { onChoose, onPoint, onSelect }) {
     }
     if (result.state === "ready" && result.order.length) {
       const onclick = () => onSelect([...result.order.slice(0, k)]);
-      const look = { type: "button", class: "srsm-rank-select", "aria-label": `select these: the answers of ${result.name}` };
+      const look = {
+        type: "button",
+        class: "srsm-rank-select",
+        "aria-label": `select these: the answers of ${result.name}`,
+      };
       const title = "Select these images, in this order: explorer.selection";
       lines.push(h("button", { ...look, title, onclick }, "select these"));
     }
