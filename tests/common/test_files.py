@@ -8,13 +8,13 @@ import time
 
 import pytest
 
-from semrsm_widgets.common import written_whole
+from semrsm_widgets.common import check_html_path, written_whole
 from semrsm_widgets.common.files import ABANDONED_SECONDS, sweep
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from semrsm_widgets.common import written_whole
+from semrsm_widgets.common import check_html_path, written_whole
 with written_whole(Path(sys.argv[1])) as file:
     file.write(b"half")
     file.flush()
@@ -72,3 +72,12 @@ def test_files_follow_the_umask(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_page_goes_into_a_folder_that_is_there_under_a_name_that_says_so(tmp_path):
+    assert check_html_path(tmp_path / "page") == tmp_path / "page.html"
+    assert check_html_path(str(tmp_path / "page.HTM")) == tmp_path / "page.HTM"
+    with pytest.raises(ValueError, match=r'the name of an ".html" file; got .page.npz'):
+        check_html_path(tmp_path / "page.npz")
+    with pytest.raises(ValueError, match="in a folder that exists"):
+        check_html_path(tmp_path / "none" / "page.html")

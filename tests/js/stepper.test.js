@@ -173,6 +173,11 @@ test("another ε and another order are told without a kernel", async () => {
   assert.equal(eps.value, "0.05");
   button(root, "by phases").click();
   assert.deepEqual([model.get("eps"), Number(root.dataset.steps)], [[], count]);
+  model.set("eps", [0.1, 0.01]);
+  eps.value = "0.2";
+  pointer(eps, "change", 0, 0);
+  button(root, "by phases").click(); // those that were wished for
+  assert.deepEqual(model.get("eps"), [0.1, 0.01]);
   button(root, "shuffle rows").click();
   assert.deepEqual([...model.get("order")].sort(), [0, 1, 2, 3]);
   button(root, "in order").click();
@@ -198,6 +203,17 @@ test("your bid is asked for, judged and counted", async () => {
   key(root, "ArrowRight"); // goes on without an answer
   assert.equal(model.get("step"), 2);
   assert.match(root.textContent ?? "", /Your bids: 0 of 1/);
+  assert.ok(!key(root, "1")); // nothing is asked
+  key(root, "ArrowRight");
+  assert.ok(!key(root, "7")); // no such column
+  assert.ok(key(root, "1"));
+  assert.deepEqual([root.dataset.asking, model.get("step")], ["false", 3]);
+  assert.match(root.textContent ?? "", /Your bids: [01] of 2/);
+  key(root, "ArrowRight");
+  const asked = /** @type {HTMLElement} */ (root.querySelector("td.srsm-asked"));
+  assert.equal(asked.tabIndex, 0);
+  assert.ok(key(asked, "Enter"));
+  assert.equal(model.get("step"), 4);
 });
 
 test("what is pointed at goes to a linked view alone", async () => {

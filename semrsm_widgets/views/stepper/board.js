@@ -73,6 +73,13 @@ export function auctionBoard({ choose, point }) {
     const at = cellOf(event, "tbody td[data-at]");
     if (at) choose(...at);
   });
+  table.addEventListener("keydown", (event) => {
+    const at = event.key === "Enter" || event.key === " " ? cellOf(event, "td.srsm-asked") : null;
+    if (!at) return;
+    event.preventDefault();
+    event.stopPropagation();
+    choose(...at);
+  });
 
   return {
     root,
@@ -153,6 +160,7 @@ export function auctionBoard({ choose, point }) {
           cell.classList.toggle("srsm-held", held);
           cell.classList.toggle("srsm-bid", step.row === r && step.column === c);
           cell.classList.toggle("srsm-asked", isAsked);
+          cell.tabIndex = isAsked ? 0 : -1;
           const worked = `${fine(affinity[r][c])} − price ${fine(step.prices[c])} = ${fine(profits[r][c])}`;
           cell.title = `${names.row(r)}, ${names.column(c)}${isAsked ? "" : `: ${worked}`}`;
         });

@@ -43,10 +43,12 @@ export function auctionScene(point) {
       height: (bottom - top) * inner.height,
     };
   };
+  /** @type {ReturnType<typeof area>[]} */
+  let areas = []; // measured once a drawing: to measure is to lay out
   /** @type {(side: number, token: number) => { x: number, y: number, width: number, height: number }} */
   const cell = (side, token) => {
     const [rows, columns] = sides[side].grid;
-    const { left, top, width: wide, height: high } = area(side);
+    const { left, top, width: wide, height: high } = areas[side];
     const [width, height] = [wide / columns, high / rows];
     return { x: left + (token % columns) * width, y: top + Math.floor(token / columns) * height, width, height };
   };
@@ -56,10 +58,11 @@ export function auctionScene(point) {
     if (sides.length < 2 || !panels[0].picture.naturalWidth) return;
     const box = root.getBoundingClientRect();
     if (!box.width) return;
+    areas = [area(0), area(1)];
     overlay.setAttribute("viewBox", `0 0 ${box.width} ${box.height}`);
     for (const side of [0, 1]) {
       const [rows, columns] = sides[side].grid;
-      const { left, top, width, height } = area(side);
+      const { left, top, width, height } = areas[side];
       let path = "";
       for (let c = 0; c <= columns; c += 1) path += `M${left + (c * width) / columns} ${top}v${height}`;
       for (let r = 0; r <= rows; r += 1) path += `M${left} ${top + (r * height) / rows}h${width}`;

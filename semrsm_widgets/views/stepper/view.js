@@ -2,6 +2,7 @@
 
 import { badgeOf, segmented } from "../base/controls.js";
 import { h } from "../base/dom.js";
+import { listenToKeys } from "../base/grid_pointer.js";
 import { helpButton } from "../base/help.js";
 import { layerSlider } from "../base/layer_slider.js";
 import { listeners, offers, setter } from "../base/model.js";
@@ -53,6 +54,8 @@ function auctionStepper(model, el) {
   let trace = null;
   /** @type {string[]} */
   let colours = [];
+  /** @type {number[]} */
+  let phases = []; // of the plan that was wished for; empty: that of the auction
   let asking = false; // whether the column of the next bid is being asked for
   let score = { right: 0, asked: 0 };
   /** @type {{ right: boolean, words: string } | null} */
@@ -117,7 +120,7 @@ function auctionStepper(model, el) {
   const settings = auctionSettings(
     {
       yourBid: (on) => set("your_bid", on),
-      eps: (eps) => restart({ eps: eps === null ? [] : [eps] }),
+      eps: (eps) => restart({ eps: eps === null ? phases : [eps] }),
       order: (order) => restart({ order }),
       size: () => auction?.affinity.length ?? 0,
     },
@@ -163,6 +166,11 @@ function auctionStepper(model, el) {
     plot.root,
   );
   moves.listen(root);
+  listenToKeys(root, ({ key }) => {
+    if (!asking || !trace || !/^\d$/.test(key) || Number(key) >= trace.order.length) return false;
+    choose(trace.steps[now() + 1].row, Number(key));
+    return true;
+  });
   el.append(root);
 
   /** @param {number} column that is held by a row */
@@ -178,6 +186,7 @@ function auctionStepper(model, el) {
   function tell() {
     if (!auction) return;
     const eps = model.get("eps");
+    if (eps.length !== 1) phases = eps;
     const rows = auction.affinity.map((_, k) => k);
     const order = model.get("order");
     trace = auctionTrace(
@@ -210,7 +219,7 @@ function auctionStepper(model, el) {
       const row = names.row(bidder);
       card.ask(
         `Your bid for ${row}: which column?`,
-        `Choose the cell of its row that leaves the most: its number less the column’s price. Click it, or go on to see.`,
+        `Choose the cell of its row that leaves the most: its number less the column’s price. Click it or press its number; go on to see.`,
       );
     } else {
       const [head, text] = explain(trace, at, names);

@@ -265,6 +265,9 @@ class AuctionStepper(View):
     def _follow(self, change: Any) -> None:
         """Show the pair that the PairView shows; a layer that cannot be auctioned is said in the status line."""
         try:
+            beside = self.pair_view
+            if beside is not None and beside.analysis is not self.analysis:  # more images have come
+                self.analysis, self._images = beside.analysis, image_rows(beside.analysis)
             setattr(self, change["name"], change["new"])
         except t.TraitError as error:
             self.show_error(error)

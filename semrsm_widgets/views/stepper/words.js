@@ -84,7 +84,7 @@ function phaseWords(step, phases, names) {
   const eps = `ε is ${fine(step.eps)}`;
   if (step.phase === 1) {
     const head = phases > 1 ? `Phase 1 of ${phases}: ${eps}` : `One phase: ${eps}`;
-    const text = `Nothing has a price yet. If each ${names.rows} could have its first choice, they would be worth ${fine(step.bound)} together: no matching is worth more.`;
+    const text = `Nothing has a price yet. If each ${names.rows} could have its first choice, they would be worth ${fine(step.bound)} together: no matching is worth more. These are the matcher’s own bids, without its shortcuts.`;
     return [head, text];
   }
   const head = `Phase ${step.phase} of ${phases}: ${eps}`;

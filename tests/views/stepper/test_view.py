@@ -201,3 +201,14 @@ def test_a_picture_that_is_gone_leaves_the_auction(open_stepper, tmp_path, analy
     settled(stepper)
     assert sent.of("pictures")[0][0]["problems"][0]
     assert sent.of("auction")
+
+
+def test_more_images_that_come_to_the_pair_view_come_here_too(closing):
+    few, more = make_analysis(n=3), make_analysis(n=6)
+    pairs = settled(closing(srsm.PairView(few, layer="a")))
+    stepper = settled(closing(srsm.AuctionStepper.of(pairs)))
+    pairs.show(more)
+    pairs.pair = (4, 5)
+    assert (stepper.pair, stepper.analysis) == ((4, 5), more)
+    assert len(state(stepper)["_images"]) == 6
+    assert settled(stepper).last_error == ""
