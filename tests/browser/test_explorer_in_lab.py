@@ -315,7 +315,22 @@ def test_a_kernel_that_never_sent_bokehjs_does_not_block_the_views_after_it(lab_
         "BokehPane._send_bokehjs = answer\nsrsm.RSMView(analysis)",
     )
     for k in range(2):  # the first one gets what the second one asked for
-        expect(lab_page.page.locator(".srsm-rsm").nth(k)).to_have_attribute("data-complete", "true")
+        expect(lab_page.page.locator(".srsm-rsm").nth(k)).to_have_attribute("data-painter", "bokeh")
+
+
+def test_heatmaps_are_there_before_bokehjs_is(lab_page):
+    show(
+        lab_page,
+        "from semrsm_widgets.views.base import BokehPane\n"
+        "BokehPane._send_bokehjs = lambda self, content: None\n"
+        "images, model = srsm.demo_images(), srsm.load_model()\n"
+        "srsm.RSMView(srsm.Analysis(images, srsm.extract(model, images, layers=['blocks.6']), model=model))",
+    )
+    view = lab_page.page.locator(".srsm-rsm")
+    expect(view).to_have_attribute("data-painter", "canvas")
+    colours = "e => new Set(e.getContext('2d').getImageData(0, 0, e.width, e.height).data).size"
+    for name in ("baseline", "semantic", "difference"):
+        assert view.locator(f".srsm-map[data-map='{name}'] canvas").evaluate(colours) > 20
 
 
 def test_what_is_not_defined_or_not_there_yet_is_said_in_its_place(lab_page):

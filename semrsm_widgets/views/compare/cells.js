@@ -1,6 +1,7 @@
 // A cell of the layer x layer map: what is known of it, in words and as a colour. Nothing here touches the page.
 
 import { format } from "../base/format.js";
+import { channels } from "../base/pixels.js";
 
 /**
  * CKA of one kind of RSM of a layer of A and a layer of B.
@@ -37,13 +38,6 @@ export function shortNames(layers) {
     return rest.length <= LONGEST_NAME ? rest : `${rest.slice(0, 6)}…${rest.slice(-(LONGEST_NAME - 7))}`;
   });
 }
-
-/**
- * Red, green and blue, from 0 to 255.
- *
- * @param {string} colour "#rrggbb"
- */
-export const channels = (colour) => [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16));
 
 /**
  * The colour of a CKA. The still picture colours it alike: a test compares the two.

@@ -3,8 +3,8 @@
 
 import { h, OWN_KEYS } from "../base/dom.js";
 import { arrowStep, fractionsOf, listenToKeys, nearestCell, stepped } from "../base/grid_pointer.js";
+import { drawPixels } from "../base/pixels.js";
 import { outlineCell } from "../base/placed.js";
-import { channels } from "./cells.js";
 
 /** @typedef {import("../base/grid_pointer.js").Cell} Cell */
 /** @typedef {import("../base/grid_pointer.js").Grid} Grid */
@@ -61,15 +61,7 @@ export function heatmapCanvas(name, size) {
       low.textContent = ends[0];
       high.textContent = ends[1];
       strip.style.backgroundImage = `linear-gradient(to right, ${palette.join(",")})`;
-      if (!colours) return;
-      const table = new Uint32Array(256);
-      palette.forEach((colour, k) => {
-        const [red, green, blue] = channels(colour);
-        table[k] = (255 << 24) | (blue << 16) | (green << 8) | red; // RGBA in memory on every machine that runs browsers
-      });
-      const pixels = new Uint32Array(size * size);
-      for (let k = 0; k < pixels.length; k += 1) pixels[k] = table[colours[k]];
-      canvas.getContext("2d")?.putImageData(new ImageData(new Uint8ClampedArray(pixels.buffer), size, size), 0, 0);
+      if (colours) drawPixels(canvas, colours, { rows: size, columns: size, palette });
     },
     /** @param {Cell | null} where */
     cursor: (where) => outlineCell(cursor, where, grid),

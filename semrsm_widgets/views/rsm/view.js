@@ -16,6 +16,7 @@ import { THUMBNAILS_ON_AXES } from "./axes.js";
 import { rsmControls } from "./controls.js";
 import { BINS, distribution, spreadLegend } from "./distribution.js";
 import { finder } from "./finder.js";
+import { firstPaint } from "./first_paint.js";
 import { heatmapPanel } from "./heatmap.js";
 import { colourIndices, frameStore, MISSING_COLOUR, pairKinds, shownMatrices, spread, taken } from "./matrices.js";
 import { readout } from "./readout.js";
@@ -31,7 +32,7 @@ const FOUND_SIDE = 24; // rows around an image that is found among many
 /** @typedef {import("./heatmap.js").Pair} Pair */
 /** @typedef {import("./matrices.js").Frame} Frame */
 /** @typedef {import("./matrices.js").Range} Range */
-/** @typedef {Awaited<ReturnType<typeof embedFigure>>} Figure */
+/** @typedef {ReturnType<typeof firstPaint>} Figure a heatmap of Bokeh's, or the canvas in its place */
 
 /**
  * What the kernel has sent.
@@ -109,8 +110,6 @@ function rsmView(model, el, sent) {
   const events = listeners(model);
   /** @type {Pair | null} */
   let cell = null; // the cell under the pointer or the arrow keys; null: the chosen pair is read out
-  /** @type {Figure[] | null} */
-  let maps = null;
   /** @type {Square} */
   let area = { row: 0, column: 0, side: size };
   let rows = [...images.keys()]; // the images from the top
@@ -126,6 +125,7 @@ function rsmView(model, el, sent) {
   let range = null; // of the levels' colours, as last drawn
   let scheduled = false;
   let asked = "";
+  let painter = "canvas"; // or "bokeh"
 
   const status = statusLine(model);
   events.add(status.stop);
@@ -188,7 +188,10 @@ function rsmView(model, el, sent) {
   });
   const bar = selectionBar({ show: (selected) => set("selected", selected), clear: () => select([]) });
   const panels = MAPS.map((name) => heatmapPanel(name, captions[name], images, (image) => toggle([image])));
-  const scales = MAPS.map((name) => distribution(palettes[name === "difference" ? 1 : 0]));
+  const paletteOf = (/** @type {string} */ name) => palettes[name === "difference" ? 1 : 0];
+  const scales = MAPS.map((name) => distribution(paletteOf(name)));
+  /** @type {Figure[]} */
+  let maps = MAPS.map((name, k) => firstPaint(panels[k].canvas, paletteOf(name)));
   panels.forEach((panel, k) => panel.root.append(scales[k].root));
   const legend = spreadLegend(kinds !== null);
   /** @type {import("../base/layer_slider.js").Layer[]} */
@@ -266,19 +269,16 @@ function rsmView(model, el, sent) {
       arrange();
       const shown = frame();
       root.dataset.waiting = String(!shown);
-      if (maps && shown?.full) paint(maps, { ...shown, full: shown.full });
-      else if (maps) blank(maps, shown);
+      if (shown?.full) paint({ ...shown, full: shown.full });
+      else blank(shown);
       read(shown);
       drawLayers();
       if (!shown) askAgain();
     });
   }
 
-  /**
-   * @param {Figure[]} maps
-   * @param {Frame & { full: import("./matrices.js").Matrices }} shown
-   */
-  function paint(maps, shown) {
+  /** @param {Frame & { full: import("./matrices.js").Matrices }} shown */
+  function paint(shown) {
     const excess = model.get("excess");
     const view = shownMatrices(
       shown,
@@ -320,10 +320,9 @@ function rsmView(model, el, sent) {
   /**
    * Never the old picture under a new name.
    *
-   * @param {Figure[]} maps
    * @param {Frame | null} shown
    */
-  function blank(maps, shown) {
+  function blank(shown) {
     MAPS.forEach((name, k) => {
       maps[k].setImage(name, nothing(), rows.length, rows.length);
       panels[k].missing(shown?.reason ? "not defined" : "computing …");
@@ -346,6 +345,7 @@ function rsmView(model, el, sent) {
       excess: String(model.get("excess")),
       range: (range ?? []).join(","),
       ready: "true",
+      painter,
     });
   }
 
@@ -397,7 +397,7 @@ function rsmView(model, el, sent) {
     reset.hidden = area.side === rows.length;
     root.dataset.zoom = reset.hidden ? "" : [area.row, area.column, area.side].join(",");
     for (const panel of panels) panel.zoom(area);
-    for (const map of maps ?? []) map.setArea(area, rows.length);
+    for (const map of maps) map.setArea(area, rows.length);
     askThumbnails();
   }
 
@@ -413,10 +413,15 @@ function rsmView(model, el, sent) {
   async function setUp() {
     try {
       const Bokeh = await loadBokeh(model);
-      for (const map of maps ?? []) map.remove();
+      const before = maps;
       maps = await Promise.all((sent.figures ?? []).map((item, k) => embedFigure(Bokeh, item, panels[k].canvas)));
+      painter = "bokeh";
       zoom(area);
       draw();
+      // Not before the new ones are drawn: nothing flickers.
+      requestAnimationFrame(() => {
+        for (const map of before) map.remove();
+      });
     } catch (error) {
       status.fail(String(error instanceof Error ? error.message : error));
     }
@@ -442,7 +447,7 @@ function rsmView(model, el, sent) {
   // A frame that was dropped to save memory is asked for once; one that is still to come, comes anyway.
   function askAgain() {
     const [layer, kernel] = [model.get("layer"), model.get("kernel")];
-    if (asked === `${layer}\n${kernel}` || !maps || model.get("_status")?.state !== "ready") return;
+    if (asked === `${layer}\n${kernel}` || !sent.figures || model.get("_status")?.state !== "ready") return;
     asked = `${layer}\n${kernel}`;
     model.send({ kind: "frame", layer, kernel });
   }
@@ -496,7 +501,7 @@ function rsmView(model, el, sent) {
       events.stop();
       search.stop();
       for (const panel of panels) panel.stop();
-      for (const map of maps ?? []) map.remove();
+      for (const map of maps) map.remove();
     },
   };
 }
