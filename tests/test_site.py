@@ -11,6 +11,7 @@ from helpers.command_line import ROOT
 from helpers.site import SITE, built, pages
 
 import semrsm_widgets as srsm
+from semrsm_widgets.cli import main
 
 pytest.importorskip("sphinx", reason='the site needs: pip install ".[docs]"')
 pytest.importorskip("myst_nb", reason='the site needs: pip install ".[docs]"')
@@ -62,6 +63,15 @@ def test_every_public_name_is_documented_once() -> None:
         if re.fullmatch(r"semrsm_widgets\.\w+", anchor)
     ]
     assert sorted(names) == sorted(srsm.__all__)
+
+
+def test_every_command_is_documented(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    commands = re.findall(r"^    (\w+) ", capsys.readouterr().out, flags=re.MULTILINE)
+    assert {"lab", "warm"} <= set(commands)
+    text = (ROOT / "docs" / "api" / "command-line.md").read_text(encoding="utf-8")
+    assert [name for name in commands if f"| `semrsm {name}" not in text] == []
 
 
 def test_a_reader_of_the_first_page_has_a_live_report_before_them() -> None:
