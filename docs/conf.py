@@ -22,6 +22,7 @@ DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 EXTRA = ROOT / "build" / "site-extra"
 """What goes to the top of the site as it is: the live pages, and the page that leads from the top to the start."""
+(EXTRA / "live").mkdir(parents=True, exist_ok=True)  # Sphinx asks for it before anything can make it
 
 sys.path[:0] = [str(ROOT), str(DOCS)]
 
@@ -117,7 +118,6 @@ def mathjax_file() -> Path:
 
 def _before(app: Sphinx) -> None:
     """Make what is copied to the top of the site."""
-    (EXTRA / "live").mkdir(parents=True, exist_ok=True)
     live.make(EXTRA / "live")
     (EXTRA / "index.html").write_text(
         '<!doctype html><meta charset="utf-8"><title>semrsm_widgets</title>'
