@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from semrsm_widgets.analysis import AnalysisRecipe
 from semrsm_widgets.common import check_number
-from semrsm_widgets.report import StaticReport, analysis_at_once, static
+from semrsm_widgets.report import StaticReport, analysis_at_once, static, to_html
 from semrsm_widgets.views.base import PATIENCE_SECONDS
 from semrsm_widgets.views.explorer import Explorer
 
@@ -93,4 +93,5 @@ def explore(
         query=query,
         kernel=kernel,
         save_images=save_images,
+        write_report=to_html,
     )

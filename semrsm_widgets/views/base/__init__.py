@@ -27,7 +27,7 @@ from .traits import (
     image_rows,
     layer_rows,
 )
-from .view import Status, View, bundle, bundle_text, check_trait, guarded_method, jpeg_bytes
+from .view import Status, View, bundle, bundle_text, check_trait, guarded_method, jpeg_bytes, seconds_left
 from .wire import EXACT_IMAGES, PICTURES, Message, is_exact, plain
 from .worker import DEBOUNCE_SECONDS, CancelledError, Job, Worker
 
@@ -79,6 +79,7 @@ __all__ = [
     "plain",
     "printed_picture",
     "search_seconds",
+    "seconds_left",
     "standalone_html",
     "thumbnail",
 ]

@@ -8,6 +8,7 @@ import { listeners, setter } from "../base/model.js";
 import { withPrivate } from "../base/private.js";
 import { statusLine } from "../base/status_line.js";
 import { jpegUrl, onMessages } from "../base/wire.js";
+import { reportPanel } from "./report_panel.js";
 import { explorerTour } from "./tour.js";
 
 /** @typedef {import("../base/model.js").Model} Model */
@@ -15,6 +16,10 @@ import { explorerTour } from "./tour.js";
 export default () => {
   /** @type {string[]} URLs of the images that the model looks at */
   let film = [];
+  /** @type {import("./report_panel.js").Told | null} what the kernel said last of a report */
+  let reported = null;
+  /** @type {Set<(told: import("./report_panel.js").Told) => void>} */
+  const panels = new Set();
   /** @type {Set<(urls: string[]) => void>} */
   const views = new Set();
   /** @param {string[]} urls */
@@ -29,6 +34,10 @@ export default () => {
       onMessages(model, {
         film({ film: pictures }) {
           if (model.get("loading")) show(pictures.map(jpegUrl));
+        },
+        report(told) {
+          reported = told;
+          for (const tell of panels) tell(told);
         },
       });
       model.on("change:loading", () => {
@@ -61,10 +70,12 @@ export default () => {
       const part = choice("part", "which view is shown", "_parts");
       const tour = explorerTour(() => el.closest(".srsm-composed") ?? document.body);
       const help = helpButton({ words: "Take the tour", start: tour.start });
+      const report = reportPanel(model, () => model.get("_private"));
+      const tools = h("span", { class: "srsm-tools" }, tour.root, report.root, help);
       const root = h(
         "div",
         { class: "srsm srsm-explorer" },
-        h("div", { class: "srsm-head" }, title, status.root, arrangement.root, h("span", {}, tour.root, help)),
+        h("div", { class: "srsm-head" }, title, status.root, arrangement.root, tools),
         part.root,
         notices,
         pictures,
@@ -80,21 +91,26 @@ export default () => {
         pictures.hidden = !model.get("loading");
         arrangement.root.hidden = model.get("loading");
         tour.root.hidden = model.get("loading");
+        report.root.hidden = !model.get("can_report");
         arrangement.set(model.get("arrangement"));
         part.root.hidden = model.get("loading") || model.get("arrangement") !== "tabs";
         part.set(model.get("part"));
         root.dataset.loading = String(model.get("loading"));
         root.dataset.state = model.get("_status")?.state ?? "";
       };
-      for (const name of ["title", "badge", "arrangement", "part", "notices", "loading", "_status"])
+      for (const name of ["title", "badge", "arrangement", "part", "notices", "loading", "can_report", "_status"])
         events.on(`change:${name}`, update);
       /** @param {string[]} urls */
       const project = (urls) => pictures.replaceChildren(...urls.map((src) => h("img", { src, alt: "" })));
       views.add(project);
       project(film);
+      panels.add(report.tell);
+      if (reported) report.tell(reported);
       update();
       return () => {
         views.delete(project);
+        panels.delete(report.tell);
+        report.stop();
         events.stop();
         status.stop();
         tour.stop();

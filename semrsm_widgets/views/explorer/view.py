@@ -31,6 +31,7 @@ from semrsm_widgets.views.retrieval import RetrievalView
 from semrsm_widgets.views.rsm import RSMView
 
 from .header import ARRANGEMENTS, PARTS, ExplorerHeader
+from .reporter import Reporter, WritesReport
 from .script import ExplorerState, code_of
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Explorer(ComposedView):
         recipe: AnalysisRecipe | None = None,
         patience: float = PATIENCE_SECONDS,
         save_images: bool = True,
+        write_report: WritesReport | None = None,
         **kwargs: Any,
     ) -> None:
         given = recipe is not None and isinstance(recipe.model, Analysis)
@@ -102,7 +104,12 @@ class Explorer(ComposedView):
         t.dlink((self, "save_images"), (self.header, "save_images"))
         self.kept.watch(self.header)
         self.header.actions = {"cancel": self.cancel, "resume": self.resume, "start": self.start}
-        self._make, self._recipe = make, recipe
+        self._make, self._recipe, self._write_report = make, recipe, write_report
+        self.reporter = None if write_report is None else Reporter(write_report, self.header.post)
+        if self.reporter is not None:
+            self.header.actions |= {"cancel report": self.reporter.cancel, "repeat report": self.reporter.repeat}
+            self.header.on_report = self._report
+        self._reduced: list[tuple[str, Sequence[str]]] = []
         self.resume()
 
     def _arrange(self, _change: Any) -> None:
@@ -197,6 +204,23 @@ class Explorer(ComposedView):
             kernel=self.kernel,
             top_k=self.top_k,
             save_images=self.save_images,
+            write_report=self._write_report,
+        )
+
+    def _report(self, pairs: str, with_images: bool) -> None:
+        """Write what is shown into a file; pictures that are private stay out of it."""
+        if self.reporter is None or self.analysis is None:
+            return
+        images = with_images and self.save_images
+        self.reporter.start(
+            self.analysis,
+            pairs=pairs,
+            images=images,
+            layer=self.layer,
+            kernel=self.kernel,
+            pair=self.pair if self.pair[0] != self.pair[1] else None,
+            query=self.query if self.query >= 0 else None,
+            notices=[named(text, names if images else ()) for text, names in self._reduced],
         )
 
     def to_code(self) -> str:
@@ -238,6 +262,8 @@ class Explorer(ComposedView):
         """Free the threads and the widgets, also while they are being made."""
         with self._lifetime:
             self._closed = True
+        if hasattr(self, "reporter") and self.reporter is not None:  # ipywidgets also closes what was never made
+            self.reporter.close()
         super().close()
 
     def __repr__(self) -> str:
@@ -302,6 +328,7 @@ class Explorer(ComposedView):
         self._title(analysis, f"{len(analysis)} images · {len(analysis.layers)} layers")
         self._place_views()
         self.analysis = analysis
+        self.header.can_report = self.reporter is not None
 
     def _show_retrieval(self, job: Job, analysis: Analysis) -> None:
         """Show what the query retrieves, once the RSM on screen is there or waits for somebody: it comes first."""
@@ -362,6 +389,7 @@ class Explorer(ComposedView):
 
     def notice(self, text: str, names: Sequence[str] = ()) -> None:
         """Add a line to what the header says was reduced, with the names of the pictures that it is about."""
+        self._reduced.append((text, names))
         self.header.notices = [*self.header.notices, named(text, names)]
 
     def show_images(self, images: Images) -> None:
