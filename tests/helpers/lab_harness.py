@@ -336,6 +336,11 @@ class LabPage:
         if errors := self.page.evaluate(_CELL_ERRORS):
             raise AssertionError(f"{notebook} raised:\n" + "\n".join(re.sub(r"\x1b\[[0-9;]*m", "", e) for e in errors))
 
+    def open_and_begin(self, notebook: str) -> None:
+        """Open a notebook and have its cells run, without waiting for them."""
+        self.open_notebook(notebook)
+        self.page.evaluate(f"() => {{ ({_RUN_ALL})(); }}")
+
     def open_notebook(self, notebook: str) -> None:
         """Open a notebook in a fresh layout without running it."""
         self.page.goto(self.lab.address_of(notebook))
