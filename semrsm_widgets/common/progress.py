@@ -154,8 +154,8 @@ class Meter:
             self._outer.inner = None
         if self._drawn:
             screen.remove(self)
-        if isinstance(error, KeyboardInterrupt) and not self._is_inner and self.total:
-            error.add_note(f"{self.what} stopped at {self.count()}. {self.kept}")
+        if isinstance(error, KeyboardInterrupt) and not self._is_inner and self.what:
+            error.add_note(f"{self.what} stopped{f' at {self.count()}' if self.total else ''}. {self.kept}")
 
     # -- telling --------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from math import log2
@@ -17,6 +18,7 @@ POOLED_GRID = 16
 _MOST_SECONDS_PER_ENTRY = 20e-9
 """Of an affinity: five times what the auction takes on two cores."""
 _MOST_SECONDS_OF_OTHERS = 2e-6
+_POLL_SECONDS = 0.1
 SAMPLE_SECONDS = 0.4
 SAMPLE_TOKENS = 256
 """How long `estimate` measures, and below how many tokens a sample's time says little about a larger one's."""
@@ -83,10 +85,27 @@ def announce(meter: Meter, matcher: Matcher, x: Any, y: Any = None) -> None:
 
 
 def make_ready(matcher: Matcher, tokens: int) -> None:
-    """Compile a matcher that needs it for images of so many tokens; a meter says so."""
-    if isinstance(matcher, Auction) and not matcher.is_ready(tokens):
-        with Meter("Compiling the matcher (only the first time)"):
+    """Compile a matcher that needs it for images of so many tokens; a meter says so.
+
+    On a thread of its own: the compiler's callbacks would swallow Ctrl-C. After one it goes on, for the next call.
+    """
+    if not isinstance(matcher, Auction) or matcher.is_ready(tokens):
+        return
+    failed: list[BaseException] = []
+
+    def prepare() -> None:
+        try:
             matcher.prepare(tokens)
+        except BaseException as error:  # raised below
+            failed.append(error)
+
+    thread = threading.Thread(target=prepare, name="semrsm-compile", daemon=True)
+    with Meter("Compiling the matcher (only the first time)"):
+        thread.start()
+        while thread.is_alive():
+            thread.join(_POLL_SECONDS)
+    if failed:
+        raise failed[0]
 
 
 def _shape(tokens: Any) -> tuple[int, int]:
