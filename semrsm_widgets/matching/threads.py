@@ -37,13 +37,14 @@ class Pool:
         stay_alone_after_fork()
         self.threads, self.tick = threads, tick
         self.cancel = np.zeros(1, np.int64)
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="semrsm-match")
+        self._executor: ThreadPoolExecutor | None = None  # none where all work is brief
 
     def __enter__(self) -> Pool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
 
     def run(self, work: Callable[[slice], None], count: int, seconds: float) -> None:
         """Call `work` on slices that cover range(count); return when all are done, or raise what stopped it.
@@ -72,7 +73,10 @@ class Pool:
         tasks = min(count, self.threads * TASKS_PER_THREAD)
         edges = [count * k // tasks for k in range(tasks + 1)] if tasks else [0]
         parts = [slice(a, b) for a, b in pairwise(edges)]
-        futures: dict[Future[None], int] = {self._executor.submit(work, part): part.stop - part.start for part in parts}
+        executor = self._executor = self._executor or ThreadPoolExecutor(
+            self.threads, thread_name_prefix="semrsm-match"
+        )
+        futures: dict[Future[None], int] = {executor.submit(work, part): part.stop - part.start for part in parts}
         try:
             pending = set(futures)
             while pending:

@@ -63,7 +63,7 @@ class TokenSet:
         """
         layer = value.layer if isinstance(value, Tokens) else ""
         values = as_tensor(name, value.values if isinstance(value, Tokens) else value)
-        exponents, sq_norms = np.zeros(len(values), np.int64), np.zeros(len(values))
+        exponents, sq_norms = np.zeros(values.shape[0], np.int64), np.zeros(values.shape[0])
         for here, part in _parts(values):
             sq_norms[here] = np.einsum("nk,nk->n", part, part)
             common = (sq_norms[here] >= part.shape[1] / _COMMON**2) & (sq_norms[here] <= _COMMON**2)
@@ -86,7 +86,7 @@ class TokenSet:
         return means
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.sq_norms)  # of a tensor it takes longer than many a sum
 
     @property
     def size(self) -> int:
@@ -168,8 +168,11 @@ def as_tensor(name: str, value: Any) -> torch.Tensor:
 
 def _parts(values: torch.Tensor) -> Iterator[tuple[slice, NDArray[np.float64]]]:
     """Yield a few images after another as float64 (k, S D), each in the memory of the last."""
-    count, numbers = len(values), values.shape[1] * values.shape[2]
+    count, numbers = values.shape[0], values.shape[1] * values.shape[2]
     step = max(1, _CHUNK // numbers)
+    if count <= step:  # of few images, a copy is all that there is to do
+        yield slice(0, count), values.reshape(count, numbers).double().cpu().numpy()
+        return
     room = np.empty((min(step, count), numbers))
     shown = torch.from_numpy(room)
     for first in range(0, count, step):
