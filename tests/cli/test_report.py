@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,31 @@ def test_report_of_what_cannot_be(
     error = capsys.readouterr().err.splitlines()
     assert error[-1].startswith(said)
     assert list(photos.parent.glob("*.html")) == []
+
+
+def test_the_pair_shown_makes_a_smaller_file(photos: Path) -> None:
+    sizes = {}
+    for pairs in ("current", "all"):
+        target = photos.parent / f"{pairs}.html"
+        assert main(["report", str(photos), "-o", str(target), "--layers", "blocks.5", "--pairs", pairs]) == 0
+        sizes[pairs] = target.stat().st_size
+    assert sizes["current"] < sizes["all"]
+    with pytest.raises(SystemExit, match="2"):
+        main(["report", str(photos), "--pairs", "some"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_on_a_terminal_it_says_how_far_it_is_and_ctrl_c_ends_it_in_a_line(photos: Path) -> None:
+    from helpers.terminal import on_terminal
+
+    target = photos.parent / "out.html"
+    call = ["report", str(photos), "-o", str(target)]
+    script = (
+        "import sys, semrsm_widgets.cli, semrsm_widgets.common.progress as progress\n"
+        f"progress.APPEARS_AFTER = 0.0\nsys.exit(semrsm_widgets.cli.main({call!r}))"
+    )
+    ended = on_terminal(script, interrupt_at="Writing the report:")
+    assert "Comparing the images ...\n" in ended.text
+    assert ended.text.rstrip().endswith("semrsm: stopped, nothing was written.")
+    assert ended.status == 130
+    assert not target.exists()
