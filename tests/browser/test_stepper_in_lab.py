@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from helpers.boxes import layout_faults
 from playwright.sync_api import expect
 
 import semrsm_widgets as srsm
@@ -98,6 +99,10 @@ def test_keys_and_clicks_go_through_the_auction(lab_page):
     alone.locator(".srsm-eps").fill("0.05")
     page.keyboard.press("Enter")
     expect(alone).to_have_attribute("data-steps", "6")
+    for width in (390, 760, 1100):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert layout_faults(page) == [], width
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_it_stands_beside_a_pair_view(lab_page):
