@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import anywidget
 import traitlets as t
 
-from semrsm_widgets.common import check_choice, describe_seconds
+from semrsm_widgets.common import check_choice, describe_seconds, quietly
 
 from .kept_picture import KeepsPicture, with_picture
 from .private import HIDDEN
@@ -280,7 +280,8 @@ class View(SavesFigure, KeepsPicture, anywidget.AnyWidget):
             self._send_private()
         handler = self.handlers.get(kind) if isinstance(kind, str) else None
         if handler is not None:
-            guarded(lambda view: getattr(view, handler)({**content, "buffers": buffers}))(self)
+            with quietly():
+                guarded(lambda view: getattr(view, handler)({**content, "buffers": buffers}))(self)
 
     def _on_message(self, _widget: Any, content: Any, buffers: Any) -> None:
         self.receive(content, buffers)
