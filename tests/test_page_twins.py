@@ -143,7 +143,10 @@ def twins() -> dict[str, Any]:
         "message": every_kind(),
         "frames": frames(asked, similarities[0]),
         "pairs": [pair(asked, *images) for images in ((0, 1), (2, 4))],
-        "trust": [trust(semantic, mean) for mean in (0.0, 0.2, 0.9, 1.0) for semantic in (-0.1, 0.21, 0.25, 0.3, 0.95)],
+        "trust": [
+            *(trust(semantic, mean) for mean in (0.0, 0.2, 0.9, 1.0) for semantic in (-0.1, 0.21, 0.25, 0.3, 0.95)),
+            *(trust(0.95, 0.2, any_matching) for any_matching in (0.4, 0.6)),
+        ],
         "results": results(asked),
         "cell": cell(),
         "details": [detail(similarities, undefined=False), detail(similarities, undefined=True)],
@@ -218,7 +221,7 @@ def pair(asked: srsm.Analysis, i: int, j: int) -> dict[str, Any]:
     return {**sent(matches_message("matches", matches)), "readings": readings, "strongest": strongest}
 
 
-def trust(semantic: float, mean: float) -> dict[str, Any]:
+def trust(semantic: float, mean: float, any_matching: float = 0.0) -> dict[str, Any]:
     """Return how matches are drawn beside a level of unrelated tokens, and what is said of them."""
     null = NullLevel(mean=mean, quantile95=mean + 0.02, n=96)
     cosine = [-0.5, 0.1, 0.25, 0.4, 0.7, 1.0]
@@ -226,7 +229,7 @@ def trust(semantic: float, mean: float) -> dict[str, Any]:
     level = {"mean": null.mean, "quantile95": null.quantile95, "n": null.n}
     return {
         **{"semantic": semantic, "null": level, "cosine": cosine},
-        **{"opacity": opacity, "verdict": verdict(semantic, null)},
+        **{"opacity": opacity, "verdict": verdict(semantic, null, any_matching), "any_matching": any_matching},
     }
 
 

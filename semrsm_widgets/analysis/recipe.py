@@ -132,7 +132,8 @@ class AnalysisRecipe:
         tokens = see(images, progress=observer.extraction_progress(job))
         if any(each.grid != each.native_grid for each in tokens.values()):
             observer.notice(
-                f"Grids above {self.max_grid}×{self.max_grid} patches are pooled; max_grid=None keeps them."
+                f"Layers of more than {self.max_grid}×{self.max_grid} patches are averaged down to that; "
+                "max_grid=None keeps them."
             )
         return Analysis(images, tokens, model=model, matcher=self.matcher)
 

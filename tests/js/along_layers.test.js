@@ -2,11 +2,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KNOB, layerChart, pathOf, placesOf, scaleOf } from "../../semrsm_widgets/views/base/layer_chart.js";
+import { areaPath, KNOB, layerChart, pathOf, placesOf, scaleOf } from "../../semrsm_widgets/views/base/layer_chart.js";
 import { layerSlider } from "../../semrsm_widgets/views/base/layer_slider.js";
 import { unpack } from "../../semrsm_widgets/views/base/wire.js";
 import { profileRows, readProfile } from "../../semrsm_widgets/views/pair/profile.js";
 import { meanExcess, pairProfile, setChart } from "../../semrsm_widgets/views/rsm/along_layers.js";
+import { distribution } from "../../semrsm_widgets/views/rsm/distribution.js";
 import { cellOf, frameStore, pairKinds } from "../../semrsm_widgets/views/rsm/matrices.js";
 import { buffersOf, close, twins } from "./page.js";
 
@@ -137,4 +138,24 @@ test("a pair's values come a layer a message; another pair begins anew", () => {
     undefined,
     0.7,
   ]);
+});
+
+test("the area between two curves is there where both are, and has no depth where they cross", () => {
+  assert.equal(areaPath([1, 2, null, 4], [3, 1, 2, 5], [0, 10, 20, 30]), "M0.0 1.0L10.0 1.0L10.0 1.0L0.0 3.0Z");
+});
+
+test("the pair that is read has its place over the colours, where it has one", () => {
+  const scale = distribution(["#000000", "#ffffff"]);
+  const here = /** @type {HTMLElement} */ (scale.root.querySelector(".srsm-here"));
+  scale.point(0.5);
+  assert.equal(here.hidden, true); // nothing is drawn yet
+  scale.show({ range: [0, 0.8], shares: [null, null], labelled: false });
+  scale.point(0.6);
+  assert.equal(here.hidden, false);
+  assert.equal(Math.round(Number.parseFloat(here.style.left)), 75);
+  scale.point(0.9); // the diagonal, past the colours
+  assert.equal(here.hidden, true);
+  scale.point(0.6);
+  scale.clear();
+  assert.equal(here.hidden, true);
 });

@@ -16,6 +16,14 @@ export const GLOSSARY = [
     "the null: the semantic value between images whose channels were permuted. A semantic value is a maximum, so it is above zero even for noise",
   ],
   ["excess", "a semantic value less what unrelated tokens reach: the level that can be compared between layers"],
+  [
+    "moved patches",
+    "B’s patches, each put where its partner stands in A: where they make A’s picture, the matching is right",
+  ],
+  [
+    "F1@k",
+    "how well the labels of the k nearest images fit those of the query, as the mean F1 of the label sets; beside it what chance gives",
+  ],
   ["gap", "the certified error of a semantic cosine: the optimum lies in [value, value + gap]"],
   [
     "price, bid",

@@ -55,15 +55,40 @@ export function pathOf(heights, places) {
 }
 
 /**
+ * The area between two curves, where both are and the first lies above: in pixels, less is higher.
+ *
+ * @param {(number | null)[]} upper
+ * @param {(number | null)[]} lower
+ * @param {number[]} places
+ */
+export function areaPath(upper, lower, places) {
+  let path = "";
+  for (let k = 1; k < places.length; k += 1) {
+    const [a, b, c, d] = [upper[k - 1], upper[k], lower[k], lower[k - 1]];
+    if (a === null || b === null || c === null || d === null) continue;
+    /** @type {[number, number][]} */
+    const corners = [
+      [places[k - 1], Math.min(a, d)],
+      [places[k], Math.min(b, c)],
+      [places[k], c],
+      [places[k - 1], d],
+    ];
+    path += `M${corners.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}Z`;
+  }
+  return path;
+}
+
+/**
  * @param {string[]} names of the curves, the one that lies on top last; each is a class
  */
 export function layerChart(names) {
   const root = svg("svg", { class: "srsm-layer-curves", "aria-hidden": "true" });
   const zero = svg("line", { class: "srsm-curve-zero" });
+  const area = svg("path", { class: "srsm-curve-area" }); // what semantic has above unrelated
   const lines = names.map((name) => svg("path", { class: `srsm-curve srsm-curve-${name}` }));
   const dots = svg("g");
   const here = svg("line", { class: "srsm-curve-at" }); // the layer on screen
-  root.append(zero, here, ...lines, dots);
+  root.append(area, zero, here, ...lines, dots);
   let [width, height] = [0, 0];
   /** @type {{ rows: (Row | null)[], at: number, scale: [number, number] } | null} */
   let shown = null;
@@ -78,11 +103,15 @@ export function layerChart(names) {
     setAttributes(zero, { x1: KNOB / 2, x2: width - KNOB / 2, y1: heightOf(0), y2: heightOf(0) });
     setAttributes(here, { x1: places[at] ?? -9, x2: places[at] ?? -9, y1: 0, y2: height });
     dots.replaceChildren();
-    names.forEach((name, curve) => {
-      const heights = rows.map((row) => {
+    /** @param {string} name */
+    const heightsOf = (name) =>
+      rows.map((row) => {
         const value = row?.[name];
         return isThere(value) ? heightOf(Math.min(high, Number(value))) : null;
       });
+    area.setAttribute("d", areaPath(heightsOf("semantic"), heightsOf("unrelated"), places));
+    names.forEach((name, curve) => {
+      const heights = heightsOf(name);
       lines[curve].setAttribute("d", pathOf(heights, places));
       heights.forEach((y, k) => {
         if (y === null) return;

@@ -93,8 +93,8 @@ def draw_pair(
     _say_position(sheet, matches)
     sheet.say(layer_sentence(analysis, matches.layer))
     _say_outlines(sheet, outlines, placed, similarity)
-    if similarity == "semantic" and verdict(matches.semantic, null):
-        sheet.say(verdict(matches.semantic, null))
+    if similarity == "semantic" and verdict(matches.semantic, null, matches.any_matching):
+        sheet.say(verdict(matches.semantic, null, matches.any_matching))
     _cite(sheet, analysis, null, {"A and B": matches})
 
 

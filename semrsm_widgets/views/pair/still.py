@@ -62,7 +62,11 @@ def pair_still(
         best_matching_adds = matches.semantic - matches.any_matching
         title += f"aligned {matches.aligned:.2f}, semantic {matches.semantic:.2f} "
         title += f"= any matching {matches.any_matching:.2f} + best matching adds {best_matching_adds:.2f}"
-        title += "" if null is None else f" (unrelated {null.mean:.2f}). {verdict(matches.semantic, null)}"
+        title += (
+            ""
+            if null is None
+            else f" (unrelated {null.mean:.2f}). {verdict(matches.semantic, null, matches.any_matching)}"
+        )
         captioned["B's patches moved to their partners in A"] = put_back(matches, *panels[1], opacity=opacity)
     else:
         value = matches.class_token if similarity == "class token" else matches.split(similarity).value

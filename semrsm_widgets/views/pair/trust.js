@@ -5,6 +5,7 @@
 
 // Excess is what a cosine has above the level of unrelated tokens, as a share of what there is up to 1.
 export const BARELY = 0.1; // of a pair, below which its matches are not to be read
+const MOSTLY = 0.5; // share of a pair's value that any matching gives, above which single patches say little
 const FULL = 0.25; // of a match, from which it is drawn in full
 export const FAINTEST = 0.12; // opacity of a match at the unrelated level or below
 
@@ -36,14 +37,17 @@ export function opacities(cosine, semantic, level) {
 }
 
 /**
- * What to say of a pair that is hardly above unrelated; empty where its matches may be read.
+ * What to say of a pair that is hardly above unrelated, or by any matching; empty where its matches may be read.
  *
  * @param {number} semantic
  * @param {NullLevel | null} level
+ * @param {number} anyMatching what any matching of the pair gives on average
  */
-export function verdict(semantic, level) {
-  if (!level || (semantic > level.quantile95 && excess(semantic, level) >= BARELY)) return "";
-  return semantic <= level.quantile95
-    ? "No more than unrelated tokens reach: do not read these matches."
-    : "Barely above unrelated: do not read these matches.";
+export function verdict(semantic, level, anyMatching) {
+  if (!level) return "";
+  if (semantic <= level.mean) return "No more than unrelated tokens reach: do not read these matches.";
+  if (semantic <= level.quantile95) return "Within what unrelated tokens reach by chance: do not read these matches.";
+  if (excess(semantic, level) < BARELY) return "Barely above unrelated: do not read these matches.";
+  if (anyMatching > MOSTLY * semantic) return "Most of it any matching gives: alike overall, hardly patch by patch.";
+  return "";
 }

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # Excess is what a cosine has above the level of unrelated tokens, as a share of what there is up to 1.
 BARELY = 0.1
 """Excess of a pair below which its matches are not to be read."""
+MOSTLY = 0.5
+"""Share of a pair's value that any matching gives, above which its matches say little of single patches."""
 FULL = 0.25
 """Excess of a match from which it is drawn in full."""
 FAINTEST = 0.12
@@ -43,10 +45,22 @@ def opacities(cosine: NDArray[np.float64], semantic: float, null: NullLevel | No
     return np.asarray(FAINTEST + (1 - FAINTEST) * pair * strength, dtype=np.float64)
 
 
-def verdict(semantic: float, null: NullLevel | None) -> str:
-    """Return what to say of a pair that is hardly above unrelated; empty where its matches may be read."""
-    if null is None or (semantic > null.quantile95 and excess(semantic, null) >= BARELY):
+def verdict(semantic: float, null: NullLevel | None, any_matching: float) -> str:
+    """Return what to say of a pair that is hardly above unrelated, or by any matching; empty where it may be read.
+
+    Args:
+        semantic: the pair's value.
+        null: what unrelated tokens reach.
+        any_matching: what any matching of the pair gives on average.
+    """
+    if null is None:
         return ""
-    if semantic <= null.quantile95:
+    if semantic <= null.mean:
         return "No more than unrelated tokens reach: do not read these matches."
-    return "Barely above unrelated: do not read these matches."
+    if semantic <= null.quantile95:
+        return "Within what unrelated tokens reach by chance: do not read these matches."
+    if excess(semantic, null) < BARELY:
+        return "Barely above unrelated: do not read these matches."
+    if any_matching > MOSTLY * semantic:
+        return "Most of it any matching gives: alike overall, hardly patch by patch."
+    return ""

@@ -171,9 +171,13 @@ function pairView(model, el) {
       comparison.choice,
     ),
     comparison.words,
-    h("div", { class: "srsm-pair-body" }, h("div", { class: "srsm-stage-column" }, stage, line), rebuilt.root),
+    h(
+      "div",
+      { class: "srsm-pair-body" },
+      h("div", { class: "srsm-stage-column" }, stage, line, legend.root),
+      rebuilt.root,
+    ),
     empty,
-    legend.root,
     h("div", { class: "srsm-controls srsm-pair-foot" }, strongest, heatField, aboveField),
     probe.strips.root,
     more.root,
@@ -269,7 +273,7 @@ function pairView(model, el) {
     root.dataset.token = String(at[0]);
     root.dataset.partner = String(at[1]);
     const more = drawHeat(visible);
-    const words = visible ? focusSentence(said, at) + (cursor ? "" : " · pinned") : idleSentence();
+    const words = visible ? focusSentence(said, at, more !== "") + (cursor ? "" : " · pinned") : idleSentence();
     line.textContent = more ? `${words} · ${more}` : words;
     if (matches?.grid) rebuilt.mark(said.reading?.partner ? at[0] : -1, matches.grid);
   }

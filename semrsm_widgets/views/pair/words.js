@@ -78,7 +78,7 @@ export function pairSummary() {
         { unrelated: matches.null?.mean ?? null },
       );
       bars.root.title = `from 0 to 1: what any matching gives, then what the best matching adds${matches.null ? "; the tick is the unrelated level" : ""}`;
-      doubt.textContent = verdict(matches.semantic, matches.null);
+      doubt.textContent = verdict(matches.semantic, matches.null, matches.any_matching);
       doubt.hidden = !doubt.textContent;
     },
   };
@@ -105,9 +105,11 @@ export function explanation(matches, similarity, oneToOne) {
   }
   if (!oneToOne) return `nearest neighbours ${format(matches.nearest_value)}, not one-to-one`;
   const share = matches.same_position;
+  const once = 100 / matches.permutation.length; // of a random matching, one patch on average
+  const chance = once < 0.95 ? once.toFixed(1) : once.toFixed(0);
   return share === null
     ? ""
-    : `${Math.round(100 * share)} % of ${matches.grid ? "patches" : "tokens"} match the same position`;
+    : `${Math.round(100 * share)} % of ${matches.grid ? "patches" : "tokens"} match the same position (by chance ${chance} %)`;
 }
 
 /**
@@ -155,8 +157,9 @@ export function shareWords({ reading, difference, comparing, order }, k) {
  *
  * @param {Said} said
  * @param {number[]} at patches of A, B and C, -1 for none
+ * @param {boolean} isTold whether a more similar patch than the partner is named beside
  */
-export function focusSentence({ matches, expected, reading, other, difference }, [a, b, c]) {
+export function focusSentence({ matches, expected, reading, other, difference }, [a, b, c], isTold = false) {
   if (!reading) return "";
   /** @type {(letter: string, token: number, grid: Grid | null) => string} */
   const name = (letter, token, grid) => `${letter} ${placeName(token, grid)}`;
@@ -185,7 +188,7 @@ export function focusSentence({ matches, expected, reading, other, difference },
       : "· no partner";
   return (
     `${from} ${to} · cosine ${format(reading.cosine[a])} · contributes ${format(reading.contribution[a], 4)} of ${format(reading.value)}` +
-    (reading.ambiguous?.[a] ? " · another partner is nearly as good" : "")
+    (reading.ambiguous?.[a] && !isTold ? " · another partner is nearly as good" : "")
   );
 }
 

@@ -62,5 +62,7 @@ export function whyNot(alike, rows, { side, token }, { permutation, inverse }, n
   const size = other.length;
   const [row, column] = side === 0 ? [taker, best] : [best, taker];
   const kept = alike.ab ? cosineOf(alike.ab[row * size + column]) : NaN;
-  return { token: best, words: `${words}: it is taken by ${name(side, taker)} (${format(kept)})` };
+  // Both pairs exchanged would add up to less: the matching is the best one.
+  const why = partner >= 0 && kept < other[best] ? ", so that both together give more" : "";
+  return { token: best, words: `${words}: it is taken by ${name(side, taker)} (${format(kept)})${why}` };
 }

@@ -34,11 +34,14 @@ export function distribution(palette) {
   const mark = h("span", { class: "srsm-mark" });
   const markWords = h("span", { class: "srsm-mark-words" });
   const strip = h("div", { class: "srsm-strip" });
+  const here = h("span", { class: "srsm-here", hidden: true, title: "this pair" });
+  /** @type {[number, number] | null} */
+  let ends = null;
   strip.style.backgroundImage = `linear-gradient(to right, ${palette.join(",")})`;
   const root = h(
     "div",
     { class: "srsm-scale" },
-    h("div", { class: "srsm-plot" }, curves, strip, mark, markWords),
+    h("div", { class: "srsm-plot" }, curves, strip, mark, markWords, here),
     h("div", { class: "srsm-ends" }, low, high),
     words,
   );
@@ -48,6 +51,7 @@ export function distribution(palette) {
     /** @param {Spread} what */
     show({ range, shares, level = null, auc = null, title = "", labelled }) {
       const [same, other] = shares;
+      ends = range;
       [low.textContent, high.textContent] = range.map((end) =>
         format(Math.abs(end) < 0.005 * (range[1] - range[0]) ? 0 : end),
       );
@@ -70,7 +74,19 @@ export function distribution(palette) {
         `${spoken}, from ${format(range[0])} to ${format(range[1])}. ${words.textContent}`,
       );
     },
+    /**
+     * Where the pair that is read stands among the others.
+     *
+     * @param {number | undefined} value
+     */
+    point(value) {
+      const at = ends && value !== undefined ? (value - ends[0]) / (ends[1] - ends[0]) : NaN;
+      here.hidden = !(at >= 0 && at <= 1);
+      here.style.left = `${100 * at}%`;
+    },
     clear() {
+      ends = null;
+      here.hidden = true;
       for (const each of [low, high, words]) each.textContent = "";
       for (const path of paths) path.setAttribute("d", "");
       mark.hidden = markWords.hidden = true;

@@ -123,6 +123,8 @@ function rsmView(model, el, sent) {
   const thumbnailsAsked = new Set();
   /** @type {Range | null} */
   let range = null; // of the levels' colours, as last drawn
+  /** @type {(Float32Array | undefined)[]} */
+  let painted = []; // what the heatmaps show
   let scheduled = false;
   let asked = "";
   let painter = "canvas"; // or "bokeh"
@@ -244,6 +246,7 @@ function rsmView(model, el, sent) {
     const [i, j] = cell ?? model.get("pair");
     controls.profile(pairProfile(framesByLayer(), [i, j], size), isBounded());
     card.show(i, j, shown, cell === null);
+    pointAt(i === j ? null : [i, j]);
     panels.forEach((panel, k) => {
       panel.cursor(cell);
       panel.chosen(model.get("pair"));
@@ -259,6 +262,12 @@ function rsmView(model, el, sent) {
   /** @param {string} name */
   const title = (name) =>
     name === "difference" ? differenceName.textContent : name === "baseline" ? model.get("baseline") : name;
+
+  // Where the pair stands among the others, under each heatmap: in the matrices that are drawn.
+  /** @param {Pair | null} where */
+  function pointAt(where) {
+    scales.forEach((scale, k) => scale.point(where ? painted[k]?.[where[0] * size + where[1]] : undefined));
+  }
 
   function draw() {
     if (scheduled) return;
@@ -286,6 +295,7 @@ function rsmView(model, el, sent) {
       size,
     );
     range = view.range;
+    painted = view.matrices;
     const coming = model.get("_status")?.state === "waiting" ? "not matched yet" : "matching …";
     const isPart = rows.length < size;
     MAPS.forEach((name, k) => {
@@ -323,6 +333,7 @@ function rsmView(model, el, sent) {
    * @param {Frame | null} shown
    */
   function blank(shown) {
+    painted = [];
     MAPS.forEach((name, k) => {
       maps[k].setImage(name, nothing(), rows.length, rows.length);
       panels[k].missing(shown?.reason ? "not defined" : "computing …");

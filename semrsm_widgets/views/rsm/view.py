@@ -345,9 +345,10 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
         return [self.kernel] if each <= AHEAD_BYTES else []
 
     def ready_text(self) -> str:
-        """Return how long the shown layers took."""
-        count = len({layer for layer, _ in self._sent})
-        return f"{super().ready_text()} · {count} of {len(self.analysis.layers)} layers compared"
+        """Return how long the shown layers took, and how many there are where some are left."""
+        count, all_layers = len({layer for layer, _ in self._sent}), len(self.analysis.layers)
+        some = f" · {count} of {all_layers} layers compared" if count < all_layers else ""
+        return super().ready_text() + some
 
     def picture(self) -> Image.Image | None:
         """Return the three heatmaps as one picture, or None before the semantic RSM is there."""

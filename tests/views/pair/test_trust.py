@@ -37,10 +37,12 @@ def test_matches_fade_with_their_excess_and_all_of_them_with_that_of_the_pair():
 
 
 def test_a_sentence_says_what_not_to_read():
-    assert "No more than unrelated" in verdict(0.22, NULL)
-    assert "Barely above" in verdict(0.25, NULL)
-    assert verdict(0.6, NULL) == ""
-    assert verdict(0.22, None) == ""
+    assert "No more than unrelated" in verdict(NULL.mean, NULL, 0.1)
+    assert "Within what unrelated" in verdict(0.22, NULL, 0.1)
+    assert "Barely above" in verdict(0.25, NULL, 0.1)
+    assert "any matching" in verdict(0.6, NULL, 0.31)
+    assert verdict(0.6, NULL, 0.29) == ""
+    assert verdict(0.22, None, 0.2) == ""
 
 
 def test_the_still_of_an_unrelated_pair_is_pale_and_leaves_out_what_is_not_above():
@@ -67,7 +69,8 @@ def test_the_still_of_an_unrelated_pair_is_pale_and_leaves_out_what_is_not_above
 def test_the_view_hands_the_level_and_the_choice_to_its_picture_and_its_figure(open_pair):
     view = open_pair(make_analysis(), layer="a", pair=(0, 1))  # noise
     null = view.analysis.null("a")
-    said = verdict(view.analysis.matches("a", 0, 1).semantic, null)
+    matches = view.analysis.matches("a", 0, 1)
+    said = verdict(matches.semantic, null, matches.any_matching)
     assert said
     assert said in drawn(view).caption
     before = np.asarray(view.picture())
