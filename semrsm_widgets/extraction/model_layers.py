@@ -128,6 +128,7 @@ def make_table(setting: Setting, *, ask_timm: bool = True, meter: Meter | None =
     random = [i for i, caution in cautions.items() if caution == RANDOM]
     tell(2, _STEPS)
     layouts = find_layouts(setting, outputs, n, random=random, ask_timm=ask_timm)
+    tell(_STEPS, _STEPS)
     every = dict(module.named_modules(remove_duplicate=False))
     names = unique_names(outputs, every)
     parts = dict(module.named_modules())

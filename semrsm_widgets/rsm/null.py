@@ -94,6 +94,7 @@ def null_grams(
         channel = order[some].to(values.device)[:, None, :].expand(-1, tokens_per_image, -1)
         y = _widened(values[torch.from_numpy(j[some])]).gather(2, channel)
         grams += _one_pair_grams(check_answer(matcher(x, y), len(x), x.shape[1]), x.double(), y.double(), repr(matcher))
+    progress(n, n)
     return grams
 
 

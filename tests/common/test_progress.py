@@ -6,9 +6,13 @@ import subprocess
 import sys
 import threading
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
+from helpers.analyses import make_analysis, make_images
+from helpers.tiny_models import tiny_model
 from jupyter_client.manager import start_new_kernel
 
 import semrsm_widgets as srsm
@@ -171,6 +175,93 @@ def test_a_callback_is_heard_of_inner_calls_and_ends_the_call_with_its_own_error
         work()
     assert told == [(0, 2), (0, 2), (1, 2), (1, 2)]
     assert module._current.get() is None
+
+
+def calls(folder):
+    """Return every long call on small data, by name: a function of `progress`."""
+    analysis = make_analysis(labels=4)
+    images, model, x = analysis.images, tiny_model(), analysis.tokens["a"]
+    K, L = analysis.rsm("a"), analysis.rsm("b")
+    kendall = partial(srsm.rsa, method="kendall")
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(5), len(analysis))
+    predicted = srsm.Analysis(images, analysis.tokens, matcher=srsm.Exact(), probabilities=probabilities)
+    return {
+        "extract": partial(srsm.extract, model, images, batch_size=2),
+        "layers": partial(srsm.layers, tiny_model()),
+        "matched_gram": partial(srsm.matched_gram, x),
+        "semantic_rsm": partial(srsm.semantic_rsm, x, x),
+        "aligned_rsm": partial(srsm.aligned_rsm, x),
+        "pooled_rsm": partial(srsm.pooled_rsm, x),
+        "search": partial(srsm.search, x.values[:2], x, 3),
+        "search of candidates": partial(srsm.search, x.values[:2], x, 2, candidates=[[0, 1, 2], [3, 4, 5]]),
+        "gram": partial(make_analysis().gram, "a"),
+        "null": partial(analysis.null_grams, "a", n=200),
+        "save": partial(make_analysis().save, folder / "a.npz"),
+        "to_html": partial(srsm.to_html, make_analysis(n=4), folder / "a.html"),
+        "jackknife": partial(srsm.jackknife, kendall, K, L),
+        "permutation_test": partial(srsm.permutation_test, srsm.cka, K, L, n=19),
+        "output_agreement": partial(srsm.output_agreement, predicted),
+        "compare": partial(srsm.compare, make_analysis()),
+        "matcher_report": partial(srsm.matcher_report, x, [srsm.Greedy(), srsm.Auction()]),
+        "retrieval_scores": partial(srsm.retrieval_scores, make_analysis(), k=2),
+        "translation_test": partial(srsm.translation_test, model, make_images(4, size=(60, 60)), [0.5]),
+    }
+
+
+@pytest.fixture(scope="module")
+def long_calls(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("written")
+    return folder, calls(folder)
+
+
+LONG_CALLS = (
+    *(
+        "extract",
+        "layers",
+        "matched_gram",
+        "semantic_rsm",
+        "aligned_rsm",
+        "pooled_rsm",
+        "gram",
+        "null",
+        "save",
+        "to_html",
+    ),
+    *(
+        "search",
+        "search of candidates",
+        "jackknife",
+        "permutation_test",
+        "output_agreement",
+        "compare",
+        "matcher_report",
+    ),
+    *("retrieval_scores", "translation_test"),
+)
+
+
+class MineError(Exception):
+    """What a callback of the user's raises."""
+
+
+@pytest.mark.parametrize("name", LONG_CALLS)
+def test_every_long_call_tells_how_far_it_is_and_ends_with_what_its_callback_raises(long_calls, name):
+    folder, every = long_calls
+    assert set(every) == set(LONG_CALLS)
+    told = []
+
+    def raises(done, total):
+        raise MineError
+
+    with pytest.raises(MineError):
+        every[name](progress=raises)
+    assert list(folder.glob("*a.*")) == []  # nothing half-written
+    every[name](progress=lambda done, total: told.append((done, total)))
+    assert told == sorted(told)
+    assert (told[0][0], told[-1][0]) == (0, told[-1][1])
+    assert len({total for _, total in told}) == 1
+    for path in folder.iterdir():
+        path.unlink()
 
 
 def test_parts_and_costs_say_how_far_a_call_is():
