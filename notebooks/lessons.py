@@ -1,4 +1,4 @@
-"""What the lessons share: self-checks of the exercises, and small tables and pictures that need no widget."""
+"""What the lessons share: checks of the exercises, and small tables and pictures that need no widget."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ def written_for(version: str) -> None:
         print(f"This notebook and semrsm_widgets are both of version {version}.")
         return
     print(
-        f"This notebook is of version {version}, lessons.py of {VERSION}, semrsm_widgets of {srsm.__version__}: numbers "
-        "and names may differ. `semrsm lab --fresh` puts the notebooks that fit beside these."
+        f"This notebook is of version {version}, lessons.py of {VERSION}, "
+        f"semrsm_widgets of {srsm.__version__}: numbers and names may differ. "
+        "`semrsm lab --fresh` puts the notebooks that fit beside these."
     )
 
 
@@ -52,7 +53,7 @@ def check(
     hint: str,
     tolerance: float = 1e-6,
 ) -> None:
-    """Say that an answer is right, or raise NotYetError with one sentence that says what came and where to look.
+    """Say that an answer is right, or raise NotYetError with a sentence: what came, and where to look.
 
     Args:
         answer: called for the answer, so that whatever it raises is met here.
@@ -64,8 +65,8 @@ def check(
     came = _answered(answer, hint)
     try:
         fault = "" if passes is None else "this does not have what is asked for" * (not passes(came))
-    except Exception:
-        fault = f"{_kind(came)} cannot be checked here"
+    except Exception as error:
+        fault = f"your answer could not be tried out ({_told(error)})"
     if passes is None:
         fault = _difference(came, expected, tolerance)
     if fault:
@@ -81,32 +82,49 @@ def _answered(answer: Callable[[], Any], hint: str) -> Any:
     except NameError as error:
         raise NotYetError(f"Not yet: {error}; run the exercise's cell first. Hint: {hint}") from None
     except Exception as error:
-        raise NotYetError(f"Not yet: your code raises {type(error).__name__} ({error}). Hint: {hint}") from None
-    if came is None or came is ...:
-        raise NotYetError(f"Not yet: nothing comes back; write your answer in place of the dots. Hint: {hint}")
+        raise NotYetError(f"Not yet: your code raises {_told(error)}. Hint: {hint}") from None
+    if _unanswered(came):
+        raise NotYetError(
+            f"Not yet: nothing comes back; write your answer in place of the dots. Hint: {hint}"
+        )
     return came
+
+
+def _unanswered(came: Any) -> bool:
+    """Return whether an answer, or a part of it, is still the dots, or None for want of a `return`."""
+    return came is None or came is ... or (isinstance(came, list | tuple) and any(map(_unanswered, came)))
+
+
+def _told(error: Exception) -> str:
+    """Return the kind and the words of an error in one line."""
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def _difference(came: Any, expected: Any, tolerance: float) -> str:
     """Return what is wrong with an answer, or nothing."""
     wanted = np.asarray(expected, dtype=float)
+    asked, (verb, ones) = _kind(expected), ("is", "one") if wanted.size == 1 else ("are", "ones")
     try:
         given = np.asarray(came, dtype=float)
     except (TypeError, ValueError):
-        return f"{_kind(came)} came, {_kind(expected)} is expected"
+        return f"{_kind(came)} came, {asked} {verb} expected"
     if given.shape != wanted.shape:
-        return f"{_kind(came)} came, {_kind(expected)} is expected"
+        return f"{_kind(came)} came, {asked} {verb} expected"
     if not np.allclose(given, wanted, rtol=0, atol=tolerance):
-        return f"{_kind(came)} is what is expected, but its value is another one"
+        return f"{asked}, as asked, but not the right {ones}"
     return ""
 
 
 def _kind(value: Any) -> str:
+    """Return what a value is in words: a number, 24 numbers, 3 × 5 numbers, or the name of its type."""
     try:
         shape = np.asarray(value, dtype=float).shape
     except (TypeError, ValueError):
         return f"a {type(value).__name__}"
-    return "an array of shape " + " × ".join(map(str, shape)) if shape else "a number"
+    if not shape:
+        return "a number"
+    return "a list of one number" if shape == (1,) else " × ".join(map(str, shape)) + " numbers"
 
 
 class Table:
@@ -124,11 +142,16 @@ class Table:
 
     def __repr__(self) -> str:
         widths = [max(len(line[k]) for line in self._lines) for k in range(len(self._lines[0]))]
-        return "\n".join("  ".join(word.rjust(w) for word, w in zip(line, widths, strict=True)) for line in self._lines)
+        return "\n".join(
+            "  ".join(word.rjust(w) for word, w in zip(line, widths, strict=True)) for line in self._lines
+        )
 
     def _repr_html_(self) -> str:
-        head, *body = (["".join(f"<{tag}>{escape(word)}</{tag}>" for word in line)] for tag, line in self._tagged())
-        return f"<table><thead><tr>{head[0]}</tr></thead><tbody>{''.join(f'<tr>{row[0]}</tr>' for row in body)}</tbody></table>"
+        head, *body = (
+            ["".join(f"<{tag}>{escape(word)}</{tag}>" for word in line)] for tag, line in self._tagged()
+        )
+        rows = "".join(f"<tr>{row[0]}</tr>" for row in body)
+        return f"<table><thead><tr>{head[0]}</tr></thead><tbody>{rows}</tbody></table>"
 
     def _tagged(self) -> list[tuple[str, list[str]]]:
         return [("th" if k == 0 else "td", line) for k, line in enumerate(self._lines)]
@@ -153,7 +176,11 @@ def strip(pictures: Mapping[str, Any], side: int = 150) -> Image.Image:
     row = Image.new("RGB", (len(pictures) * (side + 10) + 10, side + 34), "white")
     draw = ImageDraw.Draw(row)
     for k, (name, picture) in enumerate(pictures.items()):
-        image = picture if isinstance(picture, Image.Image) else Image.fromarray(np.asarray(picture, dtype=np.uint8))
+        image = (
+            picture
+            if isinstance(picture, Image.Image)
+            else Image.fromarray(np.asarray(picture, dtype=np.uint8))
+        )
         row.paste(image.convert("RGB").resize((side, side)), (10 + k * (side + 10), 26))
         draw.text((10 + k * (side + 10), 5), _drawn(name), fill="black", font=ImageFont.load_default(13))
     return row.quantize(256)
@@ -190,7 +217,9 @@ def curves(
     taken: list[float] = []
     for other, (name, values) in zip(COLOURS, lines.items(), strict=False):
         colour = SIMILARITIES.get(name, other)
-        draw.line([at(u, v) for u, v in zip(x, values, strict=True)], fill=colour, width=3 * big, joint="curve")
+        draw.line(
+            [at(u, v) for u, v in zip(x, values, strict=True)], fill=colour, width=3 * big, joint="curve"
+        )
         end = at(x[-1], values[-1])[1] - 8 * big
         while any(abs(end - place) < 15 * big for place in taken):
             end += 3 * big

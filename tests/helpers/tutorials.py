@@ -31,12 +31,12 @@ _DETAILS = re.compile(r"<details>\s*<summary>Solution.*?```python\n(.*?)```.*?</
 
 @dataclass(frozen=True)
 class Exercise:
-    """An exercise of a notebook: the sources of the cell to fill in, of its solution, and of its check."""
+    """An exercise of a notebook: the sources of the cell to fill in, of its solution, and of its checks."""
 
     name: str
     cell: str
     solution: str
-    check: str
+    checks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,15 @@ class Run:
 
     Attributes:
         notebook: as it is after it was run untouched.
-        untouched: exercise -> outputs of its check in the notebook as it is.
-        solved: exercise -> outputs of its check after the solution was put into its cell.
-        wrong: (exercise, what is wrong) -> outputs of its check after a wrong answer.
+        untouched: exercise -> outputs of each of its checks in the notebook as it is.
+        solved: exercise -> outputs of each of its checks after the solution was put into its cell.
+        wrong: (exercise, what is wrong) -> outputs of each of its checks after a wrong answer.
     """
 
     notebook: Any
-    untouched: dict[str, list[Any]]
-    solved: dict[str, list[Any]]
-    wrong: dict[tuple[str, str], list[Any]]
+    untouched: dict[str, list[list[Any]]]
+    solved: dict[str, list[list[Any]]]
+    wrong: dict[tuple[str, str], list[list[Any]]]
 
 
 def read(name: str) -> Any:
@@ -67,14 +67,18 @@ def tags(cell: Any) -> list[str]:
 
 
 def exercises(notebook: Any) -> list[Exercise]:
-    """Return the exercises of a notebook: three cells each, tagged `ex1`, ... and `exercise`, `check` or `solution`."""
-    found: dict[str, dict[str, str]] = {}
+    """Return the exercises: cells tagged `ex1`, ... and `exercise`, `check` (there may be more) or `solution`."""
+    found: dict[str, dict[str, Any]] = {}
     for cell in notebook.cells:
         names = [tag for tag in tags(cell) if re.fullmatch(r"ex\d+", tag)]
         for kind in {"exercise", "check", "solution"} & set(tags(cell)):
             (name,) = names
             text = _DETAILS.search(cell.source)[1] if kind == "solution" else cell.source  # type: ignore[index]
-            found.setdefault(name, {})["cell" if kind == "exercise" else kind] = text
+            parts = found.setdefault(name, {"checks": ()})
+            if kind == "check":
+                parts["checks"] += (text,)
+            else:
+                parts["cell" if kind == "exercise" else kind] = text
     return [Exercise(name, **parts) for name, parts in found.items()]
 
 
@@ -119,11 +123,11 @@ def run(name: str) -> Run:
         solved, wrong = {}, {}
         for each in todo:
             assert not errors(outputs(each.solution)), f"{name}, {each.name}: the solution raises"
-            solved[each.name] = outputs(each.check)
+            solved[each.name] = [outputs(check) for check in each.checks]
             for kind, answer in wrong_answers(each.cell).items():
                 outputs(answer)
-                wrong[each.name, kind] = outputs(each.check)
-    return Run(executed, {each.name: checks[each.check] for each in todo}, solved, wrong)
+                wrong[each.name, kind] = [outputs(check) for check in each.checks]
+    return Run(executed, {each.name: [checks[check] for check in each.checks] for each in todo}, solved, wrong)
 
 
 def errors(outputs: list[Any]) -> list[Any]:

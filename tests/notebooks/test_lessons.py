@@ -34,12 +34,16 @@ def raising(error: BaseException) -> Any:
     [
         (lambda: None, "nothing comes back"),
         (lambda: ..., "nothing comes back"),
+        (lambda: [..., ...], "nothing comes back"),
+        (lambda: (1, (None, 2)), "nothing comes back"),
         (lambda: "seven", "a str came, a number is expected"),
         (lambda: [1, [2, 3]], "a list came"),
-        (lambda: np.zeros((3, 5)), "an array of shape 3 × 5 came, a number is expected"),
-        (lambda: float("nan"), "its value is another one"),
-        (lambda: 7.5, "its value is another one"),
-        (raising(ZeroDivisionError("division by zero")), r"your code raises ZeroDivisionError \(division by zero\)"),
+        (lambda: np.zeros((3, 5)), "3 × 5 numbers came, a number is expected"),
+        (lambda: [7.5], "a list of one number came, a number is expected"),
+        (lambda: float("nan"), "a number, as asked, but not the right one"),
+        (lambda: 7.5, "a number, as asked, but not the right one"),
+        (raising(ZeroDivisionError("division by zero")), "your code raises ZeroDivisionError: division by zero"),
+        (raising(ValueError("one line\nand another")), "your code raises ValueError: one line and another"),
         (lambda: absent, "name 'absent' is not defined; run the exercise's cell first"),  # type: ignore[name-defined]  # noqa: F821
         (raising(KeyboardInterrupt()), "a loop that never ends"),
     ],
@@ -60,9 +64,25 @@ def test_a_right_answer_passes_by_value_and_by_property(lessons: Any, capsys: py
     lessons.check(lambda: [1, 2], np.array([1.0, 2.0]), hint="")
     lessons.check(lambda: 3, passes=lambda answer: answer > 2, hint="")
     assert capsys.readouterr().out == "Right.\n" * 3
-    for answer, said in ((1, "does not have what is asked for"), ("x", "a str cannot be checked")):
+    for answer, said in (
+        (1, "does not have what is asked for"),
+        ("x", r"your answer could not be tried out \(TypeError: '>' not supported"),
+    ):
         with pytest.raises(lessons.NotYetError, match=said):
             lessons.check(lambda answer=answer: answer, passes=lambda value: value > 2, hint="")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ([4, 3, 2, 1], "4 numbers, as asked, but not the right ones"),
+        ((1, 2), "2 numbers came, 4 numbers are expected"),
+        (("blocks.4", 2), "a tuple came, 4 numbers are expected"),
+    ],
+)
+def test_several_numbers_are_told_as_such(lessons: Any, answer: Any, said: str) -> None:
+    with pytest.raises(lessons.NotYetError, match=said):
+        lessons.check(lambda: answer, [1, 2, 3, 4], hint="")
 
 
 def test_another_version_is_told(lessons: Any, capsys: pytest.CaptureFixture[str]) -> None:
