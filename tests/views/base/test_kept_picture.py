@@ -17,6 +17,7 @@ from helpers.views import finished
 from PIL import Image
 
 import semrsm_widgets as srsm
+from semrsm_widgets.figures import PALETTE
 from semrsm_widgets.views.base import kept_picture
 
 SETUP = """
@@ -177,3 +178,14 @@ def test_a_closed_view_leaves_no_timer(published):
     view.close()
     timer.join(10)
     assert not timer.is_alive()
+
+
+def test_a_heatmap_beside_photographs_keeps_its_colours():
+    rng = np.random.default_rng(0)
+    colours = np.array([[int(each[k : k + 2], 16) for k in (1, 3, 5)] for each in PALETTE], np.uint8)
+    heatmap = np.kron(colours[rng.integers(0, len(colours), (16, 16))], np.ones((12, 12, 1), np.uint8))
+    photograph = np.asarray(srsm.demo_images(crops=1).image(0).convert("RGB").resize((800, 192)))
+    picture = Image.fromarray(np.hstack([heatmap, photograph]))
+    kept = Image.open(io.BytesIO(base64.b64decode(kept_picture.png_base64(picture)))).convert("RGB")
+    off = np.abs(np.asarray(kept).astype(int) - np.asarray(picture))[:, :192]
+    assert off.max() < 20  # of 255; what is read off a colour is the value of a pair
