@@ -36,7 +36,7 @@ const options = {
   format: "esm",
   target: "es2022",
   minify: true,
-  charset: "utf8",
+  charset: "ascii",
   legalComments: "none",
   logLevel: "info",
   metafile: true,

@@ -1,6 +1,7 @@
 // A view that is made of views: places for them, each under its title, and the view in each.
 
 import { h } from "./dom.js";
+import { withEnd } from "./ending.js";
 import { listeners } from "./model.js";
 
 /** @typedef {import("./model.js").Model} Model */
@@ -39,40 +40,41 @@ function filled({ name, view }, host) {
   };
 }
 
-export default () => ({
-  /** @param {{ model: Model, el: HTMLElement, host: import("@anywidget/types").Host }} given */
-  render({ model, el, host }) {
-    const head = h("div");
-    const body = h("div");
-    el.append(h("div", { class: `srsm-composed ${model.get("_look")}` }, head, body));
-    /** @type {Map<string, ReturnType<typeof filled>>} place and view -> how it is drawn */
-    let drawn = new Map();
-    // A view that is there already is not drawn again when another one comes.
-    const update = () => {
-      /** @type {Place[]} */
-      const places = model.get("_places");
-      const key = (/** @type {Place} */ { name, view }) => `${name} ${view}`;
-      const kept = new Set(places.map(key));
-      for (const [each, place] of drawn) if (!kept.has(each)) place.stop();
-      drawn = new Map(places.map((place) => [key(place), drawn.get(key(place)) ?? filled(place, host)]));
-      [...drawn.values()].forEach(({ root }, k) => {
-        const parent = k ? body : head;
-        const there = parent.children[Math.max(0, k - 1)] ?? null;
-        if (there !== root) parent.insertBefore(root, there);
-      });
-      for (const place of places) drawn.get(key(place))?.setTitle(place.title);
-    };
-    const arrange = () => {
-      body.className = `srsm-composed-body ${model.get("_arranged")}`;
-    };
-    const events = listeners(model);
-    events.on("change:_places", update);
-    events.on("change:_arranged", arrange);
-    arrange();
-    update();
-    return () => {
-      events.stop();
-      for (const place of drawn.values()) place.stop();
-    };
-  },
-});
+export default () =>
+  withEnd({
+    /** @param {{ model: Model, el: HTMLElement, host: import("@anywidget/types").Host }} given */
+    render({ model, el, host }) {
+      const head = h("div");
+      const body = h("div");
+      el.append(h("div", { class: `srsm-composed ${model.get("_look")}` }, head, body));
+      /** @type {Map<string, ReturnType<typeof filled>>} place and view -> how it is drawn */
+      let drawn = new Map();
+      // A view that is there already is not drawn again when another one comes.
+      const update = () => {
+        /** @type {Place[]} */
+        const places = model.get("_places");
+        const key = (/** @type {Place} */ { name, view }) => `${name} ${view}`;
+        const kept = new Set(places.map(key));
+        for (const [each, place] of drawn) if (!kept.has(each)) place.stop();
+        drawn = new Map(places.map((place) => [key(place), drawn.get(key(place)) ?? filled(place, host)]));
+        [...drawn.values()].forEach(({ root }, k) => {
+          const parent = k ? body : head;
+          const there = parent.children[Math.max(0, k - 1)] ?? null;
+          if (there !== root) parent.insertBefore(root, there);
+        });
+        for (const place of places) drawn.get(key(place))?.setTitle(place.title);
+      };
+      const arrange = () => {
+        body.className = `srsm-composed-body ${model.get("_arranged")}`;
+      };
+      const events = listeners(model);
+      events.on("change:_places", update);
+      events.on("change:_arranged", arrange);
+      arrange();
+      update();
+      return () => {
+        events.stop();
+        for (const place of drawn.values()) place.stop();
+      };
+    },
+  });

@@ -1,5 +1,7 @@
 // Views of pictures that must not be saved.
 
+import { withEnd } from "./ending.js";
+
 /** @typedef {import("./model.js").Model} Model */
 /** @typedef {import("@anywidget/types").AnyWidget<any>} Widget */
 
@@ -53,7 +55,7 @@ export function withPrivate(view) {
       },
     });
   };
-  return {
+  return withEnd({
     ...view,
     /** @param {{ model: Model }} given */
     initialize({ model, ...rest }) {
@@ -87,5 +89,5 @@ export function withPrivate(view) {
         (await drawn)?.();
       };
     },
-  };
+  });
 }

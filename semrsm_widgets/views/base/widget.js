@@ -37,6 +37,10 @@ export function messageWidget(readers, open) {
     initialize({ model }) {
       onMessages(model, Object.fromEntries(kinds.map((kind) => [kind, receive(kind)])));
       model.send({ kind: "ready" });
+      return () => {
+        for (const each of kept.values()) for (const url of each?.urls ?? []) URL.revokeObjectURL(url);
+        kept.clear();
+      };
     },
     /** @param {{ model: Model, el: HTMLElement }} given */
     render({ model, el }) {

@@ -60,6 +60,10 @@ export default () => {
         },
       });
       model.send({ kind: "ready" });
+      return () => {
+        for (const url of [...(state.setup?.thumbnails ?? []), ...(state.detail?.own ?? [])]) URL.revokeObjectURL(url);
+        state.cells.clear();
+      };
     },
     /** @param {{ model: Model, el: HTMLElement }} given */
     render({ model, el }) {

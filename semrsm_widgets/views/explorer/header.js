@@ -49,6 +49,7 @@ export default () => {
       const fetch = () => loadBokeh(model).catch(() => {}); // the heatmaps say what is wrong
       if (model.get("loading")) model.on("change:loading", fetch);
       else fetch();
+      return () => show([]);
     },
     /** @param {{ model: Model, el: HTMLElement }} given */
     render({ model, el }) {

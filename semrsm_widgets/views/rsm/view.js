@@ -80,6 +80,11 @@ export default () => {
         },
       });
       model.send({ kind: "ready" });
+      return () => {
+        for (const url of sent.thumbnails) if (url) URL.revokeObjectURL(url);
+        sent.thumbnails = [];
+        sent.frames.clear();
+      };
     },
     /** @param {{ model: Model, el: HTMLElement }} given */
     render({ model, el }) {
