@@ -105,7 +105,7 @@ def _check_name(name: str, *, pretrained: bool) -> None:
         raise ValueError(message("name", "a model that timm knows", repr(name), suggest(name, timm.list_models())))
     if pretrained and not timm.is_model_pretrained(name):
         tagged = timm.list_pretrained(f"{name.partition('.')[0]}.*")
-        todo = suggest(name, tagged) if tagged else "pretrained=False gives random weights."
+        todo = suggest(name, tagged) if tagged else "load_model(name, pretrained=False) gives random weights."
         raise ValueError(message("name", "a model with trained weights in timm", repr(name), todo))
 
 

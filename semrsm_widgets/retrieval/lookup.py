@@ -6,7 +6,7 @@ N² / 2 of an RSM; where the RSM is there already, its row is taken.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -317,6 +317,14 @@ class Lookup:
         row = 0 if query.index is None else query.index
         values = tokens.values[row : row + 1]
         return values if query.box is None else values[:, torch.from_numpy(box_tokens(query.box, tokens.grid))]
+
+    def partners(self, layer: str, query: Query, images: Sequence[int]) -> NDArray[np.int64]:
+        """Return (len(images), P) int64, the token of each image that the best matching pairs with each one looked up.
+
+        -1 where the image has fewer tokens than are looked up, and one is left over.
+        """
+        looked_up, tokens = self._looked_up(layer, query), present(self.analysis.tokens[layer])
+        return self.analysis.matcher(looked_up.expand(len(images), -1, -1), tokens.values[list(images)]).permutation
 
     # -- rankings ---------------------------------------------------------------------------------------------------
 

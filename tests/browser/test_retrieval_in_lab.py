@@ -156,6 +156,11 @@ def test_a_box_is_drawn_by_pointer_and_by_keyboard(lab_page, analysis):
     found = srsm.search(part, tokens, candidates=np.arange(1, 16))
     assert answers(page, "semantic") == found.indices[0].tolist()
     assert in_python(lab_page, "view.box") == [2, 3, 6, 8]
+    # and where each answer holds it is outlined there, a cell for each patch
+    outline = page.locator(".srsm-rank[data-name='semantic'] .srsm-found-at path:last-child")
+    expect(outline).to_have_count(5)
+    assert [outline.nth(k).get_attribute("d").count("M") for k in range(5)] == [20] * 5
+    lab_page.screenshot("box-found-at", view)
 
     # from the middle: a cursor, widened with Shift, searched with Enter; Escape is the whole image again
     frame.focus()

@@ -96,6 +96,14 @@ def test_images_are_found_and_selected_on_screen_and_from_python(lab_page):
         "part = explorer.open_selection(); assert part.wait(60)\n"
         "assert part.analysis.images.ids == explorer.selection.ids and len(part.analysis) == 6\npart.close()"
     )
+    page.get_by_role("button", name="open below").click()
+    below = page.locator(".srsm-place-below")
+    expect(below.locator(".srsm-title")).to_contain_text("6 images")
+    expect(below.locator(".srsm-rsm")).to_have_attribute("data-complete", "true")
+    assert layout_faults(page) == []
+    lab_page.screenshot("opened-below", below)
+    page.get_by_role("button", name="close below").click()
+    expect(below).to_have_count(0)
     page.get_by_role("button", name="clear").click()
     expect(rsm).to_have_attribute("data-selection", "")
 

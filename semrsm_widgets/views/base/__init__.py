@@ -13,7 +13,7 @@ from .cost import (
 )
 from .layer_steps import LayerSteps
 from .page import PAGE_DIGITS, json_block, page_traits, standalone_html
-from .placed import PlacedPicture, missing_picture, placed_picture, printed_picture, thumbnail
+from .placed import PlacedPicture, missing_picture, picture_place, placed_picture, printed_picture, thumbnail
 from .traits import (
     KERNELS,
     ImagesSelected,
@@ -75,6 +75,7 @@ __all__ = [
     "make_ready",
     "missing_picture",
     "page_traits",
+    "picture_place",
     "placed_picture",
     "plain",
     "printed_picture",

@@ -46,7 +46,10 @@ export default () =>
     render({ model, el, host }) {
       const head = h("div");
       const body = h("div");
-      el.append(h("div", { class: `srsm-composed ${model.get("_look")}` }, head, body));
+      const foot = h("div");
+      el.append(h("div", { class: `srsm-composed ${model.get("_look")}` }, head, body, foot));
+      /** @type {(name: string) => HTMLElement} */
+      const parentOf = (name) => (name === "header" ? head : name === "below" ? foot : body);
       /** @type {Map<string, ReturnType<typeof filled>>} place and view -> how it is drawn */
       let drawn = new Map();
       // A view that is there already is not drawn again when another one comes.
@@ -57,12 +60,17 @@ export default () =>
         const kept = new Set(places.map(key));
         for (const [each, place] of drawn) if (!kept.has(each)) place.stop();
         drawn = new Map(places.map((place) => [key(place), drawn.get(key(place)) ?? filled(place, host)]));
-        [...drawn.values()].forEach(({ root }, k) => {
-          const parent = k ? body : head;
-          const there = parent.children[Math.max(0, k - 1)] ?? null;
+        /** @type {Map<HTMLElement, number>} */
+        const filledNow = new Map([head, body, foot].map((parent) => [parent, 0]));
+        for (const place of places) {
+          const { root, setTitle } = /** @type {ReturnType<typeof filled>} */ (drawn.get(key(place)));
+          const parent = parentOf(place.name);
+          const k = filledNow.get(parent) ?? 0;
+          filledNow.set(parent, k + 1);
+          const there = parent.children[k] ?? null;
           if (there !== root) parent.insertBefore(root, there);
-        });
-        for (const place of places) drawn.get(key(place))?.setTitle(place.title);
+          setTitle(place.title);
+        }
       };
       const arrange = () => {
         body.className = `srsm-composed-body ${model.get("_arranged")}`;

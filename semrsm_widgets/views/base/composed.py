@@ -18,13 +18,13 @@ class ViewPlace(NamedTuple):
     """Where a view stands in a composed one.
 
     Attributes:
-        name: of the place, for the style sheet.
-        view: the view, or None while there is none.
+        name: of the place, for the style sheet; "below" stands below all others.
+        view: the view, itself perhaps a composed one, or None while there is none.
         title: a line above the view.
     """
 
     name: str
-    view: View | None
+    view: View | ComposedView | None
     title: str = ""
 
 

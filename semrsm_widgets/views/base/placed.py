@@ -42,6 +42,19 @@ def placed_picture(images: Images, k: int, model: VisionModel | None, side: int)
         return PlacedPicture(missing_picture(side), WHOLE, type(error).__name__)
 
 
+def picture_place(images: Images, k: int, model: VisionModel | None) -> tuple[GridPlace, tuple[int, int]] | None:
+    """Return where the token grid lies on picture k as it was taken, and its (width, height).
+
+    None where the transform is not understood, or the file is gone or damaged.
+    """
+    try:
+        size = images.size(k)
+        place = grid_place(model, size) if model is not None else WHOLE
+    except (OSError, TypeError, ValueError):
+        return None
+    return None if place is None else (place, size)
+
+
 def printed_picture(images: Images, k: int, model: VisionModel | None, side: int) -> PlacedPicture:
     """Return the same for a figure: decoded anew, as it may be large, and with an error rather than a tile.
 

@@ -65,6 +65,7 @@ class Explorer(ComposedView):
         rsm_view: the RSMView, or None until there is an analysis.
         pair_view: the PairView, or None until there is an analysis.
         retrieval_view: the RetrievalView, or None until there is an analysis.
+        below: the explorer of the selected images that "open below" opened on screen, or None.
     """
 
     analysis = t.Instance(Analysis, allow_none=True)
@@ -95,6 +96,7 @@ class Explorer(ComposedView):
         self.rsm_view: RSMView | None = None
         self.pair_view: PairView | None = None
         self.retrieval_view: RetrievalView | None = None
+        self.below: Explorer | None = None
         super().__init__(_look="srsm-explorer-root", save_images=save_images, **kwargs)
         for name in ("arrangement", "part"):
             t.link((self, name), (self.header, name))
@@ -120,7 +122,9 @@ class Explorer(ComposedView):
     def _place_views(self) -> None:
         """Show the views that are there, each in its place."""
         views = (self.rsm_view, self.pair_view, self.retrieval_view)
-        self.show_places(*map(ViewPlace, PARTS, views))
+        below = self.below
+        rest = [] if below is None else [ViewPlace("below", below, "The images that were selected")]
+        self.show_places(*map(ViewPlace, PARTS, views), *rest)
 
     @t.validate("arrangement", "part")
     def _check_arrangement(self, proposal: Any) -> str:
@@ -223,6 +227,17 @@ class Explorer(ComposedView):
             notices=[named(text, names if images else ()) for text, names in self._reduced],
         )
 
+    def _toggle_below(self) -> bool:
+        """Open the selected images below, or close what stands there; return whether something now does."""
+        opened, self.below = self.below, None
+        if opened is None:
+            with self._opening():
+                self.below = self.open_selection()
+        self._place_views()
+        if opened is not None:
+            opened.close()
+        return self.below is not None
+
     def to_code(self) -> str:
         """Return a script that shows again what is on screen: model, seed, the images' ids, layers and settings.
 
@@ -264,6 +279,8 @@ class Explorer(ComposedView):
             self._closed = True
         if hasattr(self, "reporter") and self.reporter is not None:  # ipywidgets also closes what was never made
             self.reporter.close()
+        if getattr(self, "below", None) is not None:
+            self.below.close()
         super().close()
 
     def __repr__(self) -> str:
@@ -319,6 +336,7 @@ class Explorer(ComposedView):
                 offers=[],
                 save_images=self.save_images,
             )
+        self.rsm_view.open_below_with(self._toggle_below)
         self.kept.watch(self.rsm_view)
         t.dlink((self, "save_images"), (self.rsm_view, "save_images"))
         for name in ("layer", "kernel", "pair", "selection"):

@@ -36,6 +36,42 @@
  */
 
 /**
+ * Where a box of the query was found in the answers.
+ *
+ * @typedef {object} Where
+ * @property {string} layer
+ * @property {number} query
+ * @property {number[]} box
+ * @property {[rows: number, columns: number]} grid
+ * @property {number[]} images
+ * @property {import("../base/placed.js").Box[]} places of the token grid on each image's picture
+ * @property {[width: number, height: number][]} sizes of the pictures
+ * @property {Int32Array} tokens by image, as many each: -1 for none
+ */
+
+/**
+ * The patches that a box was matched with in one image, as a path over its picture, in the picture's pixels; null where
+ * that is not known.
+ *
+ * @param {Where} where
+ * @param {number} index
+ */
+export function foundPath({ grid: [rows, columns], images, places, sizes, tokens }, index) {
+  const k = images.indexOf(index);
+  if (k < 0) return null;
+  const [width, height] = sizes[k];
+  const [left, top, right, bottom] = places[k];
+  const [wide, high] = [((right - left) * width) / columns, ((bottom - top) * height) / rows];
+  const each = tokens.length / images.length;
+  const cells = [...tokens.slice(k * each, (k + 1) * each)].filter((token) => token >= 0);
+  const path = cells.map((token) => {
+    const [row, column] = [Math.floor(token / columns), token % columns];
+    return `M${left * width + column * wide} ${top * height + row * high}h${wide}v${high}h${-wide}z`;
+  });
+  return { path: path.join(""), width, height };
+}
+
+/**
  * The numbers of a row come under its name.
  *
  * @param {any} message

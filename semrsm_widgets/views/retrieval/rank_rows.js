@@ -3,9 +3,11 @@
 import { h, OWN_KEYS, svg } from "../base/dom.js";
 import { format } from "../base/format.js";
 import { arrowStep, listenToKeys } from "../base/grid_pointer.js";
+import { foundPath } from "./messages.js";
 import { describeImage } from "./thumbnails.js";
 
 /** @typedef {import("./messages.js").Results} Results */
+/** @typedef {import("./messages.js").Where} Where */
 /** @typedef {import("./messages.js").Row} Result */
 /** @typedef {import("./messages.js").ReadyRow} ReadyResult */
 /** @typedef {import("./thumbnails.js").Image} Image */
@@ -48,6 +50,8 @@ export function rankRows(store, similarities, { onChoose, onPoint, onSelect }) {
   /** @type {Image[]} */
   let images = [];
   let k = 5;
+  /** @type {Where | null} */
+  let where = null;
   let pointed = -1;
   let chosen = [-1, -1];
 
@@ -185,8 +189,31 @@ export function rankRows(store, similarities, { onChoose, onPoint, onSelect }) {
     list.replaceChildren(...names.map((name) => rowOf(name).node));
     if (focused?.isConnected) focused.focus({ preventScroll: true });
     choose(chosen);
+    drawWhere();
     drawLinks();
     highlight();
+  }
+
+  // Outlines the patches of every answer that the box of the query was matched with.
+  function drawWhere() {
+    const isOf = (/** @type {Results} */ { layer, query, box }) =>
+      where?.layer === layer && where.query === query && String(where.box) === String(box);
+    const shown = results && isOf(results) ? where : null;
+    for (const row of rows.values()) {
+      for (const [index, { node }] of row.answers) {
+        node.querySelector(".srsm-found-at")?.remove();
+        const found = shown && foundPath(shown, index);
+        if (!found) continue;
+        const drawing = svg("svg", {
+          class: "srsm-found-at",
+          viewBox: `0 0 ${found.width} ${found.height}`,
+          preserveAspectRatio: "xMidYMid slice", // as the picture is cut
+          "aria-hidden": "true",
+        });
+        drawing.append(svg("path", { d: found.path, class: "srsm-found-under" }), svg("path", { d: found.path }));
+        node.querySelector(".srsm-answer-picture")?.append(drawing);
+      }
+    }
   }
 
   // Lines between neighbouring rows, from an image's place in one to its place in the next.
@@ -269,6 +296,11 @@ export function rankRows(store, similarities, { onChoose, onPoint, onSelect }) {
 
   return {
     root,
+    /** @param {Where} found */
+    where(found) {
+      where = found;
+      drawWhere();
+    },
     /**
      * @param {Results} next
      * @param {Image[]} all

@@ -17,6 +17,7 @@ import { describeImage, thumbnailStore, thumbnailStrip } from "./thumbnails.js";
 
 /** @typedef {import("../base/model.js").Model} Model */
 /** @typedef {import("./messages.js").Results} Results */
+/** @typedef {import("./messages.js").Where} Where */
 /** @typedef {import("./thumbnails.js").ThumbnailStore} ThumbnailStore */
 /** @typedef {Parameters<ReturnType<typeof queryPanel>["show"]>[0] & { index: number }} QueryPicture */
 
@@ -25,8 +26,8 @@ const FILE_PART = 2 ** 20; // bytes: a larger message would close the connection
 export default () => {
   /** @type {Set<ReturnType<typeof retrievalView>>} */
   const views = new Set();
-  /** @type {{ query: QueryPicture | null, results: Results | null }} what the newest messages said */
-  const last = { query: null, results: null };
+  /** @type {{ query: QueryPicture | null, results: Results | null, where: Where | null }} what the newest messages said */
+  const last = { query: null, results: null, where: null };
   /** @type {ThumbnailStore} */
   let store;
 
@@ -47,6 +48,10 @@ export default () => {
           last.results = results;
           for (const view of views) view.results(results);
         },
+        where(message) {
+          last.where = message;
+          for (const view of views) view.where(message);
+        },
       });
       model.send({ kind: "ready" });
       return () => {
@@ -60,6 +65,7 @@ export default () => {
       views.add(view);
       if (last.query) view.query(last.query);
       if (last.results) view.results(last.results);
+      if (last.where) view.where(last.where);
       return () => {
         views.delete(view);
         view.stop();
@@ -323,6 +329,10 @@ function retrievalView(model, el, store) {
     query(query) {
       panel.show(query);
       root.dataset.pictured = String(query.index);
+    },
+    /** @param {Where} found */
+    where(found) {
+      ranks.where(found);
     },
     /** @param {Results} next */
     results(next) {

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import traitlets as t
 
 from semrsm_widgets.analysis import check_analysis
@@ -29,6 +30,7 @@ from semrsm_widgets.views.base import (
     guarded_method,
     jpeg_bytes,
     make_ready,
+    picture_place,
     placed_picture,
     search_seconds,
 )
@@ -273,6 +275,32 @@ class RetrievalView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold,
         with contextlib.suppress(UndefinedKernelError):  # it is said in the rows; nothing is unrelated to it
             null = self._null_of(job, state, query)
         self._send_results(state, query, null, complete=True)
+        if state.box is not None:
+            job.step("Looking where it was found")
+            self._send_where(state, query)
+
+    def _send_where(self, state: RetrievalState, query: Query) -> None:
+        """Send which patches of each answer the box is matched with; of all that may be shown, as they are few."""
+        assert self._latest is not None
+        semantic = next(row for row in self._latest[1] if row.name == "semantic")
+        nearest = [int(index) for index in semantic.order[:LARGEST_K]]
+        placed = {k: picture_place(self.analysis.images, k, self.analysis.model) for k in nearest}
+        known = {k: each for k, each in placed.items() if each is not None}
+        if not known:
+            return
+        self.post(
+            Message.of(
+                "where",
+                arrays={"tokens": self._lookup.partners(state.layer, query, [*known]).astype(np.int32)},
+                layer=state.layer,
+                query=state.query,
+                box=state.box,
+                grid=self.analysis.tokens[state.layer].grid,
+                images=[*known],
+                places=[place for place, _ in known.values()],
+                sizes=[size for _, size in known.values()],
+            )
+        )
 
     def _null_of(self, job: Job, state: RetrievalState, query: Query) -> NullLevel | None:
         """Return the level of unrelated tokens, None for a single image; wait for Start where it takes long.

@@ -7,8 +7,9 @@ import { h } from "../base/dom.js";
  * @param {object} heard
  * @param {(selected: string) => void} heard.show "marked", "first" or "only"
  * @param {() => void} heard.clear
+ * @param {() => void} heard.below open the selected images below, or close them
  */
-export function selectionBar({ show, clear }) {
+export function selectionBar({ show, clear, below }) {
   let isSelecting = false;
   const tool = segmented(
     "what a drag over a heatmap does",
@@ -35,8 +36,9 @@ export function selectionBar({ show, clear }) {
     show,
   );
   const drop = h("button", { class: "srsm-button", type: "button", onclick: clear }, "clear");
+  const open = h("button", { class: "srsm-button", type: "button", onclick: below });
   const title = "In Python: explorer.selection, .to_frame(), explorer.open_selection()";
-  const bar = h("span", { class: "srsm-field srsm-selection", title, hidden: true }, words, shown.root, drop);
+  const bar = h("span", { class: "srsm-field srsm-selection", title, hidden: true }, words, shown.root, drop, open);
   return {
     tool: h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "drag"), tool.root),
     bar,
@@ -44,9 +46,14 @@ export function selectionBar({ show, clear }) {
     /**
      * @param {number} count
      * @param {string} selected
+     * @param {string} stands "open", "closed", or "": nobody opens them
      */
-    update(count, selected) {
-      bar.hidden = !count;
+    update(count, selected, stands) {
+      bar.hidden = !count && stands !== "open";
+      open.hidden = !stands;
+      open.textContent = stands === "open" ? "close below" : "open below";
+      open.title = stands === "open" ? "" : "An explorer of these images; nothing is matched again";
+      open.disabled = stands !== "open" && count < 2;
       words.textContent = `${count} selected`;
       shown.set(selected);
     },

@@ -193,7 +193,11 @@ function rsmView(model, el, sent) {
     toggle,
     select,
   });
-  const bar = selectionBar({ show: (selected) => set("selected", selected), clear: () => select([]) });
+  const bar = selectionBar({
+    show: (selected) => set("selected", selected),
+    clear: () => select([]),
+    below: () => model.send({ kind: "below" }),
+  });
   const panels = MAPS.map((name) => heatmapPanel(name, captions[name], images, (image) => toggle([image])));
   const paletteOf = (/** @type {string} */ name) => palettes[name === "difference" ? 1 : 0];
   const scales = MAPS.map((name) => distribution(paletteOf(name)));
@@ -403,7 +407,7 @@ function rsmView(model, el, sent) {
     marks = { ...marks, selected: new Set(model.get("selection")) };
     for (const panel of panels) panel.mark(marks);
     search.selected(marks.selected);
-    bar.update(marks.selected.size, model.get("selected"));
+    bar.update(marks.selected.size, model.get("selected"), model.get("_below"));
     root.dataset.selection = model.get("selection").join(",");
   }
 
@@ -485,10 +489,11 @@ function rsmView(model, el, sent) {
     "_sequence_note",
     "selected",
     "selection",
+    "_below",
   ]) {
     events.on(`change:${name}`, () => {
       if (name === "layer" || name === "kernel") asked = "";
-      if (name === "selected" || name === "selection") mark();
+      if (name === "selected" || name === "selection" || name === "_below") mark();
       draw();
     });
   }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -104,12 +105,16 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
         sync=True
     )
     _sequence_note = t.Unicode(help="Of what layer the clusters are.").tag(sync=True)
+    _below = t.Unicode(
+        help='Whether the selected images stand below: "open", "closed", or "" where nobody opens them.'
+    ).tag(sync=True)
     parts = ("status",)
     handlers = {  # noqa: RUF012 (never mutated)
         "ready": "_send_everything",
         "value": "_send_value",
         "frame": "_send_again",
         "thumbnails": "_send_asked_thumbnails",
+        "below": "_on_below",
     }
 
     def __init__(
@@ -123,6 +128,7 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
         **kwargs: Any,
     ) -> None:
         self.patience = patience
+        self._open_below: Callable[[], bool] | None = None
         self._sent: set[tuple[str, str]] = set()
         self._cost_accepted: set[str] = set()  # the layers whose cost was shown and started
         self._latest: tuple[str, Similarities] | None = None  # the last shown, with the name of its kernel
@@ -135,6 +141,15 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
             self.request(None)
         else:
             self._arrange(None)
+
+    def open_below_with(self, toggle: Callable[[], bool]) -> None:
+        """Offer a button for the selected images below; `toggle` opens or closes them and returns whether they do."""
+        self._open_below = toggle
+        self._below = "closed"
+
+    def _on_below(self, _content: dict[str, Any]) -> None:
+        if self._open_below is not None:
+            self._below = "open" if self._open_below() else "closed"
 
     @t.validate("baseline")
     def _check_baseline(self, proposal: Any) -> str:

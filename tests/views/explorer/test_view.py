@@ -7,7 +7,19 @@ import warnings
 import pytest
 import traitlets
 from helpers.analyses import make_analysis, make_images, noise
-from helpers.views import DEADLINE, finished, have_ended, header, held, settled, shown, wait_for, worker_threads
+from helpers.views import (
+    DEADLINE,
+    ask,
+    finished,
+    have_ended,
+    header,
+    held,
+    settled,
+    shown,
+    state,
+    wait_for,
+    worker_threads,
+)
 from huggingface_hub import constants
 from PIL import Image
 
@@ -250,3 +262,21 @@ def test_before_there_are_images_none_can_be_selected(explore, closing):
     with pytest.raises(traitlets.TraitError, match="wait"):
         explorer.selection = [0]
     go.set()
+
+
+def test_the_selected_images_open_below_and_close(explore):
+    explorer = settled(explore(make_analysis()))
+    rsm = explorer.rsm_view
+    explorer.selection = [0, 2, 3]
+    ask(rsm, kind="below")
+    below = settled(explorer.below)
+    assert below.analysis.images.ids == explorer.selection.ids
+    assert state(explorer)["_places"][-1]["view"] == f"anywidget:{below.model_id}"
+    ask(rsm, kind="below")
+    assert explorer.below is None
+    assert below.comm is None
+    assert [place["name"] for place in state(explorer)["_places"]] == ["header", "heatmaps", "pair", "retrieval"]
+
+    explorer.selection = [1]
+    ask(rsm, kind="below")
+    assert "at least two images" in rsm.last_error

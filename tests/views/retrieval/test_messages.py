@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers.analyses import N, make_analysis
 from helpers.views import Sent, opened_page, rows_of, settled
+from scipy.optimize import linear_sum_assignment
 
 import semrsm_widgets as srsm
 from semrsm_widgets.views.base.traits import KERNELS
@@ -126,3 +127,20 @@ def test_images_without_a_label_are_left_out_and_that_is_said():
     known = [k for k in order.tolist() if names[k]]
     assert facts["f1"] == pytest.approx([np.mean([names[k] == "1" for k in known[:n]]) for n in range(1, 5)])
     view.close()
+
+
+def test_a_box_is_sent_with_the_place_where_each_answer_holds_it(view, analysis):
+    sent = Sent(view)
+    view.box = (0, 1, 2, 3)
+    settled(view)
+    content, arrays = sent.newest("where")
+    answers = rows_of(*sent.of("results")[-1])[0]["semantic"][2]
+    assert content["images"] == answers.tolist()
+    looked_up = analysis.tokens["b"].values[2].reshape(3, 4, -1)[:2, 1:3].reshape(4, -1)
+    for image, tokens in zip(content["images"], arrays["tokens"], strict=True):
+        x, y = looked_up.double().numpy(), analysis.tokens["b"].values[image].double().numpy()
+        rows, columns = linear_sum_assignment(x @ y.T, maximize=True)
+        assert tokens.tolist() == columns[np.argsort(rows)].tolist()
+    view.box = None
+    settled(view)
+    assert len(sent.of("where")) == 1
