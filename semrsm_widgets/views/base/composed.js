@@ -7,6 +7,9 @@ import { listeners } from "./model.js";
 /** @typedef {import("./model.js").Model} Model */
 /** @typedef {{ name: string, title: string, view: string | null }} Place a place, its title, and a reference to its view */
 
+// What is opened and closed again stands below the places that are always there.
+const FOOT = ["outside", "below"];
+
 /**
  * @param {Place} place
  * @param {import("@anywidget/types").Host} host resolves a reference to a view
@@ -49,7 +52,7 @@ export default () =>
       const foot = h("div");
       el.append(h("div", { class: `srsm-composed ${model.get("_look")}` }, head, body, foot));
       /** @type {(name: string) => HTMLElement} */
-      const parentOf = (name) => (name === "header" ? head : name === "below" ? foot : body);
+      const parentOf = (name) => (name === "header" ? head : FOOT.includes(name) ? foot : body);
       /** @type {Map<string, ReturnType<typeof filled>>} place and view -> how it is drawn */
       let drawn = new Map();
       // A view that is there already is not drawn again when another one comes.

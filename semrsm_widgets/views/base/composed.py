@@ -18,7 +18,7 @@ class ViewPlace(NamedTuple):
     """Where a view stands in a composed one.
 
     Attributes:
-        name: of the place, for the style sheet; "below" stands below all others.
+        name: of the place, for the style sheet; "outside" and "below" stand below all others.
         view: the view, itself perhaps a composed one, or None while there is none.
         title: a line above the view.
     """

@@ -65,6 +65,7 @@ class Explorer(ComposedView):
         rsm_view: the RSMView, or None until there is an analysis.
         pair_view: the PairView, or None until there is an analysis.
         retrieval_view: the RetrievalView, or None until there is an analysis.
+        outside_view: a PairView of a picture from outside and an answer to it, or None.
         below: the explorer of the selected images that "open below" opened on screen, or None.
     """
 
@@ -96,6 +97,7 @@ class Explorer(ComposedView):
         self.rsm_view: RSMView | None = None
         self.pair_view: PairView | None = None
         self.retrieval_view: RetrievalView | None = None
+        self.outside_view: PairView | None = None
         self.below: Explorer | None = None
         super().__init__(_look="srsm-explorer-root", save_images=save_images, **kwargs)
         for name in ("arrangement", "part"):
@@ -122,8 +124,11 @@ class Explorer(ComposedView):
     def _place_views(self) -> None:
         """Show the views that are there, each in its place."""
         views = (self.rsm_view, self.pair_view, self.retrieval_view)
-        below = self.below
-        rest = [] if below is None else [ViewPlace("below", below, "The images that were selected")]
+        rest = []  # titles without names: they are saved
+        if self.outside_view is not None:
+            rest.append(ViewPlace("outside", self.outside_view, "Your picture, with an answer"))
+        if self.below is not None:
+            rest.append(ViewPlace("below", self.below, "The images that were selected"))
         self.show_places(*map(ViewPlace, PARTS, views), *rest)
 
     @t.validate("arrangement", "part")
@@ -169,7 +174,7 @@ class Explorer(ComposedView):
     @property
     def views(self) -> list[View]:
         """The header and the views that are there."""
-        views = (self.header, self.rsm_view, self.pair_view, self.retrieval_view)
+        views = (self.header, self.rsm_view, self.pair_view, self.retrieval_view, self.outside_view)
         return [view for view in views if view is not None]
 
     @property
@@ -226,6 +231,27 @@ class Explorer(ComposedView):
             query=self.query if self.query >= 0 else None,
             notices=[named(text, names if images else ()) for text, names in self._reduced],
         )
+
+    def _show_outside_pair(self, analysis: Analysis | None) -> None:
+        """Open a picture from outside with an answer, or close them."""
+        opened, self.outside_view = self.outside_view, None
+        if analysis is not None:
+            with self._opening():
+                self.outside_view = view = PairView(
+                    analysis,
+                    layer=self.layer,
+                    top_k=self.top_k,
+                    patience=self._patience,
+                    offers=["probe"],
+                    save_images=self.save_images,
+                )
+            t.link((self, "layer"), (view, "layer"))
+            t.dlink((self, "save_images"), (view, "save_images"))
+            self.kept.watch(view)
+        if opened is not None or analysis is not None:
+            self._place_views()
+        if opened is not None:
+            opened.close()
 
     def _toggle_below(self) -> bool:
         """Open the selected images below, or close what stands there; return whether something now does."""
@@ -364,6 +390,8 @@ class Explorer(ComposedView):
                 offers=["files", "boxes"],
                 save_images=self.save_images,
             )
+        self.retrieval_view.open_outside_with(self._show_outside_pair)
+        self.retrieval_view.observe(lambda _: self._show_outside_pair(None), names="query")
         self.kept.watch(self.retrieval_view)
         t.dlink((self, "save_images"), (self.retrieval_view, "save_images"))
         for name in ("layer", "kernel", "query", "pair"):

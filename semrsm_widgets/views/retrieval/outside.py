@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import torch
 from PIL import Image
 
 from semrsm_widgets.common import message, printable
@@ -97,6 +98,26 @@ def opened_file(name: str, content: bytes, *, scale: Scale | None = None) -> Out
 def _in_memory(name: str, picture: Image.Image, labels: Any) -> OutsidePicture:
     names = None if labels is None else (label_set(labels),)
     return OutsidePicture(images=Images(ids=(name,), sources=(MemorySource(name, picture),), labels=names))
+
+
+def beside(analysis: Analysis, picture: OutsidePicture, index: int) -> Analysis:
+    """Return an Analysis of two images: a picture from outside, which the model has seen, and one of the set."""
+    seen = picture.tokens
+    assert seen is not None
+    own, name = analysis.images.select([index]), picture.name
+    if name == own.ids[0]:
+        name = f"{name} (from outside)"
+    labels = None if own.labels is None and not picture.labels else (picture.labels, *(own.labels or (frozenset(),)))
+    images = Images(ids=(name, *own.ids), sources=(*picture.images.sources, *own.sources), labels=labels)
+    tokens = {}
+    for layer, of_set in analysis.tokens.items():
+        one = of_set.select([index])
+        prefix = None
+        if one.prefix is not None and seen[layer].prefix is not None:
+            prefix = torch.cat([seen[layer].prefix.to(one.prefix), one.prefix])  # type: ignore[union-attr]
+        values = torch.cat([seen[layer].values.to(one.values), one.values])
+        tokens[layer] = replace(one, values=values, prefix=prefix)
+    return type(analysis)(images, tokens, model=analysis.model, matcher=analysis.matcher)
 
 
 def extract_outside(

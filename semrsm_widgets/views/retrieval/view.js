@@ -159,6 +159,7 @@ function retrievalView(model, el, store) {
     onChoose(index) {
       const query = model.get("query");
       if (query >= 0) set("pair", [query, index]);
+      else if (model.get("_opens_outside")) model.send({ kind: "outside pair", index });
       else line.textContent = "A picture from outside the set cannot be opened as a pair.";
     },
     onPoint: (index) => describe(index),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ from semrsm_widgets.views.base import (
 )
 
 from .messages import QueryKernel, RetrievalState, query_kernel, ranked_by, rankings, results_message
-from .outside import OutsidePicture, extract_outside, needed_model, opened, opened_file
+from .outside import OutsidePicture, beside, extract_outside, needed_model, opened, opened_file
 from .still import retrieval_still
 
 if TYPE_CHECKING:
@@ -102,8 +102,10 @@ class RetrievalView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold,
     _largest_file = t.Int(LARGEST_FILE).tag(sync=True)
     _outside_name = t.Unicode("", help="The picture from outside that was given last.").tag(sync=True)
 
+    _opens_outside = t.Bool(help="Whether an answer opens beside a picture from outside.").tag(sync=True)
     parts = ("layers", "kernels", "files", "boxes")
     handlers = {  # noqa: RUF012 (never mutated)
+        "outside pair": "_on_outside_pair",
         "ready": "_send_everything",
         "thumbnails": "_send_asked_thumbnails",
         "file": "_take_file",
@@ -126,6 +128,7 @@ class RetrievalView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold,
     ) -> None:
         self._lookup = Lookup(check_analysis(analysis), rankings)
         self._outside: OutsidePicture | None = None
+        self._show_outside_pair: Callable[[Analysis], None] | None = None
         super().__init__(
             analysis,
             layer=layer,
@@ -236,6 +239,16 @@ class RetrievalView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold,
             whole, self._parts = b"".join(self._parts), []
             needed_model(self.analysis)
             self._show_outside(opened_file(str(content["name"]), whole, scale=self.analysis.images.scale))
+
+    def open_outside_with(self, show: Callable[[Analysis], None]) -> None:
+        """Have an answer to a picture from outside open with it: `show` gets an Analysis of the two."""
+        self._show_outside_pair = show
+        self._opens_outside = True
+
+    def _on_outside_pair(self, content: dict[str, Any]) -> None:
+        outside = self._outside
+        if self._show_outside_pair is not None and outside is not None and outside.tokens is not None:
+            self._show_outside_pair(beside(self.analysis, outside, int(content["index"])))
 
     def _move_box(self, change: Any) -> None:
         """Keep the box at its place in the image where the new layer has another grid."""

@@ -280,3 +280,24 @@ def test_the_selected_images_open_below_and_close(explore):
     explorer.selection = [1]
     ask(rsm, kind="below")
     assert "at least two images" in rsm.last_error
+
+
+def test_a_picture_from_outside_opens_with_an_answer(explore, model):
+    explorer = settled(explore(model, make_images(5)))
+    retrieval = explorer.retrieval_view
+    retrieval.search(explorer.analysis.images.image(3))
+    settled(explorer)
+    ask(retrieval, kind="outside pair", index=3)
+    pair = settled(explorer).outside_view
+    assert pair.analysis.images.ids[1] == explorer.analysis.images.ids[3]
+    # it is the same picture: the best matching finds every patch where it is, at every layer
+    for layer in explorer.analysis.layers:
+        explorer.layer = layer
+        settled(explorer)
+        assert pair.layer == layer
+        assert pair.analysis.matches(layer, 0, 1).semantic == pytest.approx(1, abs=1e-4)
+    ask(retrieval, kind="outside pair", index=1)
+    assert pair.comm is None
+    assert [place["name"] for place in state(explorer)["_places"]][-1] == "outside"
+    retrieval.query = 0
+    assert explorer.outside_view is None
