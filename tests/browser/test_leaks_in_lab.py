@@ -55,7 +55,7 @@ def in_memory(page: LabPage, session: CDPSession, chunks: list[str]) -> dict[str
     """Return what the page holds once no view is open: elements, listeners, bytes of code and of all else."""
     page.run_code("view.close()")
     page.page.evaluate(CLEAR)
-    page.page.wait_for_timeout(1000)  # what is on its way arrives
+    page.page.wait_for_timeout(6000)  # what is on its way arrives, and patience (of 5 s at most) comes to its end
     for _ in range(3):
         session.send("HeapProfiler.collectGarbage")
         page.page.wait_for_timeout(100)

@@ -211,7 +211,7 @@ export function rankRows(store, similarities, { onChoose, onPoint, onSelect }) {
           "aria-hidden": "true",
         });
         drawing.append(svg("path", { d: found.path, class: "srsm-found-under" }), svg("path", { d: found.path }));
-        node.querySelector(".srsm-answer-picture")?.append(drawing);
+        node.querySelector(".srsm-badge")?.before(drawing);
       }
     }
   }
