@@ -78,13 +78,13 @@ def in_memory(page: LabPage, session: CDPSession, chunks: list[str]) -> dict[str
 
 
 @pytest.mark.parametrize(
-    ("make", "shown", "times"),
+    ("make", "shown", "times", "models"),
     [
-        ("srsm.PairView(analysis)", ".srsm-pair[data-ready]", 70),
-        ("srsm.explore(analysis)", ".srsm-retrieval .srsm-answer", 30),
+        ("srsm.PairView(analysis)", ".srsm-pair[data-ready]", 70, 1),
+        ("srsm.explore(analysis)", ".srsm-retrieval .srsm-answer", 30, 5),
     ],
 )
-def test_views_that_are_closed_leave_nothing_in_the_page(lab_page, make, shown, times):
+def test_views_that_are_closed_leave_nothing_in_the_page(lab_page, make, shown, times, models):
     cells = [ANALYSIS, f"if view is not None:\n    view.close()\nview = {make}\nview"]
     lab_page.open_and_run(lab_page.lab.write_notebook("leaks.ipynb", cells))
     session, chunks = lab_page.context.new_cdp_session(lab_page.page), []
@@ -96,7 +96,8 @@ def test_views_that_are_closed_leave_nothing_in_the_page(lab_page, make, shown, 
     after = in_memory(lab_page, session, chunks)
     each = {name: (after[name] - before[name]) / times for name in before}
     print({name: round(value, 1) for name, value in each.items()})
-    # One view that stays is 1000 elements; in bytes, 200 thousand for the scripts and styles of its models alone.
-    assert each["nodes"] < 40, each
-    assert each["listeners"] < 4, each
-    assert each["data"] < 90_000, each
+    # Views that stay are 1000 elements each, and in bytes 200 thousand for the script and style of every model; the
+    # script's text stays as long as its code does. The one that is on its way out when all is counted may be there.
+    assert each["nodes"] * times < 1500, each
+    assert each["listeners"] * times < 150, each
+    assert each["data"] < 90_000 * models, each

@@ -146,6 +146,9 @@ export async function embedFigure(Bokeh, item, element) {
     },
     remove() {
       for (const each of views) each.remove();
+      // BokehJS keeps every document that it has embedded, and with it the elements that it was drawn in
+      const at = Bokeh.documents?.indexOf(doc) ?? -1;
+      if (at >= 0) Bokeh.documents.splice(at, 1);
     },
   };
 }

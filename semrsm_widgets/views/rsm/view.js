@@ -131,6 +131,7 @@ function rsmView(model, el, sent) {
   /** @type {(Float32Array | undefined)[]} */
   let painted = []; // what the heatmaps show
   let scheduled = false;
+  let isOver = false;
   let asked = "";
   let painter = "canvas"; // or "bokeh"
 
@@ -433,8 +434,14 @@ function rsmView(model, el, sent) {
   async function setUp() {
     try {
       const Bokeh = await loadBokeh(model);
+      if (isOver) return;
       const before = maps;
-      maps = await Promise.all((sent.figures ?? []).map((item, k) => embedFigure(Bokeh, item, panels[k].canvas)));
+      const made = await Promise.all((sent.figures ?? []).map((item, k) => embedFigure(Bokeh, item, panels[k].canvas)));
+      if (isOver) {
+        for (const map of made) map.remove(); // the view was closed while they were made
+        return;
+      }
+      maps = made;
       painter = "bokeh";
       zoom(area);
       draw();
@@ -522,6 +529,7 @@ function rsmView(model, el, sent) {
       events.stop();
       search.stop();
       for (const panel of panels) panel.stop();
+      isOver = true;
       for (const map of maps) map.remove();
     },
   };
