@@ -305,7 +305,7 @@ class Explorer(ComposedView):
             self._closed = True
         if hasattr(self, "reporter") and self.reporter is not None:  # ipywidgets also closes what was never made
             self.reporter.close()
-        if getattr(self, "below", None) is not None:
+        if hasattr(self, "below") and self.below is not None:
             self.below.close()
         super().close()
 
