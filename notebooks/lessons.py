@@ -97,7 +97,7 @@ def _unanswered(came: Any) -> bool:
 
 def _told(error: Exception) -> str:
     """Return the kind and the words of an error in one line."""
-    words = " ".join(str(error).split())
+    words = " ".join(str(error).split()).rstrip(".")
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 

@@ -153,11 +153,18 @@ def clean(notebook: Any) -> Any:
         cell.execution_count = count
         if "check" in tags(cell):
             cell.execution_count, cell.outputs = None, []
-        cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+        cell.outputs = [
+            output for output in cell.outputs if WIDGET not in output.get("data", {}) and not _empty(output)
+        ]
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = count
     return saved
+
+
+def _empty(output: Any) -> bool:
+    """Return whether an output shows nothing: what a progress bar leaves, on a machine that is slow enough for one."""
+    return set(output.get("data", {})) == {"text/plain"} and not output.data["text/plain"]
 
 
 def save(name: str) -> None:
