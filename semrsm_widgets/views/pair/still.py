@@ -9,7 +9,17 @@ import numpy as np
 from PIL import Image
 
 from semrsm_widgets.analysis import contribution_difference
-from semrsm_widgets.figures import AGAINST, FOR, PANEL_SIDE, fitted_panel, outline_patch, panels_in_a_row, place_colours
+from semrsm_widgets.figures import (
+    AGAINST,
+    FOR,
+    PANEL_SIDE,
+    fitted_panel,
+    outline_patch,
+    panels_in_a_row,
+    place_colours,
+    stacked,
+    title_still,
+)
 from semrsm_widgets.rsm import SIMILARITIES
 from semrsm_widgets.tokens import cell_box
 
@@ -57,16 +67,13 @@ def pair_still(
         opacity[~(matches.token_cosine > level.mean)] = 0.0
     panels = [fitted_panel(picture, box) for picture, box in sides]
     captioned = {"A": panels[0][0], "B": panels[1][0]}
-    title = f"{matches.layer} · "
+    title, doubt = f"{matches.layer} · ", ""
     if similarity == "semantic":
         best_matching_adds = matches.semantic - matches.any_matching
         title += f"aligned {matches.aligned:.2f}, semantic {matches.semantic:.2f} "
         title += f"= any matching {matches.any_matching:.2f} + best matching adds {best_matching_adds:.2f}"
-        title += (
-            ""
-            if null is None
-            else f" (unrelated {null.mean:.2f}). {verdict(matches.semantic, null, matches.any_matching)}"
-        )
+        title += "" if null is None else f" (unrelated {null.mean:.2f})"
+        doubt = verdict(matches.semantic, null, matches.any_matching)
         captioned["B's patches moved to their partners in A"] = put_back(matches, *panels[1], opacity=opacity)
     else:
         value = matches.class_token if similarity == "class token" else matches.split(similarity).value
@@ -95,7 +102,8 @@ def pair_still(
             box = cell_box(place, grid, panels[column][1])
             strength = float(opacity[token])
             outline_patch(draw, column, box, colours[rank], words, dashed=bool(ambiguous[token]), opacity=strength)
-    return picture
+    below = [title_still(doubt, "")] if doubt else []
+    return stacked([picture, *below]) or picture
 
 
 def why_still(
