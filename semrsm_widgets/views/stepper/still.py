@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 BOUND = "#d1495b"
 VALUE = COLOURS["semantic"]
-LEVEL_COLOURS = {"greedy": "#7d8597", "aligned": COLOURS["aligned"], "any": COLOURS["pooled"]}
+LEVEL_COLOURS = {"greedy": "#7d8597", "aligned": COLOURS["aligned"], "any": "#487c76"}
 _BAND = "#f6dfe2"
 _GROUND, _QUIET, _RULE = (236, 236, 236), "#555555", "#cccccc"
 _WIDTH, _TEXT, _MARGIN = 980, 22, 24
