@@ -109,7 +109,7 @@ export function explanation(matches, similarity, oneToOne) {
   const chance = once < 0.95 ? once.toFixed(1) : once.toFixed(0);
   return share === null
     ? ""
-    : `${Math.round(100 * share)} % of ${matches.grid ? "patches" : "tokens"} match the same position (by chance ${chance} %)`;
+    : `${Math.round(100 * share)} % of ${matches.grid ? "patches" : "tokens"} match the same position (chance ${chance} %)`;
 }
 
 /**
