@@ -48,8 +48,8 @@ SHOTS = {
         ".srsm-pair",
     ),
     "why": Shot(
-        "pair = at('astronaut/0'), at('camera/0')\n"
-        "srsm.PairView(analysis, layer='blocks.4', pair=pair, expected=at('astronaut/1'))",
+        "pair = at('astronaut/0'), at('astronaut/1')\n"
+        "srsm.PairView(analysis, layer='blocks.4', pair=pair, expected=at('coffee/0'))",
         ".srsm-pair[data-difference]",
         ".srsm-pair",
     ),
