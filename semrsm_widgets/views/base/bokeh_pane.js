@@ -102,12 +102,13 @@ function pendingBokeh() {
  * Resolves once the element is in the page: Bokeh measures it while embedding.
  *
  * @param {HTMLElement} element
- * @returns {Promise<void>}
+ * @param {() => boolean} isOver whether nobody waits any more: a page would look at every frame, and keep what it looks at
+ * @returns {Promise<boolean>} whether it is there
  */
-function attached(element) {
+function attached(element, isOver) {
   return new Promise((resolve) => {
     const check = () => {
-      if (element.isConnected) resolve();
+      if (element.isConnected || isOver()) resolve(element.isConnected && !isOver());
       else requestAnimationFrame(check);
     };
     check();
@@ -120,9 +121,10 @@ function attached(element) {
  * @param {BokehJS} Bokeh
  * @param {object} item the figure, as `json_item` gives it
  * @param {HTMLElement} element
+ * @param {() => boolean} isOver whether the view is gone; then there is nothing
  */
-export async function embedFigure(Bokeh, item, element) {
-  await attached(element);
+export async function embedFigure(Bokeh, item, element, isOver) {
+  if (!(await attached(element, isOver))) return null;
   const views = await Bokeh.embed.embed_item(item, element);
   const view = [...views][0];
   const doc = view.model.document;

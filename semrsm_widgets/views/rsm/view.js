@@ -436,8 +436,10 @@ function rsmView(model, el, sent) {
       const Bokeh = await loadBokeh(model);
       if (isOver) return;
       const before = maps;
-      const made = await Promise.all((sent.figures ?? []).map((item, k) => embedFigure(Bokeh, item, panels[k].canvas)));
-      if (isOver) {
+      const items = sent.figures ?? [];
+      const found = await Promise.all(items.map((item, k) => embedFigure(Bokeh, item, panels[k].canvas, () => isOver)));
+      const made = found.flatMap((map) => map ?? []);
+      if (isOver || made.length < items.length) {
         for (const map of made) map.remove(); // the view was closed while they were made
         return;
       }
