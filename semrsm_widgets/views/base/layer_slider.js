@@ -77,13 +77,17 @@ export function layerSlider(layers, onChange, badge = "") {
       ", ",
     );
   };
+  let written = -1; // the layer whose name and shape are written: they are measured, which takes time
   const describe = () => {
     const at = Number(input.value);
     const row = layers[at];
-    name.textContent = row.name;
-    parts.replaceChildren(...shapeParts(row).map((text) => h("span", {}, ` ${text}`)));
-    fit();
-    words.title = `${row.name} · ${layerShape(row)}`;
+    if (at !== written) {
+      written = at;
+      name.textContent = row.name;
+      parts.replaceChildren(...shapeParts(row).map((text) => h("span", {}, ` ${text}`)));
+      fit();
+      words.title = `${row.name} · ${layerShape(row)}`;
+    }
     const spoken = [`${row.name}, ${layerShape(row)}`, valuesAt(at)].filter(Boolean).join("; ");
     input.setAttribute("aria-valuetext", spoken);
     drawProfile();
