@@ -2,7 +2,15 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { areaPath, KNOB, layerChart, pathOf, placesOf, scaleOf } from "../../semrsm_widgets/views/base/layer_chart.js";
+import {
+  areaPath,
+  KNOB,
+  layerChart,
+  layerUnder,
+  pathOf,
+  placesOf,
+  scaleOf,
+} from "../../semrsm_widgets/views/base/layer_chart.js";
 import { layerSlider } from "../../semrsm_widgets/views/base/layer_slider.js";
 import { unpack } from "../../semrsm_widgets/views/base/wire.js";
 import { profileRows, readProfile } from "../../semrsm_widgets/views/pair/profile.js";
@@ -78,6 +86,13 @@ test("curves stand where the knob stands, and break where nothing is", () => {
   assert.deepEqual(placesOf(3, 100 + KNOB), [KNOB / 2, 50 + KNOB / 2, 100 + KNOB / 2]);
   assert.deepEqual(placesOf(1, 100), [50]);
   assert.equal(pathOf([1, null, 2, 3], [0, 1, 2, 3]), "M0.0 1.0M2.0 2.0L3.0 3.0");
+});
+
+test("a pointer is on the layer whose place is nearest, also past the ends", () => {
+  const element = /** @type {any} */ ({ getBoundingClientRect: () => ({ left: 20, width: 100 + KNOB }) });
+  const under = (/** @type {number} */ x) => layerUnder({ clientX: 20 + x }, element, 3);
+  assert.deepEqual([-50, 0, ...placesOf(3, 100 + KNOB), 300].map(under), [0, 0, 0, 1, 2, 2]);
+  assert.equal(layerUnder({ clientX: 40 }, element, 1), 0);
 });
 
 test("the scale ends at 1, goes below 0 where a value does, and follows inner products", () => {

@@ -39,6 +39,19 @@ export const placesOf = (count, width) =>
   Array.from({ length: count }, (_, k) => KNOB / 2 + (count > 1 ? k / (count - 1) : 0.5) * (width - KNOB));
 
 /**
+ * The layer under a pointer, the nearest one: the reverse of `placesOf`.
+ *
+ * @param {{ clientX: number }} event
+ * @param {Element} element that the layers stand on
+ * @param {number} count
+ */
+export function layerUnder({ clientX }, element, count) {
+  const { left, width } = element.getBoundingClientRect();
+  const part = (clientX - left - KNOB / 2) / Math.max(1, width - KNOB);
+  return Math.min(count - 1, Math.max(0, Math.round(part * (count - 1))));
+}
+
+/**
  * The path of one curve, broken where a layer has no value.
  *
  * @param {(number | null)[]} heights

@@ -3,7 +3,7 @@
 import { badgeOf } from "./controls.js";
 import { h, OWN_KEYS } from "./dom.js";
 import { format } from "./format.js";
-import { KNOB, layerChart, scaleOf } from "./layer_chart.js";
+import { layerChart, layerUnder, scaleOf } from "./layer_chart.js";
 import { shortened } from "./names.js";
 
 // A name of fewer characters tells nothing.
@@ -114,9 +114,7 @@ export function layerSlider(layers, onChange, badge = "") {
   };
   input.addEventListener("input", change);
   control.addEventListener("pointermove", (event) => {
-    const { left, width } = control.getBoundingClientRect();
-    const part = (event.clientX - left - KNOB / 2) / Math.max(1, width - KNOB);
-    const k = Math.min(last, Math.max(0, Math.round(part * last)));
+    const k = layerUnder(event, control, layers.length);
     control.title = [layers[k].name, profile ? valuesAt(k) || "not computed yet" : ""].filter(Boolean).join(": ");
   });
   /** @type {(sign: string, by: number, label: string) => HTMLButtonElement} */

@@ -3,7 +3,7 @@
 
 import { h } from "../base/dom.js";
 import { signed } from "../base/format.js";
-import { KNOB, layerChart, scaleOf } from "../base/layer_chart.js";
+import { layerChart, layerUnder, scaleOf } from "../base/layer_chart.js";
 import { cellOf, decoder, OTHER, SAME } from "./matrices.js";
 
 /** @typedef {import("./matrices.js").Frame} Frame */
@@ -84,11 +84,7 @@ export function setChart(layers, labelled, open) {
   /** @type {(Row | null)[]} */
   let rows = [];
   /** @param {PointerEvent | MouseEvent} event */
-  const layerAt = ({ clientX }) => {
-    const { left, width } = plot.getBoundingClientRect();
-    const part = (clientX - left - KNOB / 2) / Math.max(1, width - KNOB);
-    return Math.min(layers.length - 1, Math.max(0, Math.round(part * (layers.length - 1))));
-  };
+  const layerAt = (event) => layerUnder(event, plot, layers.length);
   /** @param {number} k */
   const sentence = (k) => {
     const { same = NaN, other = NaN } = rows[k] ?? {};
