@@ -3,7 +3,7 @@
 from .arrays import read_numbers
 from .checks import check_choice, check_int, check_number, clipped, describe, listed, message, suggest
 from .files import check_html_path, placed_whole, sweep, written_whole
-from .memo import Memo
+from .memo import Memo, cached_property
 from .progress import LONG, Meter, options, quietly
 from .tables import data_frame, frame_of, optional
 from .text import describe_seconds, in_words_of, natural_key, printable
@@ -21,6 +21,7 @@ __all__ = [
     "Progress",
     "ProgressOption",
     "__version__",
+    "cached_property",
     "check_choice",
     "check_html_path",
     "check_int",

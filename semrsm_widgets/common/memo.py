@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .checks import message
 from .types import Progress
@@ -16,6 +18,18 @@ V = TypeVar("V")
 
 # Who waits for a value that another thread computes looks this often whether to go on waiting.
 _POLL_SECONDS = 0.1
+
+
+class cached_property(functools.cached_property[V]):  # noqa: N801  # as the one it stands for
+    """functools' own without its lock, which Python left out from 3.12 on.
+
+    That lock is one for all instances: their threads wait for each other, and a child forked while one of them computes
+    waits for ever.
+    """
+
+    def __init__(self, func: Callable[[Any], V]) -> None:
+        super().__init__(func)
+        self.lock = nullcontext()
 
 
 class Memo(Generic[K, V]):

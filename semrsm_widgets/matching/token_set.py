@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from semrsm_widgets.common import message, read_numbers
+from semrsm_widgets.common import cached_property, message, read_numbers
 from semrsm_widgets.tokens import Tokens
 
 if TYPE_CHECKING:

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.common import check_number, message
+from semrsm_widgets.common import cached_property, check_number, message
 
 from .assignment import dual_bound
 from .token_set import read_array

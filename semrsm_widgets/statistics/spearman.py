@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import rankdata
 
-from semrsm_widgets.common import Matrix
+from semrsm_widgets.common import Matrix, cached_property
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

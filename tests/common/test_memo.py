@@ -1,4 +1,4 @@
-"""Memo: one computation a key, whoever asks; nothing is left of a failed one; the oldest is forgotten."""
+"""Memo and cached_property: one computation a key, whoever asks; nothing is left of a failed one; the oldest is forgotten."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from semrsm_widgets.common.memo import Memo
+from semrsm_widgets.common.memo import Memo, cached_property
 
 DEADLINE = 10.0
 
@@ -97,3 +97,20 @@ def test_progress_that_cannot_be_called_is_refused():
     with pytest.raises(TypeError, match="`progress` must be a function"):
         memo.get("a", lambda report: 7, 3)
     assert "a" not in memo
+
+
+def test_a_property_that_is_kept_waits_for_no_other_instance():
+    class Slow:
+        calls = 0
+
+        @cached_property
+        def value(self) -> int:
+            self.calls += 1
+            return both.wait(DEADLINE)
+
+    both = threading.Barrier(2)
+    instances = Slow(), Slow()
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(lambda each: each.value, instances)) == [0, 1]
+    assert sorted(each.value for each in instances) == [0, 1]
+    assert [each.calls for each in instances] == [1, 1]
