@@ -1,4 +1,4 @@
-"""Memo and cached_property: one computation a key, whoever asks; nothing is left of a failed one; the oldest is forgotten."""
+"""Memo and cached_property: one computation a key, whoever asks; nothing is left of a failed one, nor of the oldest."""
 
 from __future__ import annotations
 
