@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from textwrap import TextWrapper
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ class NotYetError(Exception):
     """An exercise that is not solved yet: one sentence in place of a traceback."""
 
     def _render_traceback_(self) -> list[str]:
-        return [str(self)]
+        # JupyterLab breaks a long line in the middle of a word.
+        return TextWrapper(width=100, break_long_words=False, break_on_hyphens=False).wrap(str(self))
 
 
 def written_for(version: str) -> None:
@@ -158,7 +160,9 @@ class Table:
 
 
 def _number(value: Any) -> str:
-    return f"{value:.2f}" if isinstance(value, float | np.floating) else str(value)
+    if not isinstance(value, float | np.floating):
+        return str(value)
+    return f"{round(float(value), 2) + 0:.2f}".replace("-", "−")  # + 0: of -0.00 only the 0 is told
 
 
 def _drawn(text: str) -> str:

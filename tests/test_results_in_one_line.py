@@ -83,3 +83,17 @@ def test_lines_say_what_is_asked_most(results):
     assert "3 of 3 certified" in repr(results["SearchResult"])
     empty = srsm.Auction()(torch.ones(0, 4, 2), torch.ones(0, 4, 2))
     assert np.isfinite(len(repr(empty)))
+
+
+def test_a_number_is_printed_as_it_would_be_reported():
+    assert repr(srsm.Statistic(value=0.6059092, low=0.3864, high=0.82541, n=16)) == (
+        "Statistic(0.6059 [0.3864, 0.8254], n=16)"
+    )
+    assert repr(srsm.Statistic(value=0.5, n=2, reason="no interval: needs two units")) == (
+        "Statistic(0.5, n=2; no interval: needs two units)"
+    )
+    assert repr(srsm.Statistic(value=float("nan"), n=0, reason="nothing to average")) == (
+        "Statistic(undefined, n=0; nothing to average)"
+    )
+    test = srsm.PermutationTest(value=0.6059092, p_value=0.001, null_mean=-0.0040661, null_quantile95=0.17911, n=999)
+    assert repr(test) == "PermutationTest(0.6059, p=0.001; by chance -0.004066, 95 % below 0.1791, n=999)"

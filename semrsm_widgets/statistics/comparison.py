@@ -156,7 +156,7 @@ def jackknife(
         >>> rng = np.random.default_rng(0)
         >>> K, L = (np.cov(rng.normal(size=(20, 50))) for _ in range(2))
         >>> jackknife(cka, K, L)
-        Statistic(value=..., low=..., high=..., n=20, reason='')
+        Statistic(... [..., ...], n=20)
     """
     matrices = [check_rsm(f"rsms[{k}]", rsm, least=2) for k, rsm in enumerate(rsms)]
     value = statistic(*matrices)
@@ -198,6 +198,10 @@ class PermutationTest:
     null_mean: float
     null_quantile95: float
     n: int
+
+    def __repr__(self) -> str:
+        null = f"by chance {self.null_mean:.4g}, 95 % below {self.null_quantile95:.4g}"
+        return f"PermutationTest({self.value:.4g}, p={self.p_value:.4g}; {null}, n={self.n})"
 
 
 def permutation_test(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import isnan, nan, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +43,11 @@ class Statistic:
     high: float = nan
     n: int
     reason: str = ""
+
+    def __repr__(self) -> str:
+        value = "undefined" if isnan(self.value) else f"{self.value:.4g}"
+        interval = "" if isnan(self.low) else f" [{self.low:.4g}, {self.high:.4g}]"
+        return f"Statistic({value}{interval}, n={self.n}{self.reason and f'; {self.reason}'})"
 
 
 def undefined(reason: str | Exception, n: int) -> Statistic:

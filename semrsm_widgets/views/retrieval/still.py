@@ -26,6 +26,10 @@ _LINES = 26  # between rows, where the lines run
 _CAPTION = 18
 RIGHT, WRONG = "#1b7fbd", "#d55e00"
 _QUIET = "#777777"
+# ✓, ≈ and ✕ in strokes, as Pillow's own font has none of them
+_TICK = [[(4, 8), (7, 11), (12, 5)]]
+_ALMOST = [[(4, v), (6, v - 1), (10, v + 1), (12, v)] for v in (6, 10)]
+_CROSS = [[(5, 5), (11, 11)], [(11, 5), (5, 11)]]
 
 
 def retrieval_still(
@@ -90,8 +94,7 @@ def retrieval_still(
             _answer(picture, draw, images, index, place)
             draw.text((place[0], place[1] + _SIDE + 2), f"{row.values[index]:.2f}", fill="black", font=still_font(12))
             if labels and images.labels is not None and images.labels[index]:
-                is_right = bool(set(labels) & images.labels[index])
-                _mark(draw, place, is_right)
+                _mark(draw, place, frozenset(labels), images.labels[index])
     return picture
 
 
@@ -108,13 +111,18 @@ def _answer(
     picture.paste(small, (place[0] + (_SIDE - small.width) // 2, place[1] + (_SIDE - small.height) // 2))
 
 
-def _mark(draw: ImageDraw.ImageDraw, place: tuple[int, int], is_right: bool) -> None:
-    """Mark an answer by colour and by shape: a disc for a right one, a square for a wrong one."""
-    corner = (place[0] + 3, place[1] + 3, place[0] + 15, place[1] + 15)
-    if is_right:
-        draw.ellipse(corner, fill=RIGHT, outline="white")
+def _mark(draw: ImageDraw.ImageDraw, place: tuple[int, int], wanted: frozenset[str], labels: frozenset[str]) -> None:
+    """Mark an answer by colour, shape and sign, as the view does: a disc where a label is shared, else a square."""
+    x, y = place[0] + 2, place[1] + 2
+    corners = (x, y, x + 16, y + 16)
+    if wanted & labels:
+        draw.ellipse(corners, fill=RIGHT, outline="white")
+        strokes = _TICK if wanted == labels else _ALMOST
     else:
-        draw.rectangle(corner, fill=WRONG, outline="white")
+        draw.rectangle(corners, fill=WRONG, outline="white")
+        strokes = _CROSS
+    for stroke in strokes:
+        draw.line([(x + u, y + v) for u, v in stroke], fill="white", width=2, joint="curve")
 
 
 def _outline(
