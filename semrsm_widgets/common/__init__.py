@@ -1,6 +1,7 @@
 """What every package uses; it knows nothing of models, images or matching."""
 
 from .arrays import read_numbers
+from .background import in_background
 from .checks import check_choice, check_int, check_number, clipped, describe, listed, message, suggest
 from .files import check_html_path, placed_whole, sweep, written_whole
 from .memo import Memo, cached_property
@@ -31,6 +32,7 @@ __all__ = [
     "describe",
     "describe_seconds",
     "frame_of",
+    "in_background",
     "in_words_of",
     "listed",
     "message",

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 
 from semrsm_widgets.common import check_int, message
 
@@ -113,6 +112,8 @@ class BatchOptimal:
         return _match(x, y, self._solve, square="windows of sorted tokens are paired one to one; use TopKGreedy(k)")
 
     def _solve(self, one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.int64]:
+        from scipy.optimize import linear_sum_assignment  # here: it takes a third of a second
+
         permutation = np.full(len(one), -1, np.int64)
         rows, columns = _by_norm(one), _by_norm(other)
         for first in range(0, len(one), self.window):
@@ -152,6 +153,8 @@ def _in_parts(
     affinity: NDArray[np.float64], parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]]
 ) -> NDArray[np.int64]:
     """Return the permutation that is optimal within each part (rows, columns) and greedy on what is left."""
+    from scipy.optimize import linear_sum_assignment  # here: it takes a third of a second
+
     rows, columns = affinity.shape
     permutation = np.full(rows, -1, np.int64)
     for s, t in parts:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 
 from semrsm_widgets.common import message
 
@@ -102,6 +101,8 @@ class Exact:
 
     def solve_pairs(self, affinities: Affinities, norms: Any, pool: Pool) -> Assignment:
         """Return the optimal assignment of every pair of a block."""
+        from scipy.optimize import linear_sum_assignment  # here: it takes a third of a second
+
         permutation = np.full((len(affinities), affinities.rows), -1, np.int64)
         value = np.zeros(len(affinities))
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from semrsm_widgets.common import Matrix, check_int, message, read_numbers
 from semrsm_widgets.statistics import UNIT, Statistic, check_matrix, from_replicates, mean_of, undefined
@@ -90,6 +89,8 @@ def label_auc(K: Any, labels: Labels) -> float:
         >>> label_auc([[1.0, 0.8, 0.1], [0.8, 1.0, 0.2], [0.1, 0.2, 1.0]], [{"cat"}, {"cat"}, {"dog"}])
         1.0
     """
+    from scipy.stats import rankdata  # here: it takes a third of a second, which most sessions never need
+
     matrix, sets = check_matrix("K", K), _check_labels("labels", labels)
     labelled = np.array([bool(each) for each in sets])
     i, j = np.triu_indices(len(matrix), 1)

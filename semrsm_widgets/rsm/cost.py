@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
 from math import log2
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from semrsm_widgets.common import LONG, Meter, describe_seconds
+from semrsm_widgets.common import LONG, Meter, describe_seconds, in_background
 from semrsm_widgets.matching import AffinityMatcher, Auction, Matcher, PairJob, TokenSet, block_shape, match_job
 
 POOLED_GRID = 16
@@ -99,9 +98,8 @@ def make_ready(matcher: Matcher, tokens: int) -> None:
         except BaseException as error:  # raised below
             failed.append(error)
 
-    thread = threading.Thread(target=prepare, name="semrsm-compile", daemon=True)
     with Meter("Compiling the matcher (only the first time)"):
-        thread.start()
+        thread = in_background(prepare, "semrsm-compile")
         while thread.is_alive():
             thread.join(_POLL_SECONDS)
     if failed:

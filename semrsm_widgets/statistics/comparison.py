@@ -14,7 +14,6 @@ from math import nan
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from semrsm_widgets.common import Matrix, Meter, ProgressOption, check_choice, check_int, message
 
@@ -85,6 +84,8 @@ def rsa(K: Any, L: Any, *, method: Method = "spearman") -> float:
     check_choice("method", method, METHODS)
     K, L = _checked(K, L, PEARSON.least)
     if method == "kendall":
+        from scipy.stats import kendalltau  # here: it takes a third of a second, which most sessions never need
+
         upper = np.triu_indices(len(K), 1)
         _alignment(PEARSON, *_prepared(PEARSON, K, L))  # raises where constant
         return float(kendalltau(K[upper], L[upper]).statistic)

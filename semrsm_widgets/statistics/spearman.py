@@ -7,7 +7,6 @@ from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from semrsm_widgets.common import Matrix, cached_property
 
@@ -22,6 +21,8 @@ _BINS = 512
 
 def ranks(K: NDArray[np.float64]) -> Matrix:
     """Return the ranks of an RSM's off-diagonal entries, ties averaged, as a symmetric matrix with diagonal 0."""
+    from scipy.stats import rankdata  # here: it takes a third of a second, which most sessions never need
+
     upper = np.triu_indices(len(K), 1)
     return _symmetric(rankdata(K[upper]), len(K), upper)
 
@@ -95,6 +96,8 @@ class Ranked:
         if len(self.order) == len(np.unique(self.start)):  # without ties a sort says it
             counts: NDArray[np.float64] = np.argsort(np.argsort(alone, axis=1), axis=1).astype(np.float64) + 0.5
         else:
+            from scipy.stats import rankdata
+
             counts = np.asarray(rankdata(alone, axis=1)).reshape(alone.shape) - 0.5
         np.fill_diagonal(counts, 0)
         return counts

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from semrsm_widgets.common import quietly
+from semrsm_widgets.common import in_background, quietly
 
 # A slider that is dragged asks many times: wait this long for the last of them.
 DEBOUNCE_SECONDS = 0.08
@@ -101,8 +101,7 @@ class Worker:
             if self._job is not None:
                 self._job.cancel()
             if self._thread is None:
-                self._thread = _thread_class()(target=self._loop, name="semrsm-worker", daemon=True)
-                self._thread.start()
+                self._thread = in_background(self._loop, "semrsm-worker", stop=self.close, kind=_thread_class())
             self._condition.notify_all()
 
     def cancel(self) -> None:

@@ -1,0 +1,62 @@
+"""Threads that work in the background, and are quiet before the interpreter ends.
+
+A daemon thread that is inside a library's C++ code when the interpreter ends takes the process with it: it is unwound
+where it next asks for the interpreter's lock, and C++ answers that with "terminate called without an active exception".
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+from collections.abc import Callable
+
+LAST_SECONDS = 20.0
+"""How long the end of the process waits for the work at hand. Loading a model takes so long at the very worst."""
+
+_running: dict[threading.Thread, Callable[[], None] | None] = {}
+
+
+def in_background(
+    work: Callable[[], None],
+    name: str,
+    *,
+    stop: Callable[[], None] | None = None,
+    kind: type[threading.Thread] = threading.Thread,
+) -> threading.Thread:
+    """Return a started daemon thread that does `work`; the end of the process calls `stop` and waits for it.
+
+    Args:
+        work: called once, on the thread.
+        name: of the thread.
+        stop: has `work` return soon; called from another thread.
+        kind: what the thread is.
+    """
+
+    def run() -> None:
+        try:
+            work()
+        finally:
+            _running.pop(thread, None)
+
+    thread = kind(target=run, name=name, daemon=True)
+    _running[thread] = stop
+    thread.start()
+    return thread
+
+
+def _end() -> None:
+    """Stop what runs, and wait until it is quiet: not longer than LAST_SECONDS, and not after Ctrl-C."""
+    running = [(thread, stop) for thread, stop in list(_running.items()) if thread.is_alive()]
+    last = time.monotonic() + LAST_SECONDS
+    try:
+        for _, stop in running:
+            if stop is not None:
+                stop()
+        for thread, _ in running:
+            thread.join(max(0.0, last - time.monotonic()))
+    except KeyboardInterrupt:
+        pass
+
+
+atexit.register(_end)
