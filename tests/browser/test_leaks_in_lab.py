@@ -51,15 +51,26 @@ OPEN = """async ([times, shown]) => {
 CLEAR = "() => window.jupyterapp.shell.currentWidget.content.widgets[1].model.sharedModel.setOutputs([])"
 
 
+def at_rest(page: LabPage, session: CDPSession) -> dict[str, int]:
+    """Return the page's counts of elements and listeners once they stand still.
+
+    What is on its way arrives, and patience (of 5 s at most) comes to its end; on a busy machine that takes longer.
+    """
+    counts: list[dict[str, int]] = []
+    while len(counts) < 30 and (len(counts) < 4 or counts[-1] != counts[-4]):
+        page.page.wait_for_timeout(2000)
+        for _ in range(3):
+            session.send("HeapProfiler.collectGarbage")
+            page.page.wait_for_timeout(100)
+        counts.append(session.send("Memory.getDOMCounters"))
+    return counts[-1]
+
+
 def in_memory(page: LabPage, session: CDPSession, chunks: list[str]) -> dict[str, float]:
     """Return what the page holds once no view is open: elements, listeners, bytes of code and of all else."""
     page.run_code("view.close()")
     page.page.evaluate(CLEAR)
-    page.page.wait_for_timeout(6000)  # what is on its way arrives, and patience (of 5 s at most) comes to its end
-    for _ in range(3):
-        session.send("HeapProfiler.collectGarbage")
-        page.page.wait_for_timeout(100)
-    counters = session.send("Memory.getDOMCounters")
+    counters = at_rest(page, session)
     chunks.clear()
     session.send("HeapProfiler.takeHeapSnapshot", {"reportProgress": False})
     snapshot: dict[str, Any] = json.loads("".join(chunks))
