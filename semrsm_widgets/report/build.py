@@ -141,6 +141,7 @@ class ReportBuilder:
                 analysis.null(name)
             meter(count, count)
         view = recorded_view(RSMView, Recording(("layer", "kernel")), analysis, layer=layer, kernel=kernel, offers=[])
+        ask(view, kind="figures")
         ask(view, kind="ready")
         states = [{"kernel": each, "layer": name} for each in KERNELS for name in _starting_at(layer, analysis.layers)]
         record(view, states)

@@ -1,5 +1,6 @@
 // The stand-alone report: the views of the package on models of their own, with recorded answers in place of a kernel.
 
+import { whenIdle } from "../views/base/dom.js";
 import { Model } from "../views/base/page_model.js";
 import pairView from "../views/pair/view.js";
 import retrievalView from "../views/retrieval/view.js";
@@ -38,7 +39,6 @@ async function open() {
   });
   await Promise.all(shown);
   document.documentElement.dataset.ready = "true";
-  const idle = globalThis.requestIdleCallback ?? ((/** @type {() => void} */ work) => setTimeout(work, 200));
   // The other layers are inflated while nothing else is to be done.
   const next = () => {
     const pack = ahead.shift();
@@ -49,7 +49,7 @@ async function open() {
       next();
     };
     if (isOpen(id)) after();
-    else idle(() => openPack(id).then(after));
+    else whenIdle(() => openPack(id).then(after));
   };
   next();
 }

@@ -49,3 +49,18 @@ export function setAttributes(node, attributes) {
 
 /** Arrow keys are the notebook's in command mode (they fold headings): Lumino leaves them to elements marked so. */
 export const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
+
+const IDLE_MS = 200;
+const LATEST_MS = 2000;
+
+/** @type {(work: () => void, options: { timeout: number }) => void} */
+const idle = globalThis.requestIdleCallback ?? ((work) => setTimeout(work, IDLE_MS)); // Safari has none
+
+/**
+ * Does something once the page has nothing else to do, and after two seconds at the latest.
+ *
+ * @param {() => void} work
+ */
+export function whenIdle(work) {
+  idle(work, { timeout: LATEST_MS });
+}

@@ -1,6 +1,5 @@
 // The explorer's header: title, status with its buttons, what was reduced; the images while the model is loading.
 
-import { loadBokeh } from "../base/bokeh_pane.js";
 import { badgeOf, segmented } from "../base/controls.js";
 import { h } from "../base/dom.js";
 import { helpButton } from "../base/help.js";
@@ -44,11 +43,6 @@ export default () => {
         if (!model.get("loading")) show([]);
       }); // never seen again
       model.send({ kind: "ready" });
-      // The heatmaps will want BokehJS: fetch it while the model looks at the images, once the first pair is on screen;
-      // at once where no model has to look.
-      const fetch = () => loadBokeh(model).catch(() => {}); // the heatmaps say what is wrong
-      if (model.get("loading")) model.on("change:loading", fetch);
-      else fetch();
       return () => show([]);
     },
     /** @param {{ model: Model, el: HTMLElement }} given */

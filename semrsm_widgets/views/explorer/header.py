@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets as t
 
 from semrsm_widgets.common import check_choice
-from semrsm_widgets.views.base import BokehPane, Message, bundle, jpeg_bytes
+from semrsm_widgets.views.base import Message, View, bundle, jpeg_bytes
 
 if TYPE_CHECKING:
     from semrsm_widgets.images import Images
@@ -19,11 +19,8 @@ REPORT_PAIRS = ("current", "nearest", "all")
 _FILM = 96
 
 
-class ExplorerHeader(BokehPane):
-    """The explorer's first line: what is shown, what is being done, what was reduced and how to lift that.
-
-    It has the page load BokehJS, so that the heatmaps need not wait for it later.
-    """
+class ExplorerHeader(View):
+    """The explorer's first line: what is shown, what is being done, what was reduced and how to lift that."""
 
     _esm = bundle("explorer.js")
 

@@ -4,7 +4,7 @@
 
 import { embedFigure, loadBokeh } from "../base/bokeh_pane.js";
 import { segmented } from "../base/controls.js";
-import { h } from "../base/dom.js";
+import { h, whenIdle } from "../base/dom.js";
 import { format, MINUS } from "../base/format.js";
 import { listeners, offers, setter } from "../base/model.js";
 import { withPrivate } from "../base/private.js";
@@ -39,7 +39,8 @@ const FOUND_SIDE = 24; // rows around an image that is found among many
  *
  * @typedef {object} Sent
  * @property {ReturnType<typeof frameStore>} frames
- * @property {object[] | null} figures the three heatmaps, as Bokeh embeds them
+ * @property {boolean} isAnswered whether the kernel has sent any frame
+ * @property {Promise<object[]>} figures the three heatmaps, as Bokeh embeds them
  * @property {string[]} thumbnails URLs by image
  */
 
@@ -52,12 +53,18 @@ export default () => {
   return withPrivate({
     /** @param {{ model: Model }} given */
     initialize({ model }) {
-      sent = { frames: frameStore(model.get("_images").length), figures: null, thumbnails: [] };
+      let figuresCame = (/** @type {object[]} */ _) => {};
+      sent = {
+        frames: frameStore(model.get("_images").length),
+        isAnswered: false,
+        figures: new Promise((resolve) => {
+          figuresCame = resolve;
+        }),
+        thumbnails: [],
+      };
       onMessages(model, {
-        setup({ items }) {
-          sent.frames.clear();
-          sent.figures = items;
-          for (const view of views) view.setup();
+        figures({ items }) {
+          figuresCame(items);
         },
         thumbnails({ thumbnails, indices }) {
           thumbnails.forEach((/** @type {import("../base/wire.js").Bytes} */ picture, /** @type {number} */ k) => {
@@ -69,10 +76,12 @@ export default () => {
         },
         frame(message) {
           sent.frames.add(message);
+          sent.isAnswered = true;
           for (const view of views) view.draw();
         },
         undefined(message) {
           sent.frames.add({ ...message, complete: true });
+          sent.isAnswered = true;
           for (const view of views) view.draw();
         },
         value(message) {
@@ -90,7 +99,6 @@ export default () => {
     render({ model, el }) {
       const view = rsmView(model, el, sent);
       views.add(view);
-      if (sent.figures) view.setup();
       if (sent.thumbnails.length) view.thumbnails();
       return () => {
         views.delete(view);
@@ -134,6 +142,7 @@ function rsmView(model, el, sent) {
   let isOver = false;
   let asked = "";
   let painter = "canvas"; // or "bokeh"
+  let bokehWanted = false;
 
   const status = statusLine(model);
   events.add(status.stop);
@@ -335,6 +344,10 @@ function rsmView(model, el, sent) {
       });
     });
     note(shown);
+    if (!bokehWanted) {
+      bokehWanted = true;
+      whenIdle(paintWithBokeh); // its script is a second's work, which nobody shall wait for
+    }
   }
 
   /**
@@ -431,12 +444,14 @@ function rsmView(model, el, sent) {
     if (indices.length) model.send({ kind: "thumbnails", indices });
   }
 
-  async function setUp() {
+  async function paintWithBokeh() {
+    if (isOver) return;
     try {
       const Bokeh = await loadBokeh(model);
+      model.send({ kind: "figures" });
+      const items = await sent.figures;
       if (isOver) return;
       const before = maps;
-      const items = sent.figures ?? [];
       const found = await Promise.all(items.map((item, k) => embedFigure(Bokeh, item, panels[k].canvas, () => isOver)));
       const made = found.flatMap((map) => map ?? []);
       if (isOver || made.length < items.length) {
@@ -476,7 +491,7 @@ function rsmView(model, el, sent) {
   // A frame that was dropped to save memory is asked for once; one that is still to come, comes anyway.
   function askAgain() {
     const [layer, kernel] = [model.get("layer"), model.get("kernel")];
-    if (asked === `${layer}\n${kernel}` || !sent.figures || model.get("_status")?.state !== "ready") return;
+    if (asked === `${layer}\n${kernel}` || !sent.isAnswered || model.get("_status")?.state !== "ready") return;
     asked = `${layer}\n${kernel}`;
     model.send({ kind: "frame", layer, kernel });
   }
@@ -513,7 +528,6 @@ function rsmView(model, el, sent) {
   draw();
 
   return {
-    setup: setUp,
     draw,
     thumbnails() {
       card.thumbnails(sent.thumbnails);

@@ -111,6 +111,7 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
     parts = ("status",)
     handlers = {  # noqa: RUF012 (never mutated)
         "ready": "_send_everything",
+        "figures": "_send_figures",
         "value": "_send_value",
         "frame": "_send_again",
         "thumbnails": "_send_asked_thumbnails",
@@ -195,14 +196,16 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
     # -- what the browser asks ----------------------------------------------------------------------------------
 
     def _send_everything(self, _content: dict[str, Any]) -> None:
-        """Answer a page that shows this view anew: figures, then every frame that is known, then thumbnails."""
-        size = len(self.analysis)
-        palettes = {"baseline": PALETTE, "semantic": PALETTE, "difference": DIVERGING}
-        self.post(Message.of("setup", items=[heatmap_item(name, palette, size) for name, palette in palettes.items()]))
+        """Answer a page that shows this view anew: every frame that is known, the shown one first, and thumbnails."""
         # A new set, not an emptied one: a job that is still running goes on to note in the old one what it sent.
         self._sent = set()
         self._thumbnails_due = True
         self.request(None)
+
+    def _send_figures(self, _content: dict[str, Any]) -> None:
+        """Send what Bokeh draws the heatmaps with: a page asks for it once it has BokehJS, and paints alone before."""
+        palettes = {"baseline": PALETTE, "semantic": PALETTE, "difference": DIVERGING}
+        self.post(Message.of("figures", items=[heatmap_item(name, palette) for name, palette in palettes.items()]))
 
     def request(self, change: Any) -> None:
         """Have the worker send the layers, the one on screen first."""

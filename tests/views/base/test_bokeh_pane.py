@@ -20,5 +20,5 @@ def test_bokehjs_comes_when_asked(closing):
 
 
 def test_a_heatmap_item_is_plain_json():
-    item = heatmap_item("aligned", PALETTE, 4)
+    item = heatmap_item("aligned", PALETTE)
     assert "aligned" in json.dumps(item)

@@ -25,19 +25,24 @@ import semrsm_widgets as srsm
 from semrsm_widgets.views.rsm.frames import full_frame, label_order
 
 
-def test_a_page_gets_figures_then_the_shown_layer_then_thumbnails_then_the_rest(rsm_view, analysis):
+def test_a_page_gets_the_shown_layer_then_thumbnails_then_the_rest(rsm_view, analysis):
     sent = opened_page(rsm_view)
-    ((setup, _),) = sent.of("setup")
-    assert len(setup["items"]) == 3
     ((_, thumbnails),) = sent.of("thumbnails")
     assert len(thumbnails) == N
     assert all(bytes(image).startswith(b"\xff\xd8") for image in thumbnails)
     frames = {(content["layer"], content["kernel"]): (content, buffers) for content, buffers in sent.of("frame")}
     assert set(frames) == {(layer, kernel) for layer in "abc" for kernel in ("cosine", "inner product", "RBF")}
-    assert sent.kinds[:2] == ["setup", "frame"]
-    assert sent[1][0]["layer"] == "b"  # what is on screen comes first
+    assert sent.kinds[0] == "frame"  # nothing before what is to be seen
+    assert sent[0][0]["layer"] == "b"  # what is on screen comes first
     others = [k for k, (content, _) in enumerate(sent) if content["kind"] == "frame" and content["layer"] != "b"]
     assert sent.kinds.index("thumbnails") < min(others)
+
+
+def test_a_page_that_has_bokehjs_asks_for_its_figures(rsm_view):
+    sent = opened_page(rsm_view)
+    ask(rsm_view, kind="figures")
+    ((figures, _),) = sent.of("figures")
+    assert len(figures["items"]) == 3
 
 
 def test_aligned_is_on_its_way_before_semantic_is_computed(monkeypatch):
