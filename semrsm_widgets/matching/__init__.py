@@ -8,7 +8,8 @@ permuted.
 from .approximate import BatchOptimal, Greedy, TopKGreedy
 from .assignment import Assignment, Fallbacks, affinity, dual_bound
 from .auction import Auction
-from .blocks import block_shape, match_job, product_rounding
+from .block_plan import block_shape
+from .blocks import match_job, product_rounding
 from .bounds import undecided
 from .exact import Exact, Identity
 from .matcher import AffinityMatcher, Matcher, PairJob, SetMatcher, check_answer, check_matcher

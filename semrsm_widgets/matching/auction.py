@@ -12,10 +12,11 @@ from semrsm_widgets.common import check_int, check_number, message, read_numbers
 
 from .affinities import Affinities
 from .assignment import Assignment, Fallbacks
-from .blocks import check_memory, match_batch, match_batches, match_sets, transposed
+from .block_plan import check_memory
+from .blocks import match_batch, match_batches, match_sets, transposed
 from .exact import Exact
 from .matcher import PairJob, Products
-from .solvers import torch_auction
+from .solvers import multiplier, torch_auction
 from .solvers.engine import is_ready, kernel_for
 from .threads import Pool, default_threads
 from .token_set import read_array
@@ -117,12 +118,15 @@ class Auction:
 
     def is_ready(self, columns: int) -> bool:
         """Return whether images of at most `columns` tokens match at once, with nothing to compile; never waits."""
-        return all(is_ready(self._entry, lists=lists) for lists in {False, columns >= LISTS_FROM})
+        products = self.dtype != torch.float32 or multiplier.is_loaded()
+        return products and all(is_ready(self._entry, lists=lists) for lists in {False, columns >= LISTS_FROM})
 
     def prepare(self, columns: int) -> None:
         """Compile what matching images of at most `columns` tokens needs; the first match would do it by itself."""
         for lists in {False, columns >= LISTS_FROM}:
             kernel_for(self._entry, lists=lists)
+        if self.dtype == torch.float32:
+            multiplier.multiplier()
 
     def match_sets(self, job: PairJob) -> Products:
         """Return the products of all pairs of a job."""
@@ -193,6 +197,11 @@ class Auction:
         if engine is None:
             return Exact().solve_pairs(affinities, norms, pool)
         count, cap = len(affinities), BIDS_PER_ROW * affinities.columns
+        if pool.is_within:
+            permutation, value, bound, status, _ = engine.solve(
+                affinities, norms, self.gap - affinities.rounding, cap, pool.cancel, price, slice(0, count), lists
+            )
+            return self._answer(affinities, norms, pool, price, Assignment(permutation, value, bound), status)
         permutation, value, bound = np.zeros((count, affinities.rows), np.int64), np.zeros(count), np.zeros(count)
         status = np.zeros(count, np.int64)
 
@@ -202,6 +211,16 @@ class Auction:
             )
 
         pool.run(solve, count, SECONDS_PER_ENTRY * affinities.rows * affinities.columns)
+        return self._answer(affinities, norms, pool, price, Assignment(permutation, value, bound), status)
+
+    def _answer(
+        self, affinities: Affinities, norms: NDArray[np.float64], pool: Pool, price: np.dtype[Any], found: Assignment,
+        status: NDArray[np.int64],
+    ) -> Assignment:  # fmt: skip
+        """Return what was found, and solve again what is not certified."""
+        if not status.any():
+            return found
+        permutation, value, bound = found.permutation, found.value, found.upper_bound
         fallbacks = Fallbacks()
         for k in np.flatnonzero(status).tolist():
             one = replace(affinities, starts=affinities.starts[k : k + 1])
@@ -227,7 +246,7 @@ class Auction:
 
 def _widened(answer: Assignment, rounding: NDArray[np.float64]) -> Assignment:
     """Return an answer for affinities as one for the tokens of which they were made."""
-    return replace(answer, upper_bound=answer.upper_bound + rounding)
+    return Assignment(answer.permutation, answer.value, answer.upper_bound + rounding, answer.fallbacks)
 
 
 def _read_norms(norms: Any, batch: tuple[int, ...]) -> NDArray[np.float64]:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,10 +19,22 @@ import torch
 
 from semrsm_widgets.common import message
 
+from . import block_plan
 from .affinities import Affinities, padded
 from .assignment import Assignment, Fallbacks
+from .block_plan import (
+    BLOCK_BYTES,
+    SHARED_BLOCK_BYTES,
+    block_shape,
+    check_memory,
+    index_blocks,
+    is_prepared,
+    made_for,
+    own_multiplier,
+)
 from .matcher import AffinityMatcher, PairJob, Products, SetMatcher, TensorSolver, check_answer
-from .products import Multiplication, multiplication
+from .own_products import match_all, match_pairs
+from .products import multiplication
 from .threads import Pool
 from .token_set import TokenSet, check_comparable
 
@@ -33,16 +44,8 @@ if TYPE_CHECKING:
 _Multiplied = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[Any]"]
 """The images of x and of y of a block, and its products in one flat array."""
 
-_BLOCK_BYTES = 2**22  # of affinities at a time: still in the cache when they are matched
-# For each of several threads. Torch's threads go on spinning for milliseconds after a product, on the cores that the
-# pairs want: with fewer and larger products that costs less than the cache gains.
-_SHARED_BLOCK_BYTES = 2**26
-_MOST_SHARED = 4  # threads for which the block grows
 _BATCH_BYTES = 2**28
 _PRODUCT_FLOPS = 2**33  # multiply-adds of one call: a fraction of a second
-_PAGE = 4096
-_PREPARED_PART = 16  # a side whose tokens take no more than this part of the budget is made ready at once
-_WORKSPACE_BYTES = 448  # for each column, what a solver keeps on each thread: prices, owners, candidate lists
 
 
 def match_job(matcher: Callable[[Any, Any], Assignment], job: PairJob) -> Products:
@@ -73,10 +76,13 @@ def transposed(answer: Assignment, size: int) -> Assignment:
 
 def _match_batch(matcher: AffinityMatcher, left: TokenSet, right: TokenSet, solve: TensorSolver | None) -> Assignment:
     """Return the assignment of B pairs of token sets of S <= T tokens."""
+    own = own_multiplier(matcher, left, right) if solve is None else None
+    if own is not None:
+        return match_pairs(matcher, left, right, own)
     width = padded(right.size)
-    most = _BATCH_BYTES if solve is not None else _BLOCK_BYTES if matcher.workers == 1 else _SHARED_BLOCK_BYTES
+    most = _BATCH_BYTES if solve is not None else BLOCK_BYTES if matcher.workers == 1 else SHARED_BLOCK_BYTES
     step = max(1, most // (left.size * width * matcher.dtype.itemsize))
-    made = _made(matcher, left, right)
+    made = made_for(matcher, left, right)
     parts = []
     with Pool(matcher.workers) as pool:
         for first in range(0, len(left), step):
@@ -110,11 +116,14 @@ def match_sets(matcher: AffinityMatcher, job: PairJob) -> Products:
     if x.size > y.size:
         found = match_sets(matcher, replace(job, x=y, y=x))
         return Products(found.products.T, found.upper_bound.T, found.fallbacks)
+    own = own_multiplier(matcher, x, y)
+    if own is not None:
+        return match_all(matcher, job, own)
     products, upper_bound = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
     fallbacks = Fallbacks()
     tall, wide, need = block_shape(matcher, job)
     check_memory(need, job)
-    rounding = _made(matcher, x, y).rounding
+    rounding = made_for(matcher, x, y).rounding
     done = 0
     with Pool(matcher.workers, lambda part: job.tick(done + part)) as pool:
         for rows, columns, flat in _multiplied(matcher, job, tall, wide):
@@ -137,11 +146,11 @@ def _multiplied(matcher: AffinityMatcher, job: PairJob, tall: int, wide: int) ->
     """Yield the images and the products of one block after another, on the CPU; an accelerator works one ahead."""
     x, y = job.x, job.y
     device, tail = x.values.device, padded(y.size)
-    made = _made(matcher, x, y)
+    made = made_for(matcher, x, y)
     lefts = _prepared(x, made.dtype, job)
     rights = lefts if y is x else _prepared(y, made.dtype, job)
     step = max(1, _PRODUCT_FLOPS // (wide * y.size * x.values.shape[2]))
-    ahead = works_ahead(device)
+    ahead = block_plan.works_ahead(device)
 
     def room(images: int, others: int) -> torch.Tensor:
         return torch.zeros(images * x.size * padded(others * y.size) + tail, dtype=matcher.dtype, device=device)
@@ -160,13 +169,11 @@ def _multiplied(matcher: AffinityMatcher, job: PairJob, tall: int, wide: int) ->
             made.into(product[first : first + step], left[first : first + step], right.T)
         return rows, columns, flat.cpu().numpy()
 
-    blocks = _blocks(len(x), len(y), tall, wide, job.symmetric)
+    blocks = (
+        (np.arange(top, bottom), np.arange(left, right))
+        for top, bottom, left, right in index_blocks(len(x), len(y), tall, wide, job.symmetric)
+    )
     return _one_ahead(multiply, blocks) if ahead else map(multiply, blocks)
-
-
-def works_ahead(device: torch.device) -> bool:
-    """Return whether products are made while pairs are matched: not by the CPU, which is busy with the pairs."""
-    return device.type != "cpu"
 
 
 def _one_ahead(work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
@@ -195,28 +202,15 @@ def product_rounding(matcher: Any, channels: int, columns: int) -> float:
     return multiplication(channels, columns, torch.float32, float("inf")).rounding + channels * 2.0**-24
 
 
-def _made(matcher: AffinityMatcher, x: TokenSet, y: TokenSet) -> Multiplication:
-    """Return how the affinities of x and y are made for a matcher."""
-    return multiplication(x.values.shape[2], max(x.size, y.size), matcher.dtype, matcher.bearable)
-
-
 def _prepared(tokens: TokenSet, dtype: torch.dtype, job: PairJob) -> Callable[[Any], torch.Tensor]:
     """Return a function of consecutive images that gives their scaled tokens, made ready once if memory allows."""
-    if tokens.values.numel() * dtype.itemsize > job.memory // _PREPARED_PART:
+    if not is_prepared(tokens, dtype, job):
         return lambda images: tokens.block(images, dtype, tokens.size)
     ready = tokens.block(np.arange(len(tokens)), dtype, tokens.size)
     return lambda images: ready[images[0] : images[-1] + 1]
 
 
-def check_memory(need: int, job: PairJob) -> None:
-    """Refuse a job of which one pair does not fit into the budget."""
-    if need > job.memory:
-        expected = f"at least {need} bytes, for one pair of {job.x.size} x {job.y.size} tokens"
-        todo = f"Pass memory={need}, or pool the tokens to a smaller grid: extract(..., max_grid=...)."
-        raise ValueError(message("memory", expected, f"{job.memory} bytes", todo))
-
-
-def match_batches(matcher: Callable[[Any, Any], Assignment], job: PairJob, batch: int = _BLOCK_BYTES) -> Products:
+def match_batches(matcher: Callable[[Any, Any], Assignment], job: PairJob, batch: int = BLOCK_BYTES) -> Products:
     """Return the products of all pairs by calling any matcher on batches of pairs, of some bytes of affinities."""
     x, y = job.x, job.y
     products, upper_bound = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
@@ -241,39 +235,3 @@ def _rescaled(
     answer = solve(norms)
     value, upper_bound = np.ldexp(answer.value, exponents), np.ldexp(answer.upper_bound, exponents)
     return replace(answer, value=value, upper_bound=upper_bound)
-
-
-def block_shape(matcher: AffinityMatcher, job: PairJob) -> tuple[int, int, int]:
-    """Return (images of x, images of y) whose affinities are held at once, and the bytes that takes.
-
-    The smaller side gives the rows, as in `match_sets`. The bytes of a single pair may exceed the budget; `match_sets`
-    refuses that.
-    """
-    x, y = (job.x, job.y) if job.x.size <= job.y.size else (job.y, job.x)
-    rows, width, item = x.size, padded(y.size), matcher.dtype.itemsize
-    channels, made = x.values.shape[2], _made(matcher, x, y)
-    affinity = rows * width * item * (3 if works_ahead(x.values.device) else 1)
-    if made.dtype != matcher.dtype:
-        affinity += rows * width * made.dtype.itemsize
-    fixed = matcher.workers * width * _WORKSPACE_BYTES + (len(job.x) + len(job.y)) * channels * 8
-    each = affinity + 3 * (rows + width) * channels * made.dtype.itemsize  # tokens are cast and scaled on their way
-    block = _BLOCK_BYTES if matcher.workers == 1 else _SHARED_BLOCK_BYTES * min(matcher.workers, _MOST_SHARED)
-    wanted = max(block // (rows * width * item), 2 * matcher.workers)
-    pairs = max(1, min(wanted, (job.memory - job.memory // 4 - fixed) // each))
-    # A symmetric block wastes a triangle of its side, which matters more than the calls it saves once there are many.
-    limit = max(len(x) // 8, min(4, len(x))) if job.symmetric else len(x)
-    tall = max(1, min(limit, isqrt(max(1, pairs // 2))))
-    wide = max(1, min(len(y), pairs // tall))
-    if wide > 1 and padded(wide * y.size) * item % _PAGE == 0:
-        wide -= 1  # rows a multiple of a page apart would share cache sets
-    tokens = 3 * (tall * rows + wide * width) * channels * made.dtype.itemsize
-    return tall, wide, fixed + tall * wide * affinity + tokens
-
-
-def _blocks(
-    n: int, m: int, tall: int, wide: int, symmetric: bool
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield index ranges of rows and columns that cover all pairs, or all pairs i < j."""
-    for top in range(0, n, tall):
-        for left in range(top + 1 if symmetric else 0, m, wide):
-            yield np.arange(top, min(top + tall, n)), np.arange(left, min(left + wide, m))

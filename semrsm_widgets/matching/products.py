@@ -12,6 +12,7 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
@@ -59,8 +60,14 @@ def multiplication(channels: int, columns: int, dtype: torch.dtype, bearable: fl
         dtype: of the affinities, float32 or float64.
         bearable: the rounding that may come of it, in units of ‖X‖‖Y‖.
     """
+    return _multiplication(channels, columns, dtype, bearable, dtype == torch.float32 and _is_float32_itself())
+
+
+@lru_cache(maxsize=256)
+def _multiplication(channels: int, columns: int, dtype: torch.dtype, bearable: float, narrow: bool) -> Multiplication:
+    """Return how to multiply; `narrow` says whether float32 products may be tried."""
     sums = columns * _SUMS
-    if dtype == torch.float32 and _is_float32_itself():
+    if narrow:
         for most in FLOAT32_CHUNKS:
             chunk, roundings = _evenly(channels, most)
             rounding = (roundings + _READING) * _SECOND_ORDER * 2.0**-24 + sums

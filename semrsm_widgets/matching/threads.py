@@ -13,7 +13,7 @@ import torch
 
 TASKS_PER_THREAD = 4
 _POLL_SECONDS = 0.1
-_BRIEF = 0.001  # seconds of work that are not worth a thread
+BRIEF = 0.001  # seconds of work that are not worth a thread
 _SLICE = 0.005  # seconds of work on the calling thread between two looks at what interrupts it
 _QUICK = 0.05  # seconds of an item after which an interruption may be heard, even if it takes ten times as long
 
@@ -38,6 +38,20 @@ class Pool:
         self.threads, self.tick = threads, tick
         self.cancel = np.zeros(1, np.int64)
         self._executor: ThreadPoolExecutor | None = None  # none where all work is brief
+        self.is_within = False
+
+    @classmethod
+    def here(cls) -> Pool:
+        """Return a pool of the calling thread alone, which does all work at once."""
+        pool = cls(1)
+        pool.is_within = True
+        return pool
+
+    def alone(self) -> Pool:
+        """Return a pool as `here` does, for work within this one's: it is cancelled with it."""
+        pool = Pool.here()
+        pool.cancel = self.cancel
+        return pool
 
     def __enter__(self) -> Pool:
         return self
@@ -55,8 +69,11 @@ class Pool:
             seconds: what one item takes, roughly. Brief work, and quick items that one thread would do anyway, are
                 done on the calling thread: handing them over would take longer than some of them do.
         """
+        if self.is_within:
+            work(slice(0, count))
+            return
         alone = min(self.threads, count) == 1
-        if count * seconds <= _BRIEF or (alone and seconds <= _QUICK):
+        if count * seconds <= BRIEF or (alone and seconds <= _QUICK):
             self._run_here(work, count, max(1, int(_SLICE / seconds)))
         else:
             self._run_on_threads(work, count)

@@ -24,6 +24,15 @@ _LARGEST = 1e75
 """Above this the squared norms' products leave float64; below its inverse a token set counts as zero."""
 
 
+_squares: list[Any] = []
+"""The compiled sum of squares, once there is one."""
+
+
+def use_squares(compiled: Any) -> None:
+    """Have squared norms computed by a function of (numbers, numbers of an image, least, most, out)."""
+    _squares[:] = [compiled]
+
+
 def read_array(name: str, value: Any) -> NDArray[Any]:
     """Return floating-point numbers as a finite float32 or float64 array; half precision is widened."""
     array, _ = read_numbers(name, value)
@@ -45,11 +54,13 @@ class TokenSet:
         exponents: (N,) int: image i is divided by 2**exponents[i] before its products, so that no scale overflows
             float32; 0 for all images of a common scale.
         sq_norms: (N,) float64 squared Frobenius norms.
+        numbers: (N S D,) float32, the memory of `values` where they are multiplied as they are; else None.
     """
 
     values: torch.Tensor
     exponents: NDArray[np.int64]
     sq_norms: NDArray[np.float64]
+    numbers: NDArray[np.float32] | None = None
 
     @classmethod
     def read(cls, name: str, value: Any) -> TokenSet:
@@ -63,6 +74,11 @@ class TokenSet:
         layer = value.layer if isinstance(value, Tokens) else ""
         values = as_tensor(name, value.values if isinstance(value, Tokens) else value)
         exponents, sq_norms = np.zeros(values.shape[0], np.int64), np.zeros(values.shape[0])
+        if _squares and values.dtype == torch.float32 and values.is_contiguous() and not values.is_cuda:
+            each = values.shape[1] * values.shape[2]
+            numbers = values.numpy().reshape(-1)
+            if _squares[0](numbers, each, each / _COMMON**2, _COMMON**2, sq_norms):
+                return cls(values, exponents, sq_norms, numbers)
         for here, part in _parts(values):
             sq_norms[here] = np.einsum("nk,nk->n", part, part)
             common = (sq_norms[here] >= part.shape[1] / _COMMON**2) & (sq_norms[here] <= _COMMON**2)
@@ -121,6 +137,10 @@ def check_comparable(x: TokenSet, y: TokenSet) -> None:
 
 def as_tensor(name: str, value: Any) -> torch.Tensor:
     """Return (N, S, D) floating-point numbers as a tensor that shares memory where it can."""
+    if type(value) is np.ndarray and value.dtype == np.float32 and value.ndim == 3 and value.size:
+        flags = value.flags
+        if flags.writeable and flags.c_contiguous and value.dtype.isnative:
+            return torch.from_numpy(value)  # nothing else is to be asked of most arrays
     if isinstance(value, torch.Tensor):
         if value.is_nested:
             todo = "Extract images of one size together, others apart."

@@ -77,9 +77,12 @@ class _Loader:
         self.seconds: float | None = None
         self.note = ""
         self.ready: set[Kind] = set()
+        self.own = threading.local()
 
     def get(self, kind: Kind) -> _Loader | None:
         """Return the loader once its kernel runs for `kind`; None, after one warning, where none can."""
+        if self.kernel is not None and kind in self.ready:
+            return self
         with _lock:
             if self.seconds is None:
                 self._load()
@@ -96,12 +99,19 @@ class _Loader:
         permutation, value, bound = np.zeros((count, rows), np.int64), np.zeros(count), np.zeros(count)
         status, bids = np.zeros(count, np.int64), np.zeros(count, np.int64)
         lists = lists and self.flag is not None
-        work = self.module.workspace(affinities.columns, price, lists)
+        work = self._workspace(affinities.columns, price, lists)
         self.kernel(
             affinities.flat, affinities.starts[part], affinities.stride, rows, affinities.columns, norms[part], gap,
             cap, cancel, *work, permutation, value, bound, status, bids, self.flag,
         )  # fmt: skip
         return permutation, value, bound, status, bids
+
+    def _workspace(self, columns: int, price: np.dtype[Any], lists: bool) -> Any:
+        """Return this thread's workspace; the last one is kept, as the next block is most often like it."""
+        kind = (columns, price, lists)
+        if getattr(self.own, "kind", None) != kind:
+            self.own.work, self.own.kind = self.module.workspace(columns, price, lists), kind
+        return self.own.work
 
     def _load(self) -> None:
         started = time.perf_counter()

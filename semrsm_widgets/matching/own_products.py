@@ -1,0 +1,167 @@
+"""Pairs whose products are made by the thread that matches them: no thread waits for another, and the cache is warm.
+
+Whatever interrupts the calling thread sets the cancel flag, as in `blocks.py`.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from .affinities import Affinities, padded
+from .assignment import Assignment, Fallbacks
+from .block_plan import OWN_BLOCK_BYTES, check_memory, index_blocks, is_prepared, made_for, own_blocks
+from .matcher import AffinityMatcher, PairJob, Products
+from .threads import BRIEF, Pool
+from .token_set import TokenSet
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .solvers.multiplier import Multiplier
+
+_SECONDS_PER_ENTRY = 3e-9
+"""Of an affinity: what matching takes, roughly."""
+_SECONDS_PER_FLOP = 2.5e-11
+"""A multiply-add."""
+
+
+def match_pairs(matcher: AffinityMatcher, left: TokenSet, right: TokenSet, maker: Multiplier) -> Assignment:
+    """Return the assignment of B pairs of token sets of S <= T tokens."""
+    count, sizes = len(left), (left.size, right.size, left.values.shape[2])
+    made = made_for(matcher, left, right)
+    step = max(2, OWN_BLOCK_BYTES // (4 * left.size * padded(right.size)))
+    seconds = _seconds(*sizes)
+    if count * seconds < BRIEF and count <= step and left.numbers is not None and right.numbers is not None:
+        flat, starts, stride = maker.of_pairs(left.numbers, right.numbers, sizes, count, made.chunk)
+        affinities = Affinities(flat, starts, stride, left.size, right.size, made.rounding)
+        return matcher.solve_pairs(affinities, np.sqrt(left.sq_norms * right.sq_norms), Pool.here())
+    norms = _scaled_norms(left) * _scaled_norms(right)
+    parts: dict[int, Assignment] = {}
+
+    def solve(part: slice) -> None:
+        for first in range(part.start, part.stop, step):
+            here = slice(first, min(first + step, part.stop))
+            x, y = (_numbers(side, here) for side in (left, right))
+            flat, starts, stride = maker.of_pairs(x, y, sizes, here.stop - here.start, made.chunk)
+            affinities = Affinities(flat, starts, stride, left.size, right.size, made.rounding)
+            parts[first] = matcher.solve_pairs(affinities, norms[here], pool.alone())
+            if pool.cancel[0]:
+                return
+
+    with Pool(1 if count * seconds < BRIEF else matcher.workers) as pool:
+        pool.run(solve, count, seconds)
+    if len(parts) == 1:
+        answer = parts[0]
+    else:
+        found = [parts[first] for first in sorted(parts)]
+        answer = Assignment(
+            np.concatenate([np.zeros((0, left.size), np.int64), *(part.permutation for part in found)]),
+            np.concatenate([np.zeros(0), *(part.value for part in found)]),
+            np.concatenate([np.zeros(0), *(part.upper_bound for part in found)]),
+            sum((part.fallbacks for part in found), Fallbacks()),
+        )
+    exponents = left.exponents + right.exponents
+    if not exponents.any():
+        return answer
+    value, upper_bound = np.ldexp(answer.value, exponents), np.ldexp(answer.upper_bound, exponents)
+    return Assignment(answer.permutation, value, upper_bound, answer.fallbacks)
+
+
+def match_all(matcher: AffinityMatcher, job: PairJob, maker: Multiplier) -> Products:
+    """Return the products of all pairs of a job, of S <= T tokens, one block of pairs after another on each thread."""
+    x, y = job.x, job.y
+    tall, wide, threads, need = own_blocks(matcher, job)
+    check_memory(need, job)
+    made, depth = made_for(matcher, x, y), x.values.shape[2]
+    lefts, packed = _left(x, job), _Packed(y, job, maker)
+    x_norms, y_norms = _scaled_norms(x), _scaled_norms(y)
+    products, upper_bound = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
+    blocks = list(index_blocks(len(x), len(y), tall, wide, job.symmetric))
+    done, fallbacks = np.zeros(len(blocks), np.int64), [Fallbacks()]
+    own = threading.local()
+    tail = padded(y.size)
+    room = tall * x.size * padded(wide * y.size + maker.panel) + tail
+
+    def solve(part: slice) -> None:
+        if not hasattr(own, "room"):
+            own.room = np.empty(room, np.float32)
+        for number in range(part.start, part.stop):
+            if pool.cancel[0]:
+                return
+            top, bottom, first, end = blocks[number]
+            numbers, token = packed(first, end)
+            stride, offset = maker.of_block(
+                lefts(top, bottom), numbers, token, (end - first) * y.size, depth, made.chunk, own.room, pool.cancel
+            )
+            size = (bottom - top) * x.size * stride
+            own.room[size : size + tail] = 0
+            i, j = (side.ravel() for side in np.mgrid[top:bottom, first:end])
+            if job.symmetric and first < bottom:
+                i, j = i[i < j], j[i < j]
+            starts = (i - top) * (x.size * stride) + (j - first) * y.size + offset
+            affinities = Affinities(own.room[: size + tail], starts, stride, x.size, y.size, made.rounding)
+            answer = matcher.solve_pairs(affinities, x_norms[i] * y_norms[j], pool.alone())
+            products[i, j], upper_bound[i, j] = answer.value, answer.upper_bound
+            if answer.fallbacks != Fallbacks():
+                fallbacks.append(answer.fallbacks)
+            done[number] = len(i)
+
+    each = _seconds(x.size, y.size, depth) * job.pairs / max(1, len(blocks))
+    with Pool(threads, lambda _: job.tick(int(done.sum()))) as pool:
+        pool.run(solve, len(blocks), each)
+    job.tick(job.pairs)
+    exponents = np.add.outer(x.exponents, y.exponents)
+    if exponents.any():
+        products, upper_bound = np.ldexp(products, exponents), np.ldexp(upper_bound, exponents)
+    return Products(products, upper_bound, sum(fallbacks, Fallbacks()))
+
+
+class _Packed:
+    """The packed tokens of consecutive images: all at once if memory allows, else those that are asked for."""
+
+    def __init__(self, tokens: TokenSet, job: PairJob, maker: Multiplier) -> None:
+        self.tokens, self.maker, self.depth = tokens, maker, tokens.values.shape[2]
+        self.all = self._pack(0, len(tokens)) if is_prepared(tokens, torch.float32, job) else None
+
+    def _pack(self, first: int, end: int) -> NDArray[np.float32]:
+        return self.maker.packed(_numbers(self.tokens, slice(first, end)), self.depth)
+
+    def __call__(self, first: int, end: int) -> tuple[NDArray[np.float32], int]:
+        """Return packed tokens, and which of them is the first of image `first`."""
+        return (self._pack(first, end), 0) if self.all is None else (self.all, first * self.tokens.size)
+
+
+def _left(tokens: TokenSet, job: PairJob) -> Any:
+    """Return a function of (first image, end) that gives their tokens' numbers."""
+
+    def some(first: int, end: int) -> NDArray[np.float32]:
+        return _numbers(tokens, slice(first, end))
+
+    if not is_prepared(tokens, torch.float32, job):
+        return some
+    ready, each = some(0, len(tokens)), tokens.values.shape[1] * tokens.values.shape[2]
+    return lambda first, end: ready[first * each : end * each]
+
+
+def _numbers(tokens: TokenSet, images: slice) -> NDArray[np.float32]:
+    """Return the numbers of some images as they are multiplied, in one flat array."""
+    if tokens.numbers is not None:
+        each = tokens.values.shape[1] * tokens.values.shape[2]
+        return tokens.numbers[images.start * each : images.stop * each]
+    numbers: NDArray[np.float32] = tokens.block(images, torch.float32, tokens.size).numpy().reshape(-1)
+    return numbers
+
+
+def _scaled_norms(tokens: TokenSet) -> NDArray[np.float64]:
+    """Return the Frobenius norms of the images as they are multiplied."""
+    norms: NDArray[np.float64] = np.ldexp(np.sqrt(tokens.sq_norms), -tokens.exponents)
+    return norms
+
+
+def _seconds(rows: int, columns: int, depth: int) -> float:
+    """Return what a pair takes, roughly."""
+    return rows * columns * (_SECONDS_PER_ENTRY + depth * _SECONDS_PER_FLOP)

@@ -1,0 +1,139 @@
+"""The compiled products, loaded on first use where the compiled auction runs; None where torch has to multiply."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..affinities import padded
+from ..token_set import use_squares
+from .engine import engine, kernel_for
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_FLOPS = 2**31
+"""Multiply-adds of one call: a tenth of a second, after which an interruption is heard."""
+
+
+_NO_ROOM = np.empty(0, np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Multiplier:
+    """Products of float32 tokens on the calling thread, by compiled code.
+
+    Arrays of tokens are flat, and hold the D numbers of one token after another.
+    """
+
+    multiply: Any
+    squares: Any
+    panel: int
+
+    def packed(self, y: NDArray[np.float32], depth: int) -> NDArray[np.float32]:
+        """Return tokens of `depth` numbers as `products` reads them: packed into panels."""
+        columns = y.size // depth
+        room = np.empty(-(-columns // self.panel) * self.panel * depth, np.float32)
+        at = np.zeros(1, np.int64)
+        self.multiply(y, at, 0, y, at, columns, depth, depth, _NO_ROOM, at, 0, room)
+        return room
+
+    def of_pairs(
+        self, x: NDArray[np.float32], y: NDArray[np.float32], sizes: tuple[int, int, int], count: int, chunk: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], int]:
+        """Multiply `count` pairs of token sets of `sizes` (S, T, D).
+
+        Returns:
+            The affinities in a flat array with padded(T) zeros at its end, where each pair's begin, and their stride.
+        """
+        rows, columns, depth = sizes
+        stride = padded(columns)
+        pairs = np.arange(count, dtype=np.int64)
+        starts = pairs * (rows * stride)
+        flat = np.empty(count * rows * stride + stride, np.float32)
+        flat[-stride:] = 0
+        room = np.empty(-(-columns // self.panel) * self.panel * depth, np.float32)
+        self.multiply(
+            x, pairs * (rows * depth), rows, y, pairs * (columns * depth), columns, depth, chunk, flat, starts, stride,
+            room,
+        )  # fmt: skip
+        return flat, starts, stride
+
+    def of_block(
+        self, x: NDArray[np.float32], packed: NDArray[np.float32], first: int, columns: int, depth: int, chunk: int,
+        out: NDArray[np.float32], cancel: NDArray[np.int64],
+    ) -> tuple[int, int]:  # fmt: skip
+        """Multiply all tokens of x with `columns` packed ones from the `first` on.
+
+        Returns:
+            The stride of the products in `out`, and where in a row the first begins.
+        """
+        panel, offset = divmod(first, self.panel)
+        stride, rows = padded(offset + columns), x.size // depth
+        step = max(1, _FLOPS // (stride * depth))
+        for row in range(0, rows, step):
+            if cancel[0]:
+                break
+            at = np.full(1, row, np.int64)
+            self.multiply(
+                x, at * depth, min(step, rows - row), packed, np.full(1, panel, np.int64), offset + columns, depth,
+                chunk, out, at * stride, stride, _NO_ROOM,
+            )  # fmt: skip
+        return stride, offset
+
+
+_found: list[Multiplier | None] = []
+
+
+def multiplier() -> Multiplier | None:
+    """Return the compiled products; None where they do not compile, or do not compute what they should."""
+    if not _found:
+        found = _load()
+        if found is not None:
+            use_squares(found.squares)
+        _found.append(found)
+    return _found[0]
+
+
+def is_loaded() -> bool:
+    """Return whether `multiplier` answers at once."""
+    return bool(_found)
+
+
+def _load() -> Multiplier | None:
+    if kernel_for(np.float32) is None or engine().simd != "vector":
+        return None
+    from . import numba_product  # it needs numba, which is there if the kernel is
+
+    for cache in [True, False] if engine().cache else [False]:
+        try:
+            multiply, squares = numba_product.build(cache)
+            found = Multiplier(multiply, squares, numba_product.PANEL)
+            _rehearse(found)
+        except Exception:  # what is wrong with a cache folder, or with a machine, shows in many ways
+            continue
+        return found
+    return None
+
+
+def _rehearse(found: Multiplier) -> None:
+    """Multiply two token sets whose products are known, in every way that is used."""
+    rows, columns, depth = 8, 85, 21
+    x, y = ((np.arange(n * depth) * 7919 % 13 - 6.0).astype(np.float32) for n in (rows, columns))
+    wanted = x.reshape(rows, depth) @ y.reshape(columns, depth).T
+    flat, _, stride = found.of_pairs(x, y, (rows, columns, depth), 1, 16)
+    squares = np.zeros(rows)
+    within = found.squares(x, depth, 1.0, 1e6, squares)
+    beyond = found.squares(x, depth, 1.0, 2.0, np.zeros(rows))
+    out = np.zeros(rows * 128, np.float32)
+    wide, offset = found.of_block(x, found.packed(y, depth), 70, 15, depth, 16, out, np.zeros(1, np.int64))
+    same = (
+        within and not beyond,
+        np.array_equal(flat[: rows * stride].reshape(rows, stride)[:, :columns], wanted),
+        np.array_equal(out[: rows * wide].reshape(rows, wide)[:, offset : offset + 15], wanted[:, 70:]),
+        np.array_equal(squares, np.square(x.astype(np.float64)).reshape(rows, depth).sum(1)),
+    )
+    if not all(same):
+        raise RuntimeError("the compiled products are wrong")
