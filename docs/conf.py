@@ -27,6 +27,7 @@ EXTRA = ROOT / "build" / "site-extra"
 sys.path[:0] = [str(ROOT), str(DOCS)]
 
 import live  # noqa: E402
+from anchors import links_of_the_site  # noqa: E402
 from sphinx.domains.python import PyObject  # noqa: E402
 from traitlets import HasTraits, TraitType  # noqa: E402
 
@@ -126,6 +127,11 @@ def _before(app: Sphinx) -> None:
     )
 
 
+def _read(app: Sphinx, name: str, source: list[str]) -> None:
+    """Lead a notebook's links to the glossary to its headings, as the site has them."""
+    source[0] = links_of_the_site(source[0])
+
+
 def _after(app: Sphinx, error: Exception | None) -> None:
     """Put MathJax beside the other scripts, one file of 24 MB, and pictures that <picture> names beside their pages."""
     if error is None and app.builder.format == "html":
@@ -159,4 +165,5 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-skip-member", _skip)
     app.connect("autodoc-process-signature", _signature)
     app.connect("builder-inited", _before)
+    app.connect("source-read", _read)
     app.connect("build-finished", _after)
