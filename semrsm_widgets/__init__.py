@@ -82,6 +82,7 @@ if TYPE_CHECKING:
         rsa,
         smallest_eigenvalue,
     )
+    from semrsm_widgets.storage import open_tokens
     from semrsm_widgets.tokens import Tokens
     from semrsm_widgets.views import (
         AuctionStepper,
@@ -161,6 +162,7 @@ __all__ = [
     "matcher_report",
     "matchers_figure",
     "nearest",
+    "open_tokens",
     "options",
     "output_agreement",
     "permutation_test",
@@ -194,6 +196,7 @@ _MODULES = {
         "load_model",
     ),
     "tokens": ("Tokens",),
+    "storage": ("open_tokens",),
     "statistics": (
         "PermutationTest",
         "Statistic",

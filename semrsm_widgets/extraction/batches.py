@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -29,7 +29,12 @@ def default_workers() -> int:
 
 
 def batches(
-    transform: Transform, images: Images, first: Tensor, batch_size: int, workers: int
+    transform: Transform,
+    images: Images,
+    first: Tensor,
+    batch_size: int,
+    workers: int,
+    starts: Iterable[int] | None = None,
 ) -> Generator[tuple[int, Tensor], None, None]:
     """Yield (start, batch (B, C, H, W)) in the images' order, whatever the threads finish first.
 
@@ -39,39 +44,44 @@ def batches(
         first: the input of image 0, made already.
         batch_size: B; the last batch may be smaller.
         workers: threads; 0 decodes in the caller's thread.
+        starts: the first images of the batches that are wanted; None: all.
 
     Raises:
         ValueError: inputs differ in size; both images are named.
         OSError: an image cannot be read.
     """
-    total = len(images)
+    wanted = list(range(0, len(images), batch_size) if starts is None else starts)
+    order = [i for start in wanted for i in range(start, min(start + batch_size, len(images)))]
 
     def make(i: int) -> Tensor:
         return first if i == 0 else prepare(transform, images.image(i))[0]
 
     if workers == 0:
-        inputs = map(make, range(total))
-        yield from _gathered(inputs, images, first, batch_size)
+        yield from _gathered(map(make, order), images, first, batch_size, wanted)
         return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="semrsm-decode")
     try:
-        yield from _gathered(_ahead(pool, make, total, AHEAD * batch_size), images, first, batch_size)
+        yield from _gathered(_ahead(pool, make, order, AHEAD * batch_size), images, first, batch_size, wanted)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _ahead(pool: ThreadPoolExecutor, make: Callable[[int], Tensor], total: int, ahead: int) -> Iterator[Tensor]:
-    """Yield make(0), make(1), ... in order, with at most `ahead` of them made or being made."""
+def _ahead(
+    pool: ThreadPoolExecutor, make: Callable[[int], Tensor], order: Sequence[int], ahead: int
+) -> Iterator[Tensor]:
+    """Yield make(i) for each i, in order, with at most `ahead` of them made or being made."""
     waiting: deque[Future[Tensor]] = deque()
-    for i in range(total):
-        while len(waiting) < ahead and i + len(waiting) < total:
-            waiting.append(pool.submit(make, i + len(waiting)))
+    for k in range(len(order)):
+        while len(waiting) < ahead and k + len(waiting) < len(order):
+            waiting.append(pool.submit(make, order[k + len(waiting)]))
         yield waiting.popleft().result()
 
 
-def _gathered(inputs: Iterator[Tensor], images: Images, first: Tensor, batch_size: int) -> Iterator[tuple[int, Tensor]]:
-    for start in range(0, len(images), batch_size):
-        batch = list(islice(inputs, batch_size))
+def _gathered(
+    inputs: Iterator[Tensor], images: Images, first: Tensor, batch_size: int, starts: Iterable[int]
+) -> Iterator[tuple[int, Tensor]]:
+    for start in starts:
+        batch = list(islice(inputs, min(batch_size, len(images) - start)))
         for i, pixels in enumerate(batch, start):
             if pixels.shape != first.shape:
                 got = f"{tuple(first.shape)} for {images.ids[0]!r} and {tuple(pixels.shape)} for {images.ids[i]!r}"

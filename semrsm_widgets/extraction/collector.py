@@ -23,7 +23,7 @@ class Enough(BaseException):
 
 
 class Collector:
-    """Copies wanted outputs into arrays for all images while the model runs.
+    """Copies wanted outputs into arrays for all images, or for one batch at a time, while the model runs.
 
     Attributes:
         values: by layer name (N, S, D) in the dtype asked for, on the CPU.
@@ -31,7 +31,14 @@ class Collector:
     """
 
     def __init__(
-        self, rows: Sequence[LayerRow], ids: Sequence[str], max_grid: int | None, dtype: torch.dtype, stop_early: bool
+        self,
+        rows: Sequence[LayerRow],
+        ids: Sequence[str],
+        max_grid: int | None,
+        dtype: torch.dtype,
+        stop_early: bool,
+        *,
+        by_batch: bool = False,
     ) -> None:
         self.rows = rows
         self.values: dict[str, Tensor] = {}
@@ -46,6 +53,8 @@ class Collector:
         self._calls: Counter[str] = Counter()
         self._came: dict[str, None] = {}
         self._start = self._stop = 0
+        self._by_batch = by_batch
+        self._forms: dict[tuple[str, bool], tuple[int, ...]] = {}
         self._failure = ""
 
     @contextmanager
@@ -105,16 +114,26 @@ class Collector:
             self._copy(self.prefixes, row.name, prefix)
 
     def _copy(self, into: dict[str, Tensor], name: str, part: Tensor) -> None:
-        if name in into and into[name].shape[1:] != part.shape[1:]:  # copying would stretch what has one token
-            self._failure = (
-                self._failure
-                or f"layer {name!r} gave {tuple(part.shape[1:])} where it gave {tuple(into[name].shape[1:])} before."
-            )
+        form = self._forms.setdefault((name, into is self.prefixes), tuple(part.shape[1:]))
+        if form != tuple(part.shape[1:]):  # copying would stretch what has one token
+            self._failure = self._failure or f"layer {name!r} gave {tuple(part.shape[1:])} where it gave {form} before."
             return
         if name not in into:
             # Not NumPy's memory: the large pages that it asks for made the whole extraction a fifth slower (measured).
-            into[name] = torch.empty((len(self._ids), *part.shape[1:]), dtype=self._dtype)
-        into[name][self._start : self._stop].copy_(part)
+            count = self._stop - self._start if self._by_batch else len(self._ids)
+            into[name] = torch.empty((count, *part.shape[1:]), dtype=self._dtype)
+        into[name][self._here].copy_(part)
+
+    @property
+    def _here(self) -> slice:
+        """Where the images of this batch are."""
+        return slice(0, self._stop - self._start) if self._by_batch else slice(self._start, self._stop)
+
+    def taken(self) -> dict[str, tuple[Tensor, Tensor | None]]:
+        """Return the tokens and prefix tokens of the last batch by layer, which are the caller's from then on."""
+        found = {name: (values, self.prefixes.get(name)) for name, values in self.values.items()}
+        self.values, self.prefixes = {}, {}
+        return found
 
     def _finish(self) -> None:
         """Raise for what went wrong in this batch."""
@@ -125,7 +144,7 @@ class Collector:
                 raise ValueError(f"layer {row.name!r} was not called for these images, though it was on noise.")
             for store in (self.values, self.prefixes):
                 if row.name in store:
-                    self._check_finite(row.name, store[row.name][self._start : self._stop])
+                    self._check_finite(row.name, store[row.name][self._here])
 
     def _check_finite(self, name: str, part: Tensor) -> None:
         # A norm is twenty times as quick as looking at every value; where it overflows, they are looked at.

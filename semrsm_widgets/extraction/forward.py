@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from semrsm_widgets.common import Meter, Progress, ProgressOption, check_int, message, suggest
+from semrsm_widgets.common import Meter, ProgressOption, check_int, listed, message, suggest
 from semrsm_widgets.images import Images, load_images
 from semrsm_widgets.models import VisionModel, check_model, check_repeatable, prepare
+from semrsm_widgets.storage import Parts, TokenStore
 from semrsm_widgets.tokens import Tokens, pooled_grid
 
 from .batches import batches, default_workers
@@ -23,6 +27,10 @@ from .layer_table import LayerRow, Layers, LayerTable
 from .layout import Layout
 from .model_layers import table_of, warn_of
 from .token_cache import TokenCache
+from .token_settings import behaviour_of, how_read, settings_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def extract(
@@ -37,6 +45,7 @@ def extract(
     dtype: torch.dtype | None = None,
     workers: int | None = None,
     cache: str | os.PathLike[str] | None = None,
+    store: Any = None,
     progress: ProgressOption = None,
 ) -> dict[str, Tokens]:
     """Return the tokens of all images at some layers, in depth order, by one pass through the model.
@@ -61,6 +70,10 @@ def extract(
             for a transform or dataset that cannot be used by several threads.
         cache: a folder to keep tokens in: a second call with the same weights, code, transform, images and options
             reads them. A changed image or weight is seen. None: nothing is kept.
+        store: where the tokens go, batch by batch, for more than memory holds or more than an evening takes: the path
+            of a folder, a URL, or anything else that Zarr opens. What comes back is read from there when it is indexed.
+            A call that was stopped or killed goes on where it was; other layers can be added; a store that was begun
+            with other images, weights or options is refused. None: the tokens are held in memory.
         progress: None shows how far it is, once it has lasted 2 s, in a notebook or on a terminal (`options.progress`);
             False does not. A function is called instead, with (images done, images in all), before the first and after
             each batch; it may raise to cancel.
@@ -71,9 +84,10 @@ def extract(
     Raises:
         ValueError: a layer does not exist or has no tokens, a layout does not fit, activations are not finite (layer
             and image are named), or the transform gives different sizes for different images or one that the model
-            does not take.
+            does not take; or `store` is of other settings or images (they are named), or cannot be written.
         TypeError: `model` is no VisionModel, or an option has the wrong type.
-        OSError: an image cannot be read; it is named.
+        OSError: an image cannot be read; it is named. The store cannot be written any more: what is done stays.
+        BlockingIOError: somebody else is writing the store.
         MemoryError: a batch is too large for the device; the layer and a smaller batch are named.
 
     Example:
@@ -84,6 +98,8 @@ def extract(
     check_model(model)
     chosen_images = images if isinstance(images, Images) else load_images(images)
     check_int("batch_size", batch_size, minimum=1)
+    if cache is not None and store is not None:
+        raise ValueError(message("cache", "left out where `store` keeps the tokens", "both", "Pass one of them."))
     if max_grid is not None:
         check_int("max_grid", max_grid, minimum=1, todo="None keeps every grid as it is.")
     threads = default_workers() if workers is None else check_int("workers", workers, minimum=0)
@@ -103,35 +119,159 @@ def extract(
             )
         rows = _chosen(table, layers, layout)
         warn_of(rows)
+        words = {row.name: _words(row, max_grid, table.has_class_token) for row in rows}
+        going = _Pass(
+            model=model,
+            setting=setting,
+            images=chosen_images,
+            first=first,
+            batch_size=batch_size,
+            threads=threads,
+            max_grid=max_grid,
+            dtype=stored,
+            stop_early=may_stop_early(module, table.steady),
+            meter=meter,
+        )
+        if store is not None:
+            return _into_store(going, store, rows, {row.name: table.rows.index(table[row.name]) for row in rows}, words)
         options = (batch_size, max_grid, str(stored))
-        store = None if cache is None else TokenCache(Path(cache), model, setting, chosen_images, options)
-        parts = {} if store is None else store.read(rows)
+        kept = None if cache is None else TokenCache(Path(cache), model, setting, chosen_images, options)
+        parts = {} if kept is None else kept.read(rows)
         missing = [row for row in rows if row.name not in parts]
         if missing:
-            collector = Collector(missing, chosen_images.ids, max_grid, stored, may_stop_early(module, table.steady))
-            stream = batches(model.transform, chosen_images, first, batch_size, threads)
-            _run_all(setting, collector, stream, len(chosen_images), meter)
-            parts |= {row.name: (collector.values[row.name], collector.prefixes.get(row.name)) for row in missing}
-            if store is not None:
-                store.write(missing, parts)
+            parts |= _into_memory(going, missing)
+            if kept is not None:
+                kept.write(missing, parts)
         else:
             meter(len(chosen_images), len(chosen_images))
-    return {row.name: _tokens(row, *parts[row.name], max_grid, table.has_class_token) for row in rows}
+    return {name: Tokens(values=parts[name][0], prefix=parts[name][1], **words[name]) for name in words}
 
 
-def _run_all(
-    setting: Setting,
-    collector: Collector,
-    stream: Generator[tuple[int, Tensor], None, None],
-    total: int,
-    progress: Progress,
-) -> None:
-    """Run the model over all images, batch by batch."""
-    with collector.hooked(setting.module), closing(stream):
-        progress(0, total)
-        for start, batch in stream:
-            collector.run(setting.module, batch.to(setting.device), setting.as_keyword, start)
-            progress(start + len(batch), total)
+@dataclass(frozen=True, kw_only=True)
+class _Pass:
+    """One pass of some images through a model, batch by batch."""
+
+    model: VisionModel
+    setting: Setting
+    images: Images
+    first: Tensor
+    batch_size: int
+    threads: int
+    max_grid: int | None
+    dtype: torch.dtype
+    stop_early: bool
+    meter: Meter
+
+    def run(self, collector: Collector, starts: Sequence[int], after: Callable[[int], None] | None = None) -> None:
+        """Run the model over the batches that begin with the images `starts`; after each, `after` is called."""
+        transform, total, module = self.model.transform, len(self.images), self.setting.module
+        stream = batches(transform, self.images, self.first, self.batch_size, self.threads, starts)
+        done = total - sum(min(self.batch_size, total - start) for start in starts)
+        with collector.hooked(module), closing(stream):
+            self.meter(done, total)
+            for start, batch in stream:
+                collector.run(module, batch.to(self.setting.device), self.setting.as_keyword, start)
+                if after is not None:
+                    after(start)
+                done += len(batch)
+                self.meter(done, total)
+
+    def collector(self, rows: Sequence[LayerRow], *, by_batch: bool) -> Collector:
+        """Return what collects some layers."""
+        ids = self.images.ids
+        return Collector(rows, ids, self.max_grid, self.dtype, self.stop_early, by_batch=by_batch)
+
+    @property
+    def starts(self) -> range:
+        """The first images of all batches."""
+        return range(0, len(self.images), self.batch_size)
+
+
+def _into_memory(going: _Pass, rows: Sequence[LayerRow]) -> Parts:
+    """Return the tokens and prefix tokens of some layers, by name."""
+    collector = going.collector(rows, by_batch=False)
+    going.run(collector, going.starts)
+    return {row.name: (collector.values[row.name], collector.prefixes.get(row.name)) for row in rows}
+
+
+def _into_store(
+    going: _Pass, store: Any, rows: Sequence[LayerRow], depths: Mapping[str, int], words: Mapping[str, dict[str, Any]]
+) -> dict[str, Tokens]:
+    """Have the store hold the tokens of all images at some layers, and return them; what it holds is not run again."""
+    behaviour = behaviour_of(going.setting, rows)
+    if behaviour.unsteady:
+        got = f"{listed(behaviour.unsteady)}, which gave two outputs for one input"
+        todo = "What is random cannot be gone on with: leave `store` out, or these layers."
+        raise ValueError(message("layers", "layers that give the same each time, for a store", got, todo))
+    target = TokenStore(
+        store,
+        settings=settings_of(
+            going.model, going.setting, behaviour.state, going.batch_size, going.max_grid, going.dtype
+        ),
+        ids=going.images.ids,
+        pictures=_pictures_sha256(going.images, going.threads),
+        batch=going.batch_size,
+        dtype=going.dtype,
+    )
+    going.meter.kept = f"What is done is kept in {target.label!r}: the same call goes on from there."
+    own = {row.name: f"{behaviour.outputs.get(row.path)} {how_read(row)}" for row in rows}
+    with ExitStack() as stack:
+        refusal: Exception | None = None
+        try:
+            stack.enter_context(target.written())
+        except (BlockingIOError, ValueError) as error:  # all may be there already, to be read by anybody
+            refusal = error
+        done = target.done(own)
+        starts = [start for start in going.starts if any(start not in there for there in done.values())]
+        if starts and refusal is not None:
+            raise refusal
+        if starts:
+            missing = [row for row in rows if len(done[row.name]) < len(going.starts)]
+            for row in missing:
+                target.add(row.name, own[row.name], depths[row.name], words[row.name])
+            collector, behind = going.collector(missing, by_batch=True), stack.enter_context(_Behind())
+
+            def keep(start: int) -> None:
+                taken = collector.taken()
+                behind.do(target.write, start, {name: taken[name] for name in taken if start not in done[name]})
+
+            going.run(collector, starts, keep)
+        else:
+            going.meter(len(going.images), len(going.images))
+    return {name: target.tokens(name) for name in words}
+
+
+class _Behind:
+    """Does one thing at a time on another thread, while the caller goes on; a context that ends when it is done."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="semrsm-store")
+        self._last: Future[None] | None = None
+
+    def do(self, work: Callable[..., None], *given: Any) -> None:
+        """Do the next thing, once the last is done; what that raised is raised here."""
+        last, self._last = self._last, None
+        if last is not None:
+            last.result()
+        self._last = self._thread.submit(work, *given)
+
+    def __enter__(self) -> _Behind:
+        return self
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        self._thread.shutdown(wait=True)
+        if kind is None and self._last is not None:
+            self._last.result()
+
+
+def _pictures_sha256(images: Images, threads: int) -> NDArray[np.uint8]:
+    """Return (N, 32) the SHA-256 of each picture."""
+    with Meter("Reading the pictures", unit="images") as meter, ThreadPoolExecutor(max(1, threads)) as pool:
+        found = []
+        for k, digest in enumerate(pool.map(lambda source: source.digest(), images.sources)):
+            found.append(bytes.fromhex(digest))
+            meter(k + 1, len(images))
+    return np.frombuffer(b"".join(found), np.uint8).reshape(len(images), -1)
 
 
 def _chosen(table: LayerTable, layers: Layers, layout: Layout | Mapping[str, Layout] | None) -> tuple[LayerRow, ...]:
@@ -156,16 +296,13 @@ def _chosen(table: LayerTable, layers: Layers, layout: Layout | Mapping[str, Lay
     return rows
 
 
-def _tokens(
-    row: LayerRow, values: Tensor, prefix: Tensor | None, max_grid: int | None, has_class_token: bool
-) -> Tokens:
-    return Tokens(
-        values=values,
-        grid=pooled_grid(row.grid, max_grid),
-        layer=row.name,
-        prefix=prefix,
-        native_grid=row.grid,
-        note=row.note,
-        caution=row.caution,
-        has_class_token=has_class_token and prefix is not None,
-    )
+def _words(row: LayerRow, max_grid: int | None, has_class_token: bool) -> dict[str, Any]:
+    """Return what `Tokens` say besides their numbers."""
+    return {
+        "grid": pooled_grid(row.grid, max_grid),
+        "layer": row.name,
+        "native_grid": row.grid,
+        "note": row.note,
+        "caution": row.caution,
+        "has_class_token": has_class_token and row.prefix > 0,
+    }

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from semrsm_widgets.common import listed, message, placed_whole, sweep
-from semrsm_widgets.models import VisionModel, prepare, weights_sha256
+from semrsm_widgets.models import VisionModel, weights_sha256
 
 from .layer_table import LayerRow
-from .model_state import given_for_the_probe, state_of, without_addresses
+from .model_state import without_addresses
+from .token_settings import behaviour_of, how_read, transform_sha256
 
 if TYPE_CHECKING:
     from semrsm_widgets.images import Images
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from .hooks import Setting
 
 FORMAT = 2  # raise it when the same call would give other tokens or the file another content
-PICTURE_SIZES = ((300, 200), (150, 260))  # the transform is known by its text and by what it makes of these
 DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -66,7 +65,7 @@ class TokenCache:
         for part in (
             weights_sha256(setting.module),
             without_addresses(repr(setting.module)),
-            _transform_of(model.transform),
+            transform_sha256(model.transform),
         ):
             digest.update(part.encode())
         digest.update(f"{setting.input_shape} {setting.as_keyword}".encode())
@@ -121,23 +120,16 @@ class TokenCache:
 
     def _keys_of(self, rows: Sequence[LayerRow]) -> dict[str, str]:
         """Return the key of each layer whose tokens can be kept."""
-        paths = {row.path for row in rows}
-        first = given_for_the_probe(self._setting, paths, 1)
-        before = state_of(self._setting.module)
-        second = given_for_the_probe(self._setting, paths, 2)
-        # what every forward changes, such as a counter, would be another model each time; what it changes is probed
-        steady = {name: text for name, text in state_of(self._setting.module).items() if before.get(name) == text}
+        found = behaviour_of(self._setting, rows)
         base = self._pictures_and_options.copy()
-        base.update(without_addresses(repr(sorted(steady.items()))).encode())
-        unsteady = [row.name for row in rows if first.get(row.path) != second.get(row.path)]
-        if unsteady:
-            text = f"For one input, {listed(unsteady)} gave two outputs: the tokens are not kept in `cache`."
+        base.update(found.state.encode())
+        if found.unsteady:
+            text = f"For one input, {listed(found.unsteady)} gave two outputs: the tokens are not kept in `cache`."
             warnings.warn(text, RuntimeWarning, stacklevel=4)
         keys = {}
         for row in rows:
-            layout = (row.layout.axes, row.layout.prefix, row.layout.grid, row.layout.order)
-            own = f"{base.hexdigest()} {second.get(row.path)} {row.path} {row.call} {row.leaf} {layout}"
-            if row.name not in unsteady:
+            if row.name not in found.unsteady:
+                own = f"{base.hexdigest()} {found.outputs.get(row.path)} {how_read(row)}"
                 keys[row.name] = hashlib.sha256(own.encode()).hexdigest()
         return keys
 
@@ -209,14 +201,3 @@ def _checksum(content: Mapping[str, Tensor]) -> str:
 def _reason(error: Exception) -> str:
     """Return what went wrong, without the path, which may name a person."""
     return getattr(error, "strerror", None) or type(error).__name__
-
-
-def _transform_of(transform: Any) -> str:
-    """Return the hash of a transform: its text, and what it makes of two pictures."""
-    digest = hashlib.sha256(without_addresses(repr(transform)).encode())
-    for width, height in PICTURE_SIZES:
-        pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-        inputs = prepare(transform, Image.fromarray(pixels))[0].detach().cpu().contiguous()
-        digest.update(f"{tuple(inputs.shape)} {inputs.dtype}".encode())
-        digest.update(inputs.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from semrsm_widgets.common import cached_property, message, read_numbers
-from semrsm_widgets.tokens import Tokens
+from semrsm_widgets.tokens import Tokens, in_blocks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -187,6 +187,12 @@ def as_tensor(name: str, value: Any) -> torch.Tensor:
 
 def _parts(values: torch.Tensor) -> Iterator[tuple[slice, NDArray[np.float64]]]:
     """Yield a few images after another as float64 (k, S D), each in the memory of the last."""
+    for here, block in in_blocks(values):
+        for part, numbers in _parts_of(block):
+            yield slice(here.start + part.start, here.start + part.stop), numbers
+
+
+def _parts_of(values: torch.Tensor) -> Iterator[tuple[slice, NDArray[np.float64]]]:
     count, numbers = values.shape[0], values.shape[1] * values.shape[2]
     step = max(1, _CHUNK // numbers)
     if count <= step:  # of few images, a copy is all that there is to do

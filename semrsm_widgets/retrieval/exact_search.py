@@ -12,7 +12,7 @@ import torch
 from semrsm_widgets.common import Meter, ProgressOption, check_int, message, read_numbers
 from semrsm_widgets.matching import Auction, as_tensor, product_rounding, undecided
 from semrsm_widgets.rsm import Kernel, MatchedGram, cosine, matched_gram, rbf
-from semrsm_widgets.tokens import Tokens
+from semrsm_widgets.tokens import Tokens, in_blocks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,8 +73,8 @@ def search(
     Args:
         query: tokens (S, D) of an image or of a part of it (a region: `tokens.values[i][[30, 31, 44, 45]]`), or
             (Q, S, D) of Q of them; `Tokens`, a tensor or an array. S may differ from the database's T.
-        database: tokens (M, T, D); or, when they do not fit in memory, an iterable of such blocks. Of a stream, only
-            the tokens of images that are still undecided are kept.
+        database: tokens (M, T, D); or, when they do not fit in memory, tokens in a store (`open_tokens`) or an iterable
+            of blocks of tokens. Of these, only the tokens of images that are still undecided are held.
         k: how many images.
         matcher: solves a pair to the end; None means `Auction(gap=1e-7)`.
         kernel: `cosine`, `inner_product`, or any kernel that grows with the matched product; the RBF with a fixed σ.
@@ -115,7 +115,7 @@ def search(
     with Meter("Searching", progress, unit="images") as meter:
         seen = 0
         for block in _blocks(database):
-            total = 0 if _is_stream(database) else len(block)
+            total = 0 if _is_stream(database) else len(database)
             meter(seen, total)
             with meter.part(_COARSE_SHARE):
                 left.look(block, seen, wanted, coarse)
@@ -261,7 +261,8 @@ def _blocks(database: Any) -> Iterator[torch.Tensor]:
         todo = "For one that does not fit in memory: a generator that yields Tokens."
         raise TypeError(message("database", "tokens (M, T, D) or an iterable of such blocks", database, todo))
     for block in database:
-        yield as_tensor("database", block.values if isinstance(block, Tokens) else block)
+        for _, part in in_blocks(as_tensor("database", block.values if isinstance(block, Tokens) else block)):
+            yield part
 
 
 def _joined(parts: list[SearchResult]) -> SearchResult:

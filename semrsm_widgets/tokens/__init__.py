@@ -1,15 +1,19 @@
 """What extraction hands to matching: tokens, and the grid on which they stand."""
 
 from .grid import PatchBox, averaged, box_tokens, cell_box, check_box, moved_box, moved_token, pooled_grid, token_boxes
+from .stored import StoredTensor, TokenSource, in_blocks
 from .tokens import Tokens
 
 __all__ = [
     "PatchBox",
+    "StoredTensor",
+    "TokenSource",
     "Tokens",
     "averaged",
     "box_tokens",
     "cell_box",
     "check_box",
+    "in_blocks",
     "moved_box",
     "moved_token",
     "pooled_grid",

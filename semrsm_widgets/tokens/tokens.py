@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from semrsm_widgets.common import check_int, message
 
 from .grid import averaged
+from .stored import StoredTensor, in_blocks
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -17,7 +19,8 @@ class Tokens:
     """The tokens of N images at one layer.
 
     Attributes:
-        values: (N, S, D) tensor: S tokens of D channels for each image, in raster order of the grid.
+        values: (N, S, D) tensor: S tokens of D channels for each image, in raster order of the grid. Of a store it is
+            read when it is indexed (`StoredTensor`): `values[i]` reads one image.
         grid: (h, w) with h * w = S, or None where the tokens have no known place in the image.
         layer: the layer's name.
         prefix: (N, P, D) tensor of tokens at no position (CLS, distillation, registers), kept aside; or None.
@@ -47,9 +50,10 @@ class Tokens:
         return f"Tokens({self.layer!r}: {n} images, {s} tokens ({where}{aside}), {d} channels)"
 
     def select(self, indices: Sequence[int]) -> Tokens:
-        """Return the tokens of the images at `indices`, in that order."""
+        """Return the tokens of the images at `indices`, in that order; those of a store stay there."""
         rows = list(indices)
-        return replace(self, values=self.values[rows], prefix=None if self.prefix is None else self.prefix[rows])
+        prefix = None if self.prefix is None else _chosen(self.prefix, rows)
+        return replace(self, values=_chosen(self.values, rows), prefix=prefix)
 
     def pooled(self, grid: tuple[int, int]) -> Tokens:
         """Return the tokens averaged to exactly this grid, whatever theirs is.
@@ -74,7 +78,8 @@ class Tokens:
         if rows > self.grid[0] or columns > self.grid[1]:
             own = f"{self.grid[0]}×{self.grid[1]}"
             raise ValueError(message("grid", f"no larger than {own}, that of {self.layer!r}", f"{rows}×{columns}"))
-        values = averaged(self.values, self.grid, (rows, columns)).contiguous()
+        parts = [averaged(part, self.grid, (rows, columns)) for _, part in in_blocks(self.values)]
+        values = (parts[0] if len(parts) == 1 else torch.cat(parts)).contiguous()
         return replace(self, values=values, grid=(rows, columns))
 
     def cls(self) -> Tokens:
@@ -93,3 +98,7 @@ class Tokens:
             raise ValueError(message("layer", "one with a class token", got, "The mean token is `values.mean(1)`."))
         values = self.prefix[:, :1].clone()
         return replace(self, values=values, prefix=None, grid=(1, 1), native_grid=(1, 1), note="class token")
+
+
+def _chosen(values: Tensor, rows: list[int]) -> Tensor:
+    return values.chosen(rows) if isinstance(values, StoredTensor) else values[rows]

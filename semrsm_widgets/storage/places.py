@@ -1,0 +1,202 @@
+"""Where a store is: opened by Zarr, written by one process at a time, refused in words that say what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from semrsm_widgets.common import __version__, message, optional
+
+TOKENS, GRAM = "tokens", "a matched Gram"
+"""What stores hold."""
+FORMAT = 1
+"""Raise it when what is written could not be read by this version."""
+KEY = "semrsm_widgets"
+"""Under this the attributes of a store say what it is."""
+LOCK = ".lock"
+ZIP = ".zip"
+_held: set[int] = set()  # stores in memory that are being written
+_guard = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A store that is open.
+
+    Attributes:
+        group: the Zarr group at its root.
+        label: what to call it: the last part of its path, which names no person.
+        folder: where it is, if that is a folder of this machine.
+    """
+
+    group: Any
+    label: str
+    folder: Path | None
+
+    @property
+    def writable(self) -> bool:
+        """Whether parts of it can be replaced and removed: not in a zip file."""
+        store = self.group.store
+        return bool(store.supports_writes and store.supports_deletes and not store.read_only)
+
+    def facts(self, kind: str) -> dict[str, Any] | None:
+        """Return what the store says of itself; None if it says nothing, as one whose making was cut short.
+
+        Raises:
+            ValueError: it holds something else, or was written by a newer version.
+        """
+        facts = self.group.attrs.get(KEY)
+        if facts is None:
+            return None
+        if not isinstance(facts, dict) or not isinstance(facts.get("format"), int):
+            raise ValueError(message("store", f"one of {kind}", f"{self.label!r}, which says nothing of its format"))
+        if facts["format"] > FORMAT:
+            newer = f"{self.label!r} of format {facts['format']}, written by version {facts.get('version')}"
+            raise ValueError(message("store", f"of format {FORMAT} or older", newer, "Update semrsm-widgets."))
+        if facts.get("kind") != kind:
+            raise ValueError(message("store", f"one of {kind}", f"{self.label!r}, one of {facts.get('kind')}"))
+        return facts
+
+    def say(self, kind: str, facts: dict[str, Any]) -> None:
+        """Write down what the store is; from then on it counts as one."""
+        self.group.attrs[KEY] = {"format": FORMAT, "kind": kind, "version": __version__, **facts}
+
+    def refuse(self, error: OSError) -> ValueError:
+        """Return the error that says that nothing can be written here."""
+        todo = "Pass a place where there is room and which may be written."
+        return ValueError(message("store", "one that can be written", f"{self.label!r}: {reason(error)}", todo))
+
+    @contextmanager
+    def written(self) -> Iterator[None]:
+        """Be the only one who writes the store; what writers that were killed have left is removed.
+
+        Raises:
+            BlockingIOError: somebody else is writing it.
+            ValueError: it cannot be written.
+        """
+        if not self.writable:
+            kind = type(self.group.store).__name__
+            todo = "Write a folder, and pack it when it is done: shutil.make_archive(name, 'zip', folder)."
+            raise ValueError(message("store", "one whose parts can be replaced", f"{self.label!r} ({kind})", todo))
+        with self._locked():
+            if self.folder is not None:
+                for left in self.folder.rglob("*.partial"):
+                    with suppress(OSError):
+                        left.unlink()
+            yield
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        busy = f"`store`, {self.label!r}, is being written by another process or thread. Wait for it, or pass another."
+        if self.folder is None:  # nobody but this process can see a store in memory; of one elsewhere nobody knows
+            with _guard:
+                if id(self.group.store) in _held:
+                    raise BlockingIOError(busy)
+                _held.add(id(self.group.store))
+            try:
+                yield
+            finally:
+                _held.discard(id(self.group.store))
+            return
+        filelock = optional("filelock", "scale")
+        lock = filelock.FileLock(self.folder / LOCK, is_singleton=False)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise BlockingIOError(busy) from None
+        except OSError as error:
+            raise self.refuse(error) from error
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                os.unlink(self.folder / LOCK)
+            lock.release()
+
+
+def open_place(store: Any, kind: str, *, make: bool = False) -> Place:
+    """Return an open store.
+
+    Args:
+        store: the path of a folder or of a zip file, a URL, a Zarr store or group.
+        kind: what it is to hold: "tokens".
+        make: make one where nothing is.
+
+    Raises:
+        ImportError: zarr is not installed; the text says what to install.
+        FileNotFoundError: there is none.
+        ValueError: it is no Zarr group, or cannot be made.
+    """
+    zarr = optional("zarr", "scale")
+    if isinstance(store, zarr.Group):
+        return _checked(store, kind)
+    target: Any = store
+    if isinstance(store, str | os.PathLike) and "://" not in str(store):
+        path = Path(store).expanduser()
+        target = path if make or path.suffix != ZIP else _zip(zarr, path, kind)
+        if make and path.suffix == ZIP and path.is_file():
+            target = _zip(zarr, path, kind)
+        elif path.is_file() and target is path:
+            raise ValueError(message("store", "a folder, or a zip file", f"the file {path.name!r}"))
+        elif (
+            path.is_dir()
+            and not {"zarr.json", ".zgroup", ".zarray"} & (names := {*os.listdir(path)})
+            and names - {LOCK}
+        ):
+            todo = "Pass the path of a folder that is not there yet."
+            raise ValueError(message("store", f"one of {kind}", f"{path.name!r}, a folder of something else", todo))
+    label = _label(target)
+    try:
+        fixed = isinstance(target, zarr.abc.store.Store) and target.read_only
+        return _checked(zarr.open_group(target, mode="r+" if make and not fixed else "r"), kind)
+    except (FileNotFoundError, zarr.errors.GroupNotFoundError):
+        if not make:
+            raise _missing(kind, label) from None
+    except (OSError, KeyError, TypeError, json.JSONDecodeError, zarr.errors.BaseZarrError) as error:
+        todo = "Pass another place."
+        raise ValueError(message("store", f"one of {kind}", f"{label!r}: {reason(error)}", todo)) from error
+    try:
+        return _checked(zarr.open_group(target, mode="a", zarr_format=3), kind)
+    except (OSError, zarr.errors.BaseZarrError) as error:
+        got = f"{label!r}: {reason(error)}"
+        raise ValueError(message("store", "one that can be written", got, "Pass another place.")) from error
+
+
+def _checked(group: Any, kind: str) -> Place:
+    root = getattr(group.store, "root", None)
+    folder = root / group.path if isinstance(root, Path) else None
+    label = _label(folder if folder is not None else group.store)
+    if group.metadata.zarr_format != 3:
+        got = f"{label!r} in Zarr {group.metadata.zarr_format}"
+        raise ValueError(message("store", f"one of {kind}, in Zarr 3", got))
+    return Place(group, label, folder)
+
+
+def _zip(zarr: Any, path: Path, kind: str) -> Any:
+    if not path.is_file():
+        raise _missing(kind, path.name)
+    return zarr.storage.ZipStore(path, mode="r")
+
+
+def _missing(kind: str, label: str) -> FileNotFoundError:
+    maker = "extract(..., store=...)" if kind == TOKENS else "matched_gram(..., store=...)"
+    return FileNotFoundError(message("store", f"one of {kind}", f"{label!r}, which is not there", f"Make it: {maker}."))
+
+
+def reason(error: Exception) -> str:
+    """Return what went wrong, without the path, which may name a person."""
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
+def _label(store: Any) -> str:
+    """Return what to call a store."""
+    if isinstance(store, str | Path):
+        return str(store).rstrip("/").rpartition("/")[2]
+    path = getattr(store, "path", None)
+    return path.name if isinstance(path, Path) else type(store).__name__
