@@ -27,6 +27,7 @@ EXTRA = ROOT / "build" / "site-extra"
 sys.path[:0] = [str(ROOT), str(DOCS)]
 
 import live  # noqa: E402
+import search_texts  # noqa: E402
 from anchors import links_of_the_site  # noqa: E402
 from sphinx.domains.python import PyObject  # noqa: E402
 from traitlets import HasTraits, TraitType  # noqa: E402
@@ -91,7 +92,7 @@ html_extra_path = ["../build/site-extra"]
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
-html_show_search_summary = False  # fetched from each page found, which a browser refuses a file
+html_show_search_summary = False  # fetched from each page found, which a browser refuses a file: search_texts.py
 html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 9,
@@ -132,12 +133,20 @@ def _read(app: Sphinx, name: str, source: list[str]) -> None:
     source[0] = links_of_the_site(source[0])
 
 
+def _on_search_page(app: Sphinx, page: str, template: str, context: dict[str, Any], source: Any) -> None:
+    """Have the page of search load what it shows of the pages it finds."""
+    if page == "search":
+        app.add_js_file(search_texts.NAME)
+        app.add_js_file("search_excerpts.js", loading_method="defer")
+
+
 def _after(app: Sphinx, error: Exception | None) -> None:
-    """Put MathJax beside the other scripts, one file of 24 MB, and pictures that <picture> names beside their pages."""
+    """Put MathJax and the texts for search beside the other scripts, and pictures of <picture> beside their pages."""
     if error is None and app.builder.format == "html":
         target = Path(app.outdir) / "_static" / mathjax_path
         target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(mathjax_file(), target)
+        shutil.copyfile(mathjax_file(), target)  # one file of 24 MB
+        search_texts.write(Path(app.outdir), app.env.found_docs)
         shutil.copytree(DOCS / "img", Path(app.outdir) / "docs" / "img", dirs_exist_ok=True)
 
 
@@ -166,4 +175,5 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-signature", _signature)
     app.connect("builder-inited", _before)
     app.connect("source-read", _read)
+    app.connect("html-page-context", _on_search_page)
     app.connect("build-finished", _after)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from pathlib import Path
 
@@ -53,6 +54,18 @@ def test_no_page_asks_another_host() -> None:
     for style in SITE.rglob("*.css"):
         foreign += re.findall(r"(?:url\(|@import\s+)[\"']?((?:https?:)?//[^\"')]*)", style.read_text(encoding="utf-8"))
     assert foreign == []
+
+
+def test_search_has_the_text_of_every_page() -> None:
+    script = (SITE / "_static" / "search_texts.js").read_text(encoding="utf-8")
+    texts = json.loads(script.removeprefix("window.searchTexts = ").removesuffix(";\n"))
+    assert len(texts) > 35
+    words = {name: " ".join(text for _, text in found) for name, found in texts.items()}
+    assert [name for name, text in words.items() if len(text) < 100] == []
+    anchors = {anchor for anchor, _ in texts["docs/api/statistics"]}
+    assert {"semrsm_widgets.cka", "semrsm_widgets.jackknife"} <= anchors
+    for name, found in texts.items():
+        assert {anchor for anchor, _ in found} <= pages()[SITE / f"{name}.html"].anchors
 
 
 def test_every_public_name_is_documented_once() -> None:

@@ -75,10 +75,21 @@ def fitted(layout: Layout, shape: tuple[int, ...], layer: str) -> Layout:
     grid = own if layout.grid is None else layout.grid
     count = math.prod(shape) // sides["C"] - layout.prefix
     if count < 1 or (grid is not None and (grid[0] * grid[1] != count or own not in (None, grid))):
-        raise ValueError(message("layout", f"one of {max(count, 0)} tokens after the prefix", got))
+        raise ValueError(
+            message("layout", f"one of {max(count, 0)} tokens after the prefix", got, _mended(layout, count))
+        )
     return Layout(
         layout.axes, layout.prefix, grid, layout.note or ("" if grid else "the layout given has no grid"), layout.order
     )
+
+
+def _mended(layout: Layout, count: int) -> str:
+    """Return with which prefix the grid of a layout would fit the `count` tokens after its own; "" if with none."""
+    if layout.grid is None or layout.axes not in SEQUENCES:
+        return ""
+    places = layout.grid[0] * layout.grid[1]
+    prefix = layout.prefix + count - places
+    return f"Its grid has {places} places: prefix={prefix} would fit." if prefix >= 0 else ""
 
 
 def token_shape(shape: tuple[int, ...], layout: Layout) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,10 @@ def test_it_is_searched_and_its_formulas_are_drawn(reader: Page) -> None:
     reader.goto(f"{SITE.as_uri()}/search.html?q=auction")
     results = reader.locator("#search-results li a")
     expect(results.nth(5)).to_be_visible()  # they come one by one
+    # Under each: what stands around the word, though a file may not fetch another.
+    excerpts = reader.locator("#search-results li p.context")
+    expect(excerpts.nth(5)).to_contain_text(re.compile("auction", re.IGNORECASE))
+    expect(excerpts.nth(5).locator(".highlighted").first).to_have_text(re.compile("auction", re.IGNORECASE))
     reader.goto(f"{SITE.as_uri()}/docs/concepts/rsm.html")
     expect(reader.locator("mjx-container[display='true'] svg").first).to_be_visible()
     expect(reader.locator("mjx-merror")).to_have_count(0)

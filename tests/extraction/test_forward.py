@@ -2,6 +2,7 @@
 
 import threading
 import warnings
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -486,6 +487,19 @@ def test_a_layout_is_applied_before_a_layer_is_refused(as_mapping):
     assert (both["stem"].grid, both["rows"].grid) == ((16, 64), (1, 64))
     with pytest.raises(ValueError, match=r"one of 64 tokens after the prefix"):
         extract(model, IMAGES, "rows", layout=Layout("NCHW", grid=(2, 64)))
+
+
+def test_a_grid_that_does_not_fit_is_told_with_the_prefix_that_would():
+    class Sequence(nn.Module):
+        def forward(self, x):
+            return x.flatten(2).transpose(1, 2)[:, :21]
+
+    model = VisionModel(nn.Sequential(OrderedDict(tokens=Sequence())), WIDE)
+    for prefix in (0, 1, 9):
+        with pytest.raises(ValueError, match=rf"one of {21 - prefix} tokens .* grid has 16 places: prefix=5 would fit"):
+            extract(model, IMAGES, "tokens", layout=Layout("NLC", prefix=prefix, grid=(4, 4)))
+    with pytest.raises(ValueError, match=r"one of 20 tokens after the prefix; got .*\)\.$"):
+        extract(model, IMAGES, "tokens", layout=Layout("NLC", prefix=1, grid=(5, 5)))
 
 
 def test_outputs_of_another_shape_than_before_are_refused_rather_than_stretched():
