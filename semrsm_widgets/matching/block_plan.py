@@ -78,7 +78,8 @@ def block_shape(matcher: AffinityMatcher, job: PairJob) -> tuple[int, int, int]:
     block = BLOCK_BYTES if matcher.workers == 1 else SHARED_BLOCK_BYTES * min(matcher.workers, _MOST_SHARED)
     wanted = max(block // (rows * width * item), 2 * matcher.workers)
     pairs = max(1, min(wanted, (job.memory - job.memory // 4 - fixed) // each))
-    tall, wide = _sides(pairs, len(x), len(y), job.symmetric)
+    # A symmetric block wastes a triangle of its side, which matters more than the calls it saves once there are many.
+    tall, wide = _sides(pairs, len(x), len(y), max(len(x) // 8, min(4, len(x))) if job.symmetric else len(x))
     if wide > 1 and padded(wide * y.size) * item % _PAGE == 0:
         wide -= 1  # rows a multiple of a page apart would share cache sets
     tokens = 3 * (tall * rows + wide * width) * channels * made.dtype.itemsize
@@ -101,18 +102,18 @@ def own_blocks(matcher: AffinityMatcher, job: PairJob) -> tuple[int, int, int, i
     budget = job.memory - job.memory // 4 - common
     threads = max(1, min(matcher.workers, budget // (fixed + each)))
     wanted = max(2, OWN_BLOCK_BYTES // affinity) if affinity < OWN_BLOCK_BYTES else 1
-    wanted = min(wanted, max(2, job.pairs // (_OWN_BLOCKS * threads)))
+    if threads > 1:
+        wanted = min(wanted, max(2, job.pairs // (_OWN_BLOCKS * threads)))
     pairs = max(1, min(wanted, (budget // threads - fixed) // each))
-    tall, wide = _sides(pairs, len(x), len(y), job.symmetric)
+    # y is packed once, so flat blocks cost nothing, and waste less of the diagonal
+    tall, wide = _sides(pairs, len(x), len(y), max(2, len(x) // 32) if job.symmetric else len(x))
     tokens = 12 * (tall * rows + wide * width) * channels
     return tall, wide, threads, common + threads * (fixed + tall * wide * affinity + tokens)
 
 
-def _sides(pairs: int, n: int, m: int, symmetric: bool) -> tuple[int, int]:
-    """Return the rows and columns of blocks of so many pairs."""
-    # A symmetric block wastes a triangle of its side, which matters more than the calls it saves once there are many.
-    limit = max(n // 8, min(4, n)) if symmetric else n
-    tall = max(1, min(limit, isqrt(max(1, pairs // 2))))
+def _sides(pairs: int, n: int, m: int, most: int) -> tuple[int, int]:
+    """Return the rows, no more than n or `most`, and the columns of blocks of so many pairs."""
+    tall = max(1, min(n, most, isqrt(max(1, pairs // 2))))
     return tall, max(1, min(m, pairs // tall))
 
 

@@ -99,7 +99,8 @@ def match_all(matcher: AffinityMatcher, job: PairJob, maker: Multiplier) -> Prod
             )
             size = (bottom - top) * x.size * stride
             own.room[size : size + tail] = 0
-            i, j = (side.ravel() for side in np.mgrid[top:bottom, first:end])
+            i = np.repeat(np.arange(top, bottom), end - first)
+            j = np.tile(np.arange(first, end), bottom - top)
             if job.symmetric and first < bottom:
                 i, j = i[i < j], j[i < j]
             starts = (i - top) * (x.size * stride) + (j - first) * y.size + offset

@@ -40,7 +40,7 @@ LIMIT_PRICE = 1e36
 """No bid goes beyond. Padding columns are dearer than that, so this one comparison keeps a bid for them (which prices
 out of all bounds would bring about), and infinite prices, from being written past the end of `owner`."""
 START_ROWS = 64  # rows whose mean gives the first prices; the result does not depend on them, nor on the slack
-LIST_SLACK = 4.0  # in units of ε: how far a candidate list may fall below its bound before it is made anew
+LIST_SLACK = 12.0  # in units of ε: how far a candidate list may fall below its bound before it is made anew
 POLL = 4096  # bids between two looks at the cancel flag and the cap
 
 
