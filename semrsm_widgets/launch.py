@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from semrsm_widgets.analysis import AnalysisRecipe
-from semrsm_widgets.common import check_number
+from semrsm_widgets.common import check_number, message
 from semrsm_widgets.report import StaticReport, analysis_at_once, static, to_html
 from semrsm_widgets.views.base import PATIENCE_SECONDS
 from semrsm_widgets.views.explorer import Explorer
@@ -81,6 +81,9 @@ def explore(
         seed=seed,
     )
     check_number("patience", patience, above=0)
+    for name, value in (("save_images", save_images), ("live", live)):
+        if not isinstance(value, bool):
+            raise TypeError(message(name, "True or False", value))
     if not live:
         analysis, notices = analysis_at_once(recipe, save_images=save_images)
         return static(analysis, layer=layer, pair=pair, query=query, kernel=kernel, images=save_images, notices=notices)

@@ -24,6 +24,8 @@ from semrsm_widgets import VisionModel
         ({"max_images": 1}, ValueError, "max_images"),
         ({"max_grid": 0}, ValueError, "max_grid"),
         ({"patience": 0}, ValueError, "patience"),
+        ({"save_images": "no"}, TypeError, "`save_images` must be True or False"),
+        ({"live": 0}, TypeError, "`live` must be True or False"),
         ({"batch_size": 0}, ValueError, "batch_size"),
         ({"kernel": "cos"}, traitlets.TraitError, "kernel"),
         ({"top_k": 3}, TypeError, "top_k"),

@@ -61,6 +61,8 @@ def sweep(folder: Path, prefix: str | None = None) -> None:
 
 def check_html_path(path: str | Path) -> Path:
     """Return where a page goes, or raise ValueError if that cannot be a page; ".html" is added to no suffix."""
+    if not isinstance(path, str | Path):
+        raise TypeError(message("path", 'the name of an ".html" file', path))
     path = Path(path).expanduser()
     if not path.suffix:
         path = path.with_suffix(".html")

@@ -170,6 +170,9 @@ def static(
     check_choice("kernel", kernel, KERNELS)
     check_int("neighbours", neighbours, minimum=1)
     check_choice("pairs", pairs, PAIRS)
+    for name, value in (("images", images), ("labels", labels)):
+        if not isinstance(value, bool) and not (name == "labels" and value is None):
+            raise TypeError(message(name, "True or False", value))
     if max_megabytes is None:
         max_megabytes = NEAREST_MEGABYTES if pairs == "nearest" else math.inf
     else:
@@ -239,8 +242,10 @@ def analysis_at_once(
 
 
 def check_two_images(pair: Sequence[int], images: int) -> tuple[int, int]:
-    """Return two different image indices, or raise ValueError."""
+    """Return two different image indices, or raise ValueError; TypeError for what is no pair."""
     expected = f"indices of two different images, from 0 to {images - 1}"
-    if len(pair) != 2 or pair[0] == pair[1] or not all(0 <= k < images for k in pair):
+    if not isinstance(pair, tuple | list):
+        raise TypeError(message("pair", expected, pair))
+    if len(pair) != 2 or pair[0] == pair[1] or not all(k in range(images) for k in pair):
         raise ValueError(message("pair", expected, f"{tuple(pair)}"))
-    return check_int("pair", pair[0], minimum=0), check_int("pair", pair[1], minimum=0)
+    return int(pair[0]), int(pair[1])

@@ -23,7 +23,7 @@ def show(lab_page, width, height=768):
     lab_page.open_and_run(lab_page.lab.write_notebook(f"arranged-{width}.ipynb", CELLS))
     expect(page.locator(".srsm-rsm")).to_have_attribute("data-complete", "true")
     expect(page.locator(".srsm-pair")).to_have_attribute("data-null", re.compile(r"0\."))
-    expect(page.locator(".srsm-retrieval")).to_be_visible()
+    expect(page.locator(".srsm-retrieval")).to_have_attribute("data-complete", "true")
     return page
 
 
@@ -97,13 +97,61 @@ def test_columns_and_tabs_are_a_choice_on_screen_and_in_python(lab_page):
     assert page.evaluate(marked) == "here"  # none was drawn anew
 
 
-@pytest.mark.parametrize("width", [560, 660, 820, 1100])
+@pytest.mark.parametrize("width", [560, 660, 820, 1000, 1100])
 def test_nothing_is_cut_in_a_narrow_window(lab_page, width):
     page = show(lab_page, width, 900)
     lab_page.execute("application:toggle-left-area")
     assert layout_faults(page) == []
-    for arrangement in ("columns", "tabs"):
-        lab_page.run_code(f"explorer.arrangement = {arrangement!r}")
-        expect(page.locator(f".srsm-{arrangement}")).to_be_attached()
+    lab_page.run_code("explorer.arrangement = 'columns'")
+    expect(page.locator(".srsm-columns")).to_be_attached()
+    assert layout_faults(page) == []
+    lab_page.run_code("explorer.arrangement = 'tabs'")
+    for part in ("heatmaps", "pair", "retrieval"):
+        page.get_by_role("radio", name=part).check()
+        expect(page.locator(f".srsm-tab-{part}")).to_be_attached()
         assert layout_faults(page) == []
-    lab_page.screenshot(f"width-{width}")
+        lab_page.screenshot(f"width-{width}-{part}")
+
+
+def test_where_one_screen_has_no_room_it_stands_as_tabs(lab_page):
+    page = show(lab_page, 820)
+    arrangement = page.get_by_role("radiogroup", name="how the views stand")
+    expect(arrangement.get_by_role("radio", name="tabs")).to_be_checked()
+    expect(arrangement.get_by_text("one screen")).to_be_hidden()
+    expect(page.locator(".srsm-map:visible")).to_have_count(1)
+    expect(page.locator(".srsm-pair")).to_be_hidden()
+    # A cell opens its pair, where the person then is.
+    page.locator(".srsm-map[data-map='semantic'] .srsm-surface").click(position={"x": 100, "y": 40})
+    expect(page.locator(".srsm-pair")).to_be_visible()
+    expect(page.locator(".srsm-maps")).to_be_hidden()
+    drawn = page.locator(".srsm-pair .srsm-picture").first.bounding_box()
+    overlay = page.locator(".srsm-pair .srsm-overlay").bounding_box()
+    assert drawn["width"] > 100
+    assert overlay["width"] > 2 * drawn["width"]  # what was laid out while it was hidden is laid out anew
+    lab_page.screenshot("narrow-pair")
+    # With room it is one screen again; the trait never changed.
+    page.set_viewport_size({"width": 1366, "height": 768})
+    expect(arrangement.get_by_role("radio", name="one screen")).to_be_checked()
+    expect(page.locator(".srsm-maps")).to_be_visible()
+    expect(page.locator(".srsm-retrieval")).to_be_visible()
+    assert lab_page.run_code("print(explorer.arrangement)").strip() == "one screen"
+
+
+def test_what_a_person_chose_is_remembered_and_what_python_said_is_not(lab_page):
+    page = show(lab_page, 1366)
+    lab_page.run_code("explorer.arrangement = 'tabs'")
+    expect(page.get_by_role("radio", name="tabs")).to_be_checked()
+    assert page.evaluate("localStorage.getItem('srsm-arrangement')") is None
+    page.get_by_role("radio", name="columns").check()
+
+    lab_page.lab.stop_kernels()
+    show(lab_page, 1366)  # another kernel
+    expect(page.get_by_role("radio", name="columns")).to_be_checked()
+    assert lab_page.run_code("print(explorer.arrangement)").strip() == "columns"
+
+    lab_page.lab.stop_kernels()
+    said = [CELLS[0], CELLS[1] + ".arrangement = 'one screen'\nexplorer"]
+    lab_page.open_and_run(lab_page.lab.write_notebook("said.ipynb", said))
+    expect(page.locator(".srsm-rsm")).to_have_attribute("data-complete", "true")
+    expect(page.get_by_role("radio", name="one screen")).to_be_checked()
+    expect(page.locator(".srsm-map:visible")).to_have_count(1)

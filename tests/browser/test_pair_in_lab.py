@@ -91,7 +91,9 @@ def test_what_is_explained_is_a_choice(lab_page, analysis):
     matches = analysis.matches("placed", 0, 3)
     line, words = page.locator(".srsm-token-line"), page.locator(".srsm-explanation")
     expect(pair).to_have_attribute("data-null", re.compile(r"\d"))
-    expect(page.locator(".srsm-summary")).to_contain_text(f"unrelated {number(analysis.null('placed').mean)}")
+    expect(page.locator(".srsm-summary")).to_contain_text(
+        f"unrelated tokens reach {number(analysis.null('placed').mean)}"
+    )
     expect(words).to_contain_text(f"{100 * matches.same_position:.0f} % of patches match the same position")
 
     # the best match: colours of places, digits on both sides, dashes where another partner is nearly as good
@@ -105,7 +107,7 @@ def test_what_is_explained_is_a_choice(lab_page, analysis):
     expect(page.locator(".srsm-legend")).to_contain_text("dashed: another partner")
 
     # the same position
-    page.get_by_role("radio", name="same position").check()
+    page.get_by_role("radio", name="aligned").check()
     expect(words).to_contain_text(f"aligned {number(matches.aligned)}")
     point(page, "A", 9)
     expect(line).to_contain_text("A 1,3 → B 1,3")
@@ -116,7 +118,7 @@ def test_what_is_explained_is_a_choice(lab_page, analysis):
     expect(pair).to_have_attribute("data-token", "14")
 
     # the mean token: no partners, each side's patches against the other's mean
-    page.get_by_role("radio", name="mean token").check()
+    page.get_by_role("radio", name="pooled").check()
     mean = matches.split("mean token")
     expect(words).to_contain_text(f"pooled {number(matches.pooled)}")
     expect(page.locator(".srsm-rebuilt")).to_contain_text("no partners to move")
@@ -134,7 +136,7 @@ def test_what_is_explained_is_a_choice(lab_page, analysis):
     page.get_by_role("radio", name="class token").check()
     expect(words).to_contain_text(f"class token {number(matches.class_token)}: no exact split")
     expect(page.locator(".srsm-tops rect")).to_have_count(0)
-    page.get_by_role("radio", name="best match").check()
+    page.get_by_role("radio", name="semantic").check()
     page.get_by_label("next layer").click()
     expect(pair).to_have_attribute("data-layer", "plain")
     expect(page.get_by_role("radio", name="class token")).to_be_hidden()
@@ -202,13 +204,13 @@ def test_why_this_and_not_that(lab_page, analysis):
     lab_page.screenshot("pair-why", pair)
 
     # under another similarity
-    page.get_by_role("radio", name="mean token").check()
+    page.get_by_role("radio", name="pooled").check()
     expect(why).to_contain_text(f"A–B {number(hit.pooled, 3)} − A–C {number(expected.pooled, 3)} = ")
     page.get_by_role("radio", name="class token").check()
     expect(why).to_contain_text("no exact split")
 
     # an end to it; arrow keys and Enter work as before
-    page.get_by_role("radio", name="best match").check()
+    page.get_by_role("radio", name="semantic").check()
     page.get_by_label("stop comparing").click()
     expect(pair).to_have_attribute("data-why", "false")
     page.locator("[data-side='B'] .srsm-picture").focus()
@@ -230,7 +232,7 @@ def test_python_sets_what_the_page_shows_and_sees_what_is_chosen_there(lab_page)
     expect(pair).to_have_attribute("data-similarity", "same position")
     expect(pair).to_have_attribute("data-expected", "4")
     page = lab_page.page
-    page.get_by_role("radio", name="best match").check()
+    page.get_by_role("radio", name="semantic").check()
     page.locator("[data-side='C'] select").select_option("1")
     expect(pair).to_have_attribute("data-expected", "1")
     lab_page.execute("notebook:insert-cell-below")

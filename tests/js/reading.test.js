@@ -116,7 +116,7 @@ test("differences add up to the difference of the values", () => {
     [...sizes].sort((a, b) => b - a),
   );
   const [head, rest] = whySentences(said, "best match");
-  assert.match(head, /^Why B and not C, by best match: A–B \d\.\d{3} − A–C \d\.\d{3} = [+−]\d\.\d{3}\.$/);
+  assert.match(head, /^Why B and not C, by semantic \(best match\): A–B \d\.\d{3} − A–C \d\.\d{3} = [+−]\d\.\d{3}\.$/);
   assert.match(rest, /^Of A’s patches \d speak for B \(.*\), \d speak for C \(.*\)\.$/);
 });
 

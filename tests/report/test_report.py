@@ -38,6 +38,10 @@ def test_the_file_appears_whole_or_not_at_all(tmp_path, analysis, monkeypatch):
         ({"path": "r.html", "kernel": "linear"}, "`kernel` must be one of"),
         ({"path": "r.html", "pair": (1, 1)}, "`pair` must be indices of two different images"),
         ({"path": "r.html", "pair": (0, 8)}, "`pair` must be indices of two different images"),
+        ({"path": "r.html", "pair": 3}, "`pair` must be indices of two different images"),
+        ({"path": "r.html", "pair": (0, "1")}, "`pair` must be indices of two different images"),
+        ({"path": "r.html", "images": "no"}, "`images` must be True or False"),
+        ({"path": "r.html", "labels": 1}, "`labels` must be True or False"),
         ({"path": "r.html", "query": 8}, "`query` must be an integer from 0 to 7"),
         ({"path": "r.html", "neighbours": 0}, "`neighbours` must be"),
         ({"path": "r.html", "max_megabytes": 0}, "`max_megabytes` must be"),
@@ -45,7 +49,7 @@ def test_the_file_appears_whole_or_not_at_all(tmp_path, analysis, monkeypatch):
 )
 def test_what_cannot_be_is_refused(analysis, tmp_path, arguments, said):
     path = tmp_path / arguments.pop("path")
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises((ValueError, TypeError), match=said):
         srsm.to_html(analysis, path, **arguments)
     assert list(tmp_path.iterdir()) == []
 

@@ -6,7 +6,7 @@ import { h, OWN_KEYS } from "./dom.js";
  * A calm segmented control; arrow keys work as in any group of radio buttons.
  *
  * @param {string} label
- * @param {[key: string, words: string][]} options
+ * @param {[key: string, words: string, title?: string][]} options
  * @param {string} value
  * @param {(key: string) => void} onChange
  */
@@ -15,11 +15,11 @@ export function segmented(label, options, value, onChange) {
   /** @type {Map<string, HTMLInputElement>} */
   const inputs = new Map();
   const root = h("span", { class: "srsm-segmented", role: "radiogroup", "aria-label": label, ...OWN_KEYS });
-  for (const [key, words] of options) {
+  for (const [key, words, title] of options) {
     const input = h("input", { type: "radio", name, value: key, onchange: () => onChange(key) });
     input.checked = key === value;
     inputs.set(key, input);
-    root.append(h("label", {}, input, h("span", {}, words)));
+    root.append(h("label", { title }, input, h("span", {}, words)));
   }
   return {
     root,
@@ -27,6 +27,14 @@ export function segmented(label, options, value, onChange) {
     set(key) {
       const input = inputs.get(key);
       if (input) input.checked = true;
+    },
+    /**
+     * @param {string} key
+     * @param {boolean} isOffered
+     */
+    offer(key, isOffered) {
+      const option = inputs.get(key)?.parentElement;
+      if (option) option.hidden = !isOffered;
     },
   };
 }

@@ -50,6 +50,9 @@ export function setAttributes(node, attributes) {
 /** Arrow keys are the notebook's in command mode (they fold headings): Lumino leaves them to elements marked so. */
 export const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
 
+/** What surrounds a view hears by this that a person has opened a pair of images. */
+export const PAIR_OPENED = "srsm-pair-opened";
+
 const IDLE_MS = 200;
 const LATEST_MS = 2000;
 

@@ -38,6 +38,7 @@ class SavesFigure:
             width_mm: width in millimetres, at least 70; a column is about 85, a page 180.
 
         Raises:
+            TypeError: a path that is none.
             ValueError: another suffix, too narrow a figure, or nothing to draw (the text says why).
             FileNotFoundError: there is no such folder.
             ImportError: matplotlib is not installed; the text says what to install.
@@ -45,6 +46,8 @@ class SavesFigure:
         Example:
             >>> srsm.RSMView(analysis).save_figure("rsm.pdf", width_mm=180)
         """
+        if not isinstance(path, str | Path):
+            raise TypeError(message("path", f"a file name ending in {', '.join(FORMATS)}", path))
         target = Path(path).expanduser()
         if target.suffix.lower() not in FORMATS:
             todo = "The suffix says which format is written."

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import anywidget
 import traitlets as t
 
-from semrsm_widgets.common import check_choice, describe_seconds, quietly
+from semrsm_widgets.common import check_choice, describe_seconds, quietly, suggest
 
 from .kept_picture import KeepsPicture, with_picture
 from .private import HIDDEN
@@ -131,6 +131,7 @@ class View(SavesFigure, KeepsPicture, anywidget.AnyWidget):
         cls.handlers = known
 
     def __init__(self, *, save_images: bool = True, **kwargs: Any) -> None:
+        self._check_arguments(kwargs)
         super().__init__(save_images=save_images, _private=not save_images, **kwargs)
         self._started = time.monotonic()
         self._phase: Phase | None = None
@@ -140,6 +141,14 @@ class View(SavesFigure, KeepsPicture, anywidget.AnyWidget):
         self.on_msg(self._on_message)
         self.observe(self._on_privacy, names="save_images")
         self.observe(lambda change: self._send_private([change["name"]]), names=self._hidden_traits())
+
+    def _check_arguments(self, given: dict[str, Any]) -> None:
+        """Raise for an argument that is none: ipywidgets would take it, and only warn where nobody sees it."""
+        known = [name for name in self.trait_names() if not name.startswith("_")]
+        for name in given:
+            if not self.has_trait(name):
+                text = f"{type(self).__name__}() got an unexpected keyword argument {name!r}."
+                raise TypeError(f"{text} {suggest(name, known)}")
 
     @t.default("offers")
     def _all_parts(self) -> list[str]:

@@ -1,16 +1,21 @@
 // The explorer's header: title, status with its buttons, what was reduced; the images while the model is loading.
 
 import { badgeOf, segmented } from "../base/controls.js";
-import { h } from "../base/dom.js";
+import { h, PAIR_OPENED } from "../base/dom.js";
 import { helpButton } from "../base/help.js";
 import { listeners, setter } from "../base/model.js";
 import { withPrivate } from "../base/private.js";
+import { keep, kept } from "../base/remembered.js";
 import { statusLine } from "../base/status_line.js";
 import { jpegUrl, onMessages } from "../base/wire.js";
 import { reportPanel } from "./report_panel.js";
 import { explorerTour } from "./tour.js";
 
 /** @typedef {import("../base/model.js").Model} Model */
+
+const ONE_SCREEN = "one screen";
+const ROOM = 860; // pixels from which it has room, as the style sheet has it; below, it is "tabs"
+const CHOICE = "arrangement"; // under which the browser keeps it
 
 export default () => {
   /** @type {string[]} URLs of the images that the model looks at */
@@ -62,6 +67,10 @@ export default () => {
           (name) => set(trait, name),
         );
       const arrangement = choice("arrangement", "how the views stand", "_arrangements");
+      arrangement.root.addEventListener("change", () => keep(CHOICE, model.get("arrangement")));
+      const remembered = kept(CHOICE);
+      if (model.get("recalls") && model.get("_arrangements").includes(remembered)) set("arrangement", remembered);
+      let hasRoom = true;
       const part = choice("part", "which view is shown", "_parts");
       const tour = explorerTour(() => el.closest(".srsm-composed") ?? document.body);
       const help = helpButton({ words: "Take the tour", start: tour.start });
@@ -87,12 +96,27 @@ export default () => {
         arrangement.root.hidden = model.get("loading");
         tour.root.hidden = model.get("loading");
         report.root.hidden = !model.get("can_report");
-        arrangement.set(model.get("arrangement"));
-        part.root.hidden = model.get("loading") || model.get("arrangement") !== "tabs";
+        const stands = !hasRoom && model.get("arrangement") === ONE_SCREEN ? "tabs" : model.get("arrangement");
+        arrangement.offer(ONE_SCREEN, hasRoom);
+        arrangement.set(stands);
+        part.root.hidden = model.get("loading") || stands !== "tabs";
         part.set(model.get("part"));
         root.dataset.loading = String(model.get("loading"));
         root.dataset.state = model.get("_status")?.state ?? "";
       };
+      const width = new ResizeObserver(([{ contentRect }]) => {
+        if (!contentRect.width || hasRoom === contentRect.width >= ROOM) return; // none while it is hidden
+        hasRoom = !hasRoom;
+        requestAnimationFrame(update); // it changes its height, which must not be while heights are measured
+      });
+      width.observe(root);
+      const whole = el.closest(".srsm-composed") ?? el;
+      /** @param {Event} event */
+      const onPair = (event) => {
+        event.stopPropagation(); // an explorer below is another one's part
+        if (!part.root.hidden) set("part", "pair");
+      };
+      whole.addEventListener(PAIR_OPENED, onPair);
       for (const name of ["title", "badge", "arrangement", "part", "notices", "loading", "can_report", "_status"])
         events.on(`change:${name}`, update);
       /** @param {string[]} urls */
@@ -103,6 +127,8 @@ export default () => {
       if (reported) report.tell(reported);
       update();
       return () => {
+        width.disconnect();
+        whole.removeEventListener(PAIR_OPENED, onPair);
         views.delete(project);
         panels.delete(report.tell);
         report.stop();

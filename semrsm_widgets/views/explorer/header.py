@@ -30,6 +30,9 @@ class ExplorerHeader(View):
     loading = t.Bool(True).tag(sync=True)
     arrangement = t.Unicode("one screen").tag(sync=True)
     part = t.Unicode("heatmaps").tag(sync=True)
+    recalls = t.Bool(True, help="Whether the page may stand as a person last chose: nobody has said how.").tag(
+        sync=True
+    )
     can_report = t.Bool(False, help="Whether there is something that writes a report.").tag(sync=True)
     _arrangements = t.List(list(ARRANGEMENTS)).tag(sync=True)
     _parts = t.List(list(PARTS)).tag(sync=True)

@@ -59,8 +59,9 @@ class Explorer(ComposedView):
         selection: the images selected, in order: a sequence of ids with `to_frame()`; a block of a heatmap, the answers
             of a row, or images that were clicked. Ids or indices may be set, once there is an analysis.
         top_k: how many of the strongest matches are drawn.
-        arrangement: "one screen": one heatmap and the pair beside each other, layer and values always in sight (below
-            each other where there is less room); "columns": all heatmaps, and the pair below; "tabs": one at a time.
+        arrangement: "one screen": one heatmap and the pair beside each other, layer and values always in sight (where
+            that has no room, as "tabs"); "columns": all heatmaps, and the pair below; "tabs": one at a time. The
+            browser remembers what a person chose on screen, for explorers in which it was not set from Python.
         part: which view "tabs" shows: "heatmaps", "pair" or "retrieval".
         rsm_view: the RSMView, or None until there is an analysis.
         pair_view: the PairView, or None until there is an analysis.
@@ -118,8 +119,7 @@ class Explorer(ComposedView):
 
     def _arrange(self, _change: Any) -> None:
         """Tell the style sheet how the views stand; none is drawn anew."""
-        names = [self.arrangement, f"tab {self.part}"] if self.arrangement == "tabs" else [self.arrangement]
-        self._arranged = " ".join(f"srsm-{name.replace(' ', '-')}" for name in names)
+        self._arranged = f"srsm-{self.arrangement.replace(' ', '-')} srsm-tab-{self.part}"
 
     def _place_views(self) -> None:
         """Show the views that are there, each in its place."""
@@ -134,7 +134,10 @@ class Explorer(ComposedView):
     @t.validate("arrangement", "part")
     def _check_arrangement(self, proposal: Any) -> str:
         name = proposal["trait"].name
-        return check_trait(name, proposal["value"], ARRANGEMENTS if name == "arrangement" else PARTS)
+        value = check_trait(name, proposal["value"], ARRANGEMENTS if name == "arrangement" else PARTS)
+        if name == "arrangement":
+            self.header.recalls = False  # also where it is set to what it is
+        return value
 
     @t.validate("selection")
     def _check_selection(self, proposal: Any) -> Selection:
@@ -301,9 +304,10 @@ class Explorer(ComposedView):
 
     def close(self) -> None:
         """Free the threads and the widgets, also while they are being made."""
-        with self._lifetime:
-            self._closed = True
-        if hasattr(self, "reporter") and self.reporter is not None:  # ipywidgets also closes what was never made
+        if hasattr(self, "_lifetime"):  # ipywidgets also closes what was never made
+            with self._lifetime:
+                self._closed = True
+        if hasattr(self, "reporter") and self.reporter is not None:
             self.reporter.close()
         if hasattr(self, "below") and self.below is not None:
             self.below.close()
@@ -369,7 +373,7 @@ class Explorer(ComposedView):
             t.link((self.rsm_view, name), (self, name))
         t.link((self, "pair"), (self.pair_view, "pair"))  # not before: a preview has the first images only
         self.header.follow_status(self.rsm_view)
-        self._title(analysis, f"{len(analysis)} images · {len(analysis.layers)} layers")
+        self._title(analysis, f"{_count(len(analysis), 'image')} · {_count(len(analysis.layers), 'layer')}")
         self._place_views()
         self.analysis = analysis
         self.header.can_report = self.reporter is not None
@@ -474,3 +478,7 @@ class Explorer(ComposedView):
             if view is not None:
                 sheet.start_part()
                 view.draw_figure(sheet)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

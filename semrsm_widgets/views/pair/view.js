@@ -113,11 +113,11 @@ function pairView(model, el) {
   };
   const similarities = similaritiesOf(model);
   /** @type {string[]} */
-  const captions = model.get("_explained").map((/** @type {string} */ name) => captionOf(similarities, name));
+  const explainable = model.get("_explained");
   const nameNow = () => similarities.find((each) => each.caption === model.get("similarity"))?.name ?? "";
   const explained = segmented(
     "what is explained",
-    captions.map((caption) => [caption, caption]),
+    explainable.map((name) => [captionOf(similarities, name), name, captionOf(similarities, name)]),
     model.get("similarity"),
     (name) => set("similarity", name),
   );

@@ -14,7 +14,10 @@ import { verdict } from "./trust.js";
 export function pairSummary() {
   const number = () => h("span", { class: "srsm-number" });
   const [aligned, semantic, anyMatching, bestAdds] = [number(), number(), number(), number()];
-  const aside = h("span", { class: "srsm-aside" });
+  const aside = h("span", {
+    class: "srsm-aside",
+    title: "what images share whose channels were permuted, under their best matching; not the mean of other images",
+  });
   const layer = h("span", { class: "srsm-aside" });
   const bars = bar("srsm-split");
   const doubt = h("strong", { class: "srsm-verdict", role: "note", hidden: true });
@@ -68,8 +71,8 @@ export function pairSummary() {
       semantic.textContent = format(matches.semantic);
       anyMatching.textContent = format(matches.any_matching);
       bestAdds.textContent = format(matched);
-      const level = alone ? "level: needs two images" : matches.null ? format(matches.null.mean) : "…";
-      aside.textContent = `(unrelated ${level})`;
+      const level = alone ? ": needs two images" : ` reach ${matches.null ? format(matches.null.mean) : "…"}`;
+      aside.textContent = `(unrelated tokens${level})`;
       bars.show(
         [
           { name: "any", from: 0, to: matches.any_matching },
@@ -109,7 +112,7 @@ export function explanation(matches, similarity, oneToOne) {
   const chance = once < 0.95 ? once.toFixed(1) : once.toFixed(0);
   return share === null
     ? ""
-    : `${Math.round(100 * share)} % of ${matches.grid ? "patches" : "tokens"} match the same position (chance ${chance} %)`;
+    : `${Math.round(100 * share)}\u00a0% of ${matches.grid ? "patches" : "tokens"} match the same position (chance\u00a0${chance}\u00a0%)`;
 }
 
 /**
@@ -121,7 +124,8 @@ export function explanation(matches, similarity, oneToOne) {
 export function whySentences({ matches, expected, similarity, oneToOne, difference }, caption) {
   const hit = pairValue(matches, similarity, oneToOne);
   const wanted = pairValue(expected, similarity, oneToOne);
-  const name = similarity === "semantic" && !oneToOne ? "nearest neighbours" : caption;
+  const [all, own] = ["nearest neighbours", similarity === caption ? caption : `${similarity} (${caption})`];
+  const name = similarity === "semantic" && !oneToOne ? all : own;
   const total = hit === null || wanted === null ? null : hit - wanted;
   const head = `Why B and not C, by ${name}: A–B ${format(hit, 3)} ${MINUS} A–C ${format(wanted, 3)} = ${signed(total, 3)}.`;
   if (!difference)

@@ -81,7 +81,8 @@ export function queryPanel({ onBox }) {
     });
     const total = rows * columns;
     if (!shown) {
-      words.textContent = `All ${total} patches. Drag on the picture to search with a part of it.`;
+      words.textContent =
+        total === 1 ? "The one patch." : `All ${total} patches. Drag on the picture to search with a part of it.`;
       return;
     }
     const [y0, x0, y1, x1] = [shown[0] / rows, shown[1] / columns, shown[2] / rows, shown[3] / columns];

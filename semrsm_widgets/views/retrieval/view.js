@@ -1,7 +1,7 @@
 // RetrievalView: a query and what each similarity retrieves for it. A hover, k and the search field never ask the kernel.
 
 import { segmented } from "../base/controls.js";
-import { h, OWN_KEYS } from "../base/dom.js";
+import { h, OWN_KEYS, PAIR_OPENED } from "../base/dom.js";
 import { format } from "../base/format.js";
 import { helpButton } from "../base/help.js";
 import { layerSlider } from "../base/layer_slider.js";
@@ -158,8 +158,10 @@ function retrievalView(model, el, store) {
   const ranks = rankRows(store, similaritiesOf(model), {
     onChoose(index) {
       const query = model.get("query");
-      if (query >= 0) set("pair", [query, index]);
-      else if (model.get("_opens_outside")) model.send({ kind: "outside pair", index });
+      if (query >= 0) {
+        set("pair", [query, index]);
+        root.dispatchEvent(new CustomEvent(PAIR_OPENED, { bubbles: true }));
+      } else if (model.get("_opens_outside")) model.send({ kind: "outside pair", index });
       else line.textContent = "A picture from outside the set cannot be opened as a pair.";
     },
     onPoint: (index) => describe(index),

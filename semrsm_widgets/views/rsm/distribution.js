@@ -15,6 +15,7 @@ export const BINS = 48;
  * @property {number | null} [level] what unrelated tokens reach
  * @property {number | null} [auc] how often a pair with a label in common is the more similar one
  * @property {string} [title]
+ * @property {boolean} [kept] whether all layers have this range; else the same colour is another value in the next layer
  * @property {boolean} labelled whether any image has a label
  */
 
@@ -22,6 +23,7 @@ export const BINS = 48;
 export function distribution(palette) {
   const low = h("span", { class: "srsm-number" });
   const high = h("span", { class: "srsm-number" });
+  const span = h("span", { class: "srsm-ends-words" });
   const words = h("span", { class: "srsm-spread-words" });
   const paths = ["other", "same"].map((kind) => svg("path", { class: `srsm-spread-${kind}` }));
   const curves = svg("svg", {
@@ -42,19 +44,23 @@ export function distribution(palette) {
     "div",
     { class: "srsm-scale" },
     h("div", { class: "srsm-plot" }, curves, strip, mark, markWords, here),
-    h("div", { class: "srsm-ends" }, low, high),
+    h("div", { class: "srsm-ends" }, low, span, high),
     words,
   );
 
   return {
     root,
     /** @param {Spread} what */
-    show({ range, shares, level = null, auc = null, title = "", labelled }) {
+    show({ range, shares, level = null, auc = null, title = "", kept = false, labelled }) {
       const [same, other] = shares;
       ends = range;
       [low.textContent, high.textContent] = range.map((end) =>
         format(Math.abs(end) < 0.005 * (range[1] - range[0]) ? 0 : end),
       );
+      span.textContent = kept ? "the range that is kept" : "this layer’s range";
+      span.title = kept
+        ? "All layers have these colours. “More” gives each its own again."
+        : "Each layer has colours of its own: the same colour is another value there. “More” keeps these for all.";
       const top = Math.max(1e-9, ...(same ?? []), ...(other ?? []));
       paths[0].setAttribute("d", other ? steps(other, top) : "");
       paths[1].setAttribute("d", same ? steps(same, top) : "");
@@ -64,7 +70,7 @@ export function distribution(palette) {
       markWords.dataset.side = at > 0.5 ? "left" : "right";
       markWords.textContent = `unrelated ${format(level)}`;
       markWords.title = `Unrelated tokens, matched as well as they can be, reach ${format(level)}.`;
-      words.textContent = auc === null ? "" : `same label above other: ${(100 * auc).toFixed(0)} %`;
+      words.textContent = auc === null ? "" : `same label above other: ${(100 * auc).toFixed(0)}\u00a0%`;
       words.title =
         auc === null ? "" : "How often a pair with a label in common is more similar than one without (chance: 50 %).";
       root.title = title;
@@ -87,7 +93,7 @@ export function distribution(palette) {
     clear() {
       ends = null;
       here.hidden = true;
-      for (const each of [low, high, words]) each.textContent = "";
+      for (const each of [low, span, high, words]) each.textContent = "";
       for (const path of paths) path.setAttribute("d", "");
       mark.hidden = markWords.hidden = true;
     },

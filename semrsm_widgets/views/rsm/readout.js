@@ -19,11 +19,13 @@ export function readout(images, similarities) {
   const note = h("p", { class: "srsm-note" });
   const hint = h("p", { class: "srsm-hint" });
   const table = h("div", { class: "srsm-values" });
-  const unrelated = { name: "unrelated", aside: `tokens, ${captionOf(similarities, "semantic")}` };
-  const rows = [...similarities, unrelated].map(({ name, aside: words }) => {
+  // in full: "unrelated" alone was read as the mean of the other images
+  const unrelated = { name: "unrelated", shown: "unrelated tokens", aside: captionOf(similarities, "semantic") };
+  const told = similarities.map((each) => ({ ...each, shown: each.name }));
+  const rows = [...told, unrelated].map(({ name, shown, aside: words }) => {
     const bar = barOf();
     const value = h("span", { class: "srsm-number" });
-    table.append(h("span", { class: "srsm-name", title: words }, name, h("small", {}, words)), bar.root, value);
+    table.append(h("span", { class: "srsm-name", title: words }, shown, h("small", {}, words)), bar.root, value);
     return { name, bar, value };
   });
   const figures = pictures.map((picture, k) => h("figure", {}, picture, captions[k]));

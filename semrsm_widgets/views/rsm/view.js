@@ -4,7 +4,7 @@
 
 import { embedFigure, loadBokeh } from "../base/bokeh_pane.js";
 import { segmented } from "../base/controls.js";
-import { h, whenIdle } from "../base/dom.js";
+import { h, PAIR_OPENED, whenIdle } from "../base/dom.js";
 import { format, MINUS } from "../base/format.js";
 import { listeners, offers, setter } from "../base/model.js";
 import { withPrivate } from "../base/private.js";
@@ -336,6 +336,7 @@ function rsmView(model, el, sent) {
         level,
         auc: isPart ? null : (shown.auc?.[name === "baseline" ? model.get("baseline") : name] ?? null),
         labelled: kinds !== null,
+        kept: name !== "difference" && model.get("colour_range") !== null,
         title:
           name === "difference"
             ? "Purple: semantic is above the baseline; orange: below. White is no difference."
@@ -478,7 +479,10 @@ function rsmView(model, el, sent) {
     if (where) ask(where);
   };
   /** @param {Pair} where */
-  const choose = (where) => set("pair", where);
+  const choose = (where) => {
+    set("pair", where);
+    root.dispatchEvent(new CustomEvent(PAIR_OPENED, { bubbles: true }));
+  };
   // Where the browser has rounded values and no thumbnails, the kernel is asked for the cell once the pointer rests.
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;

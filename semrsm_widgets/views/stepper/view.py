@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets as t
 
 from semrsm_widgets.analysis import Analysis, check_analysis
-from semrsm_widgets.common import check_choice, check_html_path, message, written_whole
+from semrsm_widgets.common import check_choice, check_html_path, in_words_of, message, written_whole
 from semrsm_widgets.figures import CORNERS, weights_badge
 from semrsm_widgets.matching import MOST_BIDS, AuctionTrace, auction_plan, auction_trace, check_order, check_plan
 from semrsm_widgets.tokens import cell_box
@@ -136,7 +136,10 @@ class AuctionStepper(View):
             if layer is not None or pair is not None:
                 todo = "A matrix has neither: AuctionStepper(affinity)."
                 raise TypeError(message("source", "an Analysis where layer or pair is given", source, todo))
-            self.lot = matrix_lot(source)
+            if not hasattr(source, "__array__") and not isinstance(source, list | tuple):
+                raise TypeError(message("source", "an Analysis, or a square matrix of affinities", source))
+            with in_words_of({"`affinity`": "`source`"}):
+                self.lot = matrix_lot(source)
         else:
             analysis = check_analysis(self.analysis)
             layer = default_layer(analysis) if layer is None else check_choice("layer", layer, analysis.layers)

@@ -136,6 +136,11 @@ def test_a_figure_is_written_whole_or_not_at_all(view, tmp_path, monkeypatch):
     assert path.read_text() == "the old figure"
 
 
+def test_a_path_that_is_none_is_refused_by_name(opened):
+    with pytest.raises(TypeError, match="`path` must be a file name"):
+        opened(srsm.RSMView(make_analysis(N, grid=GRID))).save_figure(3)
+
+
 def test_without_matplotlib_it_says_what_to_install(view, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r'pip install "semrsm-widgets\[figures\]"'):

@@ -31,6 +31,12 @@ def test_an_error_in_a_callback_is_shown_too(rsm_view):
     assert "from 0 to 7" in rsm_view.status.text
 
 
+@pytest.mark.parametrize("view_class", [srsm.RSMView, srsm.PairView, srsm.RetrievalView, srsm.AuctionStepper])
+def test_an_argument_that_is_none_is_refused_with_the_nearest(analysis, view_class):
+    with pytest.raises(TypeError, match=rf"{view_class.__name__}\(\) got .* argument 'layers'. Did you mean 'layer'"):
+        view_class(analysis, layers="a")
+
+
 def test_unknown_messages_are_ignored(rsm_view):
     ask(rsm_view, kind="__init__")
     ask(rsm_view, kind=None)

@@ -301,3 +301,19 @@ def test_a_picture_from_outside_opens_with_an_answer(explore, model):
     assert [place["name"] for place in state(explorer)["_places"]][-1] == "outside"
     retrieval.query = 0
     assert explorer.outside_view is None
+
+
+def test_a_page_may_recall_how_a_person_wants_the_views_to_stand_until_python_says(explore):
+    explorer = explore(make_analysis())
+    assert explorer.header.recalls
+    assert explorer._arranged == "srsm-one-screen srsm-tab-heatmaps"
+    explorer.arrangement = "one screen"  # what it is: that is said, too
+    assert not explorer.header.recalls
+    explorer.arrangement = "tabs"
+    explorer.part = "pair"
+    assert explorer._arranged == "srsm-tabs srsm-tab-pair"
+
+
+def test_one_layer_is_no_layers(explore):
+    explorer = settled(explore(make_analysis(layers="a")))
+    assert explorer.header.title[1] == f"{len(explorer.analysis)} images · 1 layer"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from helpers.analyses import GRID, make_analysis, make_images
 from helpers.views import SVG, drawn, texts_of
+from PIL import Image
 
 import semrsm_widgets as srsm
 from semrsm_widgets.figures.sheet import number
@@ -102,3 +103,23 @@ def test_tall_pictures_leave_room_on_the_page(opened):
     panels = drawn(view, width=180.0).figure.axes[:3]
     heights = [axes.get_window_extent().height / axes.figure.dpi * 25.4 for axes in panels]
     assert max(heights) <= 70.5
+
+
+@pytest.mark.parametrize("width", [85.0, 180.0])
+def test_a_third_picture_that_is_tall_fits_the_page_with_the_outlines_of_partners(opened, tmp_path, width):
+    rng = np.random.default_rng(0)
+    sides = [(64, 64), (64, 64), (400, 30)]
+    pictures = [Image.fromarray(rng.integers(0, 255, (*side, 3), dtype=np.uint8)) for side in sides]
+    analysis = make_analysis(images=srsm.load_images(pictures))
+    view = opened(srsm.PairView(analysis, layer="a", pair=(0, 1), expected=2, top_k=8))
+    view.save_figure(tmp_path / "why.png", width_mm=width)
+    with Image.open(tmp_path / "why.png") as page:
+        assert page.height / 400 * 25.4 < 240  # of a page of 297 mm, with its margins and a caption
+    query, hit, expected = (len(axes.patches) for axes in _by_letter(drawn(view, width=width).figure.axes[:3]))
+    assert query == 2 * 8  # each outline is dark under its colour
+    assert hit + expected == query  # and its partner is outlined where it speaks for
+
+
+def _by_letter(panels):
+    """Return the panels of A, B and C, which stand as B, A, C."""
+    return panels[1], panels[0], panels[2]

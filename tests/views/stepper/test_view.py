@@ -115,8 +115,8 @@ def test_what_cannot_be_right_is_not_taken(open_stepper, name, value, words):
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
-        ({"source": np.zeros((3, 4))}, ValueError, "`affinity` must be"),
-        ({"source": "nothing"}, TypeError, "`affinity` must be"),
+        ({"source": np.zeros((3, 4))}, ValueError, "`source` must be"),
+        ({"source": "nothing"}, TypeError, "`source` must be"),
         ({"source": MATRIX, "layer": "a"}, TypeError, "`source` must be an Analysis where layer or pair is given"),
         ({"layer": "c"}, ValueError, "`layer` must be one of 'a', 'b'"),
         ({"pair": (0, 9)}, traitlets.TraitError, "`pair` must be two image indices from 0 to 3"),
