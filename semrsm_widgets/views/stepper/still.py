@@ -153,7 +153,7 @@ def _plot(draw: ImageDraw.ImageDraw, trace: AuctionTrace, lot: Lot, box: tuple[i
         if step.kind == "phase":
             draw.line((x(k), top, x(k), bottom + 4), fill=_RULE)
             if (right - left) / trace.steps[-1].phase > 60:
-                draw.text((x(k) + 4, bottom + 4), f"eps {step.eps:.2g}", fill=_QUIET, font=still_font(11))
+                draw.text((x(k) + 4, bottom + 4), f"eps {step.eps:.3g}", fill=_QUIET, font=still_font(11))
     draw.line((left, bottom, right, bottom), fill=_RULE)
     bounds = stairs([(x(k), y(step.best_bound)) for k, step in enumerate(trace.steps)])
     values = stairs([(x(k), y(step.best_value)) for k, step in enumerate(trace.steps) if np.isfinite(step.best_value)])
