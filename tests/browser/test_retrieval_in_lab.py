@@ -230,3 +230,35 @@ def test_of_two_thousand_images_only_those_in_sight_are_sent(lab_page):
     expect(view).to_have_attribute("data-answered", "1999")
     expect(page.locator(".srsm-tile[data-index='1999'] img")).to_have_attribute("src", re.compile("^blob:"))
     assert tiles.count() < 40
+
+
+def test_a_picture_from_outside_opens_beside_an_answer_and_closes_with_its_query(lab_page, analysis, tmp_path):
+    show(lab_page, "explorer = srsm.explore(analysis, layer='blocks.4')\nexplorer")
+    page = lab_page.page
+    turned = tmp_path / "turned.png"
+    analysis.images.image(6).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(turned)
+    page.locator("input[type=file]").set_input_files(turned)
+    expect(page.locator(".srsm-retrieval")).to_have_attribute("data-answered", "-1")
+    expect(page.locator(READY)).to_be_visible()
+    page.locator(".srsm-rank[data-name='semantic'] .srsm-answer").first.click()
+
+    pair = page.locator(".srsm-place-outside .srsm-pair")
+    expect(pair).to_have_attribute("data-null", re.compile(r"0\."))
+    pair.scroll_into_view_if_needed()
+    assert pair.locator("[data-side='B'] img").first.evaluate("(node) => node.naturalWidth") > 50
+    found = "explorer.outside_view.analysis.matches('blocks.4', 0, 1)"
+    value = float(lab_page.run_code(f"print({found}.semantic)"))
+    expect(pair.locator(".srsm-summary")).to_contain_text(f"semantic {value:.2f}")
+    # Pointing shows the partner that the core gives a patch of the outside picture.
+    box = pair.locator("[data-side='A'] .srsm-picture").first.bounding_box()
+    page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.45 * box["height"])
+    expect(pair.locator(".srsm-token-line")).to_contain_text(re.compile(r"A \d+,\d+ → B \d+,\d+"))
+    told = pair.locator(".srsm-token-line").inner_text()
+    row, column = map(int, re.search(r"A (\d+),(\d+)", told).groups())
+    expected = int(lab_page.run_code(f"print({found}.permutation[{14 * row + column}])"))
+    assert f"→ B {expected // 14},{expected % 14}" in told
+    lab_page.screenshot("outside-pair")
+
+    page.locator(".srsm-tile[data-index='0']").click()  # another query: the picture is gone, and so is its pair
+    expect(pair).to_have_count(0)
+    assert lab_page.run_code("print(explorer.outside_view)").strip() == "None"
