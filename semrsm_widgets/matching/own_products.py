@@ -99,17 +99,19 @@ def match_all(matcher: AffinityMatcher, job: PairJob, maker: Multiplier) -> Prod
             )
             size = (bottom - top) * x.size * stride
             own.room[size : size + tail] = 0
-            i = np.repeat(np.arange(top, bottom), end - first)
-            j = np.tile(np.arange(first, end), bottom - top)
-            if job.symmetric and first < bottom:
-                i, j = i[i < j], j[i < j]
-            starts = (i - top) * (x.size * stride) + (j - first) * y.size + offset
-            affinities = Affinities(own.room[: size + tail], starts, stride, x.size, y.size, made.rounding)
-            answer = matcher.solve_pairs(affinities, x_norms[i] * y_norms[j], pool.alone())
-            products[i, j], upper_bound[i, j] = answer.value, answer.upper_bound
+            i, j = np.arange(top, bottom)[:, None], np.arange(first, end)
+            starts = ((i - top) * (x.size * stride) + (j - first) * y.size + offset).ravel()
+            norms = np.multiply.outer(x_norms[top:bottom], y_norms[first:end]).ravel()
+            kept = np.flatnonzero(i < j) if job.symmetric else np.arange(len(starts))
+            affinities = Affinities(own.room[: size + tail], starts[kept], stride, x.size, y.size, made.rounding)
+            answer = matcher.solve_pairs(affinities, norms[kept], pool.alone())
+            for whole, found in ((products, answer.value), (upper_bound, answer.upper_bound)):
+                block = np.zeros(len(starts))
+                block[kept] = found
+                whole[top:bottom, first:end] = block.reshape(bottom - top, -1)
             if answer.fallbacks != Fallbacks():
                 fallbacks.append(answer.fallbacks)
-            done[number] = len(i)
+            done[number] = len(answer)
 
     each = _seconds(x.size, y.size, depth) * job.pairs / max(1, len(blocks))
     with Pool(threads, lambda _: job.tick(int(done.sum()))) as pool:

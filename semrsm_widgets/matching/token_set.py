@@ -24,13 +24,13 @@ _LARGEST = 1e75
 """Above this the squared norms' products leave float64; below its inverse a token set counts as zero."""
 
 
-_squares: list[Any] = []
-"""The compiled sum of squares, once there is one."""
+_compiled: list[Any] = []
+"""The compiled sums of squares and of tokens, once they are there."""
 
 
-def use_squares(compiled: Any) -> None:
-    """Have squared norms computed by a function of (numbers, numbers of an image, least, most, out)."""
-    _squares[:] = [compiled]
+def use_compiled(squares: Any, sums: Any) -> None:
+    """Have norms computed by squares(numbers, S D, least, most, out), means by sums(numbers, S, out)."""
+    _compiled[:] = [squares, sums]
 
 
 def read_array(name: str, value: Any) -> NDArray[Any]:
@@ -74,10 +74,10 @@ class TokenSet:
         layer = value.layer if isinstance(value, Tokens) else ""
         values = as_tensor(name, value.values if isinstance(value, Tokens) else value)
         exponents, sq_norms = np.zeros(values.shape[0], np.int64), np.zeros(values.shape[0])
-        if _squares and values.dtype == torch.float32 and values.is_contiguous() and not values.is_cuda:
+        if _compiled and values.dtype == torch.float32 and values.is_contiguous() and not values.is_cuda:
             each = values.shape[1] * values.shape[2]
             numbers = values.numpy().reshape(-1)
-            if _squares[0](numbers, each, each / _COMMON**2, _COMMON**2, sq_norms):
+            if _compiled[0](numbers, each, each / _COMMON**2, _COMMON**2, sq_norms):
                 return cls(values, exponents, sq_norms, numbers)
         for here, part in _parts(values):
             sq_norms[here] = np.einsum("nk,nk->n", part, part)
@@ -95,6 +95,9 @@ class TokenSet:
         """(N, D) float64 mean tokens."""
         count, size, channels = self.values.shape
         means = np.zeros((count, channels))
+        if _compiled and self.numbers is not None:  # no image of these is all zero
+            _compiled[1](self.numbers, size, means)
+            return means / size
         for here, part in _parts(self.values):
             means[here] = part.reshape(-1, size, channels).mean(1)
         means[self.sq_norms == 0] = 0

@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers.matchers import tokens
 
+from semrsm_widgets.matching.solvers.multiplier import multiplier
 from semrsm_widgets.matching.token_set import TokenSet, check_comparable
 from semrsm_widgets.rsm.rsm import matched_gram
 
@@ -67,3 +68,25 @@ class Wrapped:
 def test_images_of_different_sizes_in_one_tensor_are_refused():
     with pytest.raises(ValueError, match=r"`x` must be tokens .*; got a nested tensor"):
         matched_gram(torch.nested.nested_tensor([torch.ones(3, 2), torch.ones(2, 2)]))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 7), (40, 49, 33), (2, 300, 64)])
+def test_compiled_norms_and_means_are_those_of_float64(shape):
+    multiplier()
+    x = np.random.default_rng(0).normal(size=shape).astype("f4") * 3
+    read = TokenSet.read("x", x)
+    assert read.numbers is not None
+    assert np.allclose(read.sq_norms, np.square(x.astype("f8")).sum((1, 2)), rtol=1e-14)
+    assert np.allclose(read.means, x.astype("f8").mean(1), rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e38])
+def test_compiled_norms_let_nothing_pass_that_is_not_finite(bad):
+    multiplier()
+    x = np.ones((5, 6, 7), "f4")
+    x[3, 2, 1] = bad
+    if np.isfinite(bad):
+        assert TokenSet.read("x", x).exponents[3] > 0
+        return
+    with pytest.raises(ValueError, match="image 3"):
+        TokenSet.read("x", x)

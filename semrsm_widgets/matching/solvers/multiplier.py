@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..affinities import padded
-from ..token_set import use_squares
+from ..token_set import use_compiled
 from .engine import engine, kernel_for
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Multiplier:
 
     multiply: Any
     squares: Any
+    sums: Any
     panel: int
 
     def packed(self, y: NDArray[np.float32], depth: int) -> NDArray[np.float32]:
@@ -92,7 +93,7 @@ def multiplier() -> Multiplier | None:
     if not _found:
         found = _load()
         if found is not None:
-            use_squares(found.squares)
+            use_compiled(found.squares, found.sums)
         _found.append(found)
     return _found[0]
 
@@ -109,8 +110,8 @@ def _load() -> Multiplier | None:
 
     for cache in [True, False] if engine().cache else [False]:
         try:
-            multiply, squares = numba_product.build(cache)
-            found = Multiplier(multiply, squares, numba_product.PANEL)
+            multiply, squares, sums = numba_product.build(cache)
+            found = Multiplier(multiply, squares, sums, numba_product.PANEL)
             _rehearse(found)
         except Exception:  # what is wrong with a cache folder, or with a machine, shows in many ways
             continue
@@ -127,10 +128,13 @@ def _rehearse(found: Multiplier) -> None:
     squares = np.zeros(rows)
     within = found.squares(x, depth, 1.0, 1e6, squares)
     beyond = found.squares(x, depth, 1.0, 2.0, np.zeros(rows))
+    total = np.ones((1, depth))
+    found.sums(x, rows, total)
     out = np.zeros(rows * 128, np.float32)
     wide, offset = found.of_block(x, found.packed(y, depth), 70, 15, depth, 16, out, np.zeros(1, np.int64))
     same = (
         within and not beyond,
+        np.array_equal(total[0], x.reshape(rows, depth).sum(0, dtype=np.float64)),
         np.array_equal(flat[: rows * stride].reshape(rows, stride)[:, :columns], wanted),
         np.array_equal(out[: rows * wide].reshape(rows, wide)[:, offset : offset + 15], wanted[:, 70:]),
         np.array_equal(squares, np.square(x.astype(np.float64)).reshape(rows, depth).sum(1)),

@@ -206,8 +206,8 @@ def _multiply(x, x_at, rows, packed, panel, columns, depth, chunk, out, out_at, 
                 i += TALL if many else 1
 
 
-def _entries(cache: bool, source: str) -> tuple[Any, Any]:
-    """Return the compiled functions (multiply, squares); a captured variable is part of the cache's key."""
+def _entries(cache: bool, source: str) -> tuple[Any, Any, Any]:
+    """Return the compiled functions (multiply, squares, sums); a captured variable is part of the cache's key."""
 
     def multiply(x, x_at, rows, y, y_at, columns, depth, chunk, out, out_at, stride, room):
         """Write the products of pairs: `rows` tokens from x[x_at[p]] with `columns` tokens of y, at out[out_at[p]].
@@ -239,12 +239,25 @@ def _entries(cache: bool, source: str) -> tuple[Any, Any]:
             within &= least <= out[p] <= most
         return within
 
+    def sums(x, size, out):
+        """Add up the `size` tokens of each image of x in float64, into out (N, D)."""
+        _ = source
+        count, depth = out.shape
+        for p in range(count):
+            total = out[p]
+            for k in range(depth):
+                total[k] = 0
+            for s in range(p * size, (p + 1) * size):
+                token = x[s * depth : (s + 1) * depth]
+                for k in range(depth):
+                    total[k] += np.float64(token[k])
+
     plain = njit(nogil=True, error_model="numpy", cache=cache)
-    return plain(multiply), plain(squares)
+    return plain(multiply), plain(squares), plain(sums)
 
 
-def build(cache: bool) -> tuple[Any, Any]:
-    """Return the compiled functions (multiply, squares), kept between sessions if there is a folder for it."""
+def build(cache: bool) -> tuple[Any, Any, Any]:
+    """Return the compiled functions (multiply, squares, sums), kept between sessions if there is a folder for it."""
     source = hashlib.blake2b(Path(__file__).read_bytes(), digest_size=8).hexdigest()
     return _entries(cache, source)
 

@@ -1,0 +1,182 @@
+"""Certificates against SciPy in float64: many pairs of real and adversarial kinds, by every door, on 1 and 2 threads.
+
+    python benchmarks/certificates.py [--pairs 100000] [--seed 0]
+
+For each pair of token sets SciPy's optimum of their float64 affinity is compared with the answer. A certificate is
+violated where the optimum lies above the upper bound, where the value is further from it than the gap, or where value
+and bound are further apart than the gap. The optimum itself is a float64 sum: it is allowed what that rounds.
+
+Printed are the pairs of each kind, the violations, and the worst of three margins in units of ‖X‖‖Y‖: how far the bound
+lies above the optimum at least, and the largest errors, true and certified, as parts of the gap.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+from _features import LAYERS, features, machine
+from scipy.optimize import linear_sum_assignment
+
+import semrsm_widgets as srsm
+from semrsm_widgets.matching import own_products
+from semrsm_widgets.matching import threads as pool_threads
+
+BATCH = 64
+"""Images of a side: their pairs, all with all or each with its partner, are matched in one call."""
+GAPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+
+Rng = np.random.Generator
+Tokens = np.ndarray
+
+
+@dataclass
+class Tally:
+    """What was seen of one kind."""
+
+    pairs: int = 0
+    violated: int = 0
+    least_above: float = np.inf
+    true_error: float = 0.0
+    certified: float = 0.0
+
+
+def shape(rng: Rng) -> tuple[int, int, int]:
+    """Return S, T and D: small ones are as likely as they are quick."""
+    size = int(rng.choice([1, 2, 3, 5, 8, 16, 17, 31, 33, 49]))
+    other = size if rng.random() < 0.6 else int(rng.choice([1, 2, 4, 9, 15, 32, 49]))
+    return size, other, int(rng.choice([1, 2, 7, 16, 31, 64, 257, 320, 800]))
+
+
+def normal(rng: Rng, count: int, size: int, depth: int) -> Tokens:
+    return rng.normal(size=(count, size, depth))
+
+
+KINDS: dict[str, Callable[[Rng, int, int, int], Tokens]] = {
+    "normal": normal,
+    "relu": lambda *a: np.maximum(normal(*a), 0),
+    "mostly zero": lambda rng, *a: normal(rng, *a) * (rng.random((*a[:2], 1)) < 0.1),
+    "duplicates": lambda rng, n, s, d: normal(rng, n, max(1, s // 4), d)[:, rng.integers(max(1, s // 4), size=s)],
+    "constant": lambda rng, n, s, d: np.full((n, s, d), 0.1),
+    "stagnant": lambda rng, n, s, d: np.full(
+        (n, s, d), np.sqrt(1 + (2.0**-1 - 2.0**-12) * 2.0 ** (rng.integers(1, 12) - 23.0))
+    ),
+    "one sign": lambda rng, *a: 1 + rng.random(a) * 1e-3,
+    "rank one": lambda rng, n, s, d: rng.normal(size=(n, s, 1)) * rng.normal(size=(1, 1, d)),
+    "integers": lambda rng, *a: rng.integers(-3, 4, size=a).astype(float),
+    "one-hot": lambda rng, n, s, d: np.eye(d)[rng.integers(d, size=(n, s))],
+    "scales of tokens": lambda rng, *a: normal(rng, *a) * 10.0 ** rng.uniform(-3, 3, size=(*a[:2], 1)),
+    "scales of images": lambda rng, *a: normal(rng, *a) * 10.0 ** rng.uniform(-15, 15, size=(a[0], 1, 1)),
+    "one giant token": lambda rng, *a: normal(rng, *a) * np.where(np.arange(a[1]) == 0, 1e4, 1)[:, None],
+    "smooth": lambda rng, n, s, d: (
+        np.cos(np.linspace(0, 3, s)[:, None] * np.arange(1, d + 1)) + 0.01 * normal(rng, n, s, d)
+    ),
+    "half precision": lambda *a: normal(*a).astype(np.float16),
+}
+
+
+def real(rng: Rng) -> tuple[Tokens, Tokens]:
+    """Return tokens of photographs, some of each image's, with all channels."""
+    values = features([LAYERS[49]])[LAYERS[49]].numpy()
+    some = [np.sort(rng.choice(49, int(rng.integers(8, 50)), replace=False)) for _ in range(2)]
+    images = rng.permutation(len(values))
+    left = values[images[: len(images) // 2]][:, some[0]]
+    right = values[images][:, some[1]]
+    return np.resize(left, (BATCH, *left.shape[1:])), np.resize(right, (BATCH, *right.shape[1:]))
+
+
+def batches(seed: int) -> Iterator[tuple[str, Tokens, Tokens, float]]:
+    """Yield (kind, x, y, gap) without an end, one kind after another."""
+    rng = np.random.default_rng(seed)
+    while True:
+        for kind, make in {"real": None, **KINDS}.items():
+            if make is None:
+                x, y = real(rng)
+            else:
+                size, other, depth = shape(rng)
+                x, y = make(rng, BATCH, size, depth), make(rng, BATCH, other, depth)
+            if x.dtype != np.float16:
+                x, y = (side.astype(np.float32) for side in (x, y))
+            yield kind, x, y, float(rng.choice(GAPS))
+
+
+def answers(
+    x: Tokens, y: Tokens, gap: float, threads: int, direct: bool
+) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int]]]:
+    """Return values, bounds and which pairs they are of: each with its partner, or some images with some."""
+    matcher = srsm.Auction(gap=gap, threads=threads)
+    if direct:
+        found = matcher(x, y)
+        return found.value, found.upper_bound, [(k, k) for k in range(len(x))]
+    rows, columns = 8, 8
+    gram = srsm.matched_gram(x[:rows], y[:columns], matcher=matcher)
+    pairs = [(i, j) for i in range(rows) for j in range(columns)]
+    return gram.products.ravel(), gram.upper_bound.ravel(), pairs
+
+
+def check(
+    tally: Tally, x: Tokens, y: Tokens, gap: float, found: tuple[np.ndarray, np.ndarray, list[tuple[int, int]]]
+) -> None:
+    """Compare answers with SciPy's optimum."""
+    x, y = (side.astype(np.float64) for side in (x, y))
+    for value, bound, (i, j) in zip(*found, strict=True):
+        affinity = x[i] @ y[j].T
+        rows, columns = linear_sum_assignment(affinity, maximize=True)
+        best = affinity[rows, columns].sum()
+        norm = float(np.sqrt(np.square(x[i]).sum()) * np.sqrt(np.square(y[j]).sum()))
+        slack = (x.shape[2] + len(rows)) * 2.0**-53 * norm
+        tally.pairs += 1
+        if not (
+            best <= bound + slack and abs(value - best) <= gap * norm + slack and bound - value <= gap * norm + slack
+        ):
+            tally.violated += 1
+        if norm > 0:
+            tally.least_above = min(tally.least_above, (bound - best) / norm)
+            tally.true_error = max(tally.true_error, abs(value - best) / norm / gap)
+            tally.certified = max(tally.certified, (bound - value) / norm / gap)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    own_products.BRIEF = pool_threads.BRIEF = 0.0  # small sets, too, are shared by the threads here
+    started = time.perf_counter()
+    tallies: dict[tuple[str, int], Tally] = {}
+    done = {1: 0, 2: 0}
+    for turn, (kind, x, y, gap) in enumerate(batches(given.seed)):
+        threads, direct = 1 + turn // (len(KINDS) + 1) % 2, turn // (len(KINDS) + 1) % 4 < 2
+        tally = tallies.setdefault((kind, threads), Tally())
+        before = tally.pairs
+        check(tally, x, y, gap, answers(x, y, gap, threads, direct))
+        done[threads] += tally.pairs - before
+        if sum(done.values()) >= given.pairs:
+            break
+    print(
+        f"{'kind':20}{'threads':>8}{'pairs':>9}{'violated':>10}"
+        f"{'bound - optimum':>18}{'true/gap':>10}{'certified/gap':>15}"
+    )
+    for (kind, threads), tally in sorted(tallies.items()):
+        print(
+            f"{kind:20}{threads:8}{tally.pairs:9}{tally.violated:10}{tally.least_above:18.1e}"
+            f"{tally.true_error:10.3f}{tally.certified:15.3f}"
+        )
+    violated = sum(tally.violated for tally in tallies.values())
+    print(
+        f"\n{sum(done.values())} pairs ({done[1]} on one thread, {done[2]} on two), {violated} violated, "
+        f"{time.perf_counter() - started:.0f} s\n{json.dumps(machine())}"
+    )
+    return int(violated > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
