@@ -12,7 +12,7 @@ from .block_plan import block_shape
 from .blocks import match_job, product_rounding
 from .bounds import undecided
 from .exact import Exact, Identity
-from .matcher import AffinityMatcher, Matcher, PairJob, SetMatcher, check_answer, check_matcher
+from .matcher import AffinityMatcher, Matcher, PairJob, Products, SetMatcher, check_answer, check_matcher
 from .solvers.engine import Engine, engine, warm_up
 from .token_set import TokenSet, as_tensor, check_comparable
 from .trace import (
@@ -42,6 +42,7 @@ __all__ = [
     "Identity",
     "Matcher",
     "PairJob",
+    "Products",
     "SetMatcher",
     "Step",
     "TokenSet",

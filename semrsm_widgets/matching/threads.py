@@ -74,7 +74,7 @@ class Pool:
             return
         alone = min(self.threads, count) == 1
         if count * seconds <= BRIEF or (alone and seconds <= _QUICK):
-            self._run_here(work, count, max(1, int(_SLICE / seconds)))
+            self._run_here(work, count, max(1, int(_SLICE / seconds)) if count else 1)
         else:
             self._run_on_threads(work, count)
 

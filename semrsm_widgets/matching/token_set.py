@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from semrsm_widgets.common import cached_property, message, read_numbers
-from semrsm_widgets.tokens import Tokens, in_blocks
+from semrsm_widgets.tokens import StoredTensor, Tokens, in_blocks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,7 +74,8 @@ class TokenSet:
         layer = value.layer if isinstance(value, Tokens) else ""
         values = as_tensor(name, value.values if isinstance(value, Tokens) else value)
         exponents, sq_norms = np.zeros(values.shape[0], np.int64), np.zeros(values.shape[0])
-        if _compiled and values.dtype == torch.float32 and values.is_contiguous() and not values.is_cuda:
+        plain = values.dtype == torch.float32 and not values.is_cuda and not isinstance(values, StoredTensor)
+        if _compiled and plain and values.is_contiguous():
             each = values.shape[1] * values.shape[2]
             numbers = values.numpy().reshape(-1)
             if _compiled[0](numbers, each, each / _COMMON**2, _COMMON**2, sq_norms):
@@ -110,6 +111,16 @@ class TokenSet:
     def size(self) -> int:
         """S, the tokens of each image."""
         return int(self.values.shape[1])
+
+    def part(self, images: slice) -> TokenSet:
+        """Return some of the images, in memory; half precision is widened, as it is for every product."""
+        values, norms = self.values[images], self.sq_norms[images]
+        values = values.float() if values.dtype.itemsize < 4 else values
+        each = values.shape[1] * values.shape[2]
+        common = bool(np.all((norms >= each / _COMMON**2) & (norms <= _COMMON**2)))
+        as_they_are = common and values.dtype == torch.float32 and values.is_contiguous() and not values.is_cuda
+        numbers = values.numpy().reshape(-1) if _compiled and as_they_are else None
+        return TokenSet(values, self.exponents[images], norms, numbers)
 
     def block(self, images: slice | NDArray[np.int64], dtype: torch.dtype, rows: int) -> torch.Tensor:
         """Return some images' tokens (k, rows, D): of a scale that float32 holds, cast, zero-padded to `rows` tokens.

@@ -24,6 +24,7 @@ from .similarities import (
     SimilarityWords,
     similarity_of,
 )
+from .tiles import open_gram
 
 __all__ = [
     "BASELINES",
@@ -48,6 +49,7 @@ __all__ = [
     "kernel_name",
     "matched_gram",
     "null_grams",
+    "open_gram",
     "pooled_rsm",
     "rbf",
     "rbf_sigma",

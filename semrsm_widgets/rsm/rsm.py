@@ -7,7 +7,7 @@ once per layer (`matched_gram`), then every kernel and its certificate is free. 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,13 +22,12 @@ from semrsm_widgets.matching import (
     check_matcher,
     match_job,
 )
+from semrsm_widgets.tokens import StoredTensor
 
 from .cost import announce, make_ready
 from .gram import MatchedGram
 from .kernels import Kernel, check_kernel, cosine
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from .tiles import certified, gram_into, match_by_tiles, mirrored
 
 
 def matched_gram(
@@ -37,6 +36,7 @@ def matched_gram(
     *,
     matcher: Matcher | None = None,
     memory: int = 2**30,
+    store: Any = None,
     progress: ProgressOption = None,
 ) -> MatchedGram:
     """Return the matched products of all images of x with all images of y, or of x with itself.
@@ -45,14 +45,20 @@ def matched_gram(
         x: N images' tokens: `Tokens`, a tensor or an array (N, S, D).
         y: M images' tokens (M, T, D); None compares x with itself (pairs i < j are solved and mirrored).
         matcher: None means `Auction()`, certified to 1e-4 of a cosine.
-        memory: bytes that may be held besides the tokens.
+        memory: bytes that may be held besides the tokens. Of tokens in a store, two blocks of images are held.
+        store: where the Gram goes, tile by tile, for one that takes hours or fits in no memory: the path of a folder, a
+            URL, or anything else that Zarr opens. A call that was stopped or killed goes on where it was. What comes
+            back reads the tiles that `select` needs, and all of it when a kernel asks for it. None: it is in memory.
         progress: None shows how far it is, once it has lasted 2 s, in a notebook or on a terminal (`options.progress`);
             False does not. A function is called instead, with (pairs done, pairs in all), on this thread between
             blocks; it may raise to cancel, and what it raises is raised here once all threads are quiet.
 
     Raises:
         TypeError: tokens that are not floating-point numbers.
-        ValueError: a wrong shape, NaN or infinity (the image and layer are named), or no room for one pair.
+        ValueError: a wrong shape, NaN or infinity (the image and layer are named), no room for one pair; a store of
+            other tokens or another matcher, or that cannot be written.
+        OSError: the store cannot be written any more: what is done stays.
+        BlockingIOError: somebody else is writing the store.
 
     References:
         Wald et al., arXiv:2410.23107, section 3.
@@ -75,19 +81,20 @@ def matched_gram(
         meter(0, job.pairs)
         make_ready(matcher, max(left.size, right.size))
         announce(meter, matcher, left, None if y is None else right)
-        found = match_job(matcher, job)
+        if store is not None:
+            return gram_into(store, matcher, left, right, job.symmetric, memory, meter)
+        if isinstance(left.values, StoredTensor) or isinstance(right.values, StoredTensor):
+            found = match_by_tiles(matcher, left, right, job.symmetric, memory, meter)
+        else:
+            found = match_job(matcher, job)
         job.tick(job.pairs)
-    norms = np.multiply.outer(np.sqrt(left.sq_norms), np.sqrt(right.sq_norms))
-    # ‖X‖‖Y‖ bounds every product, too, but for the rounding of its own sum; an uncertified product keeps inf
-    largest = norms * (1 + max(left.size, right.size) * left.values.shape[2] * 2.0**-52)
-    upper = np.where(np.isfinite(found.upper_bound), np.clip(found.upper_bound, found.products, largest), np.inf)
-    upper = np.maximum(upper, found.products)
+    upper = certified(found, left, right)
     pooled = left.means @ right.means.T
     x_pooled, y_pooled = np.square(left.means).sum(1), np.square(right.means).sum(1)
     products = found.products
     if job.symmetric:
-        products, upper = _mirrored(products, left.sq_norms), _mirrored(upper, left.sq_norms)
-        pooled = _mirrored(pooled, x_pooled)
+        products, upper = mirrored(products, left.sq_norms), mirrored(upper, left.sq_norms)
+        pooled = mirrored(pooled, x_pooled)
     return MatchedGram(
         products=products,
         upper_bound=upper,
@@ -142,13 +149,6 @@ def pooled_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine, progress: Prog
     right = None if y is None else TokenSet.read("y", y)
     means = None if right is None else right.means[:, None]
     return check_kernel(kernel)(matched_gram(left.means[:, None], means, matcher=Identity(), progress=progress))
-
-
-def _mirrored(upper_triangle: Matrix, diagonal: NDArray[np.float64]) -> Matrix:
-    triangle: Matrix = np.triu(upper_triangle, 1)
-    full: Matrix = triangle + triangle.T
-    np.fill_diagonal(full, diagonal)
-    return full
 
 
 def _warn_of_zeros(x: TokenSet, y: TokenSet) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ FORMAT = 1
 """Raise it when what is written could not be read by this version."""
 KEY = "semrsm_widgets"
 """Under this the attributes of a store say what it is."""
+MADE_OTHERWISE = "Pass another store, or call as it was called. open_tokens(store) or open_gram(store) reads it."
 LOCK = ".lock"
 ZIP = ".zip"
 _held: set[int] = set()  # stores in memory that are being written
@@ -200,3 +201,20 @@ def _label(store: Any) -> str:
         return str(store).rstrip("/").rpartition("/")[2]
     path = getattr(store, "path", None)
     return path.name if isinstance(path, Path) else type(store).__name__
+
+
+def differences(there: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return which settings of a store are others than those of a call, in words."""
+    names = [*now, *(name for name in there if name not in now)]
+    return [
+        f"{name} (there {_short(there.get(name))}, now {_short(now.get(name))})"
+        for name in names
+        if there.get(name) != now.get(name)
+    ]
+
+
+def _short(value: str | None) -> str:
+    """Return a setting as a text shows it: of a hash, its beginning."""
+    if value is None:
+        return "none"
+    return f"{value[:8]}…" if len(value) == 64 and set(value) <= set("0123456789abcdef") else value

@@ -13,13 +13,12 @@ from semrsm_widgets.common import Meter, listed, message
 from semrsm_widgets.tokens import Tokens
 
 from .layer_store import PREFIX, VALUES, LayerStore, group_name
-from .places import TOKENS, Place, open_place, reason
+from .places import MADE_OTHERWISE, TOKENS, Place, differences, open_place, reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 IDS, PICTURES = "ids", "pictures"
-_MADE_OTHERWISE = "Pass another store, or call as it was called. open_tokens(store) reads what it holds."
 Parts = dict[str, tuple[torch.Tensor, torch.Tensor | None]]
 
 
@@ -68,17 +67,9 @@ class TokenStore:
         facts = self.place.facts(TOKENS)
         if facts is None:
             return
-        kept = facts["settings"]
-        names = [*self._settings, *(name for name in kept if name not in self._settings)]
-        differ = [
-            f"{name} (there {_short(kept.get(name))}, now {_short(self._settings.get(name))})"
-            for name in names
-            if kept.get(name) != self._settings.get(name)
-        ]
-        differ += self._other_images()
-        if differ:
+        if differ := [*differences(facts["settings"], self._settings), *self._other_images()]:
             got = f"{self.label!r}, which differs in {'; '.join(differ)}"
-            raise ValueError(message("store", "one of the same settings and images", got, _MADE_OTHERWISE))
+            raise ValueError(message("store", "one of the same settings and images", got, MADE_OTHERWISE))
 
     def _other_images(self) -> list[str]:
         """Return what is other about the images of the store, in words."""
@@ -133,7 +124,7 @@ class TokenStore:
                 layer = self._layer(name)
                 if layer is not None and layer.group.attrs["settings"] != settings:
                     got = f"{self.label!r}, in which {name!r} was read otherwise, or gave something else"
-                    raise ValueError(message("store", "one of the same settings and images", got, _MADE_OTHERWISE))
+                    raise ValueError(message("store", "one of the same settings and images", got, MADE_OTHERWISE))
                 found[name] = set() if layer is None else layer.done()
             meter(len(layers), len(layers))
         return found
@@ -233,10 +224,3 @@ def _layer_of(place: Place, name: str, ids: Sequence[str], batch: int, dtype: to
 
 def _type_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _short(value: str | None) -> str:
-    """Return a setting as a text shows it: of a hash, its beginning."""
-    if value is None:
-        return "none"
-    return f"{value[:8]}…" if len(value) == 64 and set(value) <= set("0123456789abcdef") else value

@@ -74,9 +74,11 @@ class StoredTensor(Tensor):
 
     def chosen(self, images: Sequence[int]) -> StoredTensor:
         """Return the tokens of some images, without reading them."""
-        return StoredTensor(self._source, self._all_images()[np.asarray(images, np.int64)])
+        return StoredTensor(self._source, self.images[np.asarray(images, np.int64)])
 
-    def _all_images(self) -> NDArray[np.int64]:
+    @property
+    def images(self) -> NDArray[np.int64]:
+        """(N,) which images of the source they are of."""
         return np.arange(self._source.shape[0]) if self._images is None else self._images
 
     def _at(self, index: Any) -> Tensor:
@@ -178,19 +180,19 @@ _SAME = {Tensor.detach, Tensor.cpu, Tensor.contiguous, torch.detach}
 """What leaves tokens in a store as they are."""
 
 
-def in_blocks(values: Tensor, size: int = BLOCK_BYTES) -> Iterator[tuple[slice, Tensor]]:
+def in_blocks(values: Tensor, size: int | None = None) -> Iterator[tuple[slice, Tensor]]:
     """Yield all tokens (N, S, D), with the images that they are of: plain ones at once, those of a store by blocks.
 
     Args:
         values: the tokens.
-        size: bytes of a block, about.
+        size: bytes of a block, about; None: BLOCK_BYTES.
     """
     count = values.shape[0]
     if not isinstance(values, StoredTensor):
         yield slice(0, count), values
         return
     each = max(1, values.shape[1] * values.shape[2] * values.dtype.itemsize)
-    step = max(1, size // each)
+    step = max(1, (BLOCK_BYTES if size is None else size) // each)
     step = max(values.block, step // values.block * values.block)
     for first in range(0, count, step):
         here = slice(first, min(first + step, count))

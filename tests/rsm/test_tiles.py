@@ -1,0 +1,316 @@
+"""Matched Grams by tiles: those of memory, from tokens in stores and into stores, gone on with whatever happens."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import zarr
+from helpers.stores import extracting, pictures
+
+from semrsm_widgets.matching import Auction, Exact, Greedy, Identity
+from semrsm_widgets.rsm import tiles
+from semrsm_widgets.rsm.kernels import cosine, inner_product, rbf
+from semrsm_widgets.rsm.rsm import matched_gram, semantic_rsm
+from semrsm_widgets.rsm.tiles import open_gram
+from semrsm_widgets.storage.token_store import open_tokens
+from semrsm_widgets.tokens import stored
+
+TESTS = Path(__file__).parents[1]
+RNG = np.random.default_rng(3)
+X, Y = RNG.normal(size=(30, 9, 16)).astype(np.float32), RNG.normal(size=(17, 7, 16)).astype(np.float32)
+ARRAYS = ("products", "upper_bound", "pooled_products", "x_sq_norms", "y_sq_norms", "x_pooled_sq_norms")
+
+
+@pytest.fixture(autouse=True)
+def small_tiles(monkeypatch):
+    monkeypatch.setattr(tiles, "LARGEST_TILE", 8)
+    monkeypatch.setattr(stored, "BLOCK_BYTES", 4096)
+
+
+def agree(found, expected, gap=1e-4):
+    """Say whether two Grams are the same within their certificates, and each certifies the other."""
+    norms = expected.norms
+    assert (found.shape, found.sizes, found.symmetric, found.matcher) == (
+        expected.shape, expected.sizes, expected.symmetric, expected.matcher,
+    )  # fmt: skip
+    assert np.all(np.abs(found.products - expected.products) <= gap * norms)
+    assert np.all(found.products <= expected.upper_bound + 1e-6 * norms)
+    assert np.all(expected.products <= found.upper_bound + 1e-6 * norms)
+    for name in ARRAYS[2:]:
+        assert np.allclose(getattr(found, name), getattr(expected, name), rtol=1e-12, atol=1e-12)
+    return True
+
+
+@pytest.mark.parametrize("matcher", [Auction(), Exact(), Identity(), Greedy()], ids=repr)
+@pytest.mark.parametrize("sides", [(X, None), (X, Y), (Y, X), (X[:8], None), (X[:1], None)], ids=lambda _: "")
+def test_tiles_give_what_memory_gives(sides, matcher, tmp_path):
+    x, y = sides
+    if isinstance(matcher, Identity) and y is not None:
+        y = np.resize(y, (len(y), x.shape[1], 16)) if y.shape[1] != x.shape[1] else y
+    kept = matched_gram(x, y, matcher=matcher, store=tmp_path / "rsm.zarr")
+    plain = matched_gram(x, y, matcher=matcher)
+    assert agree(kept, plain)
+    assert "in 'rsm.zarr')" in repr(kept)
+    again = open_gram(tmp_path / "rsm.zarr")
+    for kernel in (cosine, inner_product, *([rbf] if len(x) > 1 else [])):
+        assert np.array_equal(kernel(again), kernel(kept))
+        assert np.allclose(kernel(again), kernel(plain), atol=1e-3, rtol=1e-4)
+    assert np.isinf(again.upper_bound).any() == (isinstance(matcher, Greedy | Identity) and len(x) > 1)
+
+
+def test_a_gram_in_a_store_does_what_one_in_memory_does(tmp_path):
+    kept, plain = matched_gram(X, store=tmp_path / "rsm.zarr"), matched_gram(X)
+    assert np.array_equal(kept.products, kept.products.T)
+    assert np.array_equal(kept.upper_bound, kept.upper_bound.T)
+    assert np.array_equal(np.diag(kept.products), kept.x_sq_norms)
+    for change in ("at_upper_bound", "centred", "pooled"):
+        assert agree(getattr(kept, change)(), getattr(plain, change)(), gap=2e-4)
+    assert agree(kept.scaled(4.0), plain.scaled(4.0))
+    assert np.allclose(kept.gap, plain.gap, atol=1e-4)
+    assert kept.fallbacks == plain.fallbacks
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [([3, 1, 29], [0, 5, 16]), (None, [20]), ([20], None), ([7, 8, 2], [7, 8, 2]), ([-1, 0], [-2]), ([], [3])],
+)
+def test_a_part_reads_only_its_tiles(rows, columns, tmp_path, monkeypatch):
+    kept = matched_gram(X, store=tmp_path / "rsm.zarr")
+    whole, read = kept.products, []
+    plain = kept._store.tile
+    monkeypatch.setattr(kept._store, "tile", lambda *tile: read.append(tile) or plain(*tile))
+    some = kept.select(rows, columns)
+    i = np.arange(30)[slice(None) if rows is None else rows] if rows != [] else np.arange(0)
+    j = np.arange(30)[slice(None) if columns is None else columns]
+    assert np.array_equal(some.products, whole[np.ix_(i, j)])
+    assert some.symmetric == (rows == columns)
+    assert set(read) == {(min(a, b) // 8 * 8, max(a, b) // 8 * 8) for a in i for b in j}
+
+
+def test_tokens_in_a_store_are_matched_two_blocks_at_a_time(tmp_path):
+    folder = pictures(tmp_path / "pictures", 20)
+    assert extracting(folder, tmp_path / "x.zarr", tmp_path / "log").communicate()[0].endswith("done\n")
+    tokens = open_tokens(tmp_path / "x.zarr")["first"]
+    plain = tokens.values[:]
+    seen = []
+    read = type(tokens.values.source).read
+
+    class Watched:
+        def __getattr__(self, name):
+            return getattr(tokens.values.source, name)
+
+        def read(self, images):
+            seen.append(len(images))
+            return read(tokens.values.source, images)
+
+    watched = type(tokens.values)(Watched())
+    assert agree(matched_gram(watched), matched_gram(plain))
+    assert agree(matched_gram(plain[:5], watched), matched_gram(plain[:5], plain))
+    assert max(seen) <= 12  # norms and means are made by shards, tiles of two blocks of 8
+    kept = matched_gram(tokens, store=tmp_path / "rsm.zarr")
+    assert agree(kept, matched_gram(plain))
+    counted = []
+    matched_gram(plain, store=tmp_path / "rsm.zarr", progress=lambda *done: counted.append(done))
+    assert counted[0] == (190, 190) or counted[1] == (190, 190)  # the same tokens, wherever they lie
+    assert np.allclose(semantic_rsm(tokens), semantic_rsm(plain), atol=1e-4)
+
+
+# ---- going on
+
+
+def counting(monkeypatch):
+    """Return a list to which the tiles that are matched are added."""
+    matched, plain = [], tiles.match_job
+    monkeypatch.setattr(tiles, "match_job", lambda matcher, job: matched.append(job.pairs) or plain(matcher, job))
+    return matched
+
+
+def test_what_was_stopped_goes_on_at_its_tile(tmp_path, monkeypatch):
+    matched = counting(monkeypatch)
+
+    def stop(done, total):
+        if done >= 28 + 64:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as found:
+        matched_gram(X, store=tmp_path / "rsm.zarr", progress=stop)
+    kept = "The tiles that are done are kept in 'rsm.zarr': the same call goes on from there."
+    assert found.value.__notes__[-1].endswith(kept)
+    with pytest.raises(
+        ValueError, match=r"complete matched Gram; got 'rsm.zarr' with \d of 10 tiles. Go on with the same"
+    ):
+        open_gram(tmp_path / "rsm.zarr")
+    first = len(matched)
+    whole = matched_gram(X, store=tmp_path / "rsm.zarr")
+    assert len(matched) <= 11  # ten tiles, and the one that was stopped
+    assert first >= 2
+    assert agree(whole, matched_gram(X))
+    del matched[:]
+    matched_gram(X, store=tmp_path / "rsm.zarr")
+    assert matched == []
+
+
+SCRIPT = """
+import sys, time
+sys.path[:0] = sys.argv[3:]
+import numpy as np
+from semrsm_widgets.rsm import matched_gram, tiles
+tiles.LARGEST_TILE = 8
+plain = tiles.match_job
+def slow(matcher, job):
+    with open(sys.argv[2], "a") as file:
+        file.write(f"{job.pairs}\\n")
+    time.sleep(0.02)
+    return plain(matcher, job)
+tiles.match_job = slow
+x = np.random.default_rng(5).normal(size=(60, 9, 16)).astype(np.float32)
+matched_gram(x, store=sys.argv[1])
+print("done", flush=True)
+"""
+
+
+def matching(store, log):
+    command = [sys.executable, "-c", SCRIPT, str(store), str(log), str(TESTS), *sys.path]
+    environment = {**os.environ, "SEMRSM_PROGRESS": "0"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+def test_a_killed_process_loses_the_tile_that_it_was_at(tmp_path):
+    store, log, rng = tmp_path / "rsm.zarr", tmp_path / "log", random.Random(2)
+    stops = sorted(rng.sample(range(2, 34), 2))
+    for number in stops:
+        process = matching(store, log)
+        while len(log.read_text().splitlines() if log.exists() else ()) < number:
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.03))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    text = matching(store, log).communicate()[0]
+    assert text.endswith("done\n"), text
+    assert 36 <= len(log.read_text().splitlines()) <= 36 + len(stops)  # of 8 x 8 blocks, those above the diagonal
+    x = np.random.default_rng(5).normal(size=(60, 9, 16)).astype(np.float32)
+    assert agree(open_gram(store), matched_gram(x))
+    assert not list(store.rglob("*.partial"))
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"x": X[::-1].copy()}, r"differs in x \(there \w{8}…, now \w{8}…\)\. Pass another store"),
+        ({"x": X[:29]}, r"differs in x \("),
+        ({"y": X}, r"differs in y \(there x itself, now \w{8}…\)"),
+        ({"matcher": Auction(gap=0.01)}, r"differs in matcher \(there Auction\(.*\), now Auction\(.*0.01.*\)\)"),
+    ],
+    ids=["order", "fewer", "another side", "matcher"],
+)
+def test_other_tokens_or_another_matcher_are_refused(change, text, tmp_path):
+    matched_gram(X, store=tmp_path / "rsm.zarr")
+    given = {"x": X, "y": None, **change}
+    with pytest.raises(ValueError, match=r"one of the same tokens and matcher; got 'rsm.zarr', which " + text):
+        matched_gram(given.pop("x"), given.pop("y"), store=tmp_path / "rsm.zarr", **given)
+
+
+def test_a_matcher_without_a_name_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="`matcher` must be one with a repr of its own, for a store"):
+        matched_gram(X, matcher=lambda x, y: Auction()(x, y), store=tmp_path / "rsm.zarr")
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "removed"])
+def test_a_damaged_tile_is_named_and_made_anew(damage, tmp_path, monkeypatch):
+    good = matched_gram(X, store=tmp_path / "rsm.zarr").products
+    (path,) = [path for path in (tmp_path / "rsm.zarr" / "tiles" / "c").rglob("2") if path.parent.name == "1"]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    if damage == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(data if damage == "flipped" else data[:-9])
+    text = r"The tile of images 8 to 15 with 16 to 23 in 'rsm.zarr' is damaged or gone. The same matched_gram"
+    gram = open_gram(tmp_path / "rsm.zarr")
+    with pytest.raises(ValueError, match=text):
+        gram.select([20], [9])
+    assert np.array_equal(gram.select([0], None).products, good[:1])
+    matched = counting(monkeypatch)
+    assert np.array_equal(matched_gram(X, store=tmp_path / "rsm.zarr").products, good)
+    assert matched == [64]
+
+
+def test_a_tile_that_fails_names_its_images(tmp_path):
+    def broken(x, y):
+        raise RuntimeError("no")
+
+    class Broken:
+        def __repr__(self):
+            return "Broken()"
+
+        __call__ = staticmethod(broken)
+
+    with pytest.raises(RuntimeError, match="no") as found:
+        matched_gram(X, matcher=Broken(), store=tmp_path / "rsm.zarr")
+    assert found.value.__notes__ == ["(in images 0 to 7 with 0 to 7)"]
+
+
+def test_only_one_writes_and_a_zip_is_read(tmp_path):
+    import shutil
+
+    inside, go_on = threading.Event(), threading.Event()
+
+    def pause(done, total):
+        if done >= 28:
+            inside.set()
+            go_on.wait(60)
+
+    store = tmp_path / "rsm.zarr"
+    thread = threading.Thread(target=lambda: matched_gram(X, store=store, progress=pause))
+    thread.start()
+    inside.wait(60)
+    try:
+        with pytest.raises(BlockingIOError, match=r"'rsm.zarr', is being written by another"):
+            matched_gram(X, store=store)
+    finally:
+        go_on.set()
+        thread.join()
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", store)
+    assert agree(open_gram(packed), matched_gram(X, store=packed))
+    memory = zarr.storage.MemoryStore()
+    assert agree(matched_gram(torch.from_numpy(X), store=memory), open_gram(memory))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a disk of one's own needs Linux")
+def test_a_full_disk_is_said_and_what_is_done_stays(tmp_path):
+    disk, saved = tmp_path / "disk", tmp_path / "saved.zarr"
+    disk.mkdir()
+    inner = f'mount -t tmpfs -o size=200k none {disk} && "$0" "$@"; cp -r {disk}/rsm.zarr {saved}'
+    command = [sys.executable, "-c", SCRIPT, str(disk / "rsm.zarr"), str(tmp_path / "log"), str(TESTS), *sys.path]
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", inner, *command], capture_output=True, text=True, timeout=200)
+    said = r"`store`, 'rsm.zarr', cannot be written (No space left on device) at the tile of images "
+    assert said in done.stderr
+    before = len((tmp_path / "log").read_text().splitlines())
+    assert matching(saved, tmp_path / "log").communicate()[0].endswith("done\n")
+    assert len((tmp_path / "log").read_text().splitlines()) == 36 + 1
+    assert 1 < before < 36
+
+
+def test_what_holds_no_gram_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"got 'gone.zarr', which is not there. Make it: matched_gram"):
+        open_gram(tmp_path / "gone.zarr")
+    matched_gram(X, store=tmp_path / "rsm.zarr")
+    with pytest.raises(ValueError, match=r"`store` must be one of tokens; got 'rsm.zarr', one of a matched Gram"):
+        open_tokens(tmp_path / "rsm.zarr")
+    group = zarr.open_group(tmp_path / "rsm.zarr")
+    group.attrs["semrsm_widgets"] = {**group.attrs["semrsm_widgets"], "format": 9, "version": "7.0"}
+    with pytest.raises(ValueError, match=r"of format 9, written by version 7.0"):
+        open_gram(tmp_path / "rsm.zarr")
