@@ -89,13 +89,26 @@ def retrieval_still(
             words.append(f"unrelated tokens reach {null:.2f}")
         draw.multiline_text((left, top + 20), "\n".join(words), fill=_QUIET, font=still_font(12))
         if row.reason:
-            draw.text((left + _HEAD, top + 4), row.reason, fill=_QUIET, font=still_font(12))
+            why = _wrapped(row.reason, width - left - _HEAD - _GAP)
+            draw.multiline_text((left + _HEAD, top + 4), why, fill=_QUIET, font=still_font(12))
         for index, place in at.items():
             _answer(picture, draw, images, index, place)
             draw.text((place[0], place[1] + _SIDE + 2), f"{row.values[index]:.2f}", fill="black", font=still_font(12))
             if labels and images.labels is not None and images.labels[index]:
                 _mark(draw, place, frozenset(labels), images.labels[index])
     return picture
+
+
+def _wrapped(text: str, room: float) -> str:
+    """Return a text in lines that are no wider than `room` pixels."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".lstrip()
+        if still_font(12).getlength(longer) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
 
 
 def _answer(

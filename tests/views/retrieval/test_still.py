@@ -32,3 +32,12 @@ def test_an_answer_that_shares_one_label_of_two_has_a_sign_of_its_own(closing):
         assert (sign == [int(colour[k : k + 2], 16) for k in (1, 3, 5)]).all(-1).sum() > 80
         assert (sign == 255).all(-1).sum() > 8  # the sign, white
     assert len(set(signs.values())) == 3
+
+
+def test_why_a_row_is_empty_is_told_in_lines_that_fit(view):
+    view.box = (0, 0, 1, 1)
+    settled(view)
+    picture = np.asarray(view.picture())
+    beside = picture[40 : 40 + 72, 240 + 42 + 170 :]
+    assert (beside < 200).any(-1).any(1).sum() > 20  # more than one line of it
+    assert (picture[:, -14:] == 255).all()
