@@ -65,3 +65,14 @@ def test_it_is_searched_and_its_formulas_are_drawn(reader: Page) -> None:
     reader.goto(f"{SITE.as_uri()}/docs/concepts/rsm.html")
     expect(reader.locator("mjx-container[display='true'] svg").first).to_be_visible()
     expect(reader.locator("mjx-merror")).to_have_count(0)
+
+
+def test_no_line_of_a_lesson_runs_out_of_its_box(reader: Page) -> None:
+    lessons = sorted(SITE.glob("notebooks/0*.html"))
+    assert lessons
+    wider = (
+        "() => [...document.querySelectorAll('div.highlight pre')].filter(e => e.scrollWidth > e.clientWidth).length"
+    )
+    for lesson in lessons:
+        reader.goto(lesson.as_uri())
+        assert (lesson.stem, reader.evaluate(wider)) == (lesson.stem, 0)
