@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     Solve = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.int64]]
 
 
+_STRETCH = 4
+"""Entries for each row that the greedy matching sorts at a time, to begin with."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Greedy:
     """The largest inner product is paired first, then the largest between tokens left, and so on. No certificate.
@@ -170,17 +174,32 @@ def _in_parts(
 
 def _greedy(affinity: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the permutation that pairs the largest entry first; ties go to the first in reading order."""
-    rows, columns = affinity.shape
-    permutation = np.full(rows, -1, np.int64)
-    taken = np.zeros(columns, bool)
-    left = min(rows, columns)
-    order = np.argsort(-affinity, axis=None, kind="stable")
-    while left:
-        # most entries of the rest are soon between tokens that are paired: drop them a stretch at a time
-        stretch, order = order[: 4 * rows + 64], order[4 * rows + 64 :]
-        for s, t in zip(*(part.tolist() for part in np.divmod(stretch, columns)), strict=True):
-            if permutation[s] < 0 and not taken[t]:
-                permutation[s], taken[t] = t, True
-                left -= 1
-        order = order[(permutation[order // columns] < 0) & ~taken[order % columns]]
+    permutation = np.full(len(affinity), -1, np.int64)
+    rows, columns = (np.arange(count) for count in affinity.shape)
+    rest, stretch = affinity, _STRETCH
+    while rows.size and columns.size:
+        # Most entries of the rest are soon between tokens that are paired: only some are sorted at a time, and an
+        # interruption is heard in between.
+        taken = np.zeros(columns.size, bool)
+        for s, t in zip(
+            *(part.tolist() for part in divmod(_largest(rest, stretch * rows.size), columns.size)), strict=True
+        ):
+            if permutation[rows[s]] < 0 and not taken[t]:
+                permutation[rows[s]], taken[t] = columns[t], True
+        if 4 * taken.sum() < min(rows.size, columns.size):
+            stretch *= 2
+        free = permutation[rows] < 0
+        rest = rest[np.ix_(free, ~taken)]
+        rows, columns = rows[free], columns[~taken]
     return permutation
+
+
+def _largest(matrix: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Return the flat indices of the `count` largest entries, the largest first, equal ones in reading order."""
+    flat = matrix.reshape(-1)
+    if count >= flat.size:
+        return np.argsort(-flat, kind="stable")
+    least = np.partition(flat, flat.size - count)[flat.size - count]
+    above = np.flatnonzero(flat > least)
+    above = above[np.argsort(-flat[above], kind="stable")]
+    return np.concatenate([above, np.flatnonzero(flat == least)[: count - above.size]])

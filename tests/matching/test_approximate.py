@@ -6,7 +6,7 @@ from helpers.matchers import few, kinds, optima, tokens
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semrsm_widgets.matching.approximate import BatchOptimal, Greedy, TopKGreedy
+from semrsm_widgets.matching.approximate import BatchOptimal, Greedy, TopKGreedy, _greedy
 
 
 def greedy(affinity):
@@ -66,3 +66,15 @@ def test_bad_sizes_of_parts_are_refused(matcher, name):
         matcher(0)
     with pytest.raises(TypeError, match=f"`{name}` must be an integer"):
         matcher(2.5)
+
+
+@few
+@given(shape=st.tuples(st.integers(1, 60), st.integers(1, 60)), kind=st.sampled_from(["ties", "equal", "rank one"]))
+def test_the_greedy_matching_sorts_some_entries_at_a_time_and_keeps_their_order(shape, kind):
+    rng = np.random.default_rng(shape)
+    affinity = {
+        "ties": lambda: rng.integers(-2, 3, size=shape).astype(float),
+        "equal": lambda: np.ones(shape),
+        "rank one": lambda: np.multiply.outer(rng.random(shape[0]), rng.random(shape[1])),
+    }[kind]()
+    assert np.array_equal(_greedy(affinity), greedy(affinity))
