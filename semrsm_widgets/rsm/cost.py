@@ -117,16 +117,17 @@ def _sampled_seconds(matcher: Matcher, tokens: TokenSet) -> float:
     if len(tokens) < 2:
         return 0.0
     _time_per_pair(matcher, tokens, 2, max(1, tokens.size // 4))  # compiles
+    few = min(3, len(tokens)) if getattr(matcher, "workers", 1) > 1 else 2  # three pairs keep more than one thread busy
     strides = [2**k for k in range(8) if tokens.size // 2**k >= SAMPLE_TOKENS] or [1]
     measured: list[tuple[int, float]] = []
     for stride in reversed(strides):
-        measured.append((stride, _time_per_pair(matcher, tokens, 2, stride)))
+        measured.append((stride, _time_per_pair(matcher, tokens, few, stride)))
         if measured[-1][1] > SAMPLE_SECONDS / 4:
             break
     stride, seconds = measured[-1]
     if stride > 1:
         slower = seconds / measured[-2][1] if len(measured) > 1 else 0.0
-        return float(seconds * min(max(slower, 4.0), 12.0) ** log2(stride))  # between S² and the worst growth seen
+        return float(seconds * min(max(slower, 4.0), 8.0) ** log2(stride))  # between S² and S³
     for count in (6, 16):
         if count <= len(tokens) and seconds * count * (count - 1) / 2 < SAMPLE_SECONDS:
             seconds = _time_per_pair(matcher, tokens, count, 1)
