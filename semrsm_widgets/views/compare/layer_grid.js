@@ -40,7 +40,8 @@ export function layerGrid(sides, { point, choose }) {
       { class: "srsm-layer-name", role, title: `${layer.name} · ${layerShape(layer)}`, "data-side": side },
       h("span", {}, short[side === "A" ? 0 : 1][k]),
     );
-  const root = h("div", { class: "srsm-layer-grid", role: "grid", "data-upright": String(upright), ...OWN_KEYS });
+  const look = { "data-upright": String(upright), "data-intervals": String(intervals) };
+  const root = h("div", { class: "srsm-layer-grid", role: "grid", ...look, ...OWN_KEYS });
   root.style.gridTemplateColumns = `auto repeat(${columns.length}, minmax(14px, 1fr))`;
   /** @param {...Node} cells */
   const line = (...cells) => h("div", { role: "row", class: "srsm-layer-row" }, ...cells);

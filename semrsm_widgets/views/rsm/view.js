@@ -392,7 +392,7 @@ function rsmView(model, el, sent) {
     baselineWords.textContent = captionOf(similarities, model.get("baseline"));
     const semantic = captionOf(similarities, "semantic");
     semanticWords.textContent = model.get("excess") ? " excess over unrelated tokens" : ` ${semantic}`;
-    differenceName.textContent = `semantic ${MINUS} ${model.get("baseline")}`;
+    differenceName.textContent = differenceName.title = `semantic ${MINUS} ${model.get("baseline")}`;
   }
 
   function arrange() {
