@@ -84,6 +84,7 @@ OF_THE_WHOLE = (
     "page_twins",
     "peers",
     "private_pictures",
+    "public_doors",
     "public_names",
     "results_in_one_line",
     "site",

@@ -242,6 +242,9 @@ def contribution_difference(hit: Matches, expected: Matches, similarity: str = "
         >>> contribution_difference(hit, expected).sum()  # hit.semantic - expected.semantic
         0.3614...
     """
+    for name, value in (("hit", hit), ("expected", expected)):
+        if not isinstance(value, Matches):
+            raise TypeError(message(name, "what Analysis.matches returns", value))
     for name, one, other in (("layer", hit.layer, expected.layer), ("query", hit.pair[0], expected.pair[0])):
         if one != other:
             raise ValueError(message("expected", f"of the same {name} as `hit`, {one!r}", repr(other)))

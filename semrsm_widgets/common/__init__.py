@@ -2,7 +2,19 @@
 
 from .arrays import read_numbers
 from .background import in_background
-from .checks import check_choice, check_int, check_number, clipped, describe, listed, message, suggest
+from .checks import (
+    check_choice,
+    check_flag,
+    check_function,
+    check_int,
+    check_number,
+    check_several,
+    clipped,
+    describe,
+    listed,
+    message,
+    suggest,
+)
 from .files import check_html_path, placed_whole, sweep, written_whole
 from .memo import Memo, cached_property
 from .progress import LONG, Meter, options, quietly
@@ -24,9 +36,12 @@ __all__ = [
     "__version__",
     "cached_property",
     "check_choice",
+    "check_flag",
+    "check_function",
     "check_html_path",
     "check_int",
     "check_number",
+    "check_several",
     "clipped",
     "data_frame",
     "describe",

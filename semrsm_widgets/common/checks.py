@@ -6,11 +6,12 @@ Every message names the parameter, says what was expected and what came, and end
 
 from __future__ import annotations
 
+import operator
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 
 def message(name: str, expected: str, got: object, todo: str = "") -> str:
@@ -43,12 +44,42 @@ def listed(names: Iterable[Any], most: int = 6) -> str:
 def check_int(name: str, value: Any, *, minimum: int, maximum: int | None = None, todo: str = "") -> int:
     """Return `value` as an int within [minimum, maximum]; bool is refused."""
     expected = f"an integer >= {minimum}" if maximum is None else f"an integer from {minimum} to {maximum}"
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(message(name, expected, describe(value), todo))
-    number = int(value.__index__())
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except (TypeError, ValueError, RuntimeError):  # of arrays and tensors, too, which have an __index__
+        raise TypeError(message(name, expected, describe(value), todo)) from None
     if number < minimum or (maximum is not None and number > maximum):
         raise ValueError(message(name, expected, describe(value), todo))
     return number
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Return `value` if it is True or False, or NumPy's."""
+    if isinstance(value, bool):
+        return value
+    if type(value).__module__ == "numpy" and type(value).__name__ in ("bool", "bool_"):
+        return bool(value)
+    raise TypeError(message(name, "True or False", describe(value)))
+
+
+def check_several(name: str, value: Any, expected: str) -> tuple[Any, ...]:
+    """Return the items of a list or another collection; a text is one thing, and a mapping has an order of its own."""
+    if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
+        raise TypeError(message(name, expected, describe(value)))
+    try:
+        return tuple(value)
+    except TypeError:  # an array of no axes
+        raise TypeError(message(name, expected, describe(value))) from None
+
+
+def check_function(name: str, value: Any, expected: str) -> Callable[..., Any]:
+    """Return `value` if it can be called and is no class."""
+    if not callable(value) or isinstance(value, type):
+        raise TypeError(message(name, expected, describe(value)))
+    function: Callable[..., Any] = value
+    return function
 
 
 def check_number(
@@ -60,6 +91,8 @@ def check_number(
     bounds.append(f"<= {maximum:g}" if maximum is not None else "")
     expected = " and ".join(["a finite number", *(b for b in bounds if b)])
     try:
+        if isinstance(value, str | bytes) or "complex" in str(getattr(value, "dtype", "")):  # float() reads these, too
+            raise TypeError
         number = float(value)
     except (TypeError, ValueError):
         raise TypeError(message(name, expected, describe(value), todo)) from None

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from semrsm_widgets.analysis import KEPT_LAYERS, check_analysis, layer_costs
-from semrsm_widgets.common import Matrix, Meter, ProgressOption, message
+from semrsm_widgets.common import Matrix, Meter, ProgressOption, check_flag, message
 from semrsm_widgets.rsm import Kernel, cosine, inner_product, kernel_name, rbf
 from semrsm_widgets.statistics import (
     Ranked,
@@ -22,7 +22,7 @@ from semrsm_widgets.statistics import (
     undefined,
 )
 
-from .scores import ScoreKey, Scores, chosen_layers, rsms_of, score
+from .scores import ScoreKey, Scores, chosen_kernels, chosen_layers, rsms_of, score
 
 if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
@@ -90,7 +90,8 @@ def output_agreement(
     divergence = js_divergence(analysis.probabilities)
     output = _Output(divergence, Ranked.of(divergence), Ranked.of(doubly_centred(divergence)))
     rows = []
-    names = chosen_layers(analysis, layers)
+    names, kernels = chosen_layers(analysis, layers), chosen_kernels(kernels)
+    centred = check_flag("centred", centred)
     with Meter("Comparing with the output", progress, unit="layers", kept=KEPT_LAYERS) as meter:
         matching = layer_costs(analysis, names)
         scoring = _SECONDS_PER_ENTRY * len(kernels) * len(analysis) ** 2

@@ -11,11 +11,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semrsm_widgets.analysis import KEPT_LAYERS, check_analysis, layer_costs
-from semrsm_widgets.common import Matrix, Meter, ProgressOption, check_choice, frame_of, message
-from semrsm_widgets.rsm import PATCH_SIMILARITIES, SIMILARITIES, Kernel, cosine, kernel_name
+from semrsm_widgets.common import (
+    Matrix,
+    Meter,
+    ProgressOption,
+    check_choice,
+    check_int,
+    check_several,
+    frame_of,
+    message,
+)
+from semrsm_widgets.rsm import PATCH_SIMILARITIES, SIMILARITIES, Kernel, check_kernel, cosine, kernel_name
 from semrsm_widgets.statistics import (
     RSMStatistic,
     UndefinedStatisticError,
+    check_permutations,
+    check_statistic,
     cka,
     jackknife,
     permutation_test,
@@ -129,12 +140,18 @@ def compare(
         >>> comparison = compare(analysis, other)
         >>> comparison.to_frame()
     """
+    check_statistic(statistic)
+    check_kernel(kernel)
+    similarities = check_several("similarities", similarities, f"some of {', '.join(SIMILARITIES)}")
     for name in similarities:
         check_choice("similarities", name, SIMILARITIES)
+    if check_int("permutations", permutations, minimum=0):
+        check_permutations("permutations", permutations)
+    check_int("seed", seed, minimum=0)
     left = check_analysis(analysis_a, name="analysis_a", at_least=4)
     right = left if analysis_b is None else check_analysis(analysis_b, name="analysis_b", at_least=4)
     check_same_images(left, right)
-    rows_of, columns_of = chosen_layers(left, layers_a), chosen_layers(right, layers_b)
+    rows_of, columns_of = chosen_layers(left, layers_a, "layers_a"), chosen_layers(right, layers_b, "layers_b")
     rows: list[LayerPair] = []
     total = len(rows_of) * len(columns_of)
     each = _SECONDS_PER_ENTRY * len(left) ** 2 * len(similarities) * (1 + permutations)

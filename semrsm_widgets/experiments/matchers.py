@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.common import Meter, frame_of, message
-from semrsm_widgets.matching import Exact
+from semrsm_widgets.common import Meter, check_several, frame_of, in_words_of, message
+from semrsm_widgets.matching import Exact, check_matcher
 from semrsm_widgets.rsm import MatchedGram, cosine, matched_gram
 from semrsm_widgets.statistics import Statistic, UndefinedStatisticError, jackknife, rsa, undefined
 from semrsm_widgets.tokens import Tokens
@@ -106,17 +106,17 @@ def matcher_report(
     Example:
         >>> matcher_report(tokens["blocks.4"], [Auction(), Greedy(), BatchOptimal(window=64)]).to_frame()
     """
+    matchers = check_several("matchers", matchers, "a list of matchers, such as [Auction(), Greedy()]")
     if not matchers:
         raise ValueError(message("matchers", "at least one matcher", "none", "Such as [Auction(), Greedy()]."))
     for matcher in matchers:
-        if not callable(matcher):
-            raise TypeError(message("matchers", "matchers such as Auction()", matcher))
-    reference = Exact() if reference is None else reference
+        check_matcher(matcher, "matchers")
+    reference = Exact() if reference is None else check_matcher(reference, "reference")
     rows = []
     with Meter("Judging matchers", progress, unit="matchers") as meter:
         meter.costs = [1 + _REFERENCE_COST, *[1.0] * (len(matchers) - 1)]
         meter(0, len(matchers))
-        with meter.part(_REFERENCE_COST / (1 + _REFERENCE_COST)):
+        with meter.part(_REFERENCE_COST / (1 + _REFERENCE_COST)), in_words_of({"`x`": "`tokens`"}):
             best = matched_gram(tokens, matcher=reference)
         if best.shape[0] < 4:
             raise ValueError(message("tokens", "of at least 4 images", str(best.shape[0])))

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semrsm_widgets.analysis import KEPT_LAYERS, Analysis, layer_costs
-from semrsm_widgets.common import Matrix, Meter, ProgressOption, check_int, message, read_numbers
+from semrsm_widgets.common import (
+    Matrix,
+    Meter,
+    ProgressOption,
+    check_flag,
+    check_int,
+    in_words_of,
+    message,
+    read_numbers,
+)
 from semrsm_widgets.retrieval import (
     Labelled,
     Labels,
@@ -21,7 +30,7 @@ from semrsm_widgets.retrieval import (
 from semrsm_widgets.rsm import Kernel, cosine, kernel_name
 from semrsm_widgets.statistics import undefined
 
-from .scores import Score, ScoreKey, Scores, chosen_layers, rsms_of, score
+from .scores import Score, ScoreKey, Scores, chosen_kernels, chosen_layers, rsms_of, score
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,7 +80,11 @@ def retrieval_scores(
     Example:
         >>> retrieval_scores(analysis, k=3).of("mAP")
     """
-    queries = query_labels is not None
+    queries, kernels, centred = query_labels is not None, chosen_kernels(kernels), check_flag("centred", centred)
+    for name, value in (("source", source), ("own", {} if own is None else own)):
+        if not isinstance(value, Analysis | Mapping) or (name == "own" and isinstance(value, Analysis)):
+            expected = "similarities or rankings by name, such as {'mine': K}"
+            raise TypeError(message(name, f"an Analysis, or {expected}" if name == "source" else expected, value))
     if isinstance(source, Analysis):
         queries = source.queries is not None
         labels = source.images.labels if labels is None else labels
@@ -80,7 +93,7 @@ def retrieval_scores(
     labels = _given("labels", labels)
     asked = labels if not queries else _given("query_labels", query_labels)
     f1 = label_f1(asked, labels if queries else None)
-    of_queries, of_images = (np.array([bool(each) for each in sets]) for sets in (asked, labels))
+    of_queries, of_images = (np.array([any(True for _ in each) for each in sets]) for sets in (asked, labels))
     labelled = Labelled(of_queries, of_images, queries)
     known, others = labelled.part(f1), _others(int(labelled.rows.sum()), int(labelled.columns.sum()), queries=queries)
     if known.size == 0 or not others.any():
@@ -101,10 +114,12 @@ def retrieval_scores(
         for done, name in enumerate(names):
             meter(done, len(names))
             for key, K in _similarities(source, name, kernels, centred=centred, queries=queries):
-                rows += _scores(key, K, f1, labelled, k)
+                with in_words_of({f"`{name}`": f"`source[{name!r}]`"}):
+                    rows += _scores(key, K, f1, labelled, k)
         meter(len(names), len(names))
         for name, K in (own or {}).items():
-            rows += _scores(ScoreKey("", "", name), K, f1, labelled, k)
+            with in_words_of({f"`{name}`": f"`own[{name!r}]`"}):
+                rows += _scores(ScoreKey("", "", name), K, f1, labelled, k)
     return Scores(question="Does it retrieve?", rows=tuple(rows), note=_left_out(labelled))
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
 from typing import Any, NamedTuple
 
 from semrsm_widgets.analysis import Analysis
-from semrsm_widgets.common import Matrix, check_choice, frame_of
+from semrsm_widgets.common import Matrix, check_choice, check_flag, check_several, frame_of, message
 from semrsm_widgets.matching import Identity
-from semrsm_widgets.rsm import Kernel, MatchedGram, UndefinedKernelError, cosine
+from semrsm_widgets.rsm import Kernel, MatchedGram, UndefinedKernelError, check_kernel, cosine
 from semrsm_widgets.statistics import Statistic
 
 CENTRED = ("aligned centred", "semantic centred")
@@ -118,7 +118,7 @@ def rsms_of(
         centred: whether the mean-free tokens' aligned and semantic similarities are given, too.
     """
     grams = _grams(analysis, layer, queries=queries)
-    if centred and grams["semantic"].sizes[0] == grams["semantic"].sizes[1]:
+    if check_flag("centred", centred) and grams["semantic"].sizes[0] == grams["semantic"].sizes[1]:
         grams |= {f"{name} centred": grams[name].centred() for name in ("aligned", "semantic") if name in grams}
     found: dict[str, Matrix | UndefinedKernelError] = {}
     for name, gram in grams.items():
@@ -144,9 +144,17 @@ def _grams(analysis: Analysis, layer: str, *, queries: bool) -> dict[str, Matche
     return {name: each for name, each in grams.items() if each is not None}
 
 
-def chosen_layers(analysis: Analysis, layers: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the wanted layers, all unless some are named."""
+def chosen_layers(analysis: Analysis, layers: Sequence[str] | None, name: str = "layers") -> tuple[str, ...]:
+    """Return the wanted layers, all unless some are named; `name` is what the caller's argument is called."""
     if layers is None:
         return analysis.layers
-    names: Iterable[str] = [layers] if isinstance(layers, str) else layers
-    return tuple(check_choice("layers", name, analysis.layers) for name in names)
+    wanted = [layers] if isinstance(layers, str) else check_several(name, layers, "names of layers")
+    if not wanted:
+        raise ValueError(message(name, "at least one layer", "none", "None means all of them."))
+    return tuple(check_choice(name, layer, analysis.layers) for layer in wanted)
+
+
+def chosen_kernels(kernels: Sequence[Kernel]) -> tuple[Kernel, ...]:
+    """Return the wanted kernels."""
+    several = check_several("kernels", kernels, "a list of kernels, such as [srsm.cosine, srsm.rbf]")
+    return tuple(check_kernel(kernel, "kernels") for kernel in several)

@@ -13,7 +13,7 @@ import numpy as np
 from semrsm_widgets.analysis import Analysis, layer_costs
 from semrsm_widgets.common import Matrix, Meter, check_int, check_number, message
 from semrsm_widgets.extraction import extract
-from semrsm_widgets.images import Images, Source, crop_boxes, load_images
+from semrsm_widgets.images import Images, Source, as_images, crop_boxes
 from semrsm_widgets.rsm import Kernel, cosine, kernel_name
 from semrsm_widgets.statistics import UNIT, Statistic, from_replicates, undefined
 
@@ -88,7 +88,7 @@ def translation_test(
     Example:
         >>> translation_test(load_model(), demo_images(crops=1), layers="blocks.4").of("AUC")
     """
-    chosen = images if isinstance(images, Images) else load_images(images)
+    chosen = as_images(images)
     check_int("len(images)", len(chosen), minimum=4, todo="Intervals over images need more of them.")
     if not overlaps:
         raise ValueError(message("overlaps", "at least one share of area", "none"))

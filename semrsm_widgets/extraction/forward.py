@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from semrsm_widgets.common import Meter, ProgressOption, check_int, listed, message, suggest
-from semrsm_widgets.images import Images, load_images
+from semrsm_widgets.images import Images, as_images
 from semrsm_widgets.models import VisionModel, check_model, check_repeatable, prepare
 from semrsm_widgets.storage import Parts, TokenStore
 from semrsm_widgets.tokens import Tokens, pooled_grid
@@ -96,8 +96,10 @@ def extract(
         Tokens('blocks.4': 16 images, 196 tokens (14×14 grid), 112 channels)
     """
     check_model(model)
-    chosen_images = images if isinstance(images, Images) else load_images(images)
+    chosen_images = as_images(images)
     check_int("batch_size", batch_size, minimum=1)
+    if cache is not None and (not isinstance(cache, str | os.PathLike) or not os.fspath(cache)):
+        raise TypeError(message("cache", "None or a folder", cache))
     if cache is not None and store is not None:
         raise ValueError(message("cache", "left out where `store` keeps the tokens", "both", "Pass one of them."))
     if max_grid is not None:

@@ -81,8 +81,10 @@ def _as_found(module: nn.Module, device: torch.device | str | None) -> Iterator[
     home = next(iter(homes), torch.device("cpu"))
     try:
         target = torch.device(device) if device is not None else home
-    except RuntimeError:
-        raise ValueError(message("device", "None or a torch device such as 'cpu' or 'cuda'", repr(device))) from None
+        torch.empty(0, device=target).cpu()  # an accelerator that is not there
+    except (RuntimeError, TypeError, ValueError, AssertionError, NotImplementedError):
+        expected = "None or a torch device that is there, such as 'cpu' or 'cuda'"
+        raise ValueError(message("device", expected, describe(device))) from None
     if device is not None and len(homes) > 1:
         todo = "Leave `device` out: the model is spread over several devices."
         raise ValueError(message("device", "None for this model", str(device), todo))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from semrsm_widgets.common import Grid, check_int, message
+from semrsm_widgets.common import Grid, check_choice, check_int, check_several, message
 from semrsm_widgets.tokens import averaged, pooled_grid
 
 AXES = ("NCHW", "NHWC", "NLC", "LNC", "NCL", "NTLC", "NC")
@@ -42,8 +42,7 @@ class Layout:
     order: tuple[int, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.axes not in ("", *AXES):
-            raise ValueError(message("axes", f"one of {', '.join(map(repr, AXES))}", self.axes))
+        check_choice("axes", self.axes, ("", *AXES))
         check_int("prefix", self.prefix, minimum=0, maximum=None if self.axes in SEQUENCES else 0)
         if self.grid is not None:
             if not isinstance(self.grid, tuple) or len(self.grid) != 2:
@@ -51,9 +50,10 @@ class Layout:
             object.__setattr__(self, "grid", tuple(check_int("grid", side, minimum=1) for side in self.grid))
         if self.order is not None:
             places = self.grid[0] * self.grid[1] if self.grid else 0
-            if sorted(self.order) != list(range(places)):
+            given = [check_int("order", i, minimum=0) for i in check_several("order", self.order, "a tuple of tokens")]
+            if sorted(given) != list(range(places)):
                 raise ValueError(message("order", f"a permutation of the {places} tokens of `grid`", "another"))
-            object.__setattr__(self, "order", tuple(int(i) for i in self.order))
+            object.__setattr__(self, "order", tuple(given))
 
 
 def fitted(layout: Layout, shape: tuple[int, ...], layer: str) -> Layout:

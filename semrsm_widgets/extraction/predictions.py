@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from semrsm_widgets.common import Meter, ProgressOption, check_int, describe, message
-from semrsm_widgets.images import Images, load_images
+from semrsm_widgets.images import Images, as_images
 from semrsm_widgets.models import VisionModel, check_model, prepare
 
 from .batches import batches, default_workers
@@ -57,7 +57,7 @@ def predict(
         >>> analysis = Analysis(images, tokens, model=model, probabilities=probabilities)
     """
     check_model(model)
-    chosen = images if isinstance(images, Images) else load_images(images)
+    chosen = as_images(images)
     check_int("batch_size", batch_size, minimum=1)
     threads = default_workers() if workers is None else check_int("workers", workers, minimum=0)
     module = unwrapped(model.module)

@@ -5,7 +5,7 @@ from .entries import unique_ids
 from .file_facts import SUFFIXES
 from .image_set import Images, subset
 from .labels import label_set, sorted_labels
-from .load import load_images, open_images
+from .load import as_images, load_images, open_images
 from .pixels import Scale
 from .selection import Selection
 from .sources import FileSource, MemorySource, Source
@@ -25,6 +25,7 @@ __all__ = [
     "Selection",
     "Source",
     "Warp",
+    "as_images",
     "crop_boxes",
     "demo_images",
     "label_set",

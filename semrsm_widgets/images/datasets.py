@@ -331,4 +331,6 @@ def _ordered(items: list[Any], source: Any, *, in_order: bool) -> list[Any]:
         raise ValueError(message("source", "a list where labels come one for each in order", got, todo))
     if any(is_picture(item) for item in items):
         raise TypeError(message("source", ACCEPTED, "a set, which has no order", "Give a list."))
+    if not all(isinstance(item, str | os.PathLike) for item in items):
+        raise TypeError(message("source", ACCEPTED, f"a set that holds a {type(next(iter(items))).__name__}"))
     return sorted(items, key=os.fspath)

@@ -80,7 +80,7 @@ def given_labels(labels: Any, ids: Sequence[str]) -> list[Labels]:
         raise TypeError(message("labels", expected, describe(labels), "A set has no order: give a list."))
     if hasattr(labels, "columns"):
         raise TypeError(message("labels", expected, describe(labels), "Give one column of the table."))
-    if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):
+    if isinstance(labels, str | bytes) or not isinstance(labels, Iterable) or getattr(labels, "shape", None) == ():
         raise TypeError(message("labels", expected, labels))
     given = list(labels.to_pylist() if hasattr(labels, "to_pylist") else labels)
     if len(given) != len(ids):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from semrsm_widgets.common import check_int, message, printable
+from semrsm_widgets.common import check_int, in_words_of, message, printable
 
 from .datasets import from_items
 from .entries import Entry, Found, images_of, named, of_file
@@ -18,7 +18,7 @@ from .folders import from_folder
 from .image_set import Images
 from .labels import given_labels
 from .pixels import Scale, check_scale, has_depth
-from .refusals import refuse_stranger
+from .refusals import ACCEPTED, refuse_stranger
 from .sources import FileSource, ItemSource, MemorySource
 from .tables import TABLE_SUFFIXES, from_csv, from_table, is_table
 
@@ -82,6 +82,14 @@ def load_images(
     return images
 
 
+def as_images(images: Any, name: str = "images") -> Images:
+    """Return Images, or what `load_images` makes of something else; `name` is what the caller's argument is called."""
+    if isinstance(images, Images):
+        return images
+    with in_words_of({"`source`": f"`{name}`"}):
+        return load_images(images)
+
+
 def open_images(
     source: Any,
     labels: Any = None,
@@ -127,6 +135,8 @@ def _found(
         entries = [Entry(i, s, names) for i, s, names in zip(source.ids, source.sources, known, strict=True)]
         return Found(entries, [source.note] if source.note else [])
     if isinstance(source, str | os.PathLike):
+        if isinstance(source, str) and not source.strip():  # to a path it is the folder at hand
+            raise ValueError(message("source", ACCEPTED, "an empty text", "The folder at hand is '.'."))
         if isinstance(source, str) and "://" in source:
             return Found([of_file(source, None)])
         return _from_path(Path(source).expanduser(), labelled=labelled, skip_unreadable=skip_unreadable)

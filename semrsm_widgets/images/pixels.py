@@ -55,7 +55,7 @@ def check_scale(scale: Any) -> Scale | None:
         return None
     expected = "the value that is white, or the values that are (black, white)"
     try:
-        ends = [0.0, float(scale)] if np.ndim(scale) == 0 else [float(end) for end in scale]
+        ends = [0.0, scale] if np.ndim(scale) == 0 else list(scale)
     except (TypeError, ValueError):
         raise TypeError(message("scale", expected, scale, "For 12-bit data: scale=4095.")) from None
     if isinstance(scale, bool | str) or len(ends) != 2:

@@ -53,6 +53,8 @@ def refuse_stranger(source: Any) -> None:
     if package in _WAYS_IN and not is_array(source):
         raise TypeError(message("source", ACCEPTED, got, _WAYS_IN[package]))
     is_indexed = hasattr(source, "__getitem__") and (hasattr(source, "__len__") or hasattr(source, "columns"))
+    if getattr(source, "shape", None) == ():  # NumPy's numbers, and arrays and tensors of one
+        raise TypeError(message("source", ACCEPTED, describe(source)))
     if not is_indexed and not isinstance(source, Iterable) and not is_array(source):
         raise TypeError(message("source", ACCEPTED, describe(source)))
 

@@ -88,7 +88,7 @@ class Auction:
         object.__setattr__(self, "gap", gap)  # a number, whatever it was written as
         if self.threads is not None:
             check_int("threads", self.threads, minimum=1)
-        if self.device not in ("cpu", "same"):
+        if not isinstance(self.device, str) or self.device not in ("cpu", "same"):
             todo = "Tokens are multiplied where they are in either case; move them to choose where."
             raise ValueError(message("device", "'cpu' or 'same'", repr(self.device), todo))
 

@@ -27,14 +27,14 @@ class Matcher(Protocol):
         ...
 
 
-def check_matcher(value: Any) -> Matcher:
-    """Return the matcher, or raise before anything is matched.
+def check_matcher(value: Any, name: str = "matcher") -> Matcher:
+    """Return the matcher, or raise before anything is matched; `name` is what the caller's argument is called.
 
     Raises:
         TypeError: it cannot be called, or is a class.
     """
     if not callable(value) or isinstance(value, type):
-        raise TypeError(message("matcher", "a matcher, such as Auction() or Exact()", describe(value)))
+        raise TypeError(message(name, "a matcher, such as Auction() or Exact()", describe(value)))
     matcher: Matcher = value
     return matcher
 

@@ -54,6 +54,10 @@ class VisionModel:
             raise TypeError(message("module", "a torch.nn.Module", module, todo))
         if not callable(self.transform):
             raise TypeError(message("transform", "a function from a PIL image to a (3, H, W) tensor", self.transform))
+        if not isinstance(self.name, str):
+            raise TypeError(message("name", "a text", self.name))
+        if not isinstance(self.provenance, Mapping):
+            raise TypeError(message("provenance", "texts by name, such as {'weights': 'from ...'}", self.provenance))
         object.__setattr__(self, "name", self.name or type(self.module).__name__)
         known = {
             "name": self.name,

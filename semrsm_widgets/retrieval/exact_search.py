@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from semrsm_widgets.common import Meter, ProgressOption, check_int, message, read_numbers
-from semrsm_widgets.matching import Auction, as_tensor, product_rounding, undecided
-from semrsm_widgets.rsm import Kernel, MatchedGram, cosine, matched_gram, rbf
+from semrsm_widgets.common import Meter, ProgressOption, check_int, in_words_of, message, read_numbers
+from semrsm_widgets.matching import Auction, as_tensor, check_matcher, product_rounding, undecided
+from semrsm_widgets.rsm import Kernel, MatchedGram, check_kernel, cosine, matched_gram, rbf
 from semrsm_widgets.tokens import Tokens, in_blocks
 
 if TYPE_CHECKING:
@@ -95,6 +95,10 @@ def search(
     """
     queries = _queries(query)
     k = check_int("k", k, minimum=1)
+    check_kernel(kernel)
+    check_matcher(coarse, "coarse")
+    if matcher is not None:
+        check_matcher(matcher)
     if kernel is rbf:
         raise ValueError(message("kernel", "one that is the same for all blocks", "rbf", "partial(rbf, sigma=...)."))
     wanted = None if candidates is None else _candidates(candidates, len(queries))
@@ -160,7 +164,8 @@ class _Candidates:
 
     def add(self, tokens: torch.Tensor, positions: NDArray[np.int64], coarse: Matcher) -> None:
         """Look at more images, and forget those that are out."""
-        gram = matched_gram(self.queries, tokens, matcher=coarse)
+        with in_words_of({"`x`": "`query`", "`y`": "`database`"}):
+            gram = matched_gram(self.queries, tokens, matcher=coarse)
         size, channels = self.queries.shape[1:]
         low, high = _interval(gram, self.kernel, product_rounding(coarse, channels, max(size, tokens.shape[1])))
         self.pairs += low.size
@@ -238,7 +243,7 @@ def _queries(query: Any) -> torch.Tensor:
 
 def _candidates(value: Any, queries: int) -> NDArray[np.int64]:
     """Return positions (C,) or (Q, C), each once."""
-    array = np.asarray(value)
+    array, _ = read_numbers("candidates", value)
     if array.dtype.kind not in "iu" or array.ndim not in (1, 2) or (array.ndim == 2 and len(array) != queries):
         expected = f"integer positions (C,) or ({queries}, C)"
         raise ValueError(message("candidates", expected, f"{array.dtype} of shape {array.shape}"))

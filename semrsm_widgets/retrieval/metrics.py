@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.common import Matrix, check_int, message, read_numbers
+from semrsm_widgets.common import Matrix, check_flag, check_int, check_several, message, read_numbers
 from semrsm_widgets.statistics import UNIT, Statistic, check_matrix, from_replicates, mean_of, undefined
 
 if TYPE_CHECKING:
@@ -170,12 +170,14 @@ def chance_average_precision(relevant: int | NDArray[Any], total: int) -> NDArra
         >>> chance_average_precision(1, 2)
         array(0.75)
     """
-    total = check_int("total", total, minimum=1)
+    from scipy.special import digamma  # here: see below
+
+    total = check_int("total", total, minimum=1, maximum=2**53)
     given, _ = read_numbers("relevant", relevant)
     if given.dtype.kind not in "iuf" or not np.all((given >= 0) & (given <= total)):
         raise ValueError(message("relevant", f"counts from 0 to `total`, {total}", relevant))
     count = given.astype(np.float64)
-    harmonic = (1 / np.arange(1, total + 1)).sum()
+    harmonic = float(digamma(total + 1)) + np.euler_gamma
     slope = (total - harmonic) / (total - 1) if total > 1 else 0.0
     value: NDArray[np.float64] = np.asarray(((count - 1) * slope + harmonic) / total)
     return value
@@ -374,7 +376,7 @@ def _is_zero_or_one(values: NDArray[Any]) -> bool:
 
 def _own(matrix: Matrix, queries: bool) -> bool:
     """Return whether the rows are the columns' own images."""
-    return not queries and matrix.shape[0] == matrix.shape[1]
+    return not check_flag("queries", queries) and matrix.shape[0] == matrix.shape[1]
 
 
 def _check_labels(name: str, labels: Any) -> list[frozenset[str]]:
@@ -382,12 +384,11 @@ def _check_labels(name: str, labels: Any) -> list[frozenset[str]]:
     todo = 'One label an image is a set, too: {"cat"}; see load_images(..., labels=...).'
     if labels is None:
         raise ValueError(message(name, "a label set for each image", "None", todo))
-    if not hasattr(labels, "__iter__"):
-        raise TypeError(message(name, "a label set for each image", labels, todo))
+    labels = check_several(name, labels, "a label set for each image")
     for label in labels:
-        if isinstance(label, str) or not hasattr(label, "__iter__"):
+        if isinstance(label, str):
             raise TypeError(message(name, "a set of labels for each image", label, todo))
-    sets = [frozenset(map(str, label)) for label in labels]
+    sets = [frozenset(map(str, check_several(name, label, "a set of labels for each image"))) for label in labels]
     if not any(sets):
         raise ValueError(
             message(name, "label sets of which at least one is not empty", f"{len(sets)} empty sets", todo)

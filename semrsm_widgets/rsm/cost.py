@@ -9,8 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from semrsm_widgets.common import LONG, Meter, describe_seconds, in_background
-from semrsm_widgets.matching import AffinityMatcher, Auction, Matcher, PairJob, TokenSet, block_shape, match_job
+from semrsm_widgets.common import LONG, Meter, check_int, describe_seconds, in_background
+from semrsm_widgets.matching import (
+    AffinityMatcher,
+    Auction,
+    Matcher,
+    PairJob,
+    TokenSet,
+    block_shape,
+    check_matcher,
+    match_job,
+)
 
 POOLED_GRID = 16
 """Patches a side to which larger grids are pooled where that is quick, as `explore` does."""
@@ -50,7 +59,8 @@ def estimate(tokens: Any, matcher: Matcher | None = None, *, memory: int = 2**30
         TypeError: tokens that are not floating-point numbers.
         ValueError: a wrong shape, NaN or infinity.
     """
-    matcher = Auction() if matcher is None else matcher
+    matcher = Auction() if matcher is None else check_matcher(matcher)
+    memory = check_int("memory", memory, minimum=1)
     left = TokenSet.read("tokens", tokens)
     job = PairJob(x=left, y=left, symmetric=True, memory=memory)
     need = min(2**26, memory // 2) + 24 * len(left) ** 2

@@ -106,11 +106,11 @@ def check_gram(gram: Any) -> MatchedGram:
     return gram
 
 
-def check_kernel(kernel: Any) -> Kernel:
-    """Return the kernel, or raise before anything is matched."""
+def check_kernel(kernel: Any, name: str = "kernel") -> Kernel:
+    """Return the kernel, or raise before anything is matched; `name` is what the caller's argument is called."""
     if not callable(kernel) or isinstance(kernel, type | AffinityMatcher | SetMatcher):
         todo = "They are functions: kernel=srsm.rbf."
-        raise TypeError(message("kernel", "cosine, rbf, inner_product or a function of a gram", repr(kernel), todo))
+        raise TypeError(message(name, "cosine, rbf, inner_product or a function of a gram", repr(kernel), todo))
     return kernel  # type: ignore[no-any-return]
 
 

@@ -3,6 +3,8 @@
 from .comparison import (
     PermutationTest,
     RSMStatistic,
+    check_permutations,
+    check_statistic,
     cka,
     doubly_centred,
     jackknife,
@@ -23,7 +25,9 @@ __all__ = [
     "Statistic",
     "UndefinedStatisticError",
     "check_matrix",
+    "check_permutations",
     "check_probabilities",
+    "check_statistic",
     "cka",
     "doubly_centred",
     "from_replicates",

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from semrsm_widgets.common import Matrix, Meter, ProgressOption, check_choice, check_int, message
+from semrsm_widgets.common import (
+    Matrix,
+    Meter,
+    ProgressOption,
+    check_choice,
+    check_flag,
+    check_function,
+    check_int,
+    message,
+)
 
 from .centred import BIASED, PEARSON, UNBIASED, Centred, mean_free
 from .spearman import Ranked, ranks, spearman_without_one
@@ -28,6 +37,7 @@ Method = Literal["pearson", "spearman", "kendall"]
 RSMStatistic = Callable[..., float]
 
 METHODS = ("pearson", "spearman", "kendall")
+LEAST_PERMUTATIONS, MOST_PERMUTATIONS = 19, 10_000_000
 CONSTANT_TODO = "Compare layers at which the images differ."
 
 
@@ -56,7 +66,7 @@ def cka(K: Any, L: Any, *, unbiased: bool = True) -> float:
         >>> round(cka(K, 2 * K + 1), 12)
         1.0
     """
-    product = UNBIASED if unbiased else BIASED
+    product = UNBIASED if check_flag("unbiased", unbiased) else BIASED
     return _alignment(product, *_prepared(product, *_checked(K, L, product.least)))
 
 
@@ -159,6 +169,8 @@ def jackknife(
         >>> jackknife(cka, K, L)
         Statistic(... [..., ...], n=20)
     """
+    check_statistic(statistic)
+    exact = check_flag("exact", exact)
     matrices = [check_rsm(f"rsms[{k}]", rsm, least=2) for k, rsm in enumerate(rsms)]
     value = statistic(*matrices)
     n = len(matrices[0])
@@ -226,7 +238,8 @@ def permutation_test(
         >>> permutation_test(cka, K, K, n=99).p_value
         0.01
     """
-    check_int("n", n, minimum=19, todo="Fewer permutations cannot reach p = 0.05.")
+    check_statistic(statistic)
+    check_permutations("n", n)
     K, L = _checked(K, L, 2)
     value = statistic(K, L)
     rng = np.random.default_rng(check_int("seed", seed, minimum=0))
@@ -252,6 +265,17 @@ def permutation_test(
         null_quantile95=float(np.quantile(null, 0.95)),
         n=n,
     )
+
+
+def check_statistic(value: Any) -> RSMStatistic:
+    """Return the statistic, or raise before anything is computed."""
+    return check_function("statistic", value, "a function of RSMs, such as srsm.cka or srsm.rsa")
+
+
+def check_permutations(name: str, n: Any) -> int:
+    """Return a number of permutations of which a p-value can be read."""
+    todo = "Fewer permutations cannot reach p = 0.05."
+    return check_int(name, n, minimum=LEAST_PERMUTATIONS, maximum=MOST_PERMUTATIONS, todo=todo)
 
 
 def doubly_centred(K: Any) -> Matrix:

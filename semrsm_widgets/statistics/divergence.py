@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import entr
 
-from semrsm_widgets.common import Matrix, message, read_numbers
+from semrsm_widgets.common import Matrix, in_words_of, message, read_numbers
 
 from .statistic import check_matrix
 
@@ -61,7 +61,8 @@ def js_divergence(P: Any) -> Matrix:
                [0.69314718, 0.        ]])
     """
     array, _ = read_numbers("P", P)
-    rows = check_probabilities(P, len(array) if array.ndim else 0)
+    with in_words_of({"`probabilities`": "`P`"}):
+        rows = check_probabilities(P, len(array) if array.ndim else 0)
     rows = rows / rows.sum(1, keepdims=True)  # half precision is off by a thousandth
     n, classes = rows.shape
     entropy = entr(rows).sum(1)

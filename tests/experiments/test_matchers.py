@@ -35,7 +35,7 @@ def test_the_report_compares_with_the_optimum():
 def test_bad_reports_are_refused():
     with pytest.raises(ValueError, match="at least one matcher"):
         srsm.matcher_report(labelled_tokens(1), [])
-    with pytest.raises(TypeError, match=r"matchers such as Auction\(\)"):
+    with pytest.raises(TypeError, match=r"`matchers` must be a matcher, such as Auction\(\)"):
         srsm.matcher_report(labelled_tokens(1), ["greedy"])
     with pytest.raises(ValueError, match="at least 4 images"):
         srsm.matcher_report(labelled_tokens(1, n=3), [srsm.Exact()])

@@ -86,7 +86,7 @@ def test_queries_are_looked_up_among_the_images():
         ({"labels": [{"a"}] * N}, "at least two kinds"),
         ({"labels": [set()] * N}, "not empty"),
         ({"k": N}, "integer from 1 to 7"),
-        ({"own": {"mine": np.zeros((3, 3))}}, r"`mine` must be similarities of shape \(8, 8\)"),
+        ({"own": {"mine": np.zeros((3, 3))}}, r"`own\['mine'\]` must be similarities of shape \(8, 8\)"),
         ({"own": {"mine": np.full((N, N), np.nan)}}, "finite"),
         ({"own": {"mine": np.zeros((N, 5), int)}}, "different other images"),
         ({"own": {"mine": np.full((N, 7), 99)}}, "positions below 8"),
