@@ -24,7 +24,7 @@ IS_ELSEWHERE = {
     "load_model",  # builds a model of every name that timm has
     "translation_test",  # takes seconds
     "to_html",  # writes
-    "open_tokens",  # any path is one
+    "open_gram", "open_tokens",  # any path is one
 }  # fmt: skip
 """What is public and not called here, and why."""
 MADE_BY_US = {
