@@ -17,6 +17,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -149,6 +150,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    warnings.filterwarnings("ignore", ".*all zero")
     own_products.BRIEF = pool_threads.BRIEF = 0.0  # small sets, too, are shared by the threads here
     started = time.perf_counter()
     tallies: dict[tuple[str, int], Tally] = {}

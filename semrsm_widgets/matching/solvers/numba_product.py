@@ -3,7 +3,8 @@
 A tile of the product is kept in registers while the channels go by: `TALL` rows of x by `wide` vectors of 16 columns of
 y, which was packed before so that the 16 columns of a vector stand side by side (`_transposed`). Written as LLVM
 vectors like `simd.py`, of whatever size the machine's registers are; how many of them a tile takes is chosen by what
-the machine has. On one core of an EPYC 9R14 that reaches 95 to 101 of 102 GFLOP/s, where MKL reaches 80.
+the machine has. On one core
+of an AMD EPYC (AVX-512) it reached 82 to 103 GFLOP/s, where MKL reached 57 to 85.
 
 Channels are summed one after another within a chunk, each chunk's sum is added to the last: `products.py` says what
 rounding that leaves.
