@@ -38,11 +38,13 @@ def made_for(matcher: AffinityMatcher, x: TokenSet, y: TokenSet) -> Multiplicati
     return multiplication(x.values.shape[2], max(x.size, y.size), matcher.dtype, matcher.bearable)
 
 
-def own_multiplier(matcher: AffinityMatcher, x: TokenSet, y: TokenSet) -> Multiplier | None:
-    """Return what multiplies on the threads that match, or None where torch has to: float64, or an accelerator."""
+def own_multiplier(matcher: AffinityMatcher, x: TokenSet, y: TokenSet) -> tuple[Multiplier, Multiplication] | None:
+    """Return what multiplies on the threads that match, and how; None where torch has to: float64, accelerators."""
     if works_ahead(x.values.device) or matcher.dtype != torch.float32:
         return None
-    return multiplier() if made_for(matcher, x, y).dtype == torch.float32 else None
+    made = made_for(matcher, x, y)
+    found = multiplier() if made.dtype == torch.float32 else None
+    return None if found is None else (found, made)
 
 
 def is_prepared(tokens: TokenSet, dtype: torch.dtype, job: PairJob) -> bool:

@@ -78,7 +78,7 @@ def _match_batch(matcher: AffinityMatcher, left: TokenSet, right: TokenSet, solv
     """Return the assignment of B pairs of token sets of S <= T tokens."""
     own = own_multiplier(matcher, left, right) if solve is None else None
     if own is not None:
-        return match_pairs(matcher, left, right, own)
+        return match_pairs(matcher, left, right, *own)
     width = padded(right.size)
     most = _BATCH_BYTES if solve is not None else BLOCK_BYTES if matcher.workers == 1 else SHARED_BLOCK_BYTES
     step = max(1, most // (left.size * width * matcher.dtype.itemsize))
@@ -118,7 +118,7 @@ def match_sets(matcher: AffinityMatcher, job: PairJob) -> Products:
         return Products(found.products.T, found.upper_bound.T, found.fallbacks)
     own = own_multiplier(matcher, x, y)
     if own is not None:
-        return match_all(matcher, job, own)
+        return match_all(matcher, job, *own)
     products, upper_bound = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
     fallbacks = Fallbacks()
     tall, wide, need = block_shape(matcher, job)

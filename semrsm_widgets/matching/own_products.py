@@ -13,7 +13,7 @@ import torch
 
 from .affinities import Affinities, padded
 from .assignment import Assignment, Fallbacks
-from .block_plan import OWN_BLOCK_BYTES, check_memory, index_blocks, is_prepared, made_for, own_blocks
+from .block_plan import OWN_BLOCK_BYTES, check_memory, index_blocks, is_prepared, own_blocks
 from .matcher import AffinityMatcher, PairJob, Products
 from .threads import BRIEF, Pool
 from .token_set import TokenSet
@@ -21,6 +21,7 @@ from .token_set import TokenSet
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .products import Multiplication
     from .solvers.multiplier import Multiplier
 
 _SECONDS_PER_ENTRY = 3e-9
@@ -29,15 +30,17 @@ _SECONDS_PER_FLOP = 2.5e-11
 """A multiply-add."""
 
 
-def match_pairs(matcher: AffinityMatcher, left: TokenSet, right: TokenSet, maker: Multiplier) -> Assignment:
+def match_pairs(
+    matcher: AffinityMatcher, left: TokenSet, right: TokenSet, maker: Multiplier, made: Multiplication
+) -> Assignment:
     """Return the assignment of B pairs of token sets of S <= T tokens."""
-    count, sizes = len(left), (left.size, right.size, left.values.shape[2])
-    made = made_for(matcher, left, right)
-    step = max(2, OWN_BLOCK_BYTES // (4 * left.size * padded(right.size)))
+    count, size = len(left), left.size
+    sizes = (size, right.size, left.values.shape[2])
+    step = max(2, OWN_BLOCK_BYTES // (4 * size * padded(sizes[1])))
     seconds = _seconds(*sizes)
     if count * seconds < BRIEF and count <= step and left.numbers is not None and right.numbers is not None:
         flat, starts, stride = maker.of_pairs(left.numbers, right.numbers, sizes, count, made.chunk)
-        affinities = Affinities(flat, starts, stride, left.size, right.size, made.rounding)
+        affinities = Affinities(flat, starts, stride, size, sizes[1], made.rounding)
         return matcher.solve_pairs(affinities, np.sqrt(left.sq_norms * right.sq_norms), Pool.here())
     norms = _scaled_norms(left) * _scaled_norms(right)
     parts: dict[int, Assignment] = {}
@@ -71,12 +74,12 @@ def match_pairs(matcher: AffinityMatcher, left: TokenSet, right: TokenSet, maker
     return Assignment(answer.permutation, value, upper_bound, answer.fallbacks)
 
 
-def match_all(matcher: AffinityMatcher, job: PairJob, maker: Multiplier) -> Products:
+def match_all(matcher: AffinityMatcher, job: PairJob, maker: Multiplier, made: Multiplication) -> Products:
     """Return the products of all pairs of a job, of S <= T tokens, one block of pairs after another on each thread."""
     x, y = job.x, job.y
     tall, wide, threads, need = own_blocks(matcher, job)
     check_memory(need, job)
-    made, depth = made_for(matcher, x, y), x.values.shape[2]
+    depth = x.values.shape[2]
     lefts, packed = _left(x, job), _Packed(y, job, maker)
     x_norms, y_norms = _scaled_norms(x), _scaled_norms(y)
     products, upper_bound = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
