@@ -100,7 +100,7 @@ def test_a_cell_is_read_and_opens_what_differs(lab_page, analyses):
     lab_page.screenshot("compare-dark")
 
     # another similarity, in the map and in the open cell
-    page.get_by_role("radio", name="pooled").check()
+    page.get_by_role("radiogroup", name="similarity").get_by_role("radio", name="pooled").check()
     pooled = comparison.table("pooled")[0, 1]
     expect(view).to_have_attribute("data-similarity", "pooled")
     assert float(cells.nth(1).get_attribute("data-value")) == pytest.approx(pooled, abs=1e-3)

@@ -225,7 +225,7 @@ def test_baseline_excess_order_zoom_and_colours_as_a_person_sets_them(lab_page, 
     assert differs(2, colours(difference, -reach, reach, DIVERGING)) < 0.02
 
     # another baseline, and what is left above the level of unrelated tokens
-    page.get_by_role("radio", name="pooled").check()
+    page.get_by_role("radiogroup", name="baseline").get_by_role("radio", name="pooled").check()
     page.get_by_label("excess over unrelated").check()
     expect(rsm).to_have_attribute("data-baseline", "pooled")
     expect(rsm).to_have_attribute("data-excess", "true")
