@@ -73,23 +73,26 @@ class GramStore:
         ValueError: the store is of other tokens or another matcher, or holds something else.
     """
 
-    def __init__(self, place: Place, form: GramForm) -> None:
-        self.place, self.form = place, form
+    def __init__(self, place: Place, form: GramForm, settings: Mapping[str, str]) -> None:
+        self.place, self.form, self._settings = place, form, dict(settings)
         self._arrays: dict[str, Any] = {}
 
     @classmethod
     def make(cls, store: Any, form: GramForm, settings: Mapping[str, str]) -> GramStore:
         """Return the store for a Gram; one that was begun keeps its size of tiles."""
-        place = open_place(store, GRAM, make=True)
-        facts = place.facts(GRAM)
+        found = cls(open_place(store, GRAM, make=True), form, settings)
+        found.check()
+        return found
+
+    def check(self) -> None:
+        """Refuse a store of other tokens or another matcher; take over the size of the tiles of one that was begun."""
+        facts = self.place.facts(GRAM)
         if facts is None:
-            found = cls(place, form)
-            found._settings = dict(settings)
-            return found
-        if differ := differences(facts["settings"], settings):
-            got = f"{place.label!r}, which differs in {'; '.join(differ)}"
+            return
+        if differ := differences(facts["settings"], self._settings):
+            got = f"{self.place.label!r}, which differs in {'; '.join(differ)}"
             raise ValueError(message("store", "one of the same tokens and matcher", got, MADE_OTHERWISE))
-        return cls(place, _form(facts))
+        self.form = _form(facts)
 
     @classmethod
     def open(cls, store: Any) -> GramStore:
@@ -105,7 +108,7 @@ class GramStore:
             raise ValueError(
                 message("store", "a complete matched Gram", f"{place.label!r}, which was just begun", TODO)
             )
-        found = cls(place, _form(facts))
+        found = cls(place, _form(facts), facts["settings"])
         there = int((found._array(FALLBACKS)[:, :, 2] > 0).sum())
         wanted = len(list(found.form.tiles()))
         if there < wanted:
@@ -122,6 +125,7 @@ class GramStore:
             ValueError: it cannot be written.
         """
         with self.place.written():
+            self.check()
             try:
                 if self.place.facts(GRAM) is None:
                     self._begin(sides)
@@ -213,8 +217,6 @@ class GramStore:
         if name not in self._arrays:
             self._arrays[name] = self.place.group[name]
         return self._arrays[name]
-
-    _settings: dict[str, str]
 
 
 def _form(facts: Mapping[str, Any]) -> GramForm:

@@ -52,7 +52,8 @@ class Place:
         Raises:
             ValueError: it holds something else, or was written by a newer version.
         """
-        facts = self.group.attrs.get(KEY)
+        zarr = optional("zarr", "scale")  # read anew: another process may have begun it since it was opened
+        facts = zarr.open_group(self.group.store, path=self.group.path, mode="r").attrs.get(KEY)
         if facts is None:
             return None
         if not isinstance(facts, dict) or not isinstance(facts.get("format"), int):
