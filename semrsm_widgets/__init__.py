@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         rsm_difference,
         translation_test,
     )
-    from semrsm_widgets.extraction import LayerTable, Layout, extract, layers, predict
+    from semrsm_widgets.extraction import LayerTable, Layout, extract, extract_and_predict, layers, predict
     from semrsm_widgets.figures import comparison_figure, matchers_figure, scores_figure
     from semrsm_widgets.images import Images, Selection, demo_images, load_images
     from semrsm_widgets.launch import explore
@@ -150,6 +150,7 @@ __all__ = [
     "estimate",
     "explore",
     "extract",
+    "extract_and_predict",
     "f1_at_k",
     "hub_counts",
     "inner_product",
@@ -215,6 +216,7 @@ _MODULES = {
         "LayerTable",
         "Layout",
         "extract",
+        "extract_and_predict",
         "layers",
         "predict",
     ),

@@ -4,7 +4,16 @@ from .forward import extract
 from .layer_table import LayerTable
 from .layout import Layout, to_tokens
 from .model_layers import layers
-from .predictions import predict
+from .predictions import extract_and_predict, predict
 from .shape_reading import LARGEST_PREFIX
 
-__all__ = ["LARGEST_PREFIX", "LayerTable", "Layout", "extract", "layers", "predict", "to_tokens"]
+__all__ = [
+    "LARGEST_PREFIX",
+    "LayerTable",
+    "Layout",
+    "extract",
+    "extract_and_predict",
+    "layers",
+    "predict",
+    "to_tokens",
+]

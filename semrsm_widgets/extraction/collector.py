@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -20,6 +21,22 @@ class Enough(BaseException):
 
     No `Exception`, so that a model which catches its own errors lets it pass.
     """
+
+
+Hear = Callable[[int, Any, int], None]
+"""Is told (first image, what the model returned, images in the batch)."""
+
+_hearing: ContextVar[Hear | None] = ContextVar("semrsm_hearing", default=None)
+
+
+@contextmanager
+def answers_heard(hear: Hear) -> Iterator[None]:
+    """Tell what the model itself returns for each batch of the collectors that are made inside; none ends early."""
+    token = _hearing.set(hear)
+    try:
+        yield
+    finally:
+        _hearing.reset(token)
 
 
 class Collector:
@@ -46,7 +63,8 @@ class Collector:
         self._ids = ids
         self._max_grid = max_grid
         self._dtype = dtype
-        self._stop_early = stop_early
+        self._hear = _hearing.get()
+        self._stop_early = stop_early and self._hear is None
         self._wanted: dict[str, list[LayerRow]] = defaultdict(list)
         for row in rows:
             self._wanted[row.path].append(row)
@@ -75,7 +93,9 @@ class Collector:
         self._came.clear()
         self._failure = ""
         try:
-            run(module, batch, as_keyword)
+            output = run(module, batch, as_keyword)
+            if self._hear is not None:
+                self._hear(start, output, len(batch))
         except Enough:
             pass
         except (RuntimeError, MemoryError) as error:

@@ -1,8 +1,9 @@
-"""What a model takes the images for: class probabilities."""
+"""What a model takes the images for: class probabilities, on their own or beside the tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,17 @@ from semrsm_widgets.images import Images, as_images
 from semrsm_widgets.models import VisionModel, check_model, prepare
 
 from .batches import batches, default_workers
+from .collector import answers_heard
+from .forward import extract
 from .hooks import as_found, run, unwrapped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from semrsm_widgets.tokens import Tokens
+
+    from .layer_table import Layers
+    from .layout import Layout
 
 SUM_SLACK = 1e-3  # outputs that add up to 1 within this are probabilities already
 
@@ -63,18 +71,97 @@ def predict(
     module = unwrapped(model.module)
     first, as_keyword = prepare(model.transform, chosen.image(0))
     stream = batches(model.transform, chosen, first, batch_size, threads)
-    parts = []
+    answers = _Answers(module, chosen.ids)
     meter = Meter("Predicting", progress, unit="images")
     with meter, as_found(module, device) as home, closing(stream):
         meter(0, len(chosen))
         for start, batch in stream:
-            logits = _logits(module, run(module, batch.to(home), as_keyword), len(batch))
-            for i, row in enumerate(logits, start):
-                if not bool(torch.isfinite(row).all()):
-                    raise ValueError(f"the model's output has NaN or infinite values for image {chosen.ids[i]!r}.")
-            parts.append(_probabilities(logits))
+            answers.hear(start, run(module, batch.to(home), as_keyword), len(batch))
             meter(start + len(batch), len(chosen))
-    return np.concatenate(parts)
+    return answers.probabilities()
+
+
+def extract_and_predict(
+    model: VisionModel,
+    images: Images | Any,
+    layers: Layers = None,
+    *,
+    layout: Layout | Mapping[str, Layout] | None = None,
+    batch_size: int = 16,
+    device: torch.device | str | None = None,
+    max_grid: int | None = None,
+    dtype: torch.dtype | None = None,
+    workers: int | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    progress: ProgressOption = None,
+) -> tuple[dict[str, Tokens], NDArray[np.float64]]:
+    """Return what `extract` and what `predict` return, by one pass through the model instead of two.
+
+    Args:
+        model: a classifier with its transform.
+        images: `Images`, or anything `load_images` takes.
+        layers: as for `extract`, and so is what follows.
+        layout: how to read the layers' outputs.
+        batch_size: images in one forward.
+        device: where to run the model.
+        max_grid: larger token grids are averaged down to it.
+        dtype: floating type in which tokens are stored; the probabilities do not depend on it.
+        workers: threads that decode images.
+        cache: a folder to keep tokens in. Probabilities are not kept: where all tokens are, the model runs for these.
+        progress: as for `extract`.
+
+    Raises:
+        ValueError, TypeError, OSError, MemoryError: as `extract` and `predict` do.
+
+    Example:
+        >>> tokens, probabilities = extract_and_predict(load_model(), images)
+        >>> analysis = Analysis(images, tokens, model=model, probabilities=probabilities)
+    """
+    check_model(model)
+    chosen = images if isinstance(images, Images) else load_images(images)
+    answers = _Answers(unwrapped(model.module), chosen.ids)
+    with answers_heard(answers.hear):
+        tokens = extract(
+            model,
+            chosen,
+            layers,
+            layout=layout,
+            batch_size=batch_size,
+            device=device,
+            max_grid=max_grid,
+            dtype=dtype,
+            workers=workers,
+            cache=cache,
+            progress=progress,
+        )
+    if answers.parts:
+        return tokens, answers.probabilities()
+    # all tokens came from the cache
+    return tokens, predict(model, chosen, batch_size=batch_size, device=device, workers=workers, progress=progress)
+
+
+class _Answers:
+    """What a classifier returned, batch by batch, as probabilities."""
+
+    def __init__(self, module: nn.Module, ids: Sequence[str]) -> None:
+        self._module, self._ids = module, ids
+        self.parts: dict[int, NDArray[np.float64]] = {}
+
+    def hear(self, start: int, output: Any, count: int) -> None:
+        """Take the output for `count` images from the image `start` on.
+
+        Raises:
+            ValueError: it is no classifier's, or not finite.
+        """
+        logits = _logits(self._module, output, count)
+        for i, row in enumerate(logits, start):
+            if not bool(torch.isfinite(row).all()):
+                raise ValueError(f"the model's output has NaN or infinite values for image {self._ids[i]!r}.")
+        self.parts[start] = _probabilities(logits)
+
+    def probabilities(self) -> NDArray[np.float64]:
+        """Return (N, classes)."""
+        return np.concatenate([self.parts[start] for start in sorted(self.parts)])
 
 
 def _logits(module: nn.Module, output: Any, n: int) -> Tensor:

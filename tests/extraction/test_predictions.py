@@ -7,7 +7,8 @@ from torch import nn
 from torchvision import transforms as T  # noqa: N812 (its usual name)
 
 from semrsm_widgets.analysis.analysis import Analysis
-from semrsm_widgets.extraction.predictions import predict
+from semrsm_widgets.extraction.forward import extract
+from semrsm_widgets.extraction.predictions import extract_and_predict, predict
 from semrsm_widgets.images.demo import demo_images
 from semrsm_widgets.models.load import load_model
 from semrsm_widgets.models.vision_model import VisionModel
@@ -86,3 +87,40 @@ def test_an_analysis_keeps_probabilities():
     ):
         with pytest.raises(ValueError, match=text):
             Analysis(IMAGES, tokens, probabilities=wrong)
+
+
+class Counting(Head):
+    """Counts the pictures that it looks at."""
+
+    seen = 0
+
+    def forward(self, x: torch.Tensor):
+        Counting.seen += len(x)
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("dtype", [None, torch.float16])
+def test_tokens_and_probabilities_of_one_pass_are_those_of_two(tmp_path, dtype):
+    model = VisionModel(Counting(), SQUARE)
+    tokens = extract(model, IMAGES, "conv", batch_size=2, dtype=dtype)
+    probabilities = predict(model, IMAGES, batch_size=2)
+    Counting.seen = 0
+    for folder in (None, tmp_path, tmp_path):  # the last time the tokens are read, and the model predicts alone
+        both, predicted = extract_and_predict(model, IMAGES, "conv", batch_size=2, dtype=dtype, cache=folder)
+        assert torch.equal(both["conv"].values, tokens["conv"].values)
+        np.testing.assert_array_equal(predicted, probabilities)
+        if folder is None:
+            assert Counting.seen == len(IMAGES)
+
+
+def test_one_pass_tells_how_far_it_is_and_refuses_what_is_no_classifier():
+    seen = []
+    extract_and_predict(
+        VisionModel(Head(), SQUARE), IMAGES, batch_size=2, progress=lambda done, total: seen.append((done, total))
+    )
+    assert seen[0][0] == 0
+    assert seen[-1] == (5, 5)
+    with pytest.raises(ValueError, match="`model` must be a classifier"):
+        extract_and_predict(VisionModel(Head(lambda x: x[:, 0]), SQUARE), IMAGES)
+    early = extract(VisionModel(Head(lambda x: x[:, 0]), SQUARE), IMAGES)  # nobody listens any more
+    assert list(early)
