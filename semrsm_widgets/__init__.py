@@ -7,6 +7,7 @@ The method: Wald et al., "Decoupling Semantic Similarity from Spatial Alignment 
     >>> srsm.explore()  # bundled model and photographs, no network
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -311,3 +312,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+if "ipykernel" in sys.modules:  # a notebook: its reader reads while what the next cells need is imported
+    import_module(f"{__name__}.ahead").begin()

@@ -43,9 +43,10 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("views",),
     ("report",),
     ("launch",),
+    ("ahead",),
     ("cli",),
 )
-"""From the bottom to the top. A view's folder is a package; `launch` is the one module beside the packages."""
+"""From the bottom to the top. A view's folder is a package; `launch` and `ahead` are modules beside the packages."""
 
 ONLY_IN: dict[tuple[str, ...], tuple[str, ...]] = {
     ("ipywidgets", "anywidget", "traitlets", "bokeh"): (
@@ -74,6 +75,7 @@ NO_SUBJECT = ("utils", "util", "helpers", "misc")
 """Names that say nothing of what is in a file."""
 
 OF_THE_WHOLE = (
+    "ahead",
     "architecture",
     "bad_input",
     "benchmarks",
@@ -377,10 +379,10 @@ def test_every_file_has_a_name_and_every_face_lists_what_is_there() -> None:
 
 def test_the_root_holds_packages_and_the_door() -> None:
     files = {path.name for path in PACKAGE.iterdir() if path.is_file()}
-    assert files == {"__init__.py", "launch.py", "py.typed"}
+    assert files == {"__init__.py", "ahead.py", "launch.py", "py.typed"}
     folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
     # The tutorials are in the wheel, but not in a checkout.
-    assert folders - {"notebooks"} == {package.partition(".")[0] for step in LADDER for package in step} - {"launch"}
+    assert folders - {"notebooks"} == {package.partition(".")[0] for step in LADDER for package in step} - {"ahead", "launch"}
 
 
 def mirror_faults(package: Path, tests: Path) -> list[str]:

@@ -17,7 +17,8 @@ from .checks import (
 )
 from .files import check_html_path, placed_whole, sweep, written_whole
 from .memo import Memo, cached_property
-from .progress import LONG, Meter, options, quietly
+from .progress import LONG, Meter, in_notebook, quietly
+from .settings import options
 from .tables import data_frame, frame_of, optional
 from .text import describe_seconds, in_words_of, natural_key, printable
 from .types import Grid, GridPlace, Matrix, PixelBox, Progress, ProgressOption
@@ -48,6 +49,7 @@ __all__ = [
     "describe_seconds",
     "frame_of",
     "in_background",
+    "in_notebook",
     "in_words_of",
     "listed",
     "message",

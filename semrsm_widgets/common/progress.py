@@ -11,7 +11,6 @@ import os
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
@@ -19,6 +18,7 @@ from shutil import get_terminal_size
 from typing import Any
 
 from .checks import describe, message
+from .settings import options
 from .text import describe_seconds
 from .types import Progress, ProgressOption
 
@@ -30,52 +30,7 @@ _REDRAWN_EVERY = 0.25
 _IDLE_LOOKS = 20  # without an open meter, after which the drawing thread ends
 _SURE_SECONDS = 0.7  # of moving: how long the rest takes is a guess before
 _NARROW = 100  # columns of a terminal below which a line says nothing of inner calls
-_VARIABLE = "SEMRSM_PROGRESS"
-_WORDS = (
-    {"": True} | dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
-)
 
-
-def _from_environment() -> bool:
-    """Return what the environment wishes; what it does not say is yes."""
-    value = os.environ.get(_VARIABLE, "").strip().lower()
-    if value not in _WORDS:
-        warnings.warn(message(_VARIABLE, "0 or 1", repr(value), "Progress is shown."), RuntimeWarning, stacklevel=2)
-    return _WORDS.get(value, True)
-
-
-class Options:
-    """Settings for all of the package, as `semrsm_widgets.options`.
-
-    Attributes:
-        progress: whether long calls show how far they are; the environment's SEMRSM_PROGRESS=0 starts with False.
-
-    Example:
-        >>> srsm.options.progress = False
-    """
-
-    __slots__ = ("_progress",)
-
-    def __init__(self) -> None:
-        self._progress = _from_environment()
-
-    @property
-    def progress(self) -> bool:
-        """Whether long calls show how far they are, where there is a notebook or a terminal."""
-        return self._progress
-
-    @progress.setter
-    def progress(self, value: bool) -> None:
-        if not isinstance(value, bool):
-            raise TypeError(message("options.progress", "True or False", value))
-        self._progress = value
-
-    def __repr__(self) -> str:
-        return f"Options(progress={self._progress})"
-
-
-options = Options()
-"""The settings that hold for every call."""
 
 _current: ContextVar[Meter | None] = ContextVar("semrsm_meter", default=None)
 

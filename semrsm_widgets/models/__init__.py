@@ -1,7 +1,7 @@
 """A torch module with its preprocessing: made, loaded, and which part of a picture it sees."""
 
 from .inputs import Given, dtype_of, explain_inputs, what_it_gets
-from .load import load_model
+from .load import import_timm, load_model
 from .visible import visible_box
 from .vision_model import (
     Transform,
@@ -23,6 +23,7 @@ __all__ = [
     "declared_size",
     "dtype_of",
     "explain_inputs",
+    "import_timm",
     "load_model",
     "model_view",
     "prepare",

@@ -88,6 +88,12 @@ def load_model(
     return _finish(module, name, size, {"architecture": architecture, "weights": source, **report})
 
 
+def import_timm() -> None:
+    """Import timm, as the first `load_model` does."""
+    import timm  # noqa: F401
+    from timm.data.transforms_factory import create_transform  # noqa: F401
+
+
 def _check_size(image_size: int | tuple[int, int]) -> tuple[int, int]:
     sides = image_size if isinstance(image_size, (tuple, list)) else (image_size, image_size)
     if len(sides) != 2:

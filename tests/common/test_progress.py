@@ -17,7 +17,8 @@ from jupyter_client.manager import start_new_kernel
 
 import semrsm_widgets as srsm
 from semrsm_widgets.common import progress as module
-from semrsm_widgets.common.progress import Meter, Options, options, quietly
+from semrsm_widgets.common.progress import Meter, quietly
+from semrsm_widgets.common.settings import Options, options
 
 if sys.platform != "win32":
     from helpers.terminal import frames, on_terminal
