@@ -382,7 +382,8 @@ def test_the_root_holds_packages_and_the_door() -> None:
     assert files == {"__init__.py", "ahead.py", "launch.py", "py.typed"}
     folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
     # The tutorials are in the wheel, but not in a checkout.
-    assert folders - {"notebooks"} == {package.partition(".")[0] for step in LADDER for package in step} - {"ahead", "launch"}
+    packages = {package.partition(".")[0] for step in LADDER for package in step}
+    assert folders - {"notebooks"} == packages - {"ahead", "launch"}
 
 
 def mirror_faults(package: Path, tests: Path) -> list[str]:

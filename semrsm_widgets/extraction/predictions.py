@@ -93,6 +93,7 @@ def extract_and_predict(
     dtype: torch.dtype | None = None,
     workers: int | None = None,
     cache: str | os.PathLike[str] | None = None,
+    store: Any = None,
     progress: ProgressOption = None,
 ) -> tuple[dict[str, Tokens], NDArray[np.float64]]:
     """Return what `extract` and what `predict` return, by one pass through the model instead of two.
@@ -107,7 +108,8 @@ def extract_and_predict(
         max_grid: larger token grids are averaged down to it.
         dtype: floating type in which tokens are stored; the probabilities do not depend on it.
         workers: threads that decode images.
-        cache: a folder to keep tokens in. Probabilities are not kept: where all tokens are, the model runs for these.
+        cache: a folder to keep tokens in.
+        store: where the tokens go. Neither keeps probabilities: where the tokens are there, the model runs for these.
         progress: as for `extract`.
 
     Raises:
@@ -132,12 +134,17 @@ def extract_and_predict(
             dtype=dtype,
             workers=workers,
             cache=cache,
+            store=store,
             progress=progress,
         )
-    if answers.parts:
-        return tokens, answers.probabilities()
-    # all tokens came from the cache
-    return tokens, predict(model, chosen, batch_size=batch_size, device=device, workers=workers, progress=progress)
+    unheard = [start for start in range(0, len(chosen), batch_size) if start not in answers.parts]
+    if unheard:  # their tokens were there
+        missing = [i for start in unheard for i in range(start, min(start + batch_size, len(chosen)))]
+        found = predict(
+            model, chosen.select(missing), batch_size=batch_size, device=device, workers=workers, progress=progress
+        )
+        answers.parts |= {start: found[k * batch_size : (k + 1) * batch_size] for k, start in enumerate(unheard)}
+    return tokens, answers.probabilities()
 
 
 class _Answers:

@@ -97,9 +97,13 @@ def own_blocks(matcher: AffinityMatcher, job: PairJob) -> tuple[int, int, int, i
     rows, width, channels = x.size, padded(y.size), x.values.shape[2]
     affinity = 4 * rows * width
     common = (len(job.x) + len(job.y)) * channels * 8
-    for side in {x, y}:
-        common += 8 * side.values.numel() if is_prepared(side, torch.float32, job) else 0  # cast, and packed
-    each = affinity + 12 * (rows + width) * channels  # tokens are cast, scaled and packed on their way
+    # For each number of a token: those of x are cast, those of y packed, too, all at once or on their way.
+    left, right = _cast_bytes(x), (0 if y is x and is_prepared(y, torch.float32, job) else _cast_bytes(y)) + 4
+    if is_prepared(x, torch.float32, job):
+        common, left = common + left * x.values.numel(), 0
+    if is_prepared(y, torch.float32, job):
+        common, right = common + right * y.values.numel(), 0
+    each = affinity + (left * rows + right * width) * channels
     fixed = width * _WORKSPACE_BYTES
     budget = job.memory - job.memory // 4 - common
     threads = max(1, min(matcher.workers, budget // (fixed + each)))
@@ -109,8 +113,15 @@ def own_blocks(matcher: AffinityMatcher, job: PairJob) -> tuple[int, int, int, i
     pairs = max(1, min(wanted, (budget // threads - fixed) // each))
     # y is packed once, so flat blocks cost nothing, and waste less of the diagonal
     tall, wide = _sides(pairs, len(x), len(y), max(2, len(x) // 32) if job.symmetric else len(x))
-    tokens = 12 * (tall * rows + wide * width) * channels
+    tokens = (left * tall * rows + right * wide * width) * channels
     return tall, wide, threads, common + threads * (fixed + tall * wide * affinity + tokens)
+
+
+def _cast_bytes(tokens: TokenSet) -> int:
+    """Return the bytes for each number of a token until it is float32 at a common scale."""
+    if tokens.numbers is not None:
+        return 0
+    return 12 if tokens.exponents.any() else 4
 
 
 def _sides(pairs: int, n: int, m: int, most: int) -> tuple[int, int]:

@@ -80,7 +80,8 @@ def match_all(matcher: AffinityMatcher, job: PairJob, maker: Multiplier, made: M
     tall, wide, threads, need = own_blocks(matcher, job)
     check_memory(need, job)
     depth = x.values.shape[2]
-    lefts, packed = _left(x, job), _Packed(y, job, maker)
+    ready = _numbers(x, slice(0, len(x))) if is_prepared(x, torch.float32, job) else None
+    lefts, packed = _left(x, ready), _Packed(y, job, maker, ready if y is x else None)
     x_norms, y_norms = _scaled_norms(x), _scaled_norms(y)
     products, upper_bound = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
     blocks = list(index_blocks(len(x), len(y), tall, wide, job.symmetric))
@@ -129,9 +130,15 @@ def match_all(matcher: AffinityMatcher, job: PairJob, maker: Multiplier, made: M
 class _Packed:
     """The packed tokens of consecutive images: all at once if memory allows, else those that are asked for."""
 
-    def __init__(self, tokens: TokenSet, job: PairJob, maker: Multiplier) -> None:
+    def __init__(
+        self, tokens: TokenSet, job: PairJob, maker: Multiplier, ready: NDArray[np.float32] | None = None
+    ) -> None:
         self.tokens, self.maker, self.depth = tokens, maker, tokens.values.shape[2]
-        self.all = self._pack(0, len(tokens)) if is_prepared(tokens, torch.float32, job) else None
+        self.all = None
+        if ready is not None:
+            self.all = maker.packed(ready, self.depth)
+        elif is_prepared(tokens, torch.float32, job):
+            self.all = self._pack(0, len(tokens))
 
     def _pack(self, first: int, end: int) -> NDArray[np.float32]:
         return self.maker.packed(_numbers(self.tokens, slice(first, end)), self.depth)
@@ -141,15 +148,15 @@ class _Packed:
         return (self._pack(first, end), 0) if self.all is None else (self.all, first * self.tokens.size)
 
 
-def _left(tokens: TokenSet, job: PairJob) -> Any:
-    """Return a function of (first image, end) that gives their tokens' numbers."""
+def _left(tokens: TokenSet, ready: NDArray[np.float32] | None) -> Any:
+    """Return a function of (first image, end) that gives their tokens' numbers, which may be ready."""
 
     def some(first: int, end: int) -> NDArray[np.float32]:
         return _numbers(tokens, slice(first, end))
 
-    if not is_prepared(tokens, torch.float32, job):
+    if ready is None:
         return some
-    ready, each = some(0, len(tokens)), tokens.values.shape[1] * tokens.values.shape[2]
+    each = tokens.values.shape[1] * tokens.values.shape[2]
     return lambda first, end: ready[first * each : end * each]
 
 

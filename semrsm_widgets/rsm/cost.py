@@ -26,6 +26,8 @@ POOLED_GRID = 16
 _MOST_SECONDS_PER_ENTRY = 20e-9
 """Of an affinity: five times what the auction takes on two cores."""
 _MOST_SECONDS_OF_OTHERS = 2e-6
+_BYTES_WHILE_MATCHING, _BYTES_AT_THE_END = 24, 72
+"""For each entry of a Gram: products and bounds; with the pooled products, and what is mirrored of each."""
 _POLL_SECONDS = 0.1
 SAMPLE_SECONDS = 0.4
 SAMPLE_TOKENS = 256
@@ -63,9 +65,11 @@ def estimate(tokens: Any, matcher: Matcher | None = None, *, memory: int = 2**30
     memory = check_int("memory", memory, minimum=1)
     left = TokenSet.read("tokens", tokens)
     job = PairJob(x=left, y=left, symmetric=True, memory=memory)
-    need = min(2**26, memory // 2) + 24 * len(left) ** 2
+    need = min(2**26, memory // 2)
     if isinstance(matcher, AffinityMatcher):
-        need = block_shape(matcher, job)[2] + 24 * len(left) ** 2
+        need = block_shape(matcher, job)[2]
+    means = 8 * len(left) * left.values.shape[2]
+    need = max(need + _BYTES_WHILE_MATCHING * len(left) ** 2, means + _BYTES_AT_THE_END * len(left) ** 2)
     return Estimate(pairs=job.pairs, memory=need, seconds=_sampled_seconds(matcher, left) * job.pairs)
 
 

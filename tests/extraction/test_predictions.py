@@ -113,6 +113,20 @@ def test_tokens_and_probabilities_of_one_pass_are_those_of_two(tmp_path, dtype):
             assert Counting.seen == len(IMAGES)
 
 
+def test_probabilities_are_made_for_what_a_store_has_already(tmp_path):
+    model = VisionModel(Head(), SQUARE)
+
+    def stop(done: int, total: int) -> None:
+        if done >= 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        extract(model, IMAGES, "conv", batch_size=2, store=tmp_path / "tokens", progress=stop)
+    tokens, predicted = extract_and_predict(model, IMAGES, "conv", batch_size=2, store=tmp_path / "tokens")
+    np.testing.assert_array_equal(predicted, predict(model, IMAGES, batch_size=2))
+    assert len(tokens["conv"]) == len(IMAGES)
+
+
 def test_one_pass_tells_how_far_it_is_and_refuses_what_is_no_classifier():
     seen = []
     extract_and_predict(
