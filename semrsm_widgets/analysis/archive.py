@@ -114,7 +114,8 @@ def write_archive(record: AnalysisRecord, path: Path, *, tokens: bool) -> None:
     arrays["header"] = np.array(json.dumps(header, ensure_ascii=False))
     with written_whole(path if path.suffix else path.with_suffix(".npz")) as file:
         try:
-            np.savez(file, **dict(arrays))  # all plain; `allow_pickle` would be one of them before NumPy 2.1
+            members: dict[str, Any] = dict(arrays)  # all plain; `allow_pickle` would be one of them before NumPy 2.1
+            np.savez(file, **members)
         except ValueError as error:  # Ctrl-C within a member, which zipfile cannot close then
             if isinstance(error.__context__, KeyboardInterrupt):
                 raise error.__context__ from None

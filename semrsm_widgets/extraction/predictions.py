@@ -120,7 +120,7 @@ def extract_and_predict(
         >>> analysis = Analysis(images, tokens, model=model, probabilities=probabilities)
     """
     check_model(model)
-    chosen = images if isinstance(images, Images) else load_images(images)
+    chosen = as_images(images)
     answers = _Answers(unwrapped(model.module), chosen.ids)
     with answers_heard(answers.hear):
         tokens = extract(
