@@ -9,6 +9,7 @@ import numpy as np
 
 from ..affinities import padded
 from ..token_set import use_compiled
+from . import engine as kernels
 from .engine import engine, kernel_for
 
 if TYPE_CHECKING:
@@ -85,22 +86,24 @@ class Multiplier:
         return stride, offset
 
 
-_found: list[Multiplier | None] = []
+_found: dict[Any, Multiplier | None] = {}
+"""By the loader of the kernel, without which there are none."""
 
 
 def multiplier() -> Multiplier | None:
     """Return the compiled products; None where they do not compile, or do not compute what they should."""
-    if not _found:
+    kernel = kernels._loader
+    if kernel not in _found:
         found = _load()
         if found is not None:
             use_compiled(found.squares, found.sums)
-        _found.append(found)
-    return _found[0]
+        _found[kernel] = found
+    return _found[kernel]
 
 
 def is_loaded() -> bool:
     """Return whether `multiplier` answers at once."""
-    return bool(_found)
+    return kernels._loader in _found
 
 
 def _load() -> Multiplier | None:

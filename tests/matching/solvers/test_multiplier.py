@@ -66,6 +66,6 @@ def test_squares_say_what_is_not_within_limits(bad):
 
 
 def test_where_vectors_do_not_compile_torch_multiplies(monkeypatch):
-    monkeypatch.setattr(loading, "_found", [])
+    monkeypatch.setattr(loading, "_found", {})
     monkeypatch.setattr(loading, "kernel_for", lambda _: None)
     assert multiplier() is None
