@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import zarr
+from helpers.own_disk import own_disk
 from helpers.stores import extracting, pictures
 
 from semrsm_widgets.matching import Auction, Exact, Greedy, Identity
@@ -289,7 +290,7 @@ def test_only_one_writes_and_a_zip_is_read(tmp_path):
     assert agree(matched_gram(torch.from_numpy(X), store=memory), open_gram(memory))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a disk of one's own needs Linux")
+@own_disk
 def test_a_full_disk_is_said_and_what_is_done_stays(tmp_path):
     disk, saved = tmp_path / "disk", tmp_path / "saved.zarr"
     disk.mkdir()

@@ -6,7 +6,6 @@ import random
 import re
 import shutil
 import signal
-import sys
 import threading
 import time
 
@@ -16,6 +15,7 @@ import timm
 import torch
 import zarr
 from helpers import stores
+from helpers.own_disk import own_disk
 from helpers.stores import BATCH, extracting, model, pictures, small_shards
 from PIL import Image
 from torchvision import transforms as T  # noqa: N812 (its usual name)
@@ -325,7 +325,7 @@ def on_a_disk(tmp_path, size, *options):
     return disk, ["unshare", "-rm", "sh", "-c", f'mount -t tmpfs -o {given} none {disk} && exec "$0" "$@"']
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a disk of one's own needs Linux")
+@own_disk
 def test_a_full_disk_is_said_and_what_is_done_stays(folder, tmp_path):
     disk, before = on_a_disk(tmp_path, "150k")
     saved = tmp_path / "saved"
@@ -344,7 +344,7 @@ def test_a_full_disk_is_said_and_what_is_done_stays(folder, tmp_path):
     assert same(open_tokens(saved), folder)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a disk of one's own needs Linux")
+@own_disk
 def test_a_store_that_cannot_be_written_is_found_before_the_first_picture(begun, tmp_path):
     folder, _, again = begun
     again(layers="first")
