@@ -81,7 +81,7 @@ class TokenSet:
             if _compiled[0](numbers, each, each / _COMMON**2, _COMMON**2, sq_norms):
                 return cls(values, exponents, sq_norms, numbers)
         for here, part in _parts(values):
-            sq_norms[here] = np.einsum("nk,nk->n", part, part)
+            sq_norms[here] = _square_sums(part)
             common = (sq_norms[here] >= part.shape[1] / _COMMON**2) & (sq_norms[here] <= _COMMON**2)
             if common.all():  # NaN and infinity are not
                 continue
@@ -218,6 +218,17 @@ def _parts_of(values: torch.Tensor) -> Iterator[tuple[slice, NDArray[np.float64]
         part = values[first : first + step]
         shown[: len(part)].view(part.shape).copy_(part)
         yield slice(first, first + len(part)), room[: len(part)]
+
+
+def _square_sums(part: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sums of the squares of (k, S D) numbers, in the order of the compiled ones: no bit differs."""
+    squares = part * part
+    whole = squares.shape[1] // 16 * 16
+    lanes = squares[:, :whole].reshape(len(part), -1, 16).sum(1)
+    total = np.zeros(len(part))
+    for column in (*lanes.T, *squares[:, whole:].T):
+        total += column
+    return total
 
 
 def _padded(tokens: torch.Tensor, rows: int) -> torch.Tensor:
