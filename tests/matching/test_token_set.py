@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers.matchers import tokens
 
+from semrsm_widgets.matching import token_set
 from semrsm_widgets.matching.solvers.multiplier import multiplier
 from semrsm_widgets.matching.token_set import TokenSet, check_comparable
 from semrsm_widgets.rsm.rsm import matched_gram
@@ -90,3 +91,17 @@ def test_compiled_norms_let_nothing_pass_that_is_not_finite(bad):
         return
     with pytest.raises(ValueError, match="image 3"):
         TokenSet.read("x", x)
+
+
+@pytest.mark.parametrize(("size", "channels"), [(1, 1), (70, 1), (3, 5), (16, 4), (49, 33), (12, 320)])
+def test_norms_and_means_are_the_same_bits_by_compiled_code_and_without(monkeypatch, size, channels):
+    multiplier()
+    x = np.random.default_rng(size).normal(size=(5, size, channels)).astype(np.float32)
+    compiled = TokenSet.read("x", x)
+    norms, means = compiled.sq_norms, compiled.means
+    assert compiled.numbers is not None
+    monkeypatch.setattr(token_set, "_compiled", [])
+    plain = TokenSet.read("x", x)
+    assert plain.numbers is None
+    assert np.array_equal(plain.sq_norms, norms)
+    assert np.array_equal(plain.means, means)
