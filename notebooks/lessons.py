@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from reprlib import repr as shortened
 from textwrap import TextWrapper
 from typing import Any
 
@@ -60,13 +61,14 @@ def check(
     Args:
         answer: called for the answer, so that whatever it raises is met here.
         expected: the answer as the package computes it.
-        passes: in its place, whether an answer has the properties asked for.
+        passes: in its place, whether an answer has the properties asked for; or these in words, with what
+            came -> whether each is met.
         hint: where to look; never the answer.
         tolerance: how far numbers may be from `expected`.
     """
     came = _answered(answer, hint)
     try:
-        fault = "" if passes is None else "this does not have what is asked for" * (not passes(came))
+        fault = "" if passes is None else _unmet(passes(came))
     except Exception as error:
         fault = f"your answer could not be tried out ({_told(error)})"
     if passes is None:
@@ -74,6 +76,14 @@ def check(
     if fault:
         raise NotYetError(f"Not yet: {fault}. Hint: {hint}")
     print("Right.")
+
+
+def _unmet(met: Any) -> str:
+    """Return what of the properties asked for an answer lacks, or nothing."""
+    if not isinstance(met, Mapping):
+        return "" if met else "this does not have what is asked for"
+    told = "; ".join(f"{words} ({'met' if is_met else 'not met'})" for words, is_met in met.items())
+    return "" if all(met.values()) else told
 
 
 def _answered(answer: Callable[[], Any], hint: str) -> Any:
@@ -119,11 +129,14 @@ def _difference(came: Any, expected: Any, tolerance: float) -> str:
 
 
 def _kind(value: Any) -> str:
-    """Return what a value is in words: a number, 24 numbers, 3 × 5 numbers, or the name of its type."""
+    """Return what a value is in words: a number, 24 numbers, 3 × 5 numbers, or its type."""
     try:
         shape = np.asarray(value, dtype=float).shape
     except (TypeError, ValueError):
-        return f"a {type(value).__name__}"
+        texts = [each for each in value if isinstance(each, str)] if isinstance(value, list | tuple) else []
+        return f"a {type(value).__name__}" + (
+            f" with the text {shortened(texts[0])} in it" if texts else ""
+        )
     if not shape:
         return "a number"
     return "a list of one number" if shape == (1,) else " × ".join(map(str, shape)) + " numbers"

@@ -72,12 +72,25 @@ def test_a_right_answer_passes_by_value_and_by_property(lessons: Any, capsys: py
             lessons.check(lambda answer=answer: answer, passes=lambda value: value > 2, hint="")
 
 
+def test_properties_in_words_are_told_with_what_came_and_which_is_not_met(
+    lessons: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def asked(answer: float) -> dict[str, bool]:
+        return {f"the number is {answer}, over 2 is asked": answer > 2, f"below 9 is asked of {answer}": answer < 9}
+
+    lessons.check(lambda: 3, passes=asked, hint="")
+    assert capsys.readouterr().out == "Right.\n"
+    said = r"Not yet: the number is 1, over 2 is asked \(not met\); below 9 is asked of 1 \(met\)\. Hint: larger"
+    with pytest.raises(lessons.NotYetError, match=said):
+        lessons.check(lambda: 1, passes=asked, hint="larger")
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
         ([4, 3, 2, 1], "4 numbers, as asked, but not the right ones"),
         ((1, 2), "2 numbers came, 4 numbers are expected"),
-        (("blocks.4", 2), "a tuple came, 4 numbers are expected"),
+        (("blocks.4", 2), "a tuple with the text 'blocks.4' in it came, 4 numbers are expected"),
     ],
 )
 def test_several_numbers_are_told_as_such(lessons: Any, answer: Any, said: str) -> None:
