@@ -110,6 +110,7 @@ def the_arguments():
             "estimate": {"tokens": x},
             "Exact": {},
             "extract": {"model": model, "images": pictures, "workers": 0},
+            "extract_and_predict": {"model": classifier, "images": pictures, "workers": 0},
             "f1_at_k": {"ranking": [[1, 0, 2]], "f1": [[1.0, 0, 0.5]], "k": 2},
             "Greedy": {},
             "hub_counts": {"K": K, "k": 2},
