@@ -119,14 +119,17 @@ def dual_bound(affinity: Any, prices: Any) -> NDArray[np.float64]:
         5.0
     """
     matrix, price = read_array("affinity", affinity), read_array("prices", prices).astype(np.float64, copy=False)
+    if matrix.ndim >= 2 and 0 in matrix.shape[-2:]:
+        raise ValueError(message("affinity", "of at least one row and one column", str(matrix.shape)))
     if matrix.ndim < 2 or price.shape != (*matrix.shape[:-2], max(matrix.shape[-2:])):
         expected = f"one price for each column of the padded affinity {matrix.shape}: (..., max(S, T))"
         raise ValueError(message("prices", expected, str(price.shape)))
     rows, columns = matrix.shape[-2:]
     batch = matrix.shape[:-2]
+    count = int(np.prod(batch))
     bounds = [
         _dual_bound(a, p)
-        for a, p in zip(matrix.reshape(-1, rows, columns), price.reshape(-1, price.shape[-1]), strict=True)
+        for a, p in zip(matrix.reshape(count, rows, columns), price.reshape(count, price.shape[-1]), strict=True)
     ]
     return np.array(bounds, dtype=np.float64).reshape(batch)
 

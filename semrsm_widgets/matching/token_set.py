@@ -224,7 +224,7 @@ def _square_sums(part: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the sums of the squares of (k, S D) numbers, in the order of the compiled ones: no bit differs."""
     squares = part * part
     whole = squares.shape[1] // 16 * 16
-    lanes = squares[:, :whole].reshape(len(part), -1, 16).sum(1)
+    lanes = squares[:, :whole].reshape(len(part), whole // 16, 16).sum(1)
     total = np.zeros(len(part))
     for column in (*lanes.T, *squares[:, whole:].T):
         total += column

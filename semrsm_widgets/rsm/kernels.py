@@ -17,6 +17,10 @@ _LEAST_SQUARE = 1e-290  # below, float64 loses digits
 Kernel = Callable[[MatchedGram], Matrix]
 
 
+_ROUNDING = 2.0**-24
+"""Of squared norms: what a product in float32 may be off by."""
+
+
 class UndefinedKernelError(ValueError):
     """A kernel has no value for these images: the RBF's default width is 0 where most of them are alike."""
 
@@ -81,8 +85,11 @@ def rbf_sigma(gram: MatchedGram) -> float:
         raise UndefinedKernelError(
             message("gram", "of at least two images to derive the RBF width", str(gram.shape), "Pass sigma=...")
         )
-    width = float(np.sqrt(np.median(distances)))
-    if not width > 0:
+    median = float(np.median(distances))
+    width = float(np.sqrt(median))
+    # float32 products of one and the same image leave a distance that is rounding alone
+    scale = float(np.median(gram.x_sq_norms) + np.median(gram.y_sq_norms))
+    if not median > _ROUNDING * scale:
         todo = "Most images have the same tokens. Pass sigma=..., or use cosine."
         raise UndefinedKernelError(
             message("gram", "of images that differ, to derive the RBF width", "a median distance of 0", todo)
