@@ -82,7 +82,9 @@ def _as_found(module: nn.Module, device: torch.device | str | None) -> Iterator[
     try:
         target = torch.device(device) if device is not None else home
         torch.empty(0, device=target).cpu()  # an accelerator that is not there
-    except (RuntimeError, TypeError, ValueError, AssertionError, NotImplementedError):
+    except torch.cuda.OutOfMemoryError:  # it is there, and full
+        raise
+    except (RuntimeError, TypeError, ValueError, AssertionError):  # torch says an absent one in any of these ways
         expected = "None or a torch device that is there, such as 'cpu' or 'cuda'"
         raise ValueError(message("device", expected, describe(device))) from None
     if device is not None and len(homes) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 import pytest
@@ -9,7 +10,7 @@ from helpers.analyses import make_analysis
 from helpers.views import DEADLINE, finished, opened_page
 
 import semrsm_widgets as srsm
-from semrsm_widgets.views.base import Job
+from semrsm_widgets.views.base import Job, worker
 from semrsm_widgets.views.explorer import Explorer
 from semrsm_widgets.views.explorer.reporter import free_path
 
@@ -29,7 +30,8 @@ def press(explorer, page, *, pairs="current", images=True):
     return [content for content, *_ in page.of("report")]
 
 
-def test_the_file_stands_beside_the_notebook_and_no_other_is_replaced(explorer, tmp_path):
+def test_the_file_stands_beside_the_notebook_and_no_other_is_replaced(explorer, tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "REPORTS_PER_SECOND", math.inf)  # every step is told, however quick the machine is
     page = opened_page(explorer.header)
     explorer.pair = (1, 3)
     for name in ("report-tokens.html", "report-tokens-2.html"):
@@ -39,8 +41,7 @@ def test_the_file_stands_beside_the_notebook_and_no_other_is_replaced(explorer, 
         assert (told[-1]["path"], told[-1]["bytes"]) == (str(path), path.stat().st_size)
     assert told[0]["state"] == "working"
     fractions = [each["fraction"] for each in told if each["state"] == "working" and each["fraction"]]
-    assert all(0 < fraction <= 1 for fraction in fractions)  # of a report that is quickly written none is told
-    assert fractions == sorted(fractions)
+    assert fractions[-1] > 0.5
     assert "1 of 10 pairs: the one shown first" in path.read_text()
     assert opened_page(explorer.header).of("report")[-1][0]["state"] == "done"  # a page that opens later knows, too
 
