@@ -1,7 +1,8 @@
 """Images and tokens, everything that is asked of them, and how they are kept."""
 
-from .analysis import KEPT_LAYERS, Analysis, check_analysis, gram_share, layer_costs
+from .analysis import Analysis, check_analysis
 from .archive import MATCHERS
+from .costs import KEPT_LAYERS, gram_share, layer_costs
 from .inputs import present
 from .matches import Matches, contribution_difference
 from .patch_places import PatchPlaces

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.common import Memo, Meter, Progress, ProgressOption, check_choice, check_int, message
+from semrsm_widgets.common import Meter, Progress, ProgressOption, check_choice, check_int, message
 from semrsm_widgets.images import Images, Selection
 from semrsm_widgets.matching import Assignment, Auction, Identity, check_answer
 from semrsm_widgets.models import VisionModel, check_model, visible_box
@@ -34,7 +34,10 @@ from semrsm_widgets.rsm import (
 from semrsm_widgets.statistics import check_probabilities
 from semrsm_widgets.tokens import Tokens, token_boxes
 
+from .answers import Answers, AssignmentKey, GramKey, NullKey
 from .archive import AnalysisRecord, LayerGrams, read_archive, write_archive
+from .class_token import class_token_cosine, class_tokens
+from .costs import KEPT_LAYERS, gram_share, layer_costs
 from .export import to_frame, to_rdms, to_xarray
 from .inputs import check_key, check_layers, check_queries, present
 from .matches import Matches, match_patches
@@ -43,44 +46,12 @@ from .provenance import provenance_card
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from semrsm_widgets.matching import Matcher
 
 # Tokens of so many bytes are copied at a time to match pairs.
 _PAIR_BYTES = 64 * 2**20
-
-
-KEPT_LAYERS = "The layers that are done are kept in the Analysis: the next call goes on from there."
-"""What an interrupt leaves of a call that computes one layer after another."""
-_WRITING_SHARE = 0.05
-_SECONDS_PER_ENTRY = 4e-9  # of an affinity, roughly
-_SECONDS_PER_LAYER = 0.02
-
-
-class GramKey(NamedTuple):
-    """What a Gram depends on."""
-
-    layer: str
-    matcher: Matcher
-
-
-class NullKey(NamedTuple):
-    """What the Grams of unrelated tokens depend on: n sampled pairs, and the seed of the sample."""
-
-    layer: str
-    matcher: Matcher
-    n: int
-    seed: int
-
-
-class AssignmentKey(NamedTuple):
-    """What the assignment of images i and j depends on."""
-
-    layer: str
-    i: int
-    j: int
-    matcher: Matcher
+_WRITING_SHARE = 0.05  # of what the layers of a file take
 
 
 class Analysis:
@@ -136,14 +107,7 @@ class Analysis:
         self.probabilities = None if probabilities is None else check_probabilities(probabilities, len(images))
         self.provenance: Mapping[str, Any] = {} if model is None else dict(model.provenance)
         self.queries, self.query_tokens = check_queries(queries, query_tokens, self.layers)
-        self._grams: Memo[GramKey, MatchedGram] = Memo()
-        self._query_grams: Memo[GramKey, MatchedGram] = Memo()
-        self._class_token_grams: Memo[tuple[str, bool], MatchedGram] = Memo()  # layer, of the queries
-        self._nulls: Memo[NullKey, list[MatchedGram]] = Memo()
-        self._levels: dict[Any, NullLevel] = {}  # of the package's own kernels: the others may change their mind
-        self._assignments: Memo[AssignmentKey, Assignment] = Memo()
-        self._estimates: Memo[str, Estimate] = Memo()
-        self._token_norms: Memo[str, Tensor] = Memo()
+        self._answers = Answers()
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -173,7 +137,7 @@ class Analysis:
             return matched_gram(present(tokens), matcher=matcher, progress=report)
 
         with Meter(f"Matching {layer}", progress, unit="pairs") as meter:
-            return self._grams.get(GramKey(layer, matcher), compute, meter)
+            return self._answers.grams.get(GramKey(layer, matcher), compute, meter)
 
     def pooled_gram(self, layer: str) -> MatchedGram:
         """Return the Gram of the mean tokens of a layer, scaled by S to the level of the other Grams."""
@@ -185,15 +149,15 @@ class Analysis:
 
         With `queries=True` it is (M, N): the queries' class tokens with those of the images.
         """
-        own = _class_tokens(self._tokens(layer))
-        rows = _class_tokens(self._queries(layer)) if queries else own
+        own = class_tokens(self._tokens(layer))
+        rows = class_tokens(self._queries(layer)) if queries else own
         if own is None or rows is None:
             return None
 
         def compute(_: Progress) -> MatchedGram:
             return matched_gram(present(rows), present(own) if queries else None, matcher=Identity())
 
-        return self._class_token_grams.get((layer, queries), compute)
+        return self._answers.class_token_grams.get((layer, queries), compute)
 
     def query_gram(self, layer: str, *, matcher: Matcher | None = None, progress: ProgressOption = None) -> MatchedGram:
         """Return the matched Gram (M, N) of the M queries, in rows, with the N images.
@@ -209,24 +173,24 @@ class Analysis:
             return matched_gram(queries, present(tokens), matcher=matcher, progress=report)
 
         with Meter(f"Matching {layer}", progress, unit="pairs") as meter:
-            return self._query_grams.get(GramKey(layer, matcher), compute, meter)
+            return self._answers.query_grams.get(GramKey(layer, matcher), compute, meter)
 
     def has(self, layer: str, *, matcher: Matcher | None = None) -> bool:
         """Return whether the matched Gram of a layer is there already."""
-        return GramKey(layer, self.matcher if matcher is None else matcher) in self._grams
+        return GramKey(layer, self.matcher if matcher is None else matcher) in self._answers.grams
 
     def has_assignment(self, layer: str, i: int, j: int) -> bool:
         """Return whether the assignment of images i and j is there already."""
-        return AssignmentKey(layer, i, j, self.matcher) in self._assignments
+        return AssignmentKey(layer, i, j, self.matcher) in self._answers.assignments
 
     def has_null(self, layer: str) -> bool:
         """Return whether the level of unrelated tokens is there already."""
-        return NullKey(layer, self.matcher, NULL_PAIRS, 0) in self._nulls
+        return NullKey(layer, self.matcher, NULL_PAIRS, 0) in self._answers.nulls
 
     def estimate(self, layer: str) -> Estimate:
         """Return what the matched Gram of a layer will cost on this machine, from a short sample."""
         tokens = self._tokens(layer)
-        return self._estimates.get(layer, lambda _: estimate(present(tokens), self.matcher))
+        return self._answers.estimates.get(layer, lambda _: estimate(present(tokens), self.matcher))
 
     def rsm(
         self, layer: str, kernel: Kernel = cosine, *, matcher: Matcher | None = None, centred: bool = False
@@ -278,7 +242,7 @@ class Analysis:
             values = present(tokens).values
             return check_answer(matcher(values[i : i + 1], values[j : j + 1]), 1, values.shape[1])
 
-        return self._assignments.get(AssignmentKey(layer, i, j, matcher), compute)
+        return self._answers.assignments.get(AssignmentKey(layer, i, j, matcher), compute)
 
     def match_pairs(self, layer: str, pairs: Iterable[tuple[int, int]]) -> None:
         """Match many pairs of images at once, which is quicker than one by one; `assignment` then has them."""
@@ -295,7 +259,7 @@ class Analysis:
                     value=found.value[k : k + 1],
                     upper_bound=found.upper_bound[k : k + 1],
                 )
-                self._assignments.put(AssignmentKey(layer, i, j, self.matcher), one)
+                self._answers.assignments.put(AssignmentKey(layer, i, j, self.matcher), one)
 
     def matches(self, layer: str, i: int, j: int, *, matcher: Matcher | None = None) -> Matches:
         """Return the matched patches of images i and j at a layer, with what each match contributes."""
@@ -310,7 +274,7 @@ class Analysis:
             pair=(i, j),
             grid=tokens.grid,
             other_grid=tokens.grid,
-            class_token=_class_token_cosine(tokens, i, j),
+            class_token=class_token_cosine(tokens, i, j),
             boxes=(self._boxes(i, tokens.grid), self._boxes(j, tokens.grid)),
         )
 
@@ -337,7 +301,7 @@ class Analysis:
         values = present(self._tokens(layer)).values
         image, _ = self._pair(image, image)
         token = check_int("token", token, minimum=0, maximum=values.shape[1] - 1)
-        norms = self._token_norms.get(layer, lambda _: token_norms(values))
+        norms = self._answers.token_norms.get(layer, lambda _: token_norms(values))
         return patch_places(values, norms, layer=layer, image=image, token=token, k=check_int("k", k, minimum=1))
 
     def null(
@@ -367,9 +331,9 @@ class Analysis:
         if key is None:
             return NullLevel.of(grams, kernel)
         known = (NullKey(layer, self.matcher, n, seed), key)
-        if known not in self._levels:
-            self._levels[known] = NullLevel.of(grams, kernel)
-        return self._levels[known]
+        if known not in self._answers.levels:
+            self._answers.levels[known] = NullLevel.of(grams, kernel)
+        return self._answers.levels[known]
 
     def null_grams(
         self, layer: str, *, n: int = NULL_PAIRS, seed: int = 0, progress: ProgressOption = None
@@ -387,7 +351,7 @@ class Analysis:
             return null_grams(present(tokens).values, self.matcher, n=n, seed=seed, progress=report)
 
         with Meter(f"Calibrating {layer}", progress, unit="unrelated pairs") as meter:
-            return self._nulls.get(NullKey(layer, self.matcher, n, seed), compute, meter)
+            return self._answers.nulls.get(NullKey(layer, self.matcher, n, seed), compute, meter)
 
     def select(self, chosen: Any) -> Analysis:
         """Return the analysis of some of the images, in their order, with what is known of them; none is matched again.
@@ -419,19 +383,7 @@ class Analysis:
             query_tokens=self.query_tokens,
         )
         part.provenance = self.provenance
-        for key, gram in self._grams.items():
-            part._grams.put(key, gram.select(rows, rows))
-        for key, gram in self._query_grams.items():
-            part._query_grams.put(key, gram.select(columns=rows))
-        for (layer, of_queries), gram in self._class_token_grams.items():
-            part._class_token_grams.put((layer, of_queries), gram.select(None if of_queries else rows, rows))
-        for null_key, grams in self._nulls.items():
-            part._nulls.put(null_key, grams)
-        place = {image: k for k, image in enumerate(rows)}
-        for key_of_pair, assignment in self._assignments.items():
-            i, j = place.get(key_of_pair.i), place.get(key_of_pair.j)
-            if i is not None and j is not None:
-                part._assignments.put(key_of_pair._replace(i=i, j=j), assignment)
+        part._answers = self._answers.select(rows)
         return part
 
     def to_xarray(self, kernel: Kernel = cosine) -> Any:
@@ -522,12 +474,12 @@ class Analysis:
         analysis = cls(record.images, record.tokens, matcher=record.matcher, probabilities=record.probabilities)
         analysis.provenance = record.provenance
         for layer, kept in record.layers.items():
-            analysis._grams.put(GramKey(layer, record.matcher), kept.semantic)
-            analysis._grams.put(GramKey(layer, Identity()), kept.aligned)
+            analysis._answers.grams.put(GramKey(layer, record.matcher), kept.semantic)
+            analysis._answers.grams.put(GramKey(layer, Identity()), kept.aligned)
             if kept.class_token is not None:
-                analysis._class_token_grams.put((layer, False), kept.class_token)
+                analysis._answers.class_token_grams.put((layer, False), kept.class_token)
             if kept.null is not None:
-                analysis._nulls.put(NullKey(layer, record.matcher, NULL_PAIRS, 0), kept.null)
+                analysis._answers.nulls.put(NullKey(layer, record.matcher, NULL_PAIRS, 0), kept.null)
         return analysis
 
     def _card(self) -> dict[str, Any]:
@@ -554,33 +506,6 @@ class Analysis:
     def _pair(self, i: int, j: int) -> tuple[int, int]:
         last = len(self) - 1
         return check_int("i", i, minimum=0, maximum=last), check_int("j", j, minimum=0, maximum=last)
-
-
-def layer_costs(analysis: Analysis, layers: Iterable[str]) -> list[float]:
-    """Return roughly how many seconds each of some layers takes: for the shares of a bar, and nothing else."""
-    pairs = NULL_PAIRS + len(analysis) * (len(analysis) - 1) // 2
-    entries = [0 if analysis.has(name) else analysis.tokens[name].values.shape[1] ** 2 for name in layers]
-    return [_SECONDS_PER_LAYER + _SECONDS_PER_ENTRY * pairs * each for each in entries]
-
-
-def gram_share(analysis: Analysis) -> float:
-    """Return which share of the pairs of a layer are those of its Gram; the others are unrelated ones."""
-    pairs = len(analysis) * (len(analysis) - 1) // 2
-    return pairs / (pairs + NULL_PAIRS)
-
-
-def _class_tokens(tokens: Tokens) -> Tensor | None:
-    """Return (N, 1, D), or None where the model has no class token."""
-    return tokens.cls().values if tokens.has_class_token and tokens.prefix is not None else None
-
-
-def _class_token_cosine(tokens: Tokens, i: int, j: int) -> float:
-    """Return the cosine of two images' class tokens, 0 where one is all zero; NaN where the model has none."""
-    own = _class_tokens(tokens)
-    if own is None:
-        return float("nan")
-    x, y = (own[k, 0].double().cpu().numpy() for k in (i, j))
-    return float(x @ y / (np.linalg.norm(x) * np.linalg.norm(y) or 1.0))
 
 
 def check_analysis(analysis: Any, *, name: str = "analysis", at_least: int = 1) -> Analysis:
