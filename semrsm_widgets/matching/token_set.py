@@ -112,7 +112,7 @@ class TokenSet:
         """S, the tokens of each image."""
         return int(self.values.shape[1])
 
-    def part(self, images: slice) -> TokenSet:
+    def part(self, images: slice | NDArray[np.int64]) -> TokenSet:
         """Return some of the images, in memory; half precision is widened, as it is for every product."""
         values, norms = self.values[images], self.sq_norms[images]
         values = values.float() if values.dtype.itemsize < 4 else values

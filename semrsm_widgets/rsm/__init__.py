@@ -24,7 +24,7 @@ from .similarities import (
     SimilarityWords,
     similarity_of,
 )
-from .tiles import open_gram
+from .stored_gram import open_gram
 
 __all__ = [
     "BASELINES",

@@ -173,3 +173,11 @@ class MatchedGram:
             y_pooled_sq_norms=self.y_pooled_sq_norms * factor,
             width_from=None if self.width_from is None else self.width_from.scaled(factor),
         )
+
+
+def mirrored(upper_triangle: Matrix, diagonal: NDArray[np.float64]) -> Matrix:
+    """Return a symmetric matrix of its upper triangle and its diagonal."""
+    triangle: Matrix = np.triu(upper_triangle, 1)
+    full: Matrix = triangle + triangle.T
+    np.fill_diagonal(full, diagonal)
+    return full

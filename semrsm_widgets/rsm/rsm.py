@@ -25,9 +25,9 @@ from semrsm_widgets.matching import (
 from semrsm_widgets.tokens import StoredTensor
 
 from .cost import announce, make_ready
-from .gram import MatchedGram
+from .gram import MatchedGram, mirrored
 from .kernels import Kernel, check_kernel, cosine
-from .tiles import certified, gram_into, match_by_tiles, mirrored
+from .tiles import certified, gram_into, match_by_tiles
 
 
 def matched_gram(

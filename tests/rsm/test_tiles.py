@@ -22,7 +22,7 @@ from semrsm_widgets.matching import Auction, Exact, Greedy, Identity
 from semrsm_widgets.rsm import tiles
 from semrsm_widgets.rsm.kernels import cosine, inner_product, rbf
 from semrsm_widgets.rsm.rsm import matched_gram, semantic_rsm
-from semrsm_widgets.rsm.tiles import open_gram
+from semrsm_widgets.rsm.stored_gram import open_gram
 from semrsm_widgets.storage.token_store import open_tokens
 from semrsm_widgets.tokens import stored
 
