@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 
+import numpy as np
 import pytest
 import torch
 import traitlets
 from helpers.analyses import make_analysis, make_images
 from helpers.pages import Elements
 from helpers.views import DEADLINE, finished
+from PIL import Image
 
 import semrsm_widgets as srsm
 from semrsm_widgets import VisionModel
@@ -21,6 +23,13 @@ from semrsm_widgets import VisionModel
     [
         ({"model": torch.nn.Identity()}, TypeError, "VisionModel"),
         ({"images": "no/such/folder"}, ValueError, "exists"),
+        ({"images": 3}, TypeError, "`images` must be a folder, .* got 3"),
+        ({"images": True}, TypeError, "`images` must be a folder"),
+        ({"images": ""}, ValueError, "`images` must be a folder, .* got an empty text"),
+        ({"images": np.zeros((8, 8))}, TypeError, r"`images` must be .* got ndarray of shape \(8, 8\)"),
+        ({"images": Image.new("RGB", (8, 8))}, TypeError, "`images` must be .* got Image"),
+        ({"images": []}, ValueError, "`images` must be at least two images"),
+        ({"images": make_images(1)}, ValueError, "`images` must be at least two images.*got 1"),
         ({"max_images": 1}, ValueError, "max_images"),
         ({"max_grid": 0}, ValueError, "max_grid"),
         ({"patience": 0}, ValueError, "patience"),
@@ -79,7 +88,7 @@ def test_explore_without_a_kernel_shows_the_report():
     ("arguments", "text"),
     [
         ({"model": "resnet1888"}, "`model` must be a model that timm knows; got 'resnet1888'"),
-        ({"images": 3}, "`images` must be a folder"),
+        ({"images": {3, 4}}, "`images` must be a folder"),
         ({"layers": "nowhere"}, "`layers` must be names of layers"),
     ],
 )

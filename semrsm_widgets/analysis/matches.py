@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Entries of an affinity that are held at a time to find the second best.
 _BLOCK_ENTRIES = 2**21
-# A match is ambiguous where another partner would be as good up to this share of its value.
+# A match is ambiguous where another partner is better, or less than this share of its value below.
 AMBIGUOUS = 0.05
 
 
@@ -115,7 +115,7 @@ class Matches:
         return self.by_similarity[name]
 
     def ambiguous(self, tolerance: float = AMBIGUOUS) -> NDArray[np.bool_]:
-        """Return (S,) whether another token of j would be nearly as good a partner, or a better one.
+        """Return (S,) whether another token of j is a better partner of each token, or one less than `tolerance` below.
 
         That is where `margin` is below `tolerance` times the size of `value`.
         """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from semrsm_widgets.common import ProgressOption, check_int, in_words_of, message
 from semrsm_widgets.extraction import extract
-from semrsm_widgets.images import Images, demo_images, load_images, open_images, subset
+from semrsm_widgets.images import Images, check_source, demo_images, load_images, open_images, subset
 from semrsm_widgets.models import VisionModel, load_model
 
 from .analysis import Analysis, check_analysis
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # The pair on screen is shown before all images were seen, unless it stands further down than this.
 _PREVIEW_IMAGES = 4
 _MOST_NAMES = 3  # in a notice
+# What load_images calls its arguments, and explore its own.
+_WORDS = {"`source`": "`images`", "load_images(..., skip_unreadable=True)": "skip_unreadable=True"}
 
 
 class Steps(Protocol):
@@ -85,8 +87,8 @@ class AnalysisRecipe:
         if self.model is not None and not isinstance(self.model, str | VisionModel | Analysis):
             todo = "Wrap a torch module as VisionModel(module, transform)."
             raise TypeError(message("model", "a timm name, a VisionModel, an Analysis or None", self.model, todo))
-        if isinstance(self.images, str | Path) and not Path(self.images).exists():
-            raise ValueError(message("images", "a folder or file that exists", self.images, "Check the path."))
+        if not isinstance(self.model, Analysis):
+            self._check_images()
         if self.max_images is not None:
             check_int("max_images", self.max_images, minimum=2, todo="None takes all images.")
         if self.max_grid is not None:
@@ -96,6 +98,18 @@ class AnalysisRecipe:
         if isinstance(self.model, Analysis):
             check_analysis(self.model, at_least=2)
             self._refuse_the_rest()
+
+    def _check_images(self) -> None:
+        """Raise for images that are seen to be none, or too few, without reading them."""
+        if self.images is None:
+            return
+        if not isinstance(self.images, Images):
+            with in_words_of(_WORDS):
+                check_source(self.images)
+        if isinstance(self.images, str | Path) and not Path(self.images).exists():
+            raise ValueError(message("images", "a folder or file that exists", self.images, "Check the path."))
+        if isinstance(self.images, Images | list | tuple):
+            _check_count(len(self.images))
 
     def _refuse_the_rest(self) -> None:
         """Raise for arguments that would be ignored, because the Analysis is there already."""
@@ -148,15 +162,14 @@ class AnalysisRecipe:
     def _chosen_images(self, observer: RecipeObserver[Any]) -> Images:
         """Return the images, no more than wanted; say what was left out."""
         given = demo_images() if self.images is None else self.images
-        with in_words_of({"`source`": "`images`", "load_images(..., skip_unreadable=True)": "skip_unreadable=True"}):
+        with in_words_of(_WORDS):
             if isinstance(given, Images):
                 images = given
             elif observer.save_images:
                 images = load_images(given, skip_unreadable=self.skip_unreadable)
             else:  # load_images warns by name, and the notebook keeps a warning
                 images, _ = open_images(given, skip_unreadable=self.skip_unreadable)
-        if len(images) < 2:
-            raise ValueError(message("images", "at least two images: an RSM compares them", f"{len(images)}"))
+        _check_count(len(images))
         if images.note and not isinstance(given, Images):
             observer.notice(f"{images.note[0].upper()}{images.note[1:]}.", images.left_out)
         if self.max_images is None or len(images) <= self.max_images:
@@ -166,6 +179,12 @@ class AnalysisRecipe:
             f"max_images=None takes all."
         )
         return subset(images, self.max_images, seed=self.seed)
+
+
+def _check_count(count: int) -> None:
+    """Raise for fewer than two images."""
+    if count < 2:
+        raise ValueError(message("images", "at least two images: an RSM compares them", f"{count}"))
 
 
 def _equal(value: Any, default: Any) -> bool:

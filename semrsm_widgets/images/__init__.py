@@ -5,7 +5,7 @@ from .entries import unique_ids
 from .file_facts import SUFFIXES
 from .image_set import Images, subset
 from .labels import label_set, sorted_labels
-from .load import as_images, load_images, open_images
+from .load import as_images, check_source, load_images, open_images
 from .pixels import Scale
 from .selection import Selection
 from .sources import FileSource, MemorySource, Source
@@ -26,6 +26,7 @@ __all__ = [
     "Source",
     "Warp",
     "as_images",
+    "check_source",
     "crop_boxes",
     "demo_images",
     "label_set",

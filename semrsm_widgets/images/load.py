@@ -17,8 +17,8 @@ from .file_facts import WAYS_IN
 from .folders import from_folder
 from .image_set import Images
 from .labels import given_labels
-from .pixels import Scale, check_scale, has_depth
-from .refusals import ACCEPTED, refuse_stranger
+from .pixels import Scale, check_scale, has_depth, is_array
+from .refusals import ACCEPTED, check_stack, refuse_stranger
 from .sources import FileSource, ItemSource, MemorySource
 from .tables import TABLE_SUFFIXES, from_csv, from_table, is_table
 
@@ -90,6 +90,21 @@ def as_images(images: Any, name: str = "images") -> Images:
         return load_images(images)
 
 
+def check_source(source: Any) -> None:
+    """Raise, without reading any picture, for what is seen to be none of the things that `load_images` accepts.
+
+    Raises:
+        TypeError, ValueError: as in `load_images`.
+    """
+    if isinstance(source, str) and not source.strip():  # to a path it is the folder at hand
+        raise ValueError(message("source", ACCEPTED, "an empty text", "The folder at hand is '.'."))
+    if isinstance(source, str | os.PathLike):
+        return
+    refuse_stranger(source)
+    if is_array(source) and not is_table(source):
+        check_stack(source)
+
+
 def open_images(
     source: Any,
     labels: Any = None,
@@ -134,13 +149,11 @@ def _found(
         known = source.labels or [None] * len(source)
         entries = [Entry(i, s, names) for i, s, names in zip(source.ids, source.sources, known, strict=True)]
         return Found(entries, [source.note] if source.note else [])
+    check_source(source)
     if isinstance(source, str | os.PathLike):
-        if isinstance(source, str) and not source.strip():  # to a path it is the folder at hand
-            raise ValueError(message("source", ACCEPTED, "an empty text", "The folder at hand is '.'."))
         if isinstance(source, str) and "://" in source:
             return Found([of_file(source, None)])
         return _from_path(Path(source).expanduser(), labelled=labelled, skip_unreadable=skip_unreadable)
-    refuse_stranger(source)
     if is_table(source):
         return Found(from_table(source, Path(), labelled=labelled, scale=scale))
     return from_items(source, labelled=labelled, in_order=in_order, scale=scale, frame=frame)

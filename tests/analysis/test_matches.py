@@ -98,10 +98,10 @@ def test_a_frame_of_matches_has_cells_and_pixels(images):
     assert "left" not in unknown
 
 
-def test_a_match_is_ambiguous_where_another_partner_is_nearly_as_good():
+def test_a_match_is_ambiguous_where_another_partner_is_better_or_less_than_5_percent_below():
     x = np.eye(4)
     y = np.eye(4)
-    y[3, 0] = 0.97  # nearly as good for token 0
+    y[3, 0] = 0.97  # less than 5 % below for token 0
     assignment = srsm.Exact()(torch.from_numpy(x)[None], torch.from_numpy(y)[None])
     matches = match_patches(assignment, x, y, layer="a", pair=(0, 1), grid=(2, 2), other_grid=(2, 2))
     assert matches.ambiguous().tolist() == [True, False, False, False]

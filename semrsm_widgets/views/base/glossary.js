@@ -37,7 +37,7 @@ export const GLOSSARY = [
     "partner",
     "the patch that the best one-to-one assignment gives a patch; another one may be more similar, but taken",
   ],
-  ["ambiguous", "a match, drawn dashed, for which another partner would be as good or better, or less than 5 % below"],
+  ["ambiguous", "a match, drawn dashed, for which another partner is better, or less than 5 % below"],
   [
     "kernel",
     "what makes a similarity of an inner product: cosine (divided by the lengths), inner product (as it is), RBF (of the distance)",

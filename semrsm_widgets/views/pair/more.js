@@ -53,7 +53,7 @@ export function pairLegend(colours) {
         matched: () => [
           item(place, "colour: place in A"),
           digits(),
-          item(line("", "srsm-dashed"), "dashed: another partner is at least 95 % as good"),
+          item(line("", "srsm-dashed"), "dashed: another partner is better, or less than 5 % below"),
         ],
         mean: () => [item(line(colours.for), "outlined: what contributes most, on either side"), digits()],
         why: () => [

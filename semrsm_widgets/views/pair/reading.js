@@ -50,7 +50,7 @@ import { opacities } from "./trust.js";
  * @property {Float32Array} contribution of A's patches
  * @property {Float32Array} [otherCosine] of B's patches, for the mean token
  * @property {Float32Array} [otherContribution] of B's patches, for the mean token
- * @property {Uint8Array} [ambiguous] whether another partner of a patch is nearly as good
+ * @property {Uint8Array} [ambiguous] whether another partner of a patch is better, or less than 5 % below
  */
 
 // So many of the strongest carry a digit or a sign: colours alone are too few.

@@ -192,7 +192,7 @@ export function focusSentence({ matches, expected, reading, other, difference },
       : "· no partner";
   return (
     `${from} ${to} · cosine ${format(reading.cosine[a])} · contributes ${format(reading.contribution[a], 4)} of ${format(reading.value)}` +
-    (reading.ambiguous?.[a] && !isTold ? " · another partner is nearly as good" : "")
+    (reading.ambiguous?.[a] && !isTold ? " · another partner is better, or less than 5 % below" : "")
   );
 }
 
@@ -231,7 +231,7 @@ export function strongestTable({ matches, reading, other, difference, order }, k
       partner(token),
       format(reading.cosine[token]),
       format(reading.contribution[token], 4),
-      reading.ambiguous?.[token] ? "another partner is nearly as good" : "",
+      reading.ambiguous?.[token] ? "another partner is better, or less than 5 % below" : "",
     ]),
   );
 }
