@@ -96,7 +96,7 @@ def test_what_is_explained_is_a_choice(lab_page, analysis):
     )
     expect(words).to_contain_text(f"{100 * matches.same_position:.0f} % of patches match the same position")
 
-    # the best match: colours of places, digits on both sides, dashes where another partner is better, or less than 5 % below
+    # the best match: colours of places, digits on both sides, dashes where another partner is better or hardly worse
     top = [int(token) for token in matches.top(12)]
     expected = [css(colour) for colour in reversed(place_colours(top, (4, 6))) for _ in "AB"]
     assert strokes(page) == expected

@@ -285,7 +285,8 @@ def _say_outlines(sheet: Sheet, outlines: list[Outline], placed: bool, similarit
         count = len(outlines)
         digits = f", the first {min(count, NUMBERED)} with digits" if count > 1 else ""
         colour = "" if similarity == "pooled" else "; colour by place in A"
-        dashed = "; dashed: another partner is better, or less than 5 % below" if any(outline.dashed for outline in outlines) else ""
+        is_dashed = any(outline.dashed for outline in outlines)
+        dashed = "; dashed: another partner is better, or less than 5 % below" if is_dashed else ""
         caption = SIMILARITIES[similarity].caption
         sheet.say(f"Outlined: the {count} patches that contribute most ({caption}){digits}{colour}{dashed}.")
 
