@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.common import Matrix, cached_property
+from semrsm_widgets.common import ProgressOption
 from semrsm_widgets.matching import Fallbacks
 from semrsm_widgets.storage import GramStore
 
 from .gram import MatchedGram, mirrored
+from .kernels import Kernel, cosine
+from .lazy_gram import LazyGram, LazyPooledGram, chosen_images
+from .overview import Overview, overview_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,29 +21,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class StoredGram(MatchedGram):
+class StoredGram(LazyGram):
     """A matched Gram in a store: `select` reads the tiles that it needs, everything else reads all of it once."""
 
-    def __init__(self, store: GramStore) -> None:
+    def __init__(self, store: GramStore, *, most: int | None = None) -> None:
         x_means = store.side("x_means")
         y = "x" if store.form.symmetric else "y"
         y_means = x_means if y == "x" else store.side("y_means")
         float64, exact = store.fallbacks()
-        known: dict[str, Any] = {
-            "x_sq_norms": store.side("x_sq_norms"),
-            "y_sq_norms": store.side(f"{y}_sq_norms"),
-            "x_pooled_sq_norms": np.square(x_means).sum(1),
-            "y_pooled_sq_norms": np.square(y_means).sum(1),
-            "sizes": store.form.sizes,
-            "symmetric": store.form.symmetric,
-            "matcher": store.form.matcher,
-            "fallbacks": Fallbacks(float64=float64, exact=exact),
-            "width_from": None,
-            "_store": store,
-            "_means": (x_means, y_means),
-        }
-        for name, value in known.items():
-            object.__setattr__(self, name, value)
+        super().__init__(
+            shape=store.form.shape,
+            most=most,
+            x_sq_norms=store.side("x_sq_norms"),
+            y_sq_norms=store.side(f"{y}_sq_norms"),
+            x_pooled_sq_norms=np.square(x_means).sum(1),
+            y_pooled_sq_norms=np.square(y_means).sum(1),
+            sizes=store.form.sizes,
+            symmetric=store.form.symmetric,
+            matcher=store.form.matcher,
+            fallbacks=Fallbacks(float64=float64, exact=exact),
+            _store=store,
+            _means=(x_means, y_means),
+        )
 
     _store: GramStore
     _means: tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -48,33 +50,10 @@ class StoredGram(MatchedGram):
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}, in {self._store.place.label!r})"
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(N, M)."""
-        return self._store.form.shape
-
-    @property
-    def products(self) -> Matrix:
-        """(N, M) float64: M_ij."""
-        return self._whole.products
-
-    @property
-    def upper_bound(self) -> Matrix:
-        """(N, M) float64: no matching is worth more."""
-        return self._whole.upper_bound
-
-    @property
-    def pooled_products(self) -> Matrix:
-        """(N, M) float64: <x̄_i, ȳ_j>."""
-        return self._whole.pooled_products
-
     def select(self, rows: Sequence[int] | None = None, columns: Sequence[int] | None = None) -> MatchedGram:
         """Return the Gram of some images on either side, in memory; only tiles that hold them are read."""
         form = self._store.form
-        i, j = (
-            np.arange(count) if chosen is None else np.arange(count)[np.asarray(chosen, dtype=np.intp)]
-            for chosen, count in zip((rows, columns), form.shape, strict=True)
-        )
+        i, j = chosen_images((rows, columns), form.shape)
         both = np.empty((2, len(i), len(j)))
         for top in np.unique(i // form.block).tolist():
             for left in np.unique(j // form.block).tolist():
@@ -102,28 +81,37 @@ class StoredGram(MatchedGram):
             fallbacks=self.fallbacks,
         )
 
-    @cached_property
-    def _whole(self) -> MatchedGram:
-        return self.select()
-
-    def at_upper_bound(self) -> MatchedGram:
-        """Return the Gram with every product at its upper bound, in memory."""
-        return self._whole.at_upper_bound()
-
-    def centred(self) -> MatchedGram:
-        """Return the Gram of the mean-free tokens, in memory."""
-        return self._whole.centred()
+    def within(self, memory: int | None) -> StoredGram:
+        """Return the same Gram, refusing to be read as a whole where that takes more than so many bytes."""
+        return StoredGram(self._store, most=memory)
 
     def pooled(self) -> MatchedGram:
-        """Return the Gram of the mean tokens, in memory."""
-        return self._whole.pooled()
+        """Return the Gram of the mean tokens, which are in memory: nothing is read."""
+        return LazyPooledGram(*self._means, symmetric=self.symmetric, most=self._most)
 
-    def scaled(self, factor: float) -> MatchedGram:
-        """Return the Gram of tokens multiplied by sqrt(factor), in memory."""
-        return self._whole.scaled(factor)
+    def overview(self, kernel: Kernel = cosine, *, pooled: bool = False, progress: ProgressOption = None) -> Overview:
+        """Return the RSM under a kernel from afar: any part of it, in cells no smaller than asked for.
+
+        The levels of the cosine are made with the tiles. Those of other kernels, and of mean tokens, are made from the
+        tiles when they are first asked for, and kept in the store; so are those that a killed call has not made.
+
+        Args:
+            kernel: `cosine`, `inner_product` or `partial(rbf, sigma=...)`.
+            pooled: whether it is the RSM of the mean tokens, at the level of S tokens.
+            progress: as for `matched_gram`, with (tiles done, tiles in all).
+
+        Raises:
+            ValueError: another kernel; levels that are missing in a store that cannot be written.
+            BlockingIOError: levels that are missing in a store that somebody else is writing.
+
+        Example:
+            >>> srsm.open_gram("rsm.zarr").overview().window(slice(0, 20_000), slice(0, 20_000), 400).mean
+        """
+        gram = self.pooled().scaled(self.sizes[0]) if pooled else self
+        return overview_of(gram, self._store, kernel, part="pooled" * pooled, progress=progress)
 
 
-def open_gram(store: Any) -> MatchedGram:
+def open_gram(store: Any) -> StoredGram:
     """Return the matched Gram in a store that `matched_gram(..., store=...)` wrote.
 
     `select(rows, columns)` reads the tiles that it needs. Kernels, `products` and what else wants all of it read all.

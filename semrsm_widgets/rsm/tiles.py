@@ -14,6 +14,7 @@ from semrsm_widgets.matching import Fallbacks, Matcher, PairJob, Products, Token
 from semrsm_widgets.storage import GramForm, GramStore, fingerprint
 
 from .gram import MatchedGram, mirrored
+from .overview import cosine_levels
 from .stored_gram import StoredGram
 
 if TYPE_CHECKING:
@@ -101,13 +102,21 @@ def gram_into(
         if missing and refusal is not None:
             raise refusal
 
+        levels = cosine_levels(target)
+        if missing:
+            levels.begin([(tile.top, tile.first) for tile in missing])
+
         def keep(tile: Tile, found: Sequence[Products]) -> None:
             (one,) = found
             counts = one.fallbacks.float64, one.fallbacks.exact
+            levels.keep(tile.top, tile.first, one.products)  # before: what counts as done is a tile that is there
             target.write(tile.top, tile.first, one.products, one.upper_bound, counts)
 
         match_tiles(matcher, left, right, missing, pairs_of(form), memory, meter, keep)
-    return StoredGram(target)
+        gram = StoredGram(target)
+        if refusal is None:  # a killed call may have left them behind
+            levels.complete(gram, lambda *_: meter(meter.done, meter.total))
+    return gram
 
 
 def match_by_tiles(

@@ -1,6 +1,17 @@
 """Results as Zarr stores: written piece by piece, gone on with after a kill, read lazily and checked when read."""
 
 from .gram_store import GramForm, GramStore, fingerprint
+from .pyramid import BINS, Cells, Pyramid
 from .token_store import Parts, TokenStore, open_tokens
 
-__all__ = ["GramForm", "GramStore", "Parts", "TokenStore", "fingerprint", "open_tokens"]
+__all__ = [
+    "BINS",
+    "Cells",
+    "GramForm",
+    "GramStore",
+    "Parts",
+    "Pyramid",
+    "TokenStore",
+    "fingerprint",
+    "open_tokens",
+]

@@ -13,7 +13,7 @@ import numpy as np
 from semrsm_widgets.common import message
 from semrsm_widgets.tokens import StoredTensor, in_blocks
 
-from .places import GRAM, MADE_OTHERWISE, Place, differences, open_place, reason
+from .places import GRAM, MADE_OTHERWISE, Place, differences, open_place
 from .token_reading import StoredPart, digests_of, to_array
 
 if TYPE_CHECKING:
@@ -170,12 +170,7 @@ class GramStore:
             self._array(TILES)[:, rows, columns] = np.stack([products, upper])
             self._array(FALLBACKS)[top // self.form.block, left // self.form.block] = np.array([*fallbacks, 1])
         except OSError as error:
-            text = (
-                f"`store`, {self.place.label!r}, cannot be written ({reason(error)}) at the tile of images "
-                f"{rows.start:,} to {rows.stop - 1:,} with {columns.start:,} to {columns.stop - 1:,}. "
-                "What is done stays: make room, and the same call goes on from there."
-            )
-            raise OSError(error.errno, text) from error
+            raise self.place.full(error, rows, columns) from error
 
     def tile(self, top: int, left: int) -> NDArray[np.float64]:
         """Return (2, n, m): the products and upper bounds of a tile.

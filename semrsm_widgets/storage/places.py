@@ -74,6 +74,21 @@ class Place:
         todo = "Pass a place where there is room and which may be written."
         return ValueError(message("store", "one that can be written", f"{self.label!r}: {reason(error)}", todo))
 
+    def to_write(self) -> Place:
+        """Return the same place, opened to be written where it was opened to be read."""
+        if self.writable or self.folder is None:
+            return self
+        return open_place(self.folder, str((self.group.attrs.get(KEY) or {}).get("kind")), make=True)
+
+    def full(self, error: OSError, rows: slice, columns: slice) -> OSError:
+        """Return the error that says that a tile of a Gram cannot be written, and that what is done stays."""
+        text = (
+            f"`store`, {self.label!r}, cannot be written ({reason(error)}) at the tile of images "
+            f"{rows.start:,} to {rows.stop - 1:,} with {columns.start:,} to {columns.stop - 1:,}. "
+            "What is done stays: make room, and the same call goes on from there."
+        )
+        return OSError(error.errno, text)
+
     @contextmanager
     def written(self) -> Iterator[None]:
         """Be the only one who writes the store; what writers that were killed have left is removed.

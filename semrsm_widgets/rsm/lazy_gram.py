@@ -1,0 +1,166 @@
+"""Grams that are read where they are asked for: `select` reads a part, what needs all of it reads it once."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from semrsm_widgets.common import Matrix, cached_property, check_number, message
+from semrsm_widgets.matching import Fallbacks
+
+from .gram import MatchedGram, mirrored
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BYTES = 3 * 8
+"""Of a pair in memory: its product, upper bound and pooled product."""
+
+
+class LazyGram(MatchedGram):
+    """A matched Gram that is not in memory; kernels, `products` and what else wants all of it read it once."""
+
+    _shape: tuple[int, int]
+    _most: int | None
+
+    def __init__(self, *, shape: tuple[int, int], most: int | None = None, **known: Any) -> None:
+        for name, value in {**known, "width_from": None, "_shape": shape, "_most": most}.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, M)."""
+        return self._shape
+
+    @property
+    def products(self) -> Matrix:
+        """(N, M) float64: M_ij."""
+        return self._whole.products
+
+    @property
+    def upper_bound(self) -> Matrix:
+        """(N, M) float64: no matching is worth more."""
+        return self._whole.upper_bound
+
+    @property
+    def pooled_products(self) -> Matrix:
+        """(N, M) float64: <x̄_i, ȳ_j>."""
+        return self._whole.pooled_products
+
+    @abstractmethod
+    def select(self, rows: Sequence[int] | None = None, columns: Sequence[int] | None = None) -> MatchedGram:
+        """Return the Gram of some images on either side, in memory."""
+
+    @abstractmethod
+    def within(self, memory: int | None) -> Self:
+        """Return the same Gram, refusing to be read as a whole where that takes more than so many bytes."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether all of it may be read into memory."""
+        return self._most is None or _BYTES * self._shape[0] * self._shape[1] <= self._most
+
+    @cached_property
+    def _whole(self) -> MatchedGram:
+        if not self.fits:
+            assert self._most is not None, "a Gram without a limit"
+            needed = _BYTES * self._shape[0] * self._shape[1]
+            got = f"{self._shape[0]:,} x {self._shape[1]:,} pairs, which take {needed / 1e9:.1f} GB as a whole"
+            todo = "Take a part, gram.select(rows, columns) or analysis.select(images), or allow more: memory=..."
+            raise ValueError(message("gram", f"one that fits into {self._most / 1e9:.1f} GB", got, todo))
+        return self.select()
+
+    def at_upper_bound(self) -> MatchedGram:
+        """Return the Gram with every product at its upper bound, in memory."""
+        return self._whole.at_upper_bound()
+
+    def centred(self) -> MatchedGram:
+        """Return the Gram of the mean-free tokens, in memory."""
+        return self._whole.centred()
+
+    def pooled(self) -> MatchedGram:
+        """Return the Gram of the mean tokens, in memory."""
+        return self._whole.pooled()
+
+    def scaled(self, factor: float) -> MatchedGram:
+        """Return the Gram of tokens multiplied by sqrt(factor), in memory."""
+        return self._whole.scaled(factor)
+
+
+class LazyPooledGram(LazyGram):
+    """The Gram of mean tokens, (N, D) and (M, D) float64: each part is multiplied when it is asked for."""
+
+    _means: tuple[NDArray[np.float64], NDArray[np.float64]]
+    _factor: float
+
+    def __init__(
+        self,
+        x_means: NDArray[np.float64],
+        y_means: NDArray[np.float64],
+        *,
+        symmetric: bool,
+        factor: float = 1.0,
+        most: int | None = None,
+    ) -> None:
+        x, y = (factor * np.square(means).sum(1) for means in (x_means, y_means))
+        super().__init__(
+            shape=(len(x), len(y)),
+            most=most,
+            x_sq_norms=x,
+            y_sq_norms=y,
+            x_pooled_sq_norms=x,
+            y_pooled_sq_norms=y,
+            sizes=(1, 1),
+            symmetric=symmetric,
+            matcher="pooled",
+            fallbacks=Fallbacks(),
+            _means=(x_means, y_means),
+            _factor=factor,
+        )
+
+    def select(self, rows: Sequence[int] | None = None, columns: Sequence[int] | None = None) -> MatchedGram:
+        """Return the Gram of some images on either side, in memory."""
+        i, j = chosen_images((rows, columns), self.shape)
+        symmetric = self.symmetric and np.array_equal(i, j)
+        products = self._factor * (self._means[0][i] @ self._means[1][j].T)
+        products = mirrored(products, self.x_sq_norms[i]) if symmetric else products
+        norms = {"x": self.x_sq_norms[i], "y": self.y_sq_norms[j]}
+        return MatchedGram(
+            products=products,
+            upper_bound=products,
+            pooled_products=products,
+            x_sq_norms=norms["x"],
+            y_sq_norms=norms["y"],
+            x_pooled_sq_norms=norms["x"],
+            y_pooled_sq_norms=norms["y"],
+            sizes=(1, 1),
+            symmetric=symmetric,
+            matcher=self.matcher,
+        )
+
+    def within(self, memory: int | None) -> LazyPooledGram:
+        """Return the same Gram, refusing to be read as a whole where that takes more than so many bytes."""
+        return LazyPooledGram(*self._means, symmetric=self.symmetric, factor=self._factor, most=memory)
+
+    def pooled(self) -> MatchedGram:
+        """Return the Gram itself: one token per image."""
+        return self
+
+    def scaled(self, factor: float) -> MatchedGram:
+        """Return the Gram of tokens multiplied by sqrt(factor)."""
+        factor = self._factor * check_number("factor", factor, above=0)
+        return LazyPooledGram(*self._means, symmetric=self.symmetric, factor=factor, most=self._most)
+
+
+def chosen_images(
+    chosen: tuple[Sequence[int] | None, Sequence[int] | None], shape: tuple[int, int]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the images that rows and columns name (None: all of them), from the end where they are negative."""
+    rows, columns = (
+        np.arange(count) if some is None else np.arange(count)[np.asarray(some, dtype=np.intp)]
+        for some, count in zip(chosen, shape, strict=True)
+    )
+    return rows, columns
