@@ -1,4 +1,5 @@
-"""Whether a page shows its views whole: what is cut, what sticks out of its parent, what lies over its neighbour."""
+"""Whether a page shows its views whole: what is cut, what sticks out of its parent, what lies over its neighbour, and a
+"?" that has a line to itself."""
 
 from __future__ import annotations
 
@@ -24,6 +25,8 @@ _FAULTS = """() => {
       const isText = !node.matches("input, select");
       if (isText && style.overflowX !== "visible" && node.scrollWidth > node.clientWidth + 1)
         faults.add(`cut: ${name(node)}, ${node.scrollWidth} in ${node.clientWidth}`);
+      if (isText && style.overflowY === "hidden" && node.scrollHeight > node.clientHeight + 2)
+        faults.add(`cut below: ${name(node)}, ${node.scrollHeight} in ${node.clientHeight}`);
       if (node.placeholder) {
         const pen = document.createElement("canvas").getContext("2d");
         pen.font = style.font;
@@ -39,6 +42,21 @@ _FAULTS = """() => {
           break;
         }
       }
+    }
+    const all = root.getBoundingClientRect();
+    for (const node of root.querySelectorAll("svg text")) {
+      const box = node.getBoundingClientRect();
+      if (shown(node) && box.width && (box.left < all.left - 1.5 || box.right > all.right + 1.5))
+        faults.add(`outside: ${name(node)} of the view`);
+    }
+    for (const help of root.querySelectorAll(".srsm-help-button")) {
+      const one = help.getBoundingClientRect();
+      const others = [...help.closest(".srsm-head, .srsm-controls").children].filter((node) => !node.contains(help));
+      const beside = others.filter(shown).filter((node) => {
+        const other = node.getBoundingClientRect();
+        return node.textContent.trim() && Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top) > 4;
+      });
+      if (shown(help) && !beside.length) faults.add(`alone on a line: ${name(help)}`);
     }
     for (const row of root.querySelectorAll(".srsm-controls, .srsm-head, .srsm-field")) {
       const boxes = [...row.children].filter(shown).map((node) => [node, node.getBoundingClientRect()]);

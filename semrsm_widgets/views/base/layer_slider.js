@@ -69,7 +69,7 @@ export function layerSlider(layers, onChange, badge = "") {
     for (let most = full.length - 1; most >= SHORTEST && isCut(); most -= 2) name.textContent = shortened(full, most);
   };
   const observer = new ResizeObserver(fit);
-  observer.observe(words);
+  observer.observe(words); // it grows with the type
   /** @param {number} k */
   const valuesAt = (k) => {
     const row = profile?.rows[k] ?? {};
@@ -132,6 +132,7 @@ export function layerSlider(layers, onChange, badge = "") {
     words,
     badgeOf(badge),
   );
+  observer.observe(root); // words that were shortened do not grow by themselves
   return {
     root,
     /** @param {string} name */

@@ -45,10 +45,22 @@ export function cellCard(sides, similarities) {
     note,
     hint,
   );
+  // What is open below must not move on the way there from the map: a click would land elsewhere. So the card keeps the
+  // height of the longest that it has said in this width and type.
+  let measure = "";
+  const observer = new ResizeObserver(() => {
+    const now = `${root.offsetWidth} ${getComputedStyle(root).fontSize}`;
+    if (now !== measure) root.style.minHeight = "";
+    measure = now;
+    if (root.offsetHeight) root.style.minHeight = `${root.offsetHeight}px`;
+  });
+  observer.observe(root);
+  observer.observe(table); // it shrinks with the type
   /** @param {number} value */
   const percent = (value) => 100 * Math.min(1, Math.max(0, value));
   return {
     root,
+    stop: () => observer.disconnect(),
     /**
      * @param {[a: string, b: string] | null} names of the layers
      * @param {Record<string, MapCell | undefined> | null} cells one for each kind of RSM

@@ -100,6 +100,7 @@ function compareView(model, el, state) {
     (name) => set("similarity", name),
   );
   const card = cellCard(sides, similarities);
+  events.add(card.stop);
   const grid = layerGrid(sides, {
     point(where) {
       if (String(where) !== String(pointed)) {

@@ -45,10 +45,12 @@ def layer_map_still(
     top = 58 + max(label.height for label in across)
     size = (left + width * table.shape[1] + _EDGE, top + height * table.shape[0] + 40)
     title = f"CKA of {similarity} RSMs · {next(iter(rows.values())).n} images"
-    picture = Image.new("RGB", (max(size[0], round(still_font(14).getlength(title)) + 2 * _EDGE), size[1]), "white")
+    sides = f"down: A, {names[0]} · across: B, {names[1]}"
+    written = max(round(still_font(14).getlength(title)), round(font.getlength(sides)))
+    picture = Image.new("RGB", (max(size[0], written + 2 * _EDGE), size[1]), "white")
     draw = ImageDraw.Draw(picture)
     draw.text((_EDGE, 6), title, fill="black", font=still_font(14))
-    draw.text((_EDGE, 28), f"down: {names[0]} · across: {names[1]}", fill="#555555", font=font)
+    draw.text((_EDGE, 28), sides, fill="#555555", font=font)
     for column, label in enumerate(across):
         picture.paste(label, (left + width * column + (width - label.width) // 2, top - 4 - label.height))
     for line, (name, values) in enumerate(zip(comparison.layers_a, table, strict=True)):

@@ -7,11 +7,11 @@ import { fine, standing } from "./words.js";
 /** @typedef {{ name: string, title: string, value: number }} Level a line to compare with */
 
 const [HEIGHT, LEFT, TOP, BOTTOM] = [168, 6, 8, 22];
-// Room for the names at the right, at the type's size, and the share of the plot that they may take.
-const [NAMES, MOST_NAMES] = [190, 0.5];
+// Between a line's end and its name, and the share of the plot that the names may take.
+const [LEAD, MOST_NAMES] = [16, 0.65];
 // From one name to the next, at the type's size.
 const NAME_STEP = 15;
-// A phase narrower than this has no room for its ε.
+// A phase narrower than this, at the type's size, has no room for its ε.
 const ROOM_FOR_EPS = 62;
 
 /**
@@ -25,14 +25,14 @@ export function auctionPlot(go, legend) {
   let trace = null;
   /** @type {Level[]} */
   let levels = [];
-  let [at, hidden, width] = [0, false, 0];
+  let [at, hidden, width, end] = [0, false, 0, 0];
   const clip = `srsm-clip-${Math.random().toString(36).slice(2)}`;
 
   /** @type {(event: PointerEvent) => void} */
   const seek = (event) => {
     if (!trace) return;
     const box = drawing.getBoundingClientRect();
-    const share = (event.clientX - box.left - LEFT) / (box.width - LEFT - room());
+    const share = (event.clientX - box.left - LEFT) / (end - LEFT);
     const last = trace.steps.length - 1;
     go(Math.max(0, Math.min(last, Math.round(share * last))));
   };
@@ -54,12 +54,20 @@ export function auctionPlot(go, legend) {
     const high = Math.max(...steps.map((step) => step.bound));
     const least = Math.min(...levels.map((each) => each.value), ...proofs, high);
     const low = least - 0.08 * (high - least || Math.abs(high) || 1);
-    const end = Math.max(LEFT + 20, width - room());
+    setAttributes(drawing, { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT });
+    const names = namesNow().map(({ name, words, value }) => {
+      const node = svg("text", { class: `srsm-plot-name srsm-plot-${name}` });
+      node.textContent = words;
+      drawing.append(node);
+      return { name, node, value };
+    });
+    // The names are whole: the plot takes what they leave.
+    const room = LEAD + Math.ceil(Math.max(...names.map(({ node }) => node.getComputedTextLength?.() ?? 0)));
+    end = Math.max(LEFT + 20, width - Math.min(room, MOST_NAMES * width));
     /** @param {number} k */
     const x = (k) => LEFT + ((end - LEFT) * k) / last;
     /** @param {number} value */
     const y = (value) => HEIGHT - BOTTOM - ((HEIGHT - BOTTOM - TOP) * (value - low)) / (high - low || 1);
-    setAttributes(drawing, { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT });
     const window = svg("clipPath", { id: clip });
     window.append(svg("rect", { x: LEFT, y: 0, width: end - LEFT, height: HEIGHT - BOTTOM }));
     drawing.append(window);
@@ -77,7 +85,8 @@ export function auctionPlot(go, legend) {
     starts.forEach((k, phase) => {
       const to = starts[phase + 1] ?? last;
       path(`M${x(k)} ${TOP}V${HEIGHT - BOTTOM + 4}`, "srsm-plot-phase", drawing);
-      if (x(to) - x(k) > ROOM_FOR_EPS) text(x(k) + 4, HEIGHT - 6, `ε ${fine(steps[k].eps)}`, "srsm-plot-eps");
+      if (x(to) - x(k) > ROOM_FOR_EPS * typeScale())
+        text(x(k) + 4, HEIGHT - 6, `ε ${fine(steps[k].eps)}`, "srsm-plot-eps");
     });
     path(`M${LEFT} ${HEIGHT - BOTTOM}H${end}`, "srsm-plot-phase", drawing);
     for (const { name, value } of levels) path(`M${LEFT} ${y(value)}H${end}`, `srsm-plot-level srsm-plot-${name}`);
@@ -125,34 +134,33 @@ export function auctionPlot(go, legend) {
     path(`M${x(at)} ${TOP - 4}V${HEIGHT - BOTTOM}`, "srsm-plot-now", drawing);
     drawing.append(inside);
     // Names at the right, moved apart where they would overlap.
-    const step = steps[at];
-    /** @type {[string, string, number][]} */
-    const names = [
-      ["best-bound", `best bound ${fine(step.bestBound)}`, step.bestBound],
-      ...(Number.isFinite(step.bestValue)
-        ? [/** @type {[string, string, number]} */ (["best-value", `value ${fine(step.bestValue)}`, step.bestValue])]
-        : []),
-      ...levels.map(
-        ({ name, title, value }) => /** @type {[string, string, number]} */ ([name, `${title} ${fine(value)}`, value]),
-      ),
-    ];
-    names.sort((a, b) => b[2] - a[2]);
     const gap = NAME_STEP * typeScale();
-    const places = names.map(([, , value]) => y(value));
+    const places = names.map(({ value }) => y(value));
     for (let k = 1; k < places.length; k += 1) places[k] = Math.max(places[k], places[k - 1] + gap);
     for (let k = places.length - 1, lowest = HEIGHT - 8; k >= 0; k -= 1, lowest = places[k + 1] - gap)
       places[k] = Math.min(places[k], lowest);
-    names.forEach(([name, words, value], k) => {
+    names.forEach(({ name, node, value }, k) => {
       path(`M${end} ${y(value)}L${end + 12} ${places[k]}`, `srsm-plot-lead srsm-plot-${name}`, drawing);
-      text(end + 16, places[k] + 4, words, `srsm-plot-name srsm-plot-${name}`);
+      setAttributes(node, { x: end + LEAD, y: places[k] + 4 });
     });
+    const step = steps[at];
     drawing.setAttribute(
       "aria-label",
       `Value and bound over the steps. Step ${at + 1}: ${standing(step, n)}. ${levels.map((each) => `${each.title} ${fine(each.value)}`).join(", ")}.`,
     );
   }
 
-  const room = () => Math.min(NAMES * typeScale(), MOST_NAMES * width);
+  /** What stands at the right, from the top. */
+  function namesNow() {
+    if (!trace) return [];
+    const { bestBound, bestValue } = trace.steps[at];
+    const value = { name: "best-value", words: `value ${fine(bestValue)}`, value: bestValue };
+    return [
+      { name: "best-bound", words: `best bound ${fine(bestBound)}`, value: bestBound },
+      ...(Number.isFinite(bestValue) ? [value] : []),
+      ...levels.map((each) => ({ name: each.name, words: `${each.title} ${fine(each.value)}`, value: each.value })),
+    ].sort((a, b) => b.value - a.value);
+  }
   const typeScale = () => Number.parseFloat(getComputedStyle(root).getPropertyValue("--srsm-type")) || 1;
   const observer = new ResizeObserver(() => {
     width = root.clientWidth;
