@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 
+from semrsm_widgets.common import check_html_path
+
 from .errors import INTERRUPTED, CommandError
 
 
 def report(options: argparse.Namespace) -> int:
     """Write the report of a folder of images; what is being done and how far goes to the standard error."""
-    from semrsm_widgets.analysis import AnalysisRecipe
-    from semrsm_widgets.common import check_html_path
-    from semrsm_widgets.report import analysis_at_once, to_html
-
     said = ""
 
     def say(text: str, fraction: float | None = None) -> None:
@@ -24,6 +22,10 @@ def report(options: argparse.Namespace) -> int:
 
     try:
         path = check_html_path(options.output)
+        say("Importing the libraries")
+        from semrsm_widgets.analysis import AnalysisRecipe
+        from semrsm_widgets.report import analysis_at_once, to_html
+
         recipe = AnalysisRecipe(
             model=options.model,
             images=options.images,

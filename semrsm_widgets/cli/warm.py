@@ -10,6 +10,8 @@ import time
 import warnings
 from importlib.util import find_spec
 
+from semrsm_widgets.common import Meter
+
 from .check import INSTALL_LAB, REQUIRED, WEIGHTS_PACKAGE, import_line
 from .errors import CommandError
 
@@ -32,7 +34,8 @@ def warm() -> int:
     ):
         before = time.perf_counter()
         try:
-            said = step()
+            with Meter(f"Making ready: {name}"):
+                said = step()
         except Exception as error:
             raise CommandError(
                 f"{name} cannot be made ready: {type(error).__name__}: {error}\n`semrsm check` says more."

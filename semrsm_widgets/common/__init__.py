@@ -1,7 +1,7 @@
 """What every package uses; it knows nothing of models, images or matching."""
 
 from .arrays import read_numbers
-from .background import in_background
+from .background import in_background, interruptibly
 from .checks import (
     check_choice,
     check_flag,
@@ -51,6 +51,7 @@ __all__ = [
     "in_background",
     "in_notebook",
     "in_words_of",
+    "interruptibly",
     "listed",
     "message",
     "natural_key",

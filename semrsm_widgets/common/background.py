@@ -10,9 +10,14 @@ import atexit
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
+from typing import TypeVar
+
+V = TypeVar("V")
 
 LAST_SECONDS = 20.0
 """How long the end of the process waits for the work at hand. Loading a model takes so long at the very worst."""
+_POLL_SECONDS = 0.1  # on Windows a wait does not end for Ctrl-C
 
 _running: dict[threading.Thread, Callable[[], None] | None] = {}
 
@@ -43,6 +48,37 @@ def in_background(
     _running[thread] = stop
     thread.start()
     return thread
+
+
+def interruptibly(work: Callable[[], V], name: str) -> V:
+    """Return what `work` gives, or raise what it raises; done on a thread of its own, so that Ctrl-C is heard.
+
+    For a library's single call that takes seconds: a sort, a factorisation, a compiler whose callbacks would swallow
+    the interrupt. After one the thread goes on to its end, and nobody gets its result. Where no interrupt arrives, on
+    another thread than the main one, the work is done there.
+
+    Args:
+        work: called once.
+        name: of the thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    context = copy_context()
+    found: list[V] = []
+    failed: list[BaseException] = []
+
+    def attempt() -> None:
+        try:
+            found.append(context.run(work))
+        except BaseException as error:  # raised below
+            failed.append(error)
+
+    thread = in_background(attempt, name)
+    while thread.is_alive():
+        thread.join(_POLL_SECONDS)
+    if failed:
+        raise failed[0]
+    return found[0]
 
 
 def _end() -> None:

@@ -83,6 +83,9 @@ class Meter:
         self._callback: Progress | None = progress if callable(progress) else None
         self._wish = None if callable(progress) else progress
         self._outer: Meter | None = None
+        self._above: Meter | None = (
+            None  # whose line says what this one does: the outer, also where a callback tells it
+        )
         self._is_inner, self._has_told = False, False
         self._first, self._share = 0.0, 1.0  # of the step at hand: what is done, and what the part at hand takes
         self._drawn = False
@@ -93,8 +96,9 @@ class Meter:
     def __enter__(self) -> Meter:
         outer = _current.get()
         self._is_inner = outer is not None
-        if self._callback is None and self._wish is not False and outer is not None:
-            self._outer, outer.inner = outer, self
+        if self._wish is not False and outer is not None:
+            self._above, outer.inner = outer, self
+            self._outer = outer if self._callback is None else None
         self._token = _current.set(self)
         wished = options.progress if self._wish is None else self._wish
         if self._outer is None and self._callback is None and wished and screen.is_there():
@@ -105,12 +109,16 @@ class Meter:
     def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
         if self._token is not None:
             _current.reset(self._token)
-        if self._outer is not None:
-            self._outer.inner = None
+        if self._above is not None:
+            self._above.inner = None
         if self._drawn:
             screen.remove(self)
         if isinstance(error, KeyboardInterrupt) and not self._is_inner and self.what:
             error.add_note(f"{self.what} stopped{f' at {self.count()}' if self.total else ''}. {self.kept}")
+            if (
+                self._drawn
+            ):  # the bar said where it was; thirty lines of a model's inside would push that off the screen
+                error.__traceback__ = None
 
     # -- telling --------------------------------------------------------------------------------------------------
 
@@ -176,9 +184,11 @@ class Meter:
             parts.append(f"{describe_seconds(max(1.0, left))} left")
         else:
             parts.append(f"{describe_seconds(now - self.began)} so far")
-        deepest = self
-        while (below := deepest.inner) is not None:
-            deepest = below
+        deepest = below = self
+        while below.inner is not None:
+            below = below.inner
+            if below._callback is None:  # one with a callback counts what the outer one counts, which is told of it
+                deepest = below
         if inner and deepest is not self:
             doing = f"{deepest.what[0].lower()}{deepest.what[1:]}"
             parts.append(f"{doing}: {deepest.count()}" if deepest.total else doing)
@@ -274,7 +284,9 @@ class Screen:
         self._bar, self._shown, self._place = None, None, None
         bar.n = bar.total  # less would stay in a notebook, in red
         bar.close()
-        if place is not None:  # what is saved with the notebook must not be a widget that is gone
+        if place is not None:
+            # What is saved with the notebook must not be a widget that is gone. An empty text has no height in
+            # JupyterLab; an output of no type at all would have nbconvert and Sphinx warn.
             _notebook().update_display({"text/plain": ""}, raw=True, display_id=place)
 
 

@@ -47,6 +47,8 @@ MEASURES: dict[str, Callable[[Matrix, _Output], Statistic]] = {
 
 _SECONDS_PER_ENTRY = 2e-6
 """Of an RSM, roughly: what its correlations with the output take."""
+_SECONDS_PER_CLASS = 1e-8
+"""Of a pair of images, roughly: what the divergence of their predictions takes."""
 
 
 def output_agreement(
@@ -87,18 +89,23 @@ def output_agreement(
     if analysis.probabilities is None:
         todo = "Pass them: Analysis(images, tokens, probabilities=predict(model, images))."
         raise ValueError(message("analysis", "one with class probabilities", "one without", todo))
-    divergence = js_divergence(analysis.probabilities)
-    output = _Output(divergence, Ranked.of(divergence), Ranked.of(doubly_centred(divergence)))
     rows = []
     names, kernels = chosen_layers(analysis, layers), chosen_kernels(kernels)
     centred = check_flag("centred", centred)
     with Meter("Comparing with the output", progress, unit="layers", kept=KEPT_LAYERS) as meter:
         matching = layer_costs(analysis, names)
         scoring = _SECONDS_PER_ENTRY * len(kernels) * len(analysis) ** 2
+        predictions = _SECONDS_PER_CLASS * len(analysis) * analysis.probabilities.size
         meter.costs = [cost + scoring for cost in matching]
+        meter.costs[0] += predictions
+        meter(0, len(names))
+        with meter.part(predictions / meter.costs[0]):
+            divergence = js_divergence(analysis.probabilities)
+        output = _Output(divergence, Ranked.of(divergence), Ranked.of(doubly_centred(divergence)))
         for done, layer in enumerate(names):
-            meter(done, len(names))
-            with meter.part(matching[done] / (matching[done] + scoring)):
+            if done:
+                meter(done, len(names))
+            with meter.part(matching[done] / meter.costs[done]):
                 analysis.gram(layer)
             for kernel in kernels:
                 for similarity, K in rsms_of(analysis, layer, kernel, centred=centred).items():

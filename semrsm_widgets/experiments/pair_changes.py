@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from semrsm_widgets.common import Matrix, check_int
+from semrsm_widgets.common import Matrix, Meter, ProgressOption, check_int, interruptibly
 from semrsm_widgets.statistics import cka, doubly_centred
 
 
@@ -101,12 +101,13 @@ class RSMDifference:
         )
 
 
-def rsm_difference(K: Any, L: Any) -> RSMDifference:
+def rsm_difference(K: Any, L: Any, *, progress: ProgressOption = None) -> RSMDifference:
     """Return two RSMs on the scale on which CKA compares them, and what differs there.
 
     Args:
         K: (N, N) symmetric RSM, N at least 4.
         L: (N, N) symmetric RSM of the same images in the same order.
+        progress: as for `jackknife`, with (steps done, steps in all).
 
     Raises:
         TypeError: not numbers.
@@ -117,10 +118,24 @@ def rsm_difference(K: Any, L: Any) -> RSMDifference:
         >>> difference = rsm_difference(analysis.rsm("blocks.2"), other.rsm("blocks.4"))
         >>> difference.changes(3)  # the three pairs of images that the two see most differently
     """
-    value = cka(K, L)  # which also refuses what has no difference
-    a, b = (_standardised(RSM) for RSM in (K, L))
-    rank_a, rank_b = (_places(np.asarray(RSM)) for RSM in (K, L))
+    with Meter("Comparing the pairs", progress, unit="steps") as meter:
+        meter.costs = [2, 1, 1, _COST_OF_RANKS, _COST_OF_RANKS]
+        meter(0, 5)
+        value = cka(K, L)  # which also refuses what has no difference
+        meter(1, 5)
+        a = _standardised(K)
+        meter(2, 5)
+        b = _standardised(L)
+        meter(3, 5)
+        rank_a = interruptibly(lambda: _places(np.asarray(K)), "semrsm-ranks")
+        meter(4, 5)
+        rank_b = interruptibly(lambda: _places(np.asarray(L)), "semrsm-ranks")
+        meter(5, 5)
     return RSMDifference(a=a, b=b, rank_a=rank_a, rank_b=rank_b, cka=value)
+
+
+_COST_OF_RANKS = 4
+"""Of one RSM, roughly, where standardising it costs 1."""
 
 
 def _standardised(K: Any) -> Matrix:

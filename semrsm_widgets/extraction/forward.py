@@ -32,6 +32,8 @@ from .token_settings import behaviour_of, how_read, settings_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_STORES_KEEP = "with store='FOLDER' the same call would go on from there."
+
 
 def extract(
     model: VisionModel,
@@ -111,7 +113,10 @@ def extract(
     module = unwrapped(model.module)
     first, as_keyword = prepare(model.transform, chosen_images.image(0))
     check_repeatable(model.transform, chosen_images.image(0), first)
-    with Meter("Looking at the images", progress, unit="images") as meter, as_found(module, device) as home:
+    whole = "" if cache is None else " (`cache` takes whole layers)"
+    kept_words = f"Nothing of it is kept{whole}: {_STORES_KEEP}"
+    meter = Meter("Looking at the images", progress, unit="images", kept=kept_words)
+    with meter, as_found(module, device) as home:
         setting = Setting(module, tuple(first.shape), as_keyword, home, first.is_floating_point())
         table = table_of(setting)
         if table.single and batch_size > 1:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from semrsm_widgets.common import LONG, Meter, check_int, describe_seconds, in_background
+from semrsm_widgets.common import LONG, Meter, check_int, describe_seconds, interruptibly
 from semrsm_widgets.matching import (
     AffinityMatcher,
     Auction,
@@ -28,7 +28,6 @@ _MOST_SECONDS_PER_ENTRY = 20e-9
 _MOST_SECONDS_OF_OTHERS = 2e-6
 _BYTES_WHILE_MATCHING, _BYTES_AT_THE_END = 24, 72
 """For each entry of a Gram: products and bounds; with the pooled products, and what is mirrored of each."""
-_POLL_SECONDS = 0.1
 SAMPLE_SECONDS = 0.4
 SAMPLE_TOKENS = 256
 """How long `estimate` measures, and below how many tokens a sample's time says little about a larger one's."""
@@ -86,6 +85,7 @@ def announce(meter: Meter, matcher: Matcher, x: Any, y: Any = None) -> None:
     rate = _MOST_SECONDS_PER_ENTRY if isinstance(matcher, Auction) else _MOST_SECONDS_OF_OTHERS
     if pairs * size * other * rate < LONG:
         return
+    make_ready(matcher, max(size, other))
     sample = x if y is None or n >= m else y
     tokens = sample if isinstance(sample, TokenSet) else TokenSet.read("tokens", sample)
     seconds = _sampled_seconds(matcher, tokens) * pairs * min(size, other) / tokens.size
@@ -100,24 +100,12 @@ def announce(meter: Meter, matcher: Matcher, x: Any, y: Any = None) -> None:
 def make_ready(matcher: Matcher, tokens: int) -> None:
     """Compile a matcher that needs it for images of so many tokens; a meter says so.
 
-    On a thread of its own: the compiler's callbacks would swallow Ctrl-C. After one it goes on, for the next call.
+    The compiler's callbacks would swallow Ctrl-C. After one it goes on, for the next call.
     """
     if not isinstance(matcher, Auction) or matcher.is_ready(tokens):
         return
-    failed: list[BaseException] = []
-
-    def prepare() -> None:
-        try:
-            matcher.prepare(tokens)
-        except BaseException as error:  # raised below
-            failed.append(error)
-
     with Meter("Compiling the matcher (only the first time)"):
-        thread = in_background(prepare, "semrsm-compile")
-        while thread.is_alive():
-            thread.join(_POLL_SECONDS)
-    if failed:
-        raise failed[0]
+        interruptibly(lambda: matcher.prepare(tokens), "semrsm-compile")
 
 
 def _shape(tokens: Any) -> tuple[int, int]:

@@ -70,14 +70,13 @@ def matched_gram(
                [5., 5.]])
     """
     matcher = Auction() if matcher is None else check_matcher(matcher)
-    meter = Meter("Matching", progress, unit="pairs")
     memory = check_int("memory", memory, minimum=1)
-    left = TokenSet.read("x", x)
-    right = left if y is None else TokenSet.read("y", y)
-    check_comparable(left, right)
-    _warn_of_zeros(left, right)
-    job = PairJob(x=left, y=right, symmetric=y is None, memory=memory, progress=meter)
-    with meter:
+    with Meter("Matching", progress, unit="pairs") as meter:
+        left = TokenSet.read("x", x)
+        right = left if y is None else TokenSet.read("y", y)
+        check_comparable(left, right)
+        _warn_of_zeros(left, right)
+        job = PairJob(x=left, y=right, symmetric=y is None, memory=memory, progress=meter)
         meter(0, job.pairs)
         make_ready(matcher, max(left.size, right.size))
         announce(meter, matcher, left, None if y is None else right)
@@ -145,10 +144,12 @@ def aligned_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine, progress: Pro
 
 def pooled_rsm(x: Any, y: Any = None, *, kernel: Kernel = cosine, progress: ProgressOption = None) -> Matrix:
     """Return the pooled RSM (N, M): the mean tokens alone are compared."""
-    left = TokenSet.read("x", x)
-    right = None if y is None else TokenSet.read("y", y)
-    means = None if right is None else right.means[:, None]
-    return check_kernel(kernel)(matched_gram(left.means[:, None], means, matcher=Identity(), progress=progress))
+    check_kernel(kernel)
+    with Meter("Comparing the mean tokens", progress, unit="pairs") as meter:
+        means = TokenSet.read("x", x).means[:, None]
+        others = None if y is None else TokenSet.read("y", y).means[:, None]
+        gram = matched_gram(means, others, matcher=Identity(), progress=meter)
+    return kernel(gram)
 
 
 def _warn_of_zeros(x: TokenSet, y: TokenSet) -> None:

@@ -23,6 +23,7 @@ from semrsm_widgets.common import (
     check_flag,
     check_function,
     check_int,
+    interruptibly,
     message,
 )
 
@@ -134,7 +135,9 @@ def smallest_eigenvalue(K: Any) -> float:
         >>> smallest_eigenvalue(np.array([[1.0, 0.5], [0.5, 1.0]]))
         0.333...
     """
-    values = np.linalg.eigvalsh(check_rsm("K", K, least=1))
+    matrix = check_rsm("K", K, least=1)
+    with Meter("Finding the eigenvalues"):
+        values = interruptibly(lambda: np.linalg.eigvalsh(matrix), "semrsm-eigenvalues")
     peak = float(np.abs(values).max())
     return float(values[0] / peak) if peak > 0 else 0.0
 
@@ -172,19 +175,19 @@ def jackknife(
     check_statistic(statistic)
     exact = check_flag("exact", exact)
     matrices = [check_rsm(f"rsms[{k}]", rsm, least=2) for k, rsm in enumerate(rsms)]
-    value = statistic(*matrices)
     n = len(matrices[0])
     product = _product_of(statistic)
     is_short = len(matrices) == 2 and not exact
-    if n - 1 < (product.least if product else 2):
-        return Statistic(value=value, n=n, reason=f"no interval: needs more than {n} images")
-    if product and is_short:
-        replicates = _alignments_without_one(product, *_prepared(product, matrices[0], matrices[1]))
-    elif _is_spearman(statistic) and is_short:
-        replicates = spearman_without_one(*map(Ranked.of, matrices))
-    else:
-        replicates = np.full(n, nan)
-        with Meter("Leaving out one image at a time", progress, unit="images") as meter:
+    with Meter("Leaving out one image at a time", progress, unit="images") as meter:
+        value = statistic(*matrices)
+        if n - 1 < (product.least if product else 2):
+            return Statistic(value=value, n=n, reason=f"no interval: needs more than {n} images")
+        if product and is_short:
+            replicates = _alignments_without_one(product, *_prepared(product, matrices[0], matrices[1]))
+        elif _is_spearman(statistic) and is_short:
+            replicates = spearman_without_one(*map(Ranked.of, matrices))
+        else:
+            replicates = np.full(n, nan)
             for i in range(n):
                 meter(i, n)
                 rest = [np.delete(np.delete(matrix, i, 0), i, 1) for matrix in matrices]
@@ -241,17 +244,18 @@ def permutation_test(
     check_statistic(statistic)
     check_permutations("n", n)
     K, L = _checked(K, L, 2)
-    value = statistic(K, L)
     rng = np.random.default_rng(check_int("seed", seed, minimum=0))
     product = _product_of(statistic)
-    if _is_spearman(statistic):
-        product, K, L = PEARSON, ranks(K), ranks(L)  # ranks are permuted with the images
-    left, right, norm, agreement = K, L, 1.0, statistic
-    if product is not None:
-        left, right = _prepared(product, K, L)
-        norm, agreement = np.sqrt(product.of(left, left) * product.of(right, right)), product.of
     null = np.zeros(n)
     with Meter("Permuting the images", progress, unit="permutations") as meter:
+        meter(0, n)
+        value = statistic(K, L)
+        if _is_spearman(statistic):
+            product, K, L = PEARSON, ranks(K), ranks(L)  # ranks are permuted with the images
+        left, right, norm, agreement = K, L, 1.0, statistic
+        if product is not None:
+            left, right = _prepared(product, K, L)
+            norm, agreement = np.sqrt(product.of(left, left) * product.of(right, right)), product.of
         for k in range(n):
             meter(k, n)
             order = rng.permutation(len(K))

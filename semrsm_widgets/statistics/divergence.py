@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import entr
 
-from semrsm_widgets.common import Matrix, in_words_of, message, read_numbers
+from semrsm_widgets.common import Matrix, Meter, ProgressOption, in_words_of, message, read_numbers
 
 from .statistic import check_matrix
 
@@ -41,13 +41,14 @@ def check_probabilities(value: Any, n: int) -> Matrix:
     return matrix
 
 
-def js_divergence(P: Any) -> Matrix:
+def js_divergence(P: Any, *, progress: ProgressOption = None) -> Matrix:
     """Return the Jensen-Shannon divergences (N, N) of the rows of P, in nats: 0 for equal rows, at most ln 2.
 
     H((p + q) / 2) - (H(p) + H(q)) / 2, with the entropy H. (SciPy's `jensenshannon` is its square root.)
 
     Args:
         P: (N, classes) probabilities.
+        progress: as for `jackknife`, with (images done, images in all).
 
     Raises:
         ValueError: see `check_probabilities`.
@@ -68,10 +69,13 @@ def js_divergence(P: Any) -> Matrix:
     entropy = entr(rows).sum(1)
     result: Matrix = np.zeros((n, n))
     step = max(1, _BLOCK // (n * classes))
-    for first in range(0, n, step):
-        here = slice(first, first + step)
-        mixed = entr((rows[here, None] + rows[None]) / 2).sum(2)
-        result[here] = mixed - np.add.outer(entropy[here], entropy) / 2
+    with Meter("Comparing the predictions", progress, unit="images") as meter:
+        for first in range(0, n, step):
+            meter(first, n)
+            here = slice(first, first + step)
+            mixed = entr((rows[here, None] + rows[None]) / 2).sum(2)
+            result[here] = mixed - np.add.outer(entropy[here], entropy) / 2
+        meter(n, n)
     result = np.maximum((result + result.T) / 2, 0)
     np.fill_diagonal(result, 0)
     return result

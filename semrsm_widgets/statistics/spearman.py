@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.common import Matrix, cached_property
+from semrsm_widgets.common import Matrix, cached_property, interruptibly
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,7 @@ def ranks(K: NDArray[np.float64]) -> Matrix:
     from scipy.stats import rankdata  # here: it takes a third of a second, which most sessions never need
 
     upper = np.triu_indices(len(K), 1)
-    return _symmetric(rankdata(K[upper]), len(K), upper)
+    return _symmetric(interruptibly(lambda: rankdata(K[upper]), "semrsm-ranks"), len(K), upper)
 
 
 def spearman_without_one(one: Ranked, other: Ranked) -> NDArray[np.float64]:
@@ -74,7 +74,7 @@ class Ranked:
         n = len(K)
         upper = np.triu_indices(n, 1)
         values = K[upper]
-        order = np.argsort(values, kind="stable")
+        order = interruptibly(lambda: np.argsort(values, kind="stable"), "semrsm-ranks")
         placed = values[order]
         begins = np.flatnonzero(np.concatenate([[True], placed[1:] != placed[:-1]]))
         sizes = np.diff(np.concatenate([begins, [len(values)]]))
@@ -91,6 +91,9 @@ class Ranked:
     @cached_property
     def own(self) -> NDArray[np.float64]:
         """(N, N) in row i for the pairs of image i the number of i's pairs below them, ties half; diagonal 0."""
+        return interruptibly(self._own, "semrsm-ranks")
+
+    def _own(self) -> NDArray[np.float64]:
         alone = self.ranks.copy()
         np.fill_diagonal(alone, np.inf)  # above all others, whose ranks in the row it leaves alone
         if len(self.order) == len(np.unique(self.start)):  # without ties a sort says it

@@ -35,6 +35,9 @@ def test_a_plain_call_has_a_bar_that_goes(lab_page):
     lab_page.screenshot("bar-dark")
     expect(lab_page.outputs().last).to_have_text("60")
     expect(page.locator(".jp-OutputArea-output .widget-hbox")).to_have_count(0)
+    heights = page.locator(".jp-OutputArea-child").evaluate_all("all => all.map(each => each.offsetHeight)")
+    assert [height > 0 for height in heights] == [False, True]  # the value alone: no empty place where the bar was
+    lab_page.screenshot("bar-gone-light")
 
 
 def test_the_explorer_writes_its_report(lab_page):

@@ -29,7 +29,7 @@ def test_report_writes_one_file(photos: Path, capsys: pytest.CaptureFixture[str]
     assert main([*arguments, "--no-images"]) == 0
     said = capsys.readouterr()
     assert re.fullmatch(r".*out\.html: \d\.\d MB\n", said.out)
-    assert said.err.splitlines()[0] == "Opening the images ..."
+    assert said.err.splitlines()[:2] == ["Importing the libraries ...", "Opening the images ..."]
     text = target.read_text(encoding="utf-8")
     assert "EfficientNet-Lite0 · 2 images · 1 layer" in text
     assert "Showing 2 of 3 images" in text

@@ -3,9 +3,13 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextvars import ContextVar
 
-from semrsm_widgets.common import background, in_background
+import pytest
+
+from semrsm_widgets.common import background, in_background, interruptibly
 
 # Short operations of torch, each of which lets go of the interpreter's lock and asks for it again.
 TORCH = """
@@ -62,3 +66,44 @@ def test_a_thread_that_is_done_is_forgotten() -> None:
     thread.join(10)
     assert seen == [1]
     assert thread not in background._running
+
+
+SORTING = """
+import threading
+from semrsm_widgets.common import interruptibly
+released = threading.Event()
+def work():
+    print("sorts", flush=True)
+    while not released.wait(0.01):  # hears no signal: it is not the main thread
+        pass
+try:
+    interruptibly(work, "semrsm-test")
+except KeyboardInterrupt:
+    print("heard", flush=True)
+    released.set()
+"""
+
+
+def test_ctrl_c_is_heard_while_a_library_works() -> None:
+    process = subprocess.Popen([sys.executable, "-c", SORTING], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "sorts\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "heard\n"
+    assert process.wait(timeout=60) == 0
+
+
+def test_what_the_work_gives_or_raises_comes_back_and_its_context_is_the_callers() -> None:
+    place = ContextVar("place", default="nowhere")
+    place.set("here")
+    assert interruptibly(lambda: (place.get(), threading.current_thread().name), "semrsm-test") == (
+        "here",
+        "semrsm-test",
+    )
+    with pytest.raises(ZeroDivisionError):
+        interruptibly(lambda: 1 / 0, "semrsm-test")
+    names = []
+    other = threading.Thread(target=lambda: names.append(interruptibly(lambda: threading.current_thread(), "no")))
+    other.start()
+    other.join()
+    assert names == [other]

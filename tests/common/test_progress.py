@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -11,14 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers.analyses import make_analysis, make_images
-from helpers.tiny_models import tiny_model
+from helpers.tiny_models import scaled, tiny_model
 from jupyter_client.manager import start_new_kernel
+from torch import nn
 
 import semrsm_widgets as srsm
 from semrsm_widgets.common import progress as module
 from semrsm_widgets.common.progress import Meter, quietly
 from semrsm_widgets.common.settings import Options, options
+from semrsm_widgets.statistics import js_divergence
 
 if sys.platform != "win32":
     from helpers.terminal import frames, on_terminal
@@ -105,20 +109,24 @@ NESTED = """
 import threading, time
 from semrsm_widgets.common import Meter
 
+opened = threading.Event()
+
 def work(name, layers):
     with Meter(name, unit="layers") as outer:
+        opened.set()
         for layer in range(layers):
             outer(layer, layers)
             with Meter("Matching", unit="pairs") as inner:
                 for pair in range(10):
                     inner(pair, 10)
-                    time.sleep(0.1)
+                    time.sleep(0.3 if layer == 2 else 0.1)  # time to be drawn, on a busy machine, too
                 inner(10, 10)
         outer(layers, layers)
 
 threads = [threading.Thread(target=work, args=given) for given in (("One", 3), ("Two", 2))]
 for thread in threads:
     thread.start()
+    opened.wait()  # the first is the first whatever the machine does
 for thread in threads:
     thread.join()
 """
@@ -137,6 +145,48 @@ def test_nested_calls_and_threads_share_one_line():
     assert shares == sorted(shares)
     assert len(set(shares)) > 3  # the inner calls moved it
     assert shares[0] > 60
+
+
+STOPPED = """
+import sys
+sys.path.insert(0, {tests!r})
+from helpers.tiny_models import scaled, tiny_model
+import numpy as np, time
+import semrsm_widgets as srsm
+
+model = tiny_model()
+model.module.register_forward_pre_hook(lambda *_: time.sleep(0.2))
+pictures = np.random.default_rng(0).integers(0, 255, (100, 32, 32, 3), dtype=np.uint8)
+srsm.extract(model, srsm.load_images(list(pictures)), batch_size=1, {where})
+"""
+
+
+@terminal
+@pytest.mark.parametrize(
+    ("where", "kept"),
+    [
+        ("", "Nothing of it is kept: with store='FOLDER' the same call would go on from there."),
+        (
+            "cache={path!r}",
+            "Nothing of it is kept (`cache` takes whole layers): with store='FOLDER' the same call would go on from "
+            "there.",
+        ),
+        ("store={path!r}", "What is done is kept in 'kept': the same call goes on from there."),
+    ],
+    ids=["memory", "cache", "store"],
+)
+def test_a_stopped_extraction_says_what_is_kept_or_how_to_keep_it(tmp_path, where, kept):
+    path = str(tmp_path / "kept")
+    script = STOPPED.format(tests=str(Path(__file__).parents[1]), where=where.format(path=path))
+    ended = on_terminal(script, interrupt_at=" of 100 images", columns=200)
+    assert ended.status != 0
+    after = ended.text[ended.text.index("Traceback") :].strip()
+    assert after.splitlines()[-2] == "KeyboardInterrupt"
+    assert re.fullmatch(
+        rf"Looking at the images stopped at \d+ of 100 images\. {re.escape(kept)}", after.splitlines()[-1]
+    )
+    assert len(after.splitlines()) < 10  # where in the model it was pushed none of this off the screen
+    assert [each.name for each in tmp_path.rglob("*.safetensors")] == []
 
 
 SAVING = """
@@ -180,6 +230,13 @@ def test_a_callback_is_heard_of_inner_calls_and_ends_the_call_with_its_own_error
     assert module._current.get() is None
 
 
+def classifier():
+    """Return a model that gives three classes' scores."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 4, 8, stride=8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    return srsm.VisionModel(module, scaled)
+
+
 def calls(folder):
     """Return every long call on small data, by name: a function of `progress`."""
     analysis = make_analysis(labels=4)
@@ -190,6 +247,8 @@ def calls(folder):
     predicted = srsm.Analysis(images, analysis.tokens, matcher=srsm.Exact(), probabilities=probabilities)
     return {
         "extract": partial(srsm.extract, model, images, batch_size=2),
+        "predict": partial(srsm.predict, classifier(), images, batch_size=2),
+        "extract_and_predict": partial(srsm.extract_and_predict, classifier(), images, batch_size=2),
         "layers": partial(srsm.layers, tiny_model()),
         "matched_gram": partial(srsm.matched_gram, x),
         "semantic_rsm": partial(srsm.semantic_rsm, x, x),
@@ -203,6 +262,8 @@ def calls(folder):
         "to_html": partial(srsm.to_html, make_analysis(n=4), folder / "a.html"),
         "jackknife": partial(srsm.jackknife, kendall, K, L),
         "permutation_test": partial(srsm.permutation_test, srsm.cka, K, L, n=19),
+        "rsm_difference": partial(srsm.rsm_difference, K, L),
+        "js_divergence": partial(js_divergence, probabilities),
         "output_agreement": partial(srsm.output_agreement, predicted),
         "compare": partial(srsm.compare, make_analysis()),
         "matcher_report": partial(srsm.matcher_report, x, [srsm.Greedy(), srsm.Auction()]),
@@ -220,6 +281,8 @@ def long_calls(tmp_path_factory):
 LONG_CALLS = (
     *(
         "extract",
+        "predict",
+        "extract_and_predict",
         "layers",
         "matched_gram",
         "semantic_rsm",
@@ -235,6 +298,8 @@ LONG_CALLS = (
         "search of candidates",
         "jackknife",
         "permutation_test",
+        "rsm_difference",
+        "js_divergence",
         "output_agreement",
         "compare",
         "matcher_report",
@@ -265,6 +330,15 @@ def test_every_long_call_tells_how_far_it_is_and_ends_with_what_its_callback_rai
     assert len({total for _, total in told}) == 1
     for path in folder.iterdir():
         path.unlink()
+
+
+def test_what_is_done_within_a_call_that_another_tells_of_is_said():
+    with Meter("Matching a", False, unit="pairs") as outer, Meter("Matching", outer, unit="pairs") as teller:
+        teller(1, 4)
+        with Meter("Compiling"):
+            assert outer.words(outer.began, inner=True) == "1 of 4 pairs, 0 s so far, compiling"
+        assert outer.words(outer.began, inner=True) == "1 of 4 pairs, 0 s so far"  # not a second time by the teller
+    assert outer.inner is None
 
 
 def test_parts_and_costs_say_how_far_a_call_is():
