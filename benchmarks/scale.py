@@ -60,9 +60,8 @@ def measure(way: str, folder: Path) -> None:
         gram = srsm.matched_gram(tokens, store=folder / "gram.zarr")
     wall, cpu = time.perf_counter() - began, time.process_time() - busy
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    widest = (
-        gram.gap.max() if way == "memory" else max(gram.select([i], None).gap.max() for i in range(0, len(tokens), max(97, len(tokens) // 20)))
-    )
+    whole = range(0, len(tokens), max(97, len(tokens) // 20))  # rows of the Gram that are read
+    widest = gram.gap.max() if way == "memory" else max(gram.select([i], None).gap.max() for i in whole)
     print(
         f"{way:14} {wall:8.1f} s wall {cpu:8.1f} s CPU {peak:7.0f} MiB at the peak, widest gap {widest:.1e}", flush=True
     )
@@ -83,7 +82,9 @@ def main(options: argparse.Namespace) -> None:
         if not (folder / "gram.zarr").exists():
             began = time.perf_counter()
             write(folder / "tokens.zarr", count, size, channels)
-            print(f"tokens written in {time.perf_counter() - began:.1f} s: {on_disk(folder / 'tokens.zarr')}", flush=True)
+            print(
+                f"tokens written in {time.perf_counter() - began:.1f} s: {on_disk(folder / 'tokens.zarr')}", flush=True
+            )
         for way in options.ways:
             subprocess.run([sys.executable, __file__, "--measure", way, "--folder", folder], check=True)
         print(f"the Gram: {on_disk(folder / 'gram.zarr')}")

@@ -1,6 +1,7 @@
 """What a similarity retrieves: how good an answer is, and how one query is answered."""
 
-from .exact_search import SearchResult, search
+from .candidates import SearchResult
+from .exact_search import search
 from .lookup import LARGEST_K, Answers, Lookup, Ranked
 from .metrics import (
     Labelled,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from semrsm_widgets.common import Meter, ProgressOption, check_int, in_words_of, message, read_numbers
-from semrsm_widgets.matching import Auction, as_tensor, check_matcher, product_rounding, undecided
-from semrsm_widgets.rsm import Kernel, MatchedGram, check_kernel, cosine, matched_gram, rbf
-from semrsm_widgets.tokens import Tokens, in_blocks
+from semrsm_widgets.common import Meter, ProgressOption, check_int, message, read_numbers
+from semrsm_widgets.matching import Auction, as_tensor, check_matcher
+from semrsm_widgets.rsm import Kernel, check_kernel, cosine, rbf
+from semrsm_widgets.tokens import StoredTensor, Tokens, in_blocks
+
+from .candidates import Candidates, SearchResult
+from .stored_search import look_by_bounds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,36 +24,8 @@ if TYPE_CHECKING:
 COARSE = Auction(gap=0.01)
 """Leaves .16 to .18 of 31 candidates undecided for the 5 nearest (docs/matching.md); finer costs more for little."""
 FINE = Auction(gap=1e-7)
-REFINED_AT_ONCE = 8
 _COARSE_SHARE = 0.6
 """Of the time that a search takes, roughly."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class SearchResult:
-    """The nearest images of Q queries.
-
-    Attributes:
-        indices: (Q, k) int64, positions in the database, nearest first.
-        values: (Q, k) float64, their similarities.
-        upper: (Q, k) float64, certified upper bounds of the similarities; inf where the matcher gives none.
-        certified: (Q,) bool: whether it is proven that no other image belongs among the k. It fails only where images
-            are nearer to each other than the matcher's gap, or where the matcher gives no certificate.
-        pairs: how many pairs were looked at coarsely.
-        refined: how many of them were solved to the end.
-    """
-
-    indices: NDArray[np.int64]
-    values: NDArray[np.float64]
-    upper: NDArray[np.float64]
-    certified: NDArray[np.bool]
-    pairs: int
-    refined: int
-
-    def __repr__(self) -> str:
-        queries, k = self.indices.shape
-        proven = f"{int(self.certified.sum())} of {queries} certified"
-        return f"SearchResult({k} nearest of {queries} queries, {proven}; {self.refined} of {self.pairs} pairs refined)"
 
 
 def search(
@@ -70,18 +44,23 @@ def search(
     Every pair is matched coarsely, which gives an interval around its similarity. An image is out when k others are
     certainly better; the rest are solved to the end, best first, until no interval reaches the k-th value.
 
+    Of a database in a store, images are looked at in the order of an upper bound that their mean tokens and spreads
+    give (`retrieval/spreads.py`), until no bound reaches the k-th value: the tokens of all others are never read. The
+    first search reads all tokens once, and leaves the means and spreads in the store, where that may be written.
+
     Args:
         query: tokens (S, D) of an image or of a part of it (a region: `tokens.values[i][[30, 31, 44, 45]]`), or
             (Q, S, D) of Q of them; `Tokens`, a tensor or an array. S may differ from the database's T.
         database: tokens (M, T, D); or, when they do not fit in memory, tokens in a store (`open_tokens`) or an iterable
-            of blocks of tokens. Of these, only the tokens of images that are still undecided are held.
+            of blocks of tokens. Of these, only the tokens of images that are still undecided are held, and of a store
+            those of images that means and spreads rule out are not read.
         k: how many images.
         matcher: solves a pair to the end; None means `Auction(gap=1e-7)`.
         kernel: `cosine`, `inner_product`, or any kernel that grows with the matched product; the RBF with a fixed σ.
         candidates: (C,) or (Q, C) positions in the database; only these are looked at, such as the nearest by an index
             of your own. (Q, C) needs a database in memory.
         coarse: gives the intervals; a matcher without certificates would leave nothing out.
-        progress: as for `matched_gram`, with (images looked at, images in all or 0 for a stream); where the queries
+        progress: as for `matched_gram`, with (images decided, images in all or 0 for a stream); where the queries
             have candidates of their own, with (queries done, queries in all).
 
     Raises:
@@ -115,10 +94,11 @@ def search(
                 parts.append(search(one, database, k, matcher=matcher, kernel=kernel, candidates=some, coarse=coarse))
             meter(len(wanted), len(wanted))
         return _joined(parts)
-    left = _Candidates(queries=queries, k=k, kernel=kernel, held={})
+    left = Candidates(queries=queries, k=k, kernel=kernel)
     with Meter("Searching", progress, unit="images") as meter:
-        seen = 0
-        for block in _blocks(database):
+        stored = database.values if isinstance(database, Tokens) else database
+        seen = len(stored) if isinstance(stored, StoredTensor) else 0
+        for block in () if isinstance(stored, StoredTensor) else _blocks(database):
             total = 0 if _is_stream(database) else len(database)
             meter(seen, total)
             with meter.part(_COARSE_SHARE):
@@ -131,102 +111,12 @@ def search(
             raise ValueError(message("candidates", f"positions below {seen}", str(wanted.max())))
         if most < k:
             raise ValueError(message("k", f"at most {most}, the images to choose from", str(k)))
-        found = left.refined(FINE if matcher is None else matcher)
+        if isinstance(stored, StoredTensor):
+            look_by_bounds(left, stored, wanted, coarse, meter)
+        found = left.refined(FINE if matcher is None else matcher, pairs=len(queries) * most)
         if not _is_stream(database):
             meter(seen, seen)
     return found
-
-
-@dataclass(eq=False, kw_only=True)
-class _Candidates:
-    """The images that may still be among the k nearest of each query."""
-
-    queries: torch.Tensor
-    k: int
-    kernel: Kernel
-    held: dict[int, torch.Tensor]
-    pairs: int = 0
-    index: list[NDArray[np.int64]] = field(default_factory=list)
-    low: list[NDArray[np.float64]] = field(default_factory=list)
-    high: list[NDArray[np.float64]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.index = [np.zeros(0, np.int64) for _ in self.queries]
-        self.low, self.high = ([np.zeros(0) for _ in self.queries] for _ in range(2))
-
-    def look(self, block: torch.Tensor, first: int, wanted: NDArray[np.int64] | None, coarse: Matcher) -> None:
-        """Look at those images of a block, of which the first stands at a position, that are wanted."""
-        chosen = np.arange(len(block))
-        if wanted is not None:
-            chosen = wanted[(wanted >= first) & (wanted < first + len(block))] - first
-        if len(chosen):
-            self.add(block[torch.from_numpy(chosen)], first + chosen, coarse)
-
-    def add(self, tokens: torch.Tensor, positions: NDArray[np.int64], coarse: Matcher) -> None:
-        """Look at more images, and forget those that are out."""
-        with in_words_of({"`x`": "`query`", "`y`": "`database`"}):
-            gram = matched_gram(self.queries, tokens, matcher=coarse)
-        size, channels = self.queries.shape[1:]
-        low, high = _interval(gram, self.kernel, product_rounding(coarse, channels, max(size, tokens.shape[1])))
-        self.pairs += low.size
-        for q in range(len(self.queries)):
-            index = np.concatenate([self.index[q], positions])
-            lows, highs = np.concatenate([self.low[q], low[q]]), np.concatenate([self.high[q], high[q]])
-            stay = undecided(lows, highs, self.k)
-            self.index[q], self.low[q], self.high[q] = index[stay], lows[stay], highs[stay]
-        needed = set(np.concatenate(self.index).tolist())
-        self.held = {i: one for i, one in self.held.items() if i in needed}
-        for row, i in enumerate(positions.tolist()):
-            if i in needed:
-                self.held[i] = tokens[row].clone()  # a view would keep the whole block
-
-    def refined(self, matcher: Matcher) -> SearchResult:
-        """Return the k nearest of every query, solved to the end."""
-        found = []
-        with Meter("Refining", unit="queries") as meter:
-            for q in range(len(self.queries)):
-                meter(q, len(self.queries))
-                found.append(self._refine(q, matcher))
-            meter(len(self.queries), len(self.queries))
-        return SearchResult(
-            indices=np.array([each[0] for each in found]),
-            values=np.array([each[1] for each in found]),
-            upper=np.array([each[2] for each in found]),
-            certified=np.array([each[3] for each in found]),
-            pairs=self.pairs,
-            refined=sum(each[4] for each in found),
-        )
-
-    def _refine(self, q: int, matcher: Matcher) -> tuple[NDArray[np.int64], Any, Any, bool, int]:
-        """Return (indices, values, upper bounds, certified, refined pairs) of one query."""
-        order = np.argsort(-self.high[q], kind="stable")
-        index, high = self.index[q][order], self.high[q][order]
-        values = np.zeros(0)
-        while len(values) < len(index):
-            done = len(values)
-            if done >= self.k and high[done] < np.partition(values, -self.k)[-self.k]:
-                break
-            some = slice(done, done + (self.k if done == 0 else REFINED_AT_ONCE))
-            stacked = torch.stack([self.held[i] for i in index[some].tolist()])
-            gram = matched_gram(self.queries[q : q + 1], stacked, matcher=matcher)
-            values = np.concatenate([values, self.kernel(gram)[0]])
-            high[some] = np.minimum(high[some], _upper(gram, self.kernel)[0])
-        best = np.lexsort((index[: len(values)], -values))[: self.k]
-        others = np.delete(high, best)
-        certified = bool(len(others) == 0 or others.max() <= values[best[-1]])
-        return index[best], values[best], np.maximum(high[best], values[best]), certified, len(values)
-
-
-def _interval(gram: MatchedGram, kernel: Kernel, rounding: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the certified intervals of the similarities, widened by the rounding of the products."""
-    slack = rounding * gram.norms
-    low, high = replace(gram, products=gram.products - slack), replace(gram, upper_bound=gram.upper_bound + slack)
-    return kernel(low), _upper(high, kernel)
-
-
-def _upper(gram: MatchedGram, kernel: Kernel) -> NDArray[np.float64]:
-    """Return the upper bounds of the similarities; inf without a certificate, whatever the kernel makes of that."""
-    return np.where(np.isfinite(gram.upper_bound), kernel(gram.at_upper_bound()), np.inf)
 
 
 def _queries(query: Any) -> torch.Tensor:
@@ -278,4 +168,6 @@ def _joined(parts: list[SearchResult]) -> SearchResult:
         certified=np.concatenate([part.certified for part in parts]),
         pairs=sum(part.pairs for part in parts),
         refined=sum(part.refined for part in parts),
+        matched=sum(part.matched for part in parts),
+        images_read=sum(part.images_read for part in parts),
     )

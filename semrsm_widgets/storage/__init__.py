@@ -2,6 +2,7 @@
 
 from .gram_store import GramForm, GramStore, fingerprint
 from .pyramid import BINS, Cells, Pyramid
+from .sketch_store import Sketch, kept_sketch, piece_of
 from .token_store import Parts, TokenStore, open_tokens
 
 __all__ = [
@@ -11,7 +12,10 @@ __all__ = [
     "GramStore",
     "Parts",
     "Pyramid",
+    "Sketch",
     "TokenStore",
     "fingerprint",
+    "kept_sketch",
     "open_tokens",
+    "piece_of",
 ]

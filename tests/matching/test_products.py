@@ -87,13 +87,13 @@ def test_products_are_float64_where_torch_was_told_that_less_than_float32_will_d
 
 
 def test_search_keeps_what_the_rounding_of_a_coarse_look_leaves_open(monkeypatch):
-    from semrsm_widgets.retrieval import exact_search
+    from semrsm_widgets.retrieval import candidates, exact_search
 
     seen = []
-    interval = exact_search._interval
+    interval = candidates.interval
     monkeypatch.setattr(
-        exact_search,
-        "_interval",
+        candidates,
+        "interval",
         lambda gram, kernel, rounding: seen.append(rounding) or interval(gram, kernel, rounding),
     )
     x = wide_tokens("relu", 0, 6, 2, 2048)
