@@ -60,6 +60,7 @@ ONLY_IN: dict[tuple[str, ...], tuple[str, ...]] = {
     ("numba", "llvmlite"): ("matching.solvers.*",),
     ("timm",): ("models.load",),
     ("zarr", "filelock"): ("storage.*",),
+    ("dask", "distributed"): ("rsm.cluster",),
     ("matplotlib",): ("figures.sheet", "views.*.paper"),
 }
 """Packages that only the given modules may import, inside functions too."""
@@ -79,6 +80,7 @@ OF_THE_WHOLE = (
     "architecture",
     "bad_input",
     "benchmarks",
+    "examples",
     "launch",
     "lifetimes",
     "page_twins",

@@ -7,6 +7,7 @@ once per layer (`matched_gram`), then every kernel and its certificate is free. 
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,11 @@ from semrsm_widgets.matching import (
 )
 from semrsm_widgets.tokens import StoredTensor
 
+from .cluster import check_client, match_on_workers
 from .cost import announce, make_ready
 from .gram import MatchedGram, mirrored
 from .kernels import Kernel, check_kernel, cosine
-from .tiles import certified, gram_into, match_by_tiles
+from .tiles import certified, gram_into, match_by_tiles, match_tiles
 
 
 def matched_gram(
@@ -37,6 +39,7 @@ def matched_gram(
     matcher: Matcher | None = None,
     memory: int = 2**30,
     store: Any = None,
+    client: Any = None,
     progress: ProgressOption = None,
 ) -> MatchedGram:
     """Return the matched products of all images of x with all images of y, or of x with itself.
@@ -49,6 +52,9 @@ def matched_gram(
         store: where the Gram goes, tile by tile, for one that takes hours or fits in no memory: the path of a folder, a
             URL, or anything else that Zarr opens. A call that was stopped or killed goes on where it was. What comes
             back reads the tiles that `select` needs, and all of it when a kernel asks for it. None: it is in memory.
+        client: a `dask.distributed.Client`: its workers match the tiles, reading the tokens' store, which they must
+            see; the Gram is written from here. `memory` is each tile's. An `Auction` without `threads=` uses one in
+            each, as Dask gives every thread of a worker a tile. None: they are matched here.
         progress: None shows how far it is, once it has lasted 2 s, in a notebook or on a terminal (`options.progress`);
             False does not. A function is called instead, with (pairs done, pairs in all), on this thread between
             blocks; it may raise to cancel, and what it raises is raised here once all threads are quiet.
@@ -56,9 +62,11 @@ def matched_gram(
     Raises:
         TypeError: tokens that are not floating-point numbers.
         ValueError: a wrong shape, NaN or infinity (the image and layer are named), no room for one pair; a store of
-            other tokens or another matcher, or that cannot be written.
+            other tokens or another matcher, or that cannot be written; for a client, tokens in memory, or workers that
+            do not see their store or have other versions.
         OSError: the store cannot be written any more: what is done stays.
         BlockingIOError: somebody else is writing the store.
+        ConnectionError: the client was closed, or its scheduler is gone: what is done stays.
 
     References:
         Wald et al., arXiv:2410.23107, section 3.
@@ -71,6 +79,9 @@ def matched_gram(
     """
     matcher = Auction() if matcher is None else check_matcher(matcher)
     memory = check_int("memory", memory, minimum=1)
+    if client is not None:
+        check_client(client)
+    match = match_tiles if client is None else partial(match_on_workers, client)
     with Meter("Matching", progress, unit="pairs") as meter:
         left = TokenSet.read("x", x)
         right = left if y is None else TokenSet.read("y", y)
@@ -78,12 +89,13 @@ def matched_gram(
         _warn_of_zeros(left, right)
         job = PairJob(x=left, y=right, symmetric=y is None, memory=memory, progress=meter)
         meter(0, job.pairs)
-        make_ready(matcher, max(left.size, right.size))
-        announce(meter, matcher, left, None if y is None else right)
+        if client is None:
+            make_ready(matcher, max(left.size, right.size))
+            announce(meter, matcher, left, None if y is None else right)
         if store is not None:
-            return gram_into(store, matcher, left, right, job.symmetric, memory, meter)
-        if isinstance(left.values, StoredTensor) or isinstance(right.values, StoredTensor):
-            found = match_by_tiles(matcher, left, right, job.symmetric, memory, meter)
+            return gram_into(store, matcher, left, right, job.symmetric, match, memory, meter)
+        if client is not None or isinstance(left.values, StoredTensor) or isinstance(right.values, StoredTensor):
+            found = match_by_tiles(matcher, left, right, job.symmetric, match, memory, meter)
         else:
             found = match_job(matcher, job)
         job.tick(job.pairs)

@@ -70,11 +70,15 @@ Take = Callable[["NDArray[np.int64]"], TokenSet]
 """Gives the tokens of some images, in memory."""
 Keep = Callable[[Tile, Sequence[Products]], None]
 """Is given a tile that is done: of each part the products and their upper bounds (n, m), whole where symmetric."""
+MatchTiles = Callable[[Matcher, TokenSet, TokenSet, Sequence[Tile], int, int, Meter, Keep], None]
+"""Matches some tiles of x with y, within a budget of memory each, and hands each on when it is done; tells a meter of
+how many pairs, of a total, are there. `match_tiles` does it here."""
 
 
 def gram_into(
-    store: Any, matcher: Matcher, left: TokenSet, right: TokenSet, symmetric: bool, memory: int, meter: Meter
-) -> MatchedGram:
+    store: Any, matcher: Matcher, left: TokenSet, right: TokenSet, symmetric: bool, match: MatchTiles, memory: int,
+    meter: Meter,
+) -> MatchedGram:  # fmt: skip
     """Return the matched Gram in a store, having matched the tiles that it lacks."""
     name = repr(matcher)
     if " at 0x" in name:
@@ -112,7 +116,7 @@ def gram_into(
             levels.keep(tile.top, tile.first, one.products)  # before: what counts as done is a tile that is there
             target.write(tile.top, tile.first, one.products, one.upper_bound, counts)
 
-        match_tiles(matcher, left, right, missing, pairs_of(form), memory, meter, keep)
+        match(matcher, left, right, missing, pairs_of(form), memory, meter, keep)
         gram = StoredGram(target)
         if refusal is None:  # a killed call may have left them behind
             levels.complete(gram, lambda *_: meter(meter.done, meter.total))
@@ -120,7 +124,7 @@ def gram_into(
 
 
 def match_by_tiles(
-    matcher: Matcher, left: TokenSet, right: TokenSet, symmetric: bool, memory: int, meter: Meter
+    matcher: Matcher, left: TokenSet, right: TokenSet, symmetric: bool, match: MatchTiles, memory: int, meter: Meter
 ) -> Products:
     """Return the products of all pairs of two sets of tokens in stores, reading two blocks of images at a time."""
     shape, sizes = (len(left), len(right)), (left.size, right.size)
@@ -135,7 +139,7 @@ def match_by_tiles(
         counts.append(one.fallbacks)
 
     tiles = [whole_tile(form, *tile) for tile in form.tiles()]
-    match_tiles(matcher, left, right, tiles, pairs_of(form), memory, meter, keep)
+    match(matcher, left, right, tiles, pairs_of(form), memory, meter, keep)
     return Products(both[0], both[1], sum(counts, Fallbacks()))
 
 

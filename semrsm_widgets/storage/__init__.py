@@ -3,6 +3,7 @@
 from .gram_store import GramForm, GramStore, fingerprint
 from .pyramid import BINS, Cells, Pyramid
 from .sketch_store import Sketch, kept_sketch, piece_of
+from .token_reading import PartAddress, StoredPart
 from .token_store import Parts, TokenStore, open_tokens
 
 __all__ = [
@@ -10,9 +11,11 @@ __all__ = [
     "Cells",
     "GramForm",
     "GramStore",
+    "PartAddress",
     "Parts",
     "Pyramid",
     "Sketch",
+    "StoredPart",
     "TokenStore",
     "fingerprint",
     "kept_sketch",

@@ -15,7 +15,7 @@ import numpy as np
 
 from semrsm_widgets.tokens import StoredTensor, Tokens
 
-from .token_reading import DIGEST_BYTES, StoredPart, digests_of, stored_type, to_array
+from .token_reading import DIGEST_BYTES, PREFIX, VALUES, StoredPart, digests_of, stored_type, to_array
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +26,6 @@ SHARD_BYTES = 2**26
 CHUNK_BYTES = 2**19
 """Read at once, about, where a single image is wanted."""
 PENDING = "pending"
-VALUES, PREFIX = "values", "prefix"
 
 
 def group_name(layer: str) -> str:

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from semrsm_widgets.common import listed
+from semrsm_widgets.common import listed, optional
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
 DIGEST_BYTES = 32
+IDS = "ids"
+VALUES, PREFIX = PARTS = ("values", "prefix")
+"""What is kept of an image, in the order of its checksums."""
 _NATIVE = {torch.float16: "float16", torch.float32: "float32", torch.float64: "float64"}
 _BITS = {1: torch.uint8, 2: torch.uint16}
 
@@ -68,6 +71,17 @@ class StoredPart:
         """Images in one file."""
         return int((self.array.shards or self.array.chunks)[0])
 
+    def address(self) -> PartAddress | None:
+        """Return by what another process finds it; None of what lies in the memory of this one."""
+        store = self.array.store
+        kind = type(store).__name__
+        if kind in ("LocalStore", "ZipStore"):
+            path = store.root if kind == "LocalStore" else store.path
+            store = str(path.resolve())
+        elif "Memory" in kind:
+            return None
+        return PartAddress(store, self.array.path, self.dtype, self.label)
+
     def read(self, images: NDArray[np.int64]) -> Tensor:
         """Return the tokens (k, S, D) of some images, in their order.
 
@@ -100,3 +114,39 @@ class StoredPart:
         names = listed([self.ids[i] for i in images.tolist()])
         todo = "The same extract(..., store=...) finds what is damaged and makes it anew."
         return ValueError(f"{self.label}: the tokens of {names} are damaged or gone. {todo}")
+
+
+@dataclass(frozen=True)
+class PartAddress:
+    """By what a process elsewhere finds the tokens, or prefix tokens, of one layer.
+
+    Attributes:
+        store: the path of a folder or zip file, or a Zarr store that can be sent.
+        path: of the array in it.
+        dtype: of the tokens.
+        label: which layer of which store, for texts.
+    """
+
+    store: Any
+    path: str
+    dtype: torch.dtype
+    label: str
+
+    def open(self) -> StoredPart:
+        """Return the tokens, read when they are asked for.
+
+        Raises:
+            FileNotFoundError: they are not there, seen from this machine.
+        """
+        zarr = optional("zarr", "scale")
+        layer_path, _, name = self.path.rpartition("/")
+        root_path = layer_path.rpartition("/")[0]
+        try:
+            target = zarr.storage.ZipStore(self.store, mode="r") if str(self.store).endswith(".zip") else self.store
+            root = zarr.open_group(target, path=root_path, mode="r")
+            layer = root[layer_path.rpartition("/")[2]]
+            digests = layer["sha256"][:, PARTS.index(name)]
+            ids = [str(each) for each in root[IDS][:]]
+            return StoredPart(layer[name], digests, self.dtype, self.label, ids)
+        except (OSError, KeyError, ValueError, zarr.errors.BaseZarrError) as error:
+            raise FileNotFoundError(f"{self.label} is not at {str(self.store)!r}") from error

@@ -12,13 +12,14 @@ import torch
 from semrsm_widgets.common import Meter, listed, message
 from semrsm_widgets.tokens import Tokens
 
-from .layer_store import PREFIX, VALUES, LayerStore, group_name
+from .layer_store import LayerStore, group_name
 from .places import MADE_OTHERWISE, TOKENS, Place, differences, open_place, reason
+from .token_reading import IDS, PREFIX, VALUES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-IDS, PICTURES = "ids", "pictures"
+PICTURES = "pictures"
 Parts = dict[str, tuple[torch.Tensor, torch.Tensor | None]]
 
 

@@ -1,0 +1,85 @@
+"""Tokens in a store, a matcher that notes what it matches, and clusters of real processes."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from semrsm_widgets.matching import Auction, match_job
+from semrsm_widgets.storage import TokenStore, open_tokens
+
+
+def tokens_in(store: Path, values, batch: int = 4, layer: str = "noise", ids=None):
+    """Write tokens (N, S, D) into a store as `extract` does, and return them as they are opened from it."""
+    values = torch.as_tensor(values)
+    target = TokenStore(
+        store,
+        settings={"noise": "yes"},
+        ids=[f"{i}" for i in range(len(values))] if ids is None else ids,
+        pictures=np.zeros((len(values), 32), np.uint8),
+        batch=batch,
+        dtype=values.dtype,
+    )
+    words = {"layer": layer, "grid": None, "native_grid": None, "note": "", "caution": "", "has_class_token": False}
+    with target.written():
+        target.add(layer, "", 0, words)
+        for start in range(0, len(values), batch):
+            target.write(start, {layer: (values[start : start + batch].contiguous(), None)})
+    return open_tokens(store)[layer]
+
+
+@dataclass(frozen=True)
+class Noting:
+    """The auction, noting in a file which process matched how many pairs, when it begins and when it is done.
+
+    Attributes:
+        log: the file.
+        seconds: waited before each job, in the middle of which a process may be killed.
+        fails_at: a job of so many pairs raises.
+    """
+
+    log: str
+    seconds: float = 0.0
+    fails_at: int = -1
+    dies_at: int = -1
+
+    def __repr__(self) -> str:
+        return "Auction(gap=0.0001)"  # the store is to be that of the auction itself
+
+    def __call__(self, x, y):
+        return Auction(threads=1)(x, y)
+
+    def match_sets(self, job):
+        with open(self.log, "a") as file:
+            file.write(f"begun {os.getpid()} {job.pairs}\n")
+        time.sleep(self.seconds)
+        if job.pairs == self.fails_at:
+            raise ArithmeticError("no")
+        if job.pairs == self.dies_at:
+            os._exit(1)
+        found = match_job(Auction(threads=1), job)
+        with open(self.log, "a") as file:
+            file.write(f"done {os.getpid()} {job.pairs}\n")
+        return found
+
+
+def noted(log: Path, what: str = "begun") -> list[tuple[int, int]]:
+    """Return (process, pairs) of the jobs that a matcher noted."""
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [(int(pid), int(pairs)) for word, pid, pairs in map(str.split, lines) if word == what]
+
+
+@contextmanager
+def cluster(workers: int = 2, **options):
+    """Give a client of a cluster of processes, of one thread each."""
+    from distributed import Client, LocalCluster
+
+    given = {"threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": 0, **options}
+    with LocalCluster(n_workers=workers, **given) as local, Client(local) as client:
+        yield client
