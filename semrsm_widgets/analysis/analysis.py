@@ -15,11 +15,14 @@ from semrsm_widgets.matching import Assignment, Auction, Identity, check_answer
 from semrsm_widgets.models import VisionModel, check_model, visible_box
 from semrsm_widgets.rsm import (
     NULL_PAIRS,
+    PATCH_SIMILARITIES,
     Estimate,
     Kernel,
     MatchedGram,
     NullLevel,
+    Overview,
     Similarities,
+    StoredGram,
     announce,
     check_kernel,
     cosine,
@@ -43,6 +46,7 @@ from .inputs import check_key, check_layers, check_queries, present
 from .matches import Matches, match_patches
 from .patch_places import PatchPlaces, patch_places, token_cosines, token_norms
 from .provenance import provenance_card
+from .stored_grams import StoredGrams
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,10 +72,14 @@ class Analysis:
         probabilities: (N, classes) what the model predicts for each image, as `predict(model, images)` gives it.
         queries: M other images, to be looked up among the N; they have RSMs of their own (`query_rsm`).
         query_tokens: layer name -> Tokens of the queries; S may differ from that of the images.
+        store: where matched Grams are kept, for sets that are larger than memory: the path of a folder, a URL, or
+            anything else that Zarr opens. What is there from before is not matched again. None: they are in memory.
+        memory: bytes of a Gram in a store that are read at once. Of a larger one there are parts: `select`, `overview`.
 
     Attributes:
         probabilities: (N, classes) float64, or None.
         provenance: what to write down for others to repeat a result.
+        store: where matched Grams are kept, or None.
 
     Raises:
         TypeError: a model that is no VisionModel; a matcher that cannot be called, or has no hash.
@@ -96,6 +104,8 @@ class Analysis:
         probabilities: Any = None,
         queries: Images | None = None,
         query_tokens: Mapping[str, Tokens] | None = None,
+        store: Any = None,
+        memory: int = 2**30,
     ) -> None:
         check_layers("images", "tokens", images, tokens)
         if model is not None:
@@ -107,7 +117,15 @@ class Analysis:
         self.probabilities = None if probabilities is None else check_probabilities(probabilities, len(images))
         self.provenance: Mapping[str, Any] = {} if model is None else dict(model.provenance)
         self.queries, self.query_tokens = check_queries(queries, query_tokens, self.layers)
+        memory = check_int("memory", memory, minimum=1)
+        self.store = store
+        self._stored = None if store is None else StoredGrams(store, memory)
         self._answers = Answers()
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether matched Grams are kept in a store."""
+        return self._stored is not None
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -133,6 +151,9 @@ class Analysis:
         matcher = self.matcher if matcher is None else check_key(matcher)
 
         def compute(report: Progress) -> MatchedGram:
+            if self._stored is not None:
+                kept = self._stored.kept(layer, present(tokens), matcher)
+                return self._stored.matched(layer, tokens, matcher, report) if kept is None else kept
             announce(meter, matcher, present(tokens))
             return matched_gram(present(tokens), matcher=matcher, progress=report)
 
@@ -169,6 +190,8 @@ class Analysis:
         matcher = self.matcher if matcher is None else check_key(matcher)
 
         def compute(report: Progress) -> MatchedGram:
+            if self._stored is not None:
+                return self._stored.matched_queries(layer, queries, present(tokens), matcher, report)
             announce(meter, matcher, queries, present(tokens))
             return matched_gram(queries, present(tokens), matcher=matcher, progress=report)
 
@@ -177,7 +200,12 @@ class Analysis:
 
     def has(self, layer: str, *, matcher: Matcher | None = None) -> bool:
         """Return whether the matched Gram of a layer is there already."""
-        return GramKey(layer, self.matcher if matcher is None else matcher) in self._answers.grams
+        key = GramKey(layer, self.matcher if matcher is None else matcher)
+        if key not in self._answers.grams and self._stored is not None:
+            kept = self._stored.kept(layer, present(self._tokens(layer)), key.matcher)
+            if kept is not None:
+                self._answers.grams.put(key, kept)
+        return key in self._answers.grams
 
     def has_assignment(self, layer: str, i: int, j: int) -> bool:
         """Return whether the assignment of images i and j is there already."""
@@ -224,6 +252,32 @@ class Analysis:
             null=self.null(layer, kernel),
             sigma=sigma,
         )
+
+    def overview(
+        self, layer: str, kernel: Kernel = cosine, *, similarity: str = "semantic", progress: ProgressOption = None
+    ) -> Overview:
+        """Return an RSM of a layer that is too large to be held: any part of it, in as many cells as can be shown.
+
+        Args:
+            layer: one of `layers`.
+            kernel: as for `rsm`.
+            similarity: "aligned", "semantic" or "pooled".
+            progress: as for `matched_gram`, with (tiles done, tiles in all), where levels of it are missing.
+
+        Raises:
+            ValueError: the analysis keeps its Grams in memory; another kernel than the package's own.
+
+        Example:
+            >>> analysis = srsm.Analysis(images, srsm.open_tokens("features.zarr"), store="run.zarr")
+            >>> analysis.overview("blocks.4").window(slice(0, 20_000), slice(0, 20_000), 400)
+        """
+        check_choice("similarity", similarity, PATCH_SIMILARITIES)
+        gram = self.gram(layer, matcher=Identity() if similarity == "aligned" else None)
+        if not isinstance(gram, StoredGram):
+            todo = 'Make it with Analysis(images, tokens, store="run.zarr"), or take analysis.rsm(layer).'
+            raise ValueError(message("analysis", "one that keeps its Grams in a store", repr(self), todo))
+        kernel, _ = self.shared_kernel(layer, kernel)
+        return gram.overview(kernel, pooled=similarity == "pooled", progress=progress)
 
     def shared_kernel(self, layer: str, kernel: Kernel) -> tuple[Kernel, float | None]:
         """Return the kernel with the layer's own σ filled in where it is the RBF, and that σ (else None)."""

@@ -14,6 +14,7 @@ from .kernels import (
     rbf_sigma,
 )
 from .null import NULL_PAIRS, NullLevel, null_grams
+from .overview import Overview, RSMWindow
 from .rsm import aligned_rsm, matched_gram, pooled_rsm, semantic_rsm
 from .similarities import (
     BASELINES,
@@ -24,7 +25,7 @@ from .similarities import (
     SimilarityWords,
     similarity_of,
 )
-from .stored_gram import open_gram
+from .stored_gram import StoredGram, kept_gram, open_gram
 
 __all__ = [
     "BASELINES",
@@ -36,8 +37,11 @@ __all__ = [
     "Kernel",
     "MatchedGram",
     "NullLevel",
+    "Overview",
+    "RSMWindow",
     "Similarities",
     "SimilarityWords",
+    "StoredGram",
     "UndefinedKernelError",
     "aligned_rsm",
     "announce",
@@ -45,6 +49,7 @@ __all__ = [
     "cosine",
     "estimate",
     "inner_product",
+    "kept_gram",
     "kernel_key",
     "kernel_name",
     "matched_gram",

@@ -21,7 +21,10 @@ _BYTES = 3 * 8
 
 
 class LazyGram(MatchedGram):
-    """A matched Gram that is not in memory; kernels, `products` and what else wants all of it read it once."""
+    """A matched Gram that is not in memory; kernels, `products` and what else wants all of it read it.
+
+    It is read once and kept; where a limit is given (`within`), it is read anew each time, and not where it is larger.
+    """
 
     _shape: tuple[int, int]
     _most: int | None
@@ -56,22 +59,28 @@ class LazyGram(MatchedGram):
 
     @abstractmethod
     def within(self, memory: int | None) -> Self:
-        """Return the same Gram, refusing to be read as a whole where that takes more than so many bytes."""
+        """Return the same Gram, of which no more than so many bytes are read at once."""
 
     @property
     def fits(self) -> bool:
         """Whether all of it may be read into memory."""
         return self._most is None or _BYTES * self._shape[0] * self._shape[1] <= self._most
 
-    @cached_property
+    @property
     def _whole(self) -> MatchedGram:
-        if not self.fits:
-            assert self._most is not None, "a Gram without a limit"
-            needed = _BYTES * self._shape[0] * self._shape[1]
-            got = f"{self._shape[0]:,} x {self._shape[1]:,} pairs, which take {needed / 1e9:.1f} GB as a whole"
-            todo = "Take a part, gram.select(rows, columns) or analysis.select(images), or allow more: memory=..."
-            raise ValueError(message("gram", f"one that fits into {self._most / 1e9:.1f} GB", got, todo))
+        return self._read if self._most is None else self.select()
+
+    @cached_property
+    def _read(self) -> MatchedGram:
         return self.select()
+
+    def _check_room(self, rows: int, columns: int) -> None:
+        """Raise where so many pairs take more than the limit."""
+        needed = _BYTES * rows * columns
+        if self._most is not None and needed > self._most:
+            got = f"{rows:,} x {columns:,} pairs at once, which take {needed / 1e9:.2g} GB"
+            todo = "Take fewer: gram.select(rows, columns), analysis.select(images); or allow more: memory=..."
+            raise ValueError(message("gram", f"read in parts of at most {self._most / 1e9:.2g} GB", got, todo))
 
     def at_upper_bound(self) -> MatchedGram:
         """Return the Gram with every product at its upper bound, in memory."""
@@ -124,6 +133,7 @@ class LazyPooledGram(LazyGram):
     def select(self, rows: Sequence[int] | None = None, columns: Sequence[int] | None = None) -> MatchedGram:
         """Return the Gram of some images on either side, in memory."""
         i, j = chosen_images((rows, columns), self.shape)
+        self._check_room(len(i), len(j))
         symmetric = self.symmetric and np.array_equal(i, j)
         products = self._factor * (self._means[0][i] @ self._means[1][j].T)
         products = mirrored(products, self.x_sq_norms[i]) if symmetric else products
@@ -142,7 +152,7 @@ class LazyPooledGram(LazyGram):
         )
 
     def within(self, memory: int | None) -> LazyPooledGram:
-        """Return the same Gram, refusing to be read as a whole where that takes more than so many bytes."""
+        """Return the same Gram, of which no more than so many bytes are read at once."""
         return LazyPooledGram(*self._means, symmetric=self.symmetric, factor=self._factor, most=memory)
 
     def pooled(self) -> MatchedGram:

@@ -185,6 +185,10 @@ class CosineLevels:
         self._store, self._pyramid = store, pyramid
         self._norms = store.side("x_sq_norms"), store.side("x_sq_norms" if store.form.symmetric else "y_sq_norms")
 
+    def is_complete(self) -> bool:
+        """Return whether all levels are there, and so all tiles."""
+        return self._pyramid.is_complete()
+
     def begin(self, tiles: Sequence[tuple[int, int]]) -> None:
         """Forget what is above and of some tiles; by the one writer, before any of them is written."""
         self._pyramid.begin(tiles)

@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semrsm_widgets.common import ProgressOption
-from semrsm_widgets.matching import Fallbacks
-from semrsm_widgets.storage import GramStore
+from semrsm_widgets.matching import Fallbacks, Matcher
+from semrsm_widgets.storage import GramStore, fingerprint
 
 from .gram import MatchedGram, mirrored
 from .kernels import Kernel, cosine
 from .lazy_gram import LazyGram, LazyPooledGram, chosen_images
-from .overview import Overview, overview_of
+from .overview import Overview, cosine_levels, overview_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
 
 class StoredGram(LazyGram):
-    """A matched Gram in a store: `select` reads the tiles that it needs, everything else reads all of it once."""
+    """A matched Gram in a store: `select` reads the tiles that it needs, everything else reads all of it."""
 
     def __init__(self, store: GramStore, *, most: int | None = None) -> None:
         x_means = store.side("x_means")
@@ -54,6 +55,7 @@ class StoredGram(LazyGram):
         """Return the Gram of some images on either side, in memory; only tiles that hold them are read."""
         form = self._store.form
         i, j = chosen_images((rows, columns), form.shape)
+        self._check_room(len(i), len(j))
         both = np.empty((2, len(i), len(j)))
         for top in np.unique(i // form.block).tolist():
             for left in np.unique(j // form.block).tolist():
@@ -82,7 +84,7 @@ class StoredGram(LazyGram):
         )
 
     def within(self, memory: int | None) -> StoredGram:
-        """Return the same Gram, refusing to be read as a whole where that takes more than so many bytes."""
+        """Return the same Gram, of which no more than so many bytes are read at once."""
         return StoredGram(self._store, most=memory)
 
     def pooled(self) -> MatchedGram:
@@ -129,3 +131,15 @@ def open_gram(store: Any) -> StoredGram:
         >>> srsm.cosine(gram.select(range(100), range(100)))
     """
     return StoredGram(GramStore.open(store))
+
+
+def kept_gram(store: Any, tokens: Tensor, matcher: Matcher) -> StoredGram | None:
+    """Return the Gram of tokens (N, S, D) with themselves that is complete in a store; None where it is not.
+
+    That its overview is there says that its tiles are: none of them is read.
+
+    Raises:
+        ValueError: the store is of other tokens or another matcher.
+    """
+    found = GramStore.begun(store, {"x": fingerprint(tokens), "y": "x itself", "matcher": repr(matcher)})
+    return StoredGram(found) if found is not None and cosine_levels(found).is_complete() else None

@@ -108,6 +108,7 @@ def gram_into(
 
         levels = cosine_levels(target)
         if missing:
+            target.unsettle()
             levels.begin([(tile.top, tile.first) for tile in missing])
 
         def keep(tile: Tile, found: Sequence[Products]) -> None:
@@ -120,6 +121,7 @@ def gram_into(
         gram = StoredGram(target)
         if refusal is None:  # a killed call may have left them behind
             levels.complete(gram, lambda *_: meter(meter.done, meter.total))
+            target.settle()
     return gram
 
 

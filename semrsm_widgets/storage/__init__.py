@@ -1,6 +1,8 @@
 """Results as Zarr stores: written piece by piece, gone on with after a kill, read lazily and checked when read."""
 
 from .gram_store import GramForm, GramStore, fingerprint
+from .layer_store import group_name
+from .places import part_of
 from .pyramid import BINS, Cells, Pyramid
 from .sketch_store import Sketch, kept_sketch, piece_of
 from .token_reading import PartAddress, StoredPart
@@ -18,7 +20,9 @@ __all__ = [
     "StoredPart",
     "TokenStore",
     "fingerprint",
+    "group_name",
     "kept_sketch",
     "open_tokens",
+    "part_of",
     "piece_of",
 ]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TILES, FALLBACKS = "tiles", "fallbacks"
+SETTLED = "settled"
+"""The attribute that says that all tiles are there, with what `fallbacks` adds up to: a file a tile takes its time."""
 _AT_ONCE = 256  # images whose checksums are made
 TODO = "Go on with the same matched_gram(..., store=...)."
 
@@ -109,11 +111,28 @@ class GramStore:
                 message("store", "a complete matched Gram", f"{place.label!r}, which was just begun", TODO)
             )
         found = cls(place, _form(facts), facts["settings"])
+        if place.attribute(SETTLED) is not None:
+            return found
         there = int((found._array(FALLBACKS)[:, :, 2] > 0).sum())
         wanted = len(list(found.form.tiles()))
         if there < wanted:
             got = f"{place.label!r} with {there:,} of {wanted:,} tiles"
             raise ValueError(message("store", "a complete matched Gram", got, TODO))
+        return found
+
+    @classmethod
+    def begun(cls, store: Any, settings: Mapping[str, str]) -> GramStore | None:
+        """Return the store of a Gram, of which tiles may be missing; None where it was not begun yet.
+
+        Raises:
+            ValueError: it is of other tokens or another matcher, or holds something else.
+        """
+        place = open_place(store, GRAM, make=True)
+        facts = place.facts(GRAM)
+        if facts is None:
+            return None
+        found = cls(place, _form(facts), settings)
+        found.check()
         return found
 
     @contextmanager
@@ -188,8 +207,20 @@ class GramStore:
 
     def fallbacks(self) -> tuple[int, int]:
         """Return how many pairs were solved in float64, and exactly."""
-        both = self._array(FALLBACKS)[:, :, :2].sum((0, 1))
+        both = self.place.attribute(SETTLED)
+        if both is None:
+            both = self._array(FALLBACKS)[:, :, :2].sum((0, 1))
         return int(both[0]), int(both[1])
+
+    def settle(self) -> None:
+        """Write down that all tiles are there; by the one writer."""
+        if self.place.attribute(SETTLED) is None:
+            self.place.group.attrs[SETTLED] = list(self.fallbacks())
+
+    def unsettle(self) -> None:
+        """Say no more that all tiles are there; by the one writer, before one is written."""
+        if self.place.attribute(SETTLED) is not None:
+            del self.place.group.attrs[SETTLED]
 
     def side(self, name: str) -> NDArray[np.float64]:
         """Return the norms or mean tokens of one side: "x_sq_norms", "x_means", ..."""

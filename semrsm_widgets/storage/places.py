@@ -13,7 +13,7 @@ from typing import Any
 
 from semrsm_widgets.common import __version__, message, optional
 
-TOKENS, GRAM = "tokens", "a matched Gram"
+TOKENS, GRAM, SEVERAL = "tokens", "a matched Gram", "matched Grams"
 """What stores hold."""
 FORMAT = 1
 """Raise it when what is written could not be read by this version."""
@@ -52,8 +52,7 @@ class Place:
         Raises:
             ValueError: it holds something else, or was written by a newer version.
         """
-        zarr = optional("zarr", "scale")  # read anew: another process may have begun it since it was opened
-        facts = zarr.open_group(self.group.store, path=self.group.path, mode="r").attrs.get(KEY)
+        facts = self.attribute(KEY)
         if facts is None:
             return None
         if not isinstance(facts, dict) or not isinstance(facts.get("format"), int):
@@ -64,6 +63,11 @@ class Place:
         if facts.get("kind") != kind:
             raise ValueError(message("store", f"one of {kind}", f"{self.label!r}, one of {facts.get('kind')}"))
         return facts
+
+    def attribute(self, name: str) -> Any:
+        """Return an attribute of the store as it is now: another process may have written it since it was opened."""
+        zarr = optional("zarr", "scale")
+        return zarr.open_group(self.group.store, path=self.group.path, mode="r").attrs.get(name)
 
     def say(self, kind: str, facts: dict[str, Any]) -> None:
         """Write down what the store is; from then on it counts as one."""
@@ -183,6 +187,28 @@ def open_place(store: Any, kind: str, *, make: bool = False) -> Place:
     except (OSError, zarr.errors.BaseZarrError) as error:
         got = f"{label!r}: {reason(error)}"
         raise ValueError(message("store", "one that can be written", got, "Pass another place.")) from error
+
+
+def part_of(store: Any, *names: str) -> Any:
+    """Return the group of these names within a store that holds several, made where it is not there.
+
+    Raises:
+        ImportError: zarr is not installed; the text says what to install.
+        ValueError: it cannot be made, or the store itself is one of tokens or a Gram.
+    """
+    zarr = optional("zarr", "scale")
+    root = open_place(store, SEVERAL, make=True).group
+    if isinstance(facts := root.attrs.get(KEY), dict):
+        got, todo = f"{_label(store)!r}, one of {facts.get('kind')}", "Pass a place of its own."
+        raise ValueError(message("store", "one to keep several Grams in", got, todo))
+    path = "/".join(names)
+    if path not in root:
+        try:
+            return root.require_group(path)
+        except (OSError, ValueError, zarr.errors.BaseZarrError) as error:
+            got = f"{_label(store)!r}: {reason(error)}"
+            raise ValueError(message("store", "one that can be written", got, "Pass another place.")) from error
+    return root[path]
 
 
 def _checked(group: Any, kind: str) -> Place:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .gram_store import GramForm
 
 PYRAMIDS = "overview"
-SPREAD = "spread"
+SPREAD, TOTAL = "spread", "total"
 PLANES = 4
 BINS = 1024
 """Of the distribution of values, between the least and the largest that a kernel can have."""
@@ -111,6 +111,7 @@ class Pyramid:
         is_new = SPREAD not in group
         blocks = [-(-count // self.side) for count in self.form.shape]
         self._array(group, SPREAD, (*blocks, BINS), (1, 1, BINS), "int32", 0)
+        self._array(group, TOTAL, (BINS,), (BINS,), "int64", -1)
         for level in range(1, self.levels + 1):
             shape = (PLANES, *(-(-count // 2**level) for count in self.form.shape))
             cells = self.side // 2
@@ -141,6 +142,7 @@ class Pyramid:
         if self.is_empty or self.make():
             return
         places = {self._place(*tile) for tile in tiles} if self.is_aligned else set(self._chunks(1))
+        self._open(TOTAL)[:] = -1
         for level in range(self.levels, 0, -1):  # from the top: a killed call leaves nothing that is thought whole
             for a, b in {(a >> (level - 1), b >> (level - 1)) for a, b in places}:
                 here = self._region(level, a, b)
@@ -194,6 +196,8 @@ class Pyramid:
 
         for a, b in self._chunks(self.levels):
             chunk(self.levels, a, b)
+        if self._open(TOTAL)[0] < 0:
+            self._open(TOTAL)[:] = self._counted()
         progress(total, total)
 
     # -- reading ------------------------------------------------------------------------------------------------
@@ -238,6 +242,10 @@ class Pyramid:
 
     def spread(self) -> NDArray[np.int64]:
         """Return (BINS,) how many pairs lie in each part of the range between the limits; each pair counts once."""
+        total: NDArray[np.int64] = self._open(TOTAL)[:]  # a file a tile takes its time
+        return total if total[0] >= 0 else self._counted()
+
+    def _counted(self) -> NDArray[np.int64]:
         found: NDArray[np.int64] = self._open(SPREAD)[:].sum((0, 1), dtype=np.int64)
         return found
 

@@ -20,6 +20,7 @@ export function rsmControls(model, set, { labelled, range }) {
   const slider = layerSlider(model.get("_layers"), (name) => set("layer", name), badge);
   const options = Object.entries(ORDER_WORDS).map(([key, words]) => {
     const disabled = key === "label" && !labelled;
+    if (model.get("_large")) return h("option", { value: key, disabled: key !== "file" }, words);
     return h("option", { value: key, disabled }, disabled ? "by label (no labels)" : words);
   });
   const order = h("select", { class: "srsm-select", "aria-label": "order of the images" }, ...options);

@@ -117,8 +117,9 @@ function steps(shares, top) {
  * What the curves under the heatmaps are.
  *
  * @param {boolean} labelled
+ * @param {boolean} isLarge whether labels are not looked at, as there are too many pairs
  */
-export function spreadLegend(labelled) {
+export function spreadLegend(labelled, isLarge = false) {
   /** @type {(kind: string, words: string) => HTMLElement} */
   const swatch = (kind, words) =>
     h("span", { class: "srsm-field" }, h("span", { class: `srsm-swatch srsm-swatch-${kind}` }), words);
@@ -127,6 +128,6 @@ export function spreadLegend(labelled) {
     { class: "srsm-legend" },
     ...(labelled
       ? [swatch("same", "pairs with a label in common"), swatch("other", "other pairs")]
-      : [swatch("other", "all pairs (these images have no labels)")]),
+      : [swatch("other", isLarge ? "all pairs" : "all pairs (these images have no labels)")]),
   );
 }

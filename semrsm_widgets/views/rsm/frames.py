@@ -71,7 +71,7 @@ def _frame(matrices: Mapping[str, Matrix], **facts: Any) -> Message:
         values = matrix[triangle]
         low, high = finite_range(values)
         rows.append({"name": name, "low": low, "high": high, "off_diagonal": finite_range(matrix[_triangle(size, 1)])})
-        packed[name] = values if exact else _steps(values, low, high)
+        packed[name] = values if exact else steps(values, low, high)
     return Message.of("frame", arrays=packed, **facts, exact=exact, matrices=rows)
 
 
@@ -80,7 +80,7 @@ def _triangle(size: int, first: int = 0) -> tuple[NDArray[np.intp], NDArray[np.i
     return np.triu_indices(size, first)
 
 
-def _steps(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.uint16]:
+def steps(values: NDArray[np.floating], low: float, high: float) -> NDArray[np.uint16]:
     """Return values as 16-bit steps from low to high."""
     scaled = (values - low) / (high - low if high > low else 1.0) * _STEPS
     return np.where(np.isfinite(values), np.rint(np.clip(scaled, 0, _STEPS)), _STEPS + 1).astype("<u2")

@@ -21,7 +21,7 @@
  */
 
 export const MISSING_COLOUR = 255; // drawn transparent
-const TOP_COLOUR = 254;
+export const TOP_COLOUR = 254;
 const MISSING_STEP = 65535;
 const TOP_STEP = 65534;
 const KEPT_BYTES = 96 * 2 ** 20; // of frames as they came; the kernel sends a dropped one again

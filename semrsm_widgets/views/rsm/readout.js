@@ -17,6 +17,7 @@ export function readout(images, similarities) {
   const pictures = [h("img", { alt: "" }), h("img", { alt: "" })];
   const captions = [h("figcaption"), h("figcaption")];
   const note = h("p", { class: "srsm-note" });
+  const several = h("p", { class: "srsm-note srsm-several", hidden: true });
   const hint = h("p", { class: "srsm-hint" });
   const table = h("div", { class: "srsm-values" });
   // in full: "unrelated" alone was read as the mean of the other images
@@ -29,7 +30,15 @@ export function readout(images, similarities) {
     return { name, bar, value };
   });
   const figures = pictures.map((picture, k) => h("figure", {}, picture, captions[k]));
-  const root = h("aside", { class: "srsm-card" }, h("div", { class: "srsm-card-pair" }, ...figures), table, note, hint);
+  const root = h(
+    "aside",
+    { class: "srsm-card" },
+    h("div", { class: "srsm-card-pair" }, ...figures),
+    table,
+    several,
+    note,
+    hint,
+  );
   /** @type {string[]} */
   let urls = [];
   /** @type {{ i: number, j: number, layer: string, kernel: string, values: Values | null, pair: string[] } | null} */
@@ -76,8 +85,9 @@ export function readout(images, similarities) {
      * @param {number} j
      * @param {Frame | null} frame
      * @param {boolean} chosen whether this is the pair that is opened, not a cell that is pointed at
+     * @param {string} around what the cell pointed at holds, where it is several pairs
      */
-    show(i, j, frame, chosen) {
+    show(i, j, frame, chosen, around = "") {
       [i, j].forEach((k, side) => {
         const own = late && late.i === i && late.j === j ? late.pair[side] : null;
         const url = urls[k] ?? own;
@@ -99,6 +109,8 @@ export function readout(images, similarities) {
         bar.show([{ name, from: 0, to: all[name] }], name === "semantic" ? how : { ...how, unrelated: null });
       }
       note.textContent = noteOf(frame, i === j, semantic, values.upper ?? NaN);
+      several.textContent = around;
+      several.hidden = !around;
       hint.textContent = chosen
         ? "Point at a cell to read it, click it to see the two images, drag to zoom."
         : "Click to see which patches match.";

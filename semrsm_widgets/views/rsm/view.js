@@ -18,6 +18,8 @@ import { BINS, distribution, spreadLegend } from "./distribution.js";
 import { finder } from "./finder.js";
 import { firstPaint } from "./first_paint.js";
 import { heatmapPanel } from "./heatmap.js";
+import { unpackWhole, unpackWindow } from "./large.js";
+import { largeView } from "./large_view.js";
 import { colourIndices, frameStore, MISSING_COLOUR, pairKinds, shownMatrices, spread, taken } from "./matrices.js";
 import { readout } from "./readout.js";
 import { groupsOf, rowsOf } from "./rows.js";
@@ -42,6 +44,8 @@ const FOUND_SIDE = 24; // rows around an image that is found among many
  * @property {boolean} isAnswered whether the kernel has sent any frame
  * @property {Promise<object[]>} figures the three heatmaps, as Bokeh embeds them
  * @property {string[]} thumbnails URLs by image
+ * @property {import("./large.js").Whole | null} whole of more images than a frame could hold
+ * @property {ReturnType<typeof unpackWindow> | null} window what is in sight of them
  */
 
 export default () => {
@@ -61,6 +65,8 @@ export default () => {
           figuresCame = resolve;
         }),
         thumbnails: [],
+        whole: null,
+        window: null,
       };
       onMessages(model, {
         figures({ items }) {
@@ -87,12 +93,22 @@ export default () => {
         value(message) {
           for (const view of views) view.value(message);
         },
+        large(message) {
+          sent.whole = unpackWhole(message);
+          sent.isAnswered = true;
+          for (const view of views) view.draw();
+        },
+        window(message) {
+          sent.window = unpackWindow(message);
+          for (const view of views) view.windowCame();
+        },
       });
       model.send({ kind: "ready" });
       return () => {
         for (const url of sent.thumbnails) if (url) URL.revokeObjectURL(url);
         sent.thumbnails = [];
         sent.frames.clear();
+        sent.whole = sent.window = null;
       };
     },
     /** @param {{ model: Model, el: HTMLElement }} given */
@@ -117,7 +133,8 @@ function rsmView(model, el, sent) {
   /** @type {{ id: string, labels: string[] }[]} */
   const images = model.get("_images");
   const size = images.length;
-  const kinds = pairKinds(images);
+  const isLarge = model.get("_large"); // windows of an overview stand in the place of all pairs
+  const kinds = isLarge ? null : pairKinds(images);
   const palettes = model.get("_palettes");
   const similarities = patchSimilarities(model);
   const events = listeners(model);
@@ -211,10 +228,11 @@ function rsmView(model, el, sent) {
   const panels = MAPS.map((name) => heatmapPanel(name, captions[name], images, (image) => toggle([image])));
   const paletteOf = (/** @type {string} */ name) => palettes[name === "difference" ? 1 : 0];
   const scales = MAPS.map((name) => distribution(paletteOf(name)));
+  const large = isLarge ? largeView({ model, size, panels, scales, palettes: MAPS.map(paletteOf), set }) : null;
   /** @type {Figure[]} */
-  let maps = MAPS.map((name, k) => firstPaint(panels[k].canvas, paletteOf(name)));
+  let maps = large?.maps ?? MAPS.map((name, k) => firstPaint(panels[k].canvas, paletteOf(name)));
   panels.forEach((panel, k) => panel.root.append(scales[k].root));
-  const legend = spreadLegend(kinds !== null);
+  const legend = spreadLegend(kinds !== null, isLarge);
   /** @type {import("../base/layer_slider.js").Layer[]} */
   const layers = model.get("_layers");
   const whole = setChart(layers, kinds !== null, (name) => set("layer", name));
@@ -229,7 +247,7 @@ function rsmView(model, el, sent) {
 
   const root = h(
     "div",
-    { class: "srsm srsm-rsm", "data-ready": "false" },
+    { class: "srsm srsm-rsm", "data-ready": "false", "data-large": isLarge },
     controls.root,
     h(
       "div",
@@ -240,6 +258,7 @@ function rsmView(model, el, sent) {
         heatmap.root,
         h("div", { class: "srsm-who" }, search.field, bar.tool, bar.bar),
         search.panel,
+        large?.root ?? null,
         ...panels.map((panel) => panel.root),
         h("div", { class: "srsm-maps-foot" }, legend, reset),
         whole.root,
@@ -251,7 +270,7 @@ function rsmView(model, el, sent) {
   el.append(root);
 
   const nothing = () => new Uint8Array(rows.length ** 2).fill(MISSING_COLOUR);
-  const frame = () => sent.frames.get(model.get("layer"), model.get("kernel"));
+  const frame = () => (large ? large.frame(sent) : sent.frames.get(model.get("layer"), model.get("kernel")));
   const isBounded = () => model.get("kernel") !== "inner product";
   const framesByLayer = () => layers.map(({ name }) => sent.frames.peek(name, model.get("kernel")));
   function drawLayers() {
@@ -264,7 +283,7 @@ function rsmView(model, el, sent) {
   function read(shown = frame()) {
     const [i, j] = cell ?? model.get("pair");
     controls.profile(pairProfile(framesByLayer(), [i, j], size), isBounded());
-    card.show(i, j, shown, cell === null);
+    card.show(i, j, shown, cell === null, large?.cellWords(sent, cell) ?? "");
     pointAt(i === j ? null : [i, j]);
     panels.forEach((panel, k) => {
       panel.cursor(cell);
@@ -285,6 +304,10 @@ function rsmView(model, el, sent) {
   // Where the pair stands among the others, under each heatmap: in the matrices that are drawn.
   /** @param {Pair | null} where */
   function pointAt(where) {
+    if (large) {
+      large.point(sent, where);
+      return;
+    }
     scales.forEach((scale, k) => scale.point(where ? painted[k]?.[where[0] * size + where[1]] : undefined));
   }
 
@@ -295,6 +318,15 @@ function rsmView(model, el, sent) {
       scheduled = false;
       caption();
       arrange();
+      if (large) {
+        range = large.draw(sent, area);
+        const shown = frame();
+        if (shown) note(shown);
+        Object.assign(root.dataset, large.facts(sent));
+        read();
+        if (shown && !cell) ask(model.get("pair"));
+        return;
+      }
       const shown = frame();
       root.dataset.waiting = String(!shown);
       if (shown?.full) paint({ ...shown, full: shown.full });
@@ -376,7 +408,7 @@ function rsmView(model, el, sent) {
       baseline: model.get("baseline"),
       order: model.get("order"),
       selected: model.get("selected"),
-      rows: rows.join(","),
+      rows: isLarge ? "" : rows.join(","),
       excess: String(model.get("excess")),
       range: (range ?? []).join(","),
       ready: "true",
@@ -434,6 +466,7 @@ function rsmView(model, el, sent) {
     for (const panel of panels) panel.zoom(area);
     for (const map of maps) map.setArea(area, rows.length);
     askThumbnails();
+    large?.ask(sent, area);
   }
 
   // Of many images the kernel sends those along the axes once there are few in sight.
@@ -518,6 +551,7 @@ function rsmView(model, el, sent) {
     "selected",
     "selection",
     "_below",
+    "statistic",
   ]) {
     events.on(`change:${name}`, () => {
       if (name === "layer" || name === "kernel") asked = "";
@@ -533,6 +567,10 @@ function rsmView(model, el, sent) {
 
   return {
     draw,
+    windowCame() {
+      large?.came();
+      draw();
+    },
     thumbnails() {
       card.thumbnails(sent.thumbnails);
       for (const panel of panels) panel.thumbnails(sent.thumbnails);

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets as t
 
-from semrsm_widgets.analysis import Analysis
+from semrsm_widgets.analysis import Analysis, check_analysis
 from semrsm_widgets.common import check_int, message
 from semrsm_widgets.figures import DIVERGING, PALETTE, colour_indices, colour_range, heatmap_still
 from semrsm_widgets.matching import Identity
@@ -40,6 +40,7 @@ from semrsm_widgets.views.base import (
     thumbnail,
 )
 
+from . import large
 from .frames import cluster_order, frame_bytes, full_frame, label_order, partial_frame
 
 if TYPE_CHECKING:
@@ -65,6 +66,10 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
     similarity with the certificate of the semantic one; a click (or Enter) sets `pair`. Layers are computed in the
     background, the one on screen first, and reach the browser ahead of the slider when they are small.
 
+    Of more than 2,000 images whose Grams are in a store (`Analysis(..., store=...)`) it shows an overview: each cell is
+    the mean of a square of pairs, or the largest of them, and near enough a pair. What is in sight is read from the
+    store; nothing of N x N numbers is held, here or in the page.
+
     Args:
         analysis: what to show.
         layer: the layer on screen; two thirds into the model unless given.
@@ -77,6 +82,7 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
         selected: whether the selected images are "marked" where they are, come "first", or are the "only" ones shown.
         excess: subtract what unrelated tokens reach from the semantic RSM.
         colour_range: (low, high) to keep for all layers; None takes each layer's own.
+        statistic: of a cell that is several pairs, in an overview: "mean" or "largest".
         patience: a computation estimated to take more seconds than this waits for Start.
 
     Example:
@@ -98,7 +104,10 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
         t.Float(), t.Float(), default_value=None, allow_none=True, help="(low, high) of the colours, or None."
     ).tag(sync=True)
 
+    statistic = t.Unicode("mean", help='Of a cell that is several pairs: "mean" or "largest".').tag(sync=True)
+
     _kernels = t.List(list(KERNELS)).tag(sync=True)
+    _large = t.Bool(False, help="Whether windows of an overview are shown, not all pairs.").tag(sync=True)
     _palettes = t.List([list(PALETTE), list(DIVERGING)]).tag(sync=True)
     _matcher = t.Unicode().tag(sync=True)
     _sequence: t.List[int] = t.List(t.Int(), help="The images in the order of the rows; empty: as they are.").tag(
@@ -116,6 +125,7 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
         "frame": "_send_again",
         "thumbnails": "_send_asked_thumbnails",
         "below": "_on_below",
+        "window": "_send_window",
     }
 
     def __init__(
@@ -134,8 +144,12 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
         self._cost_accepted: set[str] = set()  # the layers whose cost was shown and started
         self._latest: tuple[str, Similarities] | None = None  # the last shown, with the name of its kernel
         self._thumbnails_due = False
-        super().__init__(analysis, at_least=2, layer=layer, kernel=kernel, pair=pair, **kwargs)
+        self._in_sight: large.LargeLayer | None = None
+        self._windowed = check_analysis(analysis).is_stored and len(analysis) > large.LARGEST_FRAME
+        super().__init__(analysis, at_least=2, layer=layer, kernel=kernel, pair=pair, _large=self._windowed, **kwargs)
         self._matcher = repr(analysis.matcher)
+        if self._windowed:
+            self.observe(guarded_method(self, "request"), names="baseline")
         self.observe(guarded_method(self, "request"), names=["layer", "kernel"])
         self.observe(guarded_method(self, "_arrange"), names="order")
         if self.order == "file":
@@ -162,11 +176,22 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
 
     @t.validate("selected")
     def _check_selected(self, proposal: Any) -> str:
-        return check_trait("selected", proposal["value"], SELECTED)
+        selected = check_trait("selected", proposal["value"], SELECTED)
+        if self._windowed and selected != "marked":
+            todo = "analysis.select(view.selection) is an analysis of these images alone."
+            raise t.TraitError(message("selected", '"marked", in an overview', f'"{selected}"', todo))
+        return selected
+
+    @t.validate("statistic")
+    def _check_statistic(self, proposal: Any) -> str:
+        return check_trait("statistic", proposal["value"], large.STATISTICS)
 
     @t.validate("order")
     def _check_order(self, proposal: Any) -> str:
         order = check_trait("order", proposal["value"], ORDERS)
+        if self._windowed and order != "file":
+            todo = "The cells of an overview are of images as they were loaded: load them in the order wanted."
+            raise t.TraitError(message("order", '"file", in an overview', f'"{order}"', todo))
         if order == "label" and not any(self.analysis.images.labels or ()):
             todo = "Give labels to load_images(..., labels=...)."
             raise t.TraitError(message("order", '"file" or "cluster": these images have no labels', '"label"', todo))
@@ -228,7 +253,10 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
         thumbnails = [jpeg_bytes(thumbnail(self.analysis.images, k, _THUMBNAIL)) for k in (i, j)]
         latest = self._latest  # what is not there yet is the worker's to compute
         values = None
-        if latest is not None and (latest[0], latest[1].layer) == (self.kernel, self.layer):
+        if self._windowed:
+            seen = self._in_sight
+            values = seen.pair_values(self.analysis, i, j) if seen is not None and self._is_in_sight() else None
+        elif latest is not None and (latest[0], latest[1].layer) == (self.kernel, self.layer):
             shown = latest[1]
             values = {name: getattr(shown, name)[i, j] for name in (*PATCH_SIMILARITIES, "upper")}
         self.post(
@@ -243,13 +271,43 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
             )
         )
 
+    def _is_in_sight(self) -> bool:
+        """Return whether what a large set shows is what was asked for last."""
+        shown = self._in_sight
+        wanted = self.layer, self.kernel, self.baseline
+        return shown is not None and (shown.layer, shown.kernel, shown.baseline) == wanted
+
+    def _send_window(self, content: dict[str, Any]) -> None:
+        """Answer a page that shows another part of a large set."""
+        shown, last = self._in_sight, len(self.analysis) - 1
+        if shown is None or not self._is_in_sight():
+            return  # the worker sends one when it is there
+        row, column = (check_int(name, content[name], minimum=0, maximum=last) for name in ("row", "column"))
+        side, cells = (check_int(name, content[name], minimum=1) for name in ("side", "cells"))
+        self.post(shown.window(row, column, side, cells))
+
     # -- the worker ---------------------------------------------------------------------------------------------
+
+    def _work_large(self, job: Job) -> None:
+        """Compute and send what is to be known of the shown layer of a large set; what is in sight is asked for."""
+        shown = self._in_sight
+        if shown is None or not self._is_in_sight():
+            if not self._is_there(self.layer):
+                self.prepare(job, self.layer)
+            shown = large.large_layer(job, self.analysis, self.layer, self.kernel, self.baseline)
+        self._in_sight = shown
+        self._sent.add((shown.layer, shown.kernel))
+        self.post(shown.message())
+        self.post(shown.window(0, 0, len(self.analysis), large.FIRST_CELLS))
 
     def _work(self, job: Job) -> None:
         """Compute and send: the shown layer (baseline, then semantic), then the others, the nearest first.
 
         A layer that fails does not keep the others from the slider; its error is shown once they are there.
         """
+        if self._windowed:
+            self._work_large(job)
+            return
         layer, kernel, sent = self.layer, self.kernel, self._sent
         failure: Exception | None = None
         wanted = self._by_distance(layer) if self._kernels_ahead() else [layer]
@@ -370,6 +428,11 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
 
     def picture(self) -> Image.Image | None:
         """Return the three heatmaps as one picture, or None before the semantic RSM is there."""
+        if self._windowed:
+            found, limits = self._in_sight, self.colour_range
+            if found is None:
+                return None
+            return found.picture(statistic=self.statistic, excess=self.excess, limits=limits)
         if not self.analysis.has(self.layer) or not self.analysis.has_null(self.layer):
             return None
         try:
@@ -397,6 +460,10 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
         """Draw the heatmaps."""
         from .paper import draw_rsms
 
+        if self._windowed:
+            todo = "Draw a part: RSMView(analysis.select(images))."
+            got = f"an overview of {len(self.analysis):,}"
+            raise ValueError(message("view", f"one of at most {large.LARGEST_FRAME:,} images", got, todo))
         draw_rsms(
             sheet,
             self.analysis,

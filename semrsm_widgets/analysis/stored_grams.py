@@ -1,0 +1,52 @@
+"""The matched Grams of an Analysis in a store: a group for each layer and matcher, gone on with after a kill."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from semrsm_widgets.rsm import StoredGram, kept_gram, matched_gram
+from semrsm_widgets.storage import group_name, part_of
+
+if TYPE_CHECKING:
+    from semrsm_widgets.common import Progress
+    from semrsm_widgets.matching import Matcher
+    from semrsm_widgets.rsm import MatchedGram
+    from semrsm_widgets.tokens import Tokens
+
+QUERIES = "queries"
+
+
+class StoredGrams:
+    """Where the Grams of an Analysis are kept.
+
+    Args:
+        store: the path of a folder, a URL, a Zarr store or group.
+        memory: bytes of a Gram that are read at once.
+    """
+
+    def __init__(self, store: Any, memory: int) -> None:
+        self._store, self._memory = store, memory
+        part_of(store)  # what is no place for Grams says so before anything is matched
+
+    def kept(self, layer: str, tokens: Tokens, matcher: Matcher) -> StoredGram | None:
+        """Return the Gram of a layer if it is complete."""
+        found = kept_gram(self._place(layer, matcher), tokens.values, matcher)
+        return None if found is None else found.within(self._memory)
+
+    def matched(self, layer: str, tokens: Tokens, matcher: Matcher, progress: Progress) -> StoredGram:
+        """Return the Gram of a layer, having matched what is missing of it."""
+        return self._within(matched_gram(tokens, matcher=matcher, store=self._place(layer, matcher), progress=progress))
+
+    def matched_queries(
+        self, layer: str, queries: Tokens, tokens: Tokens, matcher: Matcher, progress: Progress
+    ) -> StoredGram:
+        """Return the Gram of queries with the images of a layer, having matched what is missing of it."""
+        place = part_of(self._store, group_name(layer), QUERIES, group_name(repr(matcher)))
+        return self._within(matched_gram(queries, tokens, matcher=matcher, store=place, progress=progress))
+
+    def _within(self, gram: MatchedGram) -> StoredGram:
+        assert isinstance(gram, StoredGram), "a Gram that was to be stored"
+        return gram.within(self._memory)
+
+    def _place(self, layer: str, matcher: Matcher) -> Any:
+        return part_of(self._store, group_name(layer), group_name(repr(matcher)))

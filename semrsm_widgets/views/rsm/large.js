@@ -1,0 +1,221 @@
+// More images than a page could hold: windows of an overview (see large.py), in the place of frames of all pairs.
+
+import { h } from "../base/dom.js";
+import { format } from "../base/format.js";
+import { drawPixels } from "../base/pixels.js";
+import { decoder, MISSING_COLOUR, TOP_COLOUR } from "./matrices.js";
+
+/** @typedef {import("../base/bokeh_pane.js").Square} Square */
+/** @typedef {import("./matrices.js").Range} Range */
+
+export const MOST_CELLS = 512; // a side; the kernel sends no more
+
+/**
+ * What is known of all pairs of a layer under a kernel, beside a baseline.
+ *
+ * @typedef {object} Whole
+ * @property {string} layer
+ * @property {string} kernel
+ * @property {string} baseline
+ * @property {Range} range
+ * @property {number} reach
+ * @property {import("../base/wire.js").NullLevel | null} null
+ * @property {number | null} sigma
+ * @property {number} sampled of how many pairs the differences are
+ * @property {Record<string, Float32Array>} spreads "semantic" -> shares of the pairs on the range
+ */
+
+/**
+ * A part of the matrices, in cells of `side` x `side` pairs.
+ *
+ * @typedef {object} Window
+ * @property {string} layer
+ * @property {string} kernel
+ * @property {[number, number]} rows the first image, and the one after the last
+ * @property {[number, number]} columns
+ * @property {number} side
+ * @property {number} height in cells
+ * @property {number} width
+ * @property {Record<string, Float32Array>} values "semantic mean" -> cells, row by row
+ */
+
+/**
+ * A message of the kernel about all pairs.
+ *
+ * @param {any} message
+ * @returns {Whole}
+ */
+export function unpackWhole(message) {
+  const names = ["baseline", "semantic", "difference"];
+  return { ...message, spreads: Object.fromEntries(names.map((name) => [name, message[`${name} spread`]])) };
+}
+
+/**
+ * A message of the kernel, with its steps made numbers.
+ *
+ * @param {any} message
+ * @returns {Window & { baseline: string }}
+ */
+export function unpackWindow({ matrices, ...message }) {
+  /** @type {Record<string, Float32Array>} */
+  const values = {};
+  for (const { name, low, high } of matrices) {
+    values[name] = Float32Array.from(message[name], decoder({ low, high, exact: false }));
+    delete message[name];
+  }
+  const [height, width] = [message.rows, message.columns].map(([first, last]) =>
+    Math.ceil((last - first) / message.side),
+  );
+  return { ...message, height, width, values };
+}
+
+/**
+ * What the three heatmaps show of a window: the baseline, semantic, and the difference of their means.
+ *
+ * @param {Window} window
+ * @param {{ statistic: string, level: number }} choice `level` is subtracted from semantic
+ */
+export function windowMatrices({ values }, { statistic, level }) {
+  const semantic = values[`semantic ${statistic}`].map((value) => value - level);
+  const means = values["semantic mean"];
+  const difference = means.map((value, k) => value - level - values["baseline mean"][k]);
+  return [values[`baseline ${statistic}`], semantic, difference];
+}
+
+/**
+ * Colour indices 0..254 of cells on [low, high].
+ *
+ * @param {Float32Array} values
+ * @param {Range} range
+ */
+export function cellColours(values, [low, high]) {
+  const scale = TOP_COLOUR / (high > low ? high - low : 1);
+  return Uint8Array.from(values, (value) =>
+    Number.isNaN(value) ? MISSING_COLOUR : Math.max(0, Math.min(TOP_COLOUR, Math.round((value - low) * scale))),
+  );
+}
+
+/**
+ * The mean and the largest value of the cell that a pair is in; null where it is not in the window.
+ *
+ * @param {Window} window
+ * @param {[number, number]} pair places
+ */
+export function cellAt({ rows, columns, side, width, values }, [row, column]) {
+  if (row < rows[0] || row >= rows[1] || column < columns[0] || column >= columns[1]) return null;
+  const at = Math.floor((row - rows[0]) / side) * width + Math.floor((column - columns[0]) / side);
+  /** @type {(name: string) => { mean: number, largest: number }} */
+  const of = (name) => ({ mean: values[`${name} mean`][at], largest: values[`${name} largest`][at] });
+  return { at, semantic: of("semantic"), baseline: of("baseline") };
+}
+
+/**
+ * What a cell of several pairs holds, in words.
+ *
+ * @param {NonNullable<ReturnType<typeof cellAt>>} cell
+ * @param {number} side
+ * @param {string} baseline
+ */
+export function cellWords({ semantic, baseline: other }, side, baseline) {
+  if (Number.isNaN(semantic.mean)) return "Here is no pair of two images.";
+  /** @type {(name: string, of: { mean: number, largest: number }) => string} */
+  const words = (name, { mean, largest }) => `${name} ${format(mean)} on average, ${format(largest)} at most`;
+  return (
+    `The cell under the pointer is ${side} × ${side} pairs: ${words("semantic", semantic)}; ` +
+    `${words(baseline, other)}. Above: one of these pairs.`
+  );
+}
+
+/**
+ * What a cell is, in a line.
+ *
+ * @param {number} side
+ * @param {string} statistic
+ */
+export function viewWords(side, statistic) {
+  if (side === 1) return "Each cell is one pair.";
+  const what = statistic === "mean" ? "the mean" : "the largest";
+  return `An overview: each cell is ${what} of ${side} × ${side} pairs. Zoom in to see pairs.`;
+}
+
+/**
+ * A canvas that holds a window of the matrix, and is placed where the window lies in the square in sight.
+ *
+ * @param {HTMLElement} element
+ * @param {string[]} palette
+ * @param {number} size of the matrix, all of which is in sight at first
+ */
+export function windowPaint(element, palette, size) {
+  const canvas = h("canvas", { class: "srsm-pixels" });
+  element.append(canvas);
+  /** @type {Square} */
+  let area = { row: 0, column: 0, side: size };
+  let held = area;
+  let [height, width] = [1, 1];
+  const place = () => {
+    canvas.style.inset = "auto";
+    canvas.style.top = `${(100 * (held.row - area.row)) / area.side}%`;
+    canvas.style.left = `${(100 * (held.column - area.column)) / area.side}%`;
+    canvas.style.height = `${(100 * height * held.side) / area.side}%`;
+    canvas.style.width = `${(100 * width * held.side) / area.side}%`;
+  };
+  return {
+    /**
+     * @param {Uint8Array} colours
+     * @param {Window} window
+     */
+    setWindow(colours, window) {
+      [height, width] = [window.height, window.width];
+      held = { row: window.rows[0], column: window.columns[0], side: window.side };
+      drawPixels(canvas, colours, { rows: height, columns: width, palette });
+      place();
+    },
+    clear() {
+      drawPixels(canvas, new Uint8Array([MISSING_COLOUR]), { rows: 1, columns: 1, palette });
+    },
+    setImage() {},
+    /** @param {Square} square */
+    setArea(square) {
+      area = square;
+      place();
+    },
+    remove() {
+      canvas.remove();
+    },
+  };
+}
+
+/**
+ * Asks for windows, one at a time: while one is under way the newest wish waits.
+ *
+ * @param {(wish: { row: number, column: number, side: number, cells: number }) => void} send
+ */
+export function windowRequests(send) {
+  let [asked, wished] = ["", ""];
+  let sentAt = 0;
+  const PATIENCE_MS = 4000; // a kernel that was busy may have dropped a wish
+  return {
+    /**
+     * @param {Square} area
+     * @param {number} cells
+     */
+    wish({ row, column, side }, cells) {
+      wished = JSON.stringify({ row, column, side, cells });
+      if (asked && performance.now() - sentAt < PATIENCE_MS) return;
+      if (wished === asked) return;
+      asked = wished;
+      sentAt = performance.now();
+      send(JSON.parse(wished));
+    },
+    /** One has come; returns whether another is under way. */
+    came() {
+      const isNewer = asked !== "" && wished !== asked;
+      asked = "";
+      if (!isNewer) return false;
+      asked = wished;
+      sentAt = performance.now();
+      send(JSON.parse(wished));
+      return true;
+    },
+  };
+}
