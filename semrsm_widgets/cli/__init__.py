@@ -1,4 +1,4 @@
-"""The command line: `semrsm lab | report | layers | check | warm`."""
+"""The command line: `semrsm lab | report | layers | run | check | warm`."""
 
 from .command_line import main
 

@@ -1,7 +1,8 @@
 """One command of the command line, from its arguments to its exit status.
 
 `semrsm lab` opens the tutorials in JupyterLab, `semrsm report` writes what a model finds alike into one HTML file,
-`semrsm layers` shows what a model has to extract, and `semrsm check` says what is installed and works.
+`semrsm layers` shows what a model has to extract, `semrsm run` fills stores with what a file asks for, and
+`semrsm check` says what is installed and works.
 
 Every command imports what it needs when it runs, so `semrsm --help` answers at once, and `semrsm check` can report
 a broken installation instead of failing on it.
@@ -22,6 +23,7 @@ from .errors import INTERRUPTED, CommandError
 from .lab import lab
 from .layers import layers
 from .report import report
+from .run import run
 from .warm import warm
 
 if TYPE_CHECKING:
@@ -123,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     layers_command.add_argument("--all", action="store_true", help="every submodule, not only stages and blocks")
     layers_command.set_defaults(run=lambda options: layers(options.name, options.image_size, every=options.all))
     _add_report_command(commands)
+    _add_run_command(commands)
     return parser
 
 
@@ -160,6 +163,21 @@ def _add_report_command(commands: argparse._SubParsersAction[argparse.ArgumentPa
     )
     command.add_argument("--skip-unreadable", action="store_true", help="go on without files that cannot be decoded")
     command.set_defaults(run=report)
+
+
+def _add_run_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `semrsm run`."""
+    command = commands.add_parser(
+        "run",
+        help="extract tokens and match all pairs as a file says, into stores, going on where it was stopped",
+        description="Read model, images, layers, store and cluster from a TOML file, say what the work will take, and "
+        "do what of it is not there yet. Stop it with Ctrl-C: the same command goes on.",
+        epilog="Example: semrsm run config.toml --dry-run",
+        allow_abbrev=False,
+    )
+    command.add_argument("config", metavar="CONFIG", type=Path, help="a .toml file")
+    command.add_argument("--dry-run", action="store_true", help="say what it would take, and write nothing")
+    command.set_defaults(run=run)
 
 
 def _lab_command(options: argparse.Namespace) -> int:
