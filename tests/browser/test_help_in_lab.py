@@ -13,6 +13,21 @@ CELLS = [
 ]
 
 
+# Whether each line between two rows of answers begins at the middle of an answer.
+LINKED = """() => {
+  const frame = document.querySelector(".srsm-ranks-inner").getBoundingClientRect();
+  const middles = [...document.querySelectorAll(".srsm-answer")].map((node) => {
+    const box = node.getBoundingClientRect();
+    return box.left + box.width / 2 - frame.left;
+  });
+  const lines = [...document.querySelectorAll(".srsm-rank-links path")];
+  return lines.length > 0 && lines.every((line) => {
+    const start = line.getPointAtLength(0).x;
+    return middles.some((middle) => Math.abs(middle - start) < 1);
+  });
+}"""
+
+
 def test_words_tour_and_large_type(lab_page):
     lab_page.open_and_run(lab_page.lab.write_notebook("help.ipynb", CELLS))
     page = lab_page.page
@@ -49,9 +64,11 @@ def test_words_tour_and_large_type(lab_page):
     page.keyboard.press("Escape")
     expect(words).to_be_hidden()
     assert layout_faults(page) == []
+    page.wait_for_function(LINKED)
     lab_page.screenshot("large-type-light")
     lab_page.set_theme("dark")
     lab_page.screenshot("large-type-dark")
     page.get_by_role("button", name="help: words, large type").click()
     lab_page.screenshot("help-dark")
     words.get_by_label("large type, for a projector").uncheck()
+    page.wait_for_function(LINKED)

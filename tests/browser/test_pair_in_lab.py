@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from helpers.boxes import layout_faults
 from helpers.lab_harness import LabPage
 from playwright.sync_api import expect
 
@@ -32,6 +33,8 @@ def make():
 """
 # The window in which JupyterLab, with its file browser open, leaves an output of just under 900 pixels.
 NARROW = 1260
+# Windows of 1366, 1000 and 700 pixels at 125 %: 660, 368 and 192 pixels beside JupyterLab's file browser.
+NARROW_WINDOWS = (1093, 800, 560)
 READY = ".srsm-pair[data-ready='true']"
 
 
@@ -94,7 +97,7 @@ def test_what_is_explained_is_a_choice(lab_page, analysis):
     expect(page.locator(".srsm-summary")).to_contain_text(
         f"unrelated tokens reach {number(analysis.null('placed').mean)}"
     )
-    expect(words).to_contain_text(f"{100 * matches.same_position:.0f} % of patches match the same position")
+    expect(words).to_contain_text(f"{100 * matches.same_position:.0f} % of partners stand at the same position")
 
     # the best match: colours of places, digits on both sides, dashes where another partner is better or hardly worse
     top = [int(token) for token in matches.top(12)]
@@ -357,6 +360,14 @@ def test_a_patch_is_probed(lab_page, analysis):
     first = analysis.patch_places("plain", 0, token)
     expect(strips.nth(0).get_by_role("button").first).to_contain_text(number(first.cosine[0]))
     lab_page.screenshot("pair-probe-pinned")
+    for width in NARROW_WINDOWS:
+        page.set_viewport_size({"width": width, "height": 1000})
+        for size in ("1", "1.4"):  # large type
+            page.evaluate("(size) => document.documentElement.style.setProperty('--srsm-type', size)", size)
+            assert layout_faults(page) == []
+            lab_page.screenshot(f"pair-probe-pinned-{width}-{size}")
+    page.evaluate("document.documentElement.style.removeProperty('--srsm-type')")
+    page.set_viewport_size({"width": 1400, "height": 1000})
     strips.nth(0).get_by_role("button").first.press("Enter")
     expect(pair).to_have_attribute("data-matched", f"0,{first.images[0]}")
     expect(pair).to_have_attribute("data-token", str(token))

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from helpers.boxes import layout_faults
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -161,6 +162,15 @@ def test_a_box_is_drawn_by_pointer_and_by_keyboard(lab_page, analysis):
     expect(outline).to_have_count(5)
     assert [outline.nth(k).get_attribute("d").count("M") for k in range(5)] == [20] * 5
     lab_page.screenshot("box-found-at", view)
+    # whole beside JupyterLab's file browser in windows of 1366, 1000 and 700 pixels at 125 %
+    for width in (1093, 800, 560):
+        page.set_viewport_size({"width": width, "height": 1000})
+        assert layout_faults(page) == []
+        told = page.locator(".srsm-rank[data-name='aligned'] .srsm-empty").bounding_box()
+        box = view.bounding_box()
+        assert told["x"] + told["width"] <= box["x"] + box["width"] + 1
+        lab_page.screenshot(f"box-found-at-{width}", view)
+    page.set_viewport_size({"width": 1400, "height": 1000})
 
     # from the middle: a cursor, widened with Shift, searched with Enter; Escape is the whole image again
     frame.focus()

@@ -15,7 +15,9 @@ _FAULTS = """() => {
     return style.display !== "none" && style.visibility !== "hidden" && node.getClientRects().length > 0;
   };
   const name = (node) => `${node.tagName.toLowerCase()}.${node.className} "${(node.textContent || "").slice(0, 30)}"`;
-  const controls = "button, select, input, output, label, figure, p, .srsm-field, .srsm-segmented, .srsm-caution";
+  const controls =
+    "button, select, input, output, label, figure, p, .srsm-field, .srsm-segmented, .srsm-caution, .srsm-crop > span, " +
+    ".srsm-legend > span, .srsm-heat-range > *";
   for (const root of document.querySelectorAll(".srsm")) {
     for (const node of root.querySelectorAll(controls)) {
       const box = node.getBoundingClientRect();

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { unpack } from "../../semrsm_widgets/views/base/wire.js";
 import { marksOf, placeColours } from "../../semrsm_widgets/views/pair/marks.js";
 import { pairValue, placesOf, readingOf, readPair } from "../../semrsm_widgets/views/pair/reading.js";
-import { opacities, verdict } from "../../semrsm_widgets/views/pair/trust.js";
+import { isWellAbove, opacities, verdict } from "../../semrsm_widgets/views/pair/trust.js";
 import { explanation, focusSentence, shareWords, whySentences } from "../../semrsm_widgets/views/pair/words.js";
 import { buffersOf, close, twins } from "./page.js";
 
@@ -192,6 +192,14 @@ test("what is hardly above unrelated is drawn as faint as in Python, and said in
   assert.equal(said.size, 5);
   assert.equal(opacities([0.5], 0.5, null), null);
   assert.equal(verdict(0.1, null, 0), "");
+});
+
+test("well above unrelated is a value whose match is drawn in full, and that chance hardly reaches", () => {
+  const level = { mean: 0.2, quantile95: 0.3, n: 96 };
+  assert.equal(isWellAbove(0.41, level), true); // a quarter of the way from 0.2 to 1 is 0.4
+  assert.equal(isWellAbove(0.39, level), false);
+  assert.equal(isWellAbove(0.41, { ...level, quantile95: 0.45 }), false);
+  assert.equal(isWellAbove(0.41, null), false);
 });
 
 test("only the best match fades, and what is not above unrelated can be left out", () => {

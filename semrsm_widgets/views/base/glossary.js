@@ -6,7 +6,10 @@ export const GLOSSARY = [
   ["token, patch", "the vector that a layer has for one patch of an image; an image has S of them, on a grid"],
   ["aligned", "each token is compared with the one at the same position; the paper calls this RSM spatio-semantic"],
   ["semantic", "tokens are compared under the best one-to-one assignment: alike to this layer, whatever the place"],
-  ["pooled", "the mean token alone: also invariant to position, cheap, and a strong baseline at the last layers"],
+  [
+    "pooled",
+    "the mean token alone: also invariant to position, cheap, and a strong baseline at the last layers. Its values have a scale of their own: to be compared between pairs, not with semantic",
+  ],
   [
     "any matching, best matching adds",
     "what any one-to-one matching gives on average, and what the best one adds to it: together the semantic value. The first is not the pooled cosine",

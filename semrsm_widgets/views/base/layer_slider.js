@@ -8,6 +8,8 @@ import { shortened } from "./names.js";
 
 // A name of fewer characters tells nothing.
 const SHORTEST = 5;
+// Pixels that a chart has before side texts get any.
+const CHART_WIDTH = 180;
 
 /**
  * A layer as the views' `_layers` describes it.
@@ -54,16 +56,18 @@ export function layerSlider(layers, onChange, badge = "") {
   words.append(name, parts);
   /** @type {{ rows: (import("./layer_chart.js").Row | null)[], isBounded: boolean } | null} */
   let profile = null;
-  // Nothing is cut: side texts go first, the last ones before the others; then the name is shortened.
+  // Nothing is cut: side texts go first, the last ones before the others, and before the chart gets small; then the chart,
+  // down to its least width; then the name is shortened.
   const fit = () => {
     const texts = /** @type {HTMLElement[]} */ ([...parts.children]);
     for (const text of texts) text.hidden = false;
     const full = layers[Number(input.value)].name;
     name.textContent = full;
     const isCut = () => words.scrollWidth > words.clientWidth;
+    const isSmall = () => control.dataset.chart === "true" && control.clientWidth < CHART_WIDTH;
     if (!words.clientWidth) return; // not on the page yet
     for (const text of texts.reverse()) {
-      if (!isCut()) return;
+      if (!isCut() && !isSmall()) return;
       text.hidden = true;
     }
     for (let most = full.length - 1; most >= SHORTEST && isCut(); most -= 2) name.textContent = shortened(full, most);
@@ -93,7 +97,9 @@ export function layerSlider(layers, onChange, badge = "") {
     drawProfile();
   };
   function drawProfile() {
+    const isNew = control.dataset.chart !== String(profile !== null);
     control.dataset.chart = String(profile !== null);
+    if (isNew) fit();
     if (!profile) return;
     const { rows, isBounded } = profile;
     chart.show(rows, Number(input.value), scaleOf(rows, isBounded));

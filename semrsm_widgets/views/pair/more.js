@@ -43,9 +43,10 @@ export function pairLegend(colours) {
     root,
     /**
      * @param {string} kind
+     * @param {boolean} cropped whether the model sees a part of a picture only
      * @param {HTMLElement | null} [more] what else stands there
      */
-    show(kind, more = null) {
+    show(kind, cropped, more = null) {
       /** @type {Record<string, () => HTMLElement[]>} */
       const items = {
         none: () => [],
@@ -53,7 +54,7 @@ export function pairLegend(colours) {
         matched: () => [
           item(place, "colour: place in A"),
           digits(),
-          item(line("", "srsm-dashed"), "dashed: another partner is better, or less than 5 % below"),
+          item(line("", "srsm-dashed"), "dashed: another partner is better, or less than 5\u00a0% below"),
         ],
         mean: () => [item(line(colours.for), "outlined: what contributes most, on either side"), digits()],
         why: () => [
@@ -64,7 +65,11 @@ export function pairLegend(colours) {
         ],
       };
       root.hidden = kind === "none";
-      root.replaceChildren(...items[kind](), ...(more ? [more] : []));
+      root.replaceChildren(
+        ...items[kind](),
+        ...(cropped ? [item("dark border: the model does not see it")] : []),
+        ...(more ? [more] : []),
+      );
     },
   };
 }

@@ -368,8 +368,8 @@ def _draw_bars(sheet: Sheet, bars: list[Bar], unrelated: float | None = None) ->
 
 
 def _say_position(sheet: Sheet, matches: Matches) -> None:
-    """Write how many patches match the same position, where that is known."""
+    """Write how many partners stand at the same position, where that is known."""
     if np.isfinite(matches.same_position):
         share = number(100 * matches.same_position, 0)
-        sheet.text(MARGIN, sheet.bottom, f"{share} % of patches match the same position", color=QUIET)
+        sheet.text(MARGIN, sheet.bottom, f"{share} % of partners stand at the same position", color=QUIET)
         sheet.bottom += LINE

@@ -37,6 +37,15 @@ export function opacities(cosine, semantic, level) {
 }
 
 /**
+ * Whether a pair's value is so far above unrelated that a match of that value is drawn in full.
+ *
+ * @param {number} semantic
+ * @param {NullLevel | null} level
+ */
+export const isWellAbove = (semantic, level) =>
+  level !== null && semantic > level.quantile95 && excess(semantic, level) >= FULL;
+
+/**
  * What to say of a pair that is hardly above unrelated, or by any matching; empty where its matches may be read.
  *
  * @param {number} semantic

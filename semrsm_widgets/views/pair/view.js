@@ -208,16 +208,17 @@ function pairView(model, el) {
     classToken.hidden = !row?.class_token && similarity !== "class token";
     sentence.textContent = matches ? explanation(matches, similarity, oneToOne) : "";
     if (!matches) {
-      legend.show("none");
+      legend.show("none", false);
       return;
     }
+    const cropped = sides[0].cropped() || sides[1].cropped();
     more.show(matches, row, {
       oneToOne,
       matched: similarity === "semantic",
-      cropped: sides[0].cropped() || sides[1].cropped(),
+      cropped,
       table: placed() ? strongestTable(said, model.get("top_k")) : null,
     });
-    legend.show(placed() ? legendOf(said) : "none", isHot() ? probe.scale.root : null);
+    legend.show(placed() ? legendOf(said) : "none", cropped, isHot() ? probe.scale.root : null);
     if (isHot()) probe.scale.show(matches.null?.mean ?? null);
     empty.hidden = placed();
     if (!placed()) {
@@ -318,7 +319,7 @@ function pairView(model, el) {
           ? "B’s patches, each at its own position"
           : !said.oneToOne
             ? "Each patch of A replaced by its nearest in B"
-            : "B’s patches moved to their partners in A";
+            : "B’s patches moved to their partners in\u00a0A";
     rebuilt.draw(sides, matches, said.reading?.partner ?? null, words, said.opacity);
   }
 

@@ -4,7 +4,7 @@ import { bar } from "../base/bars.js";
 import { h } from "../base/dom.js";
 import { format, MINUS, signed } from "../base/format.js";
 import { pairValue, placeName, sumOf } from "./reading.js";
-import { verdict } from "./trust.js";
+import { isWellAbove, verdict } from "./trust.js";
 
 /** @typedef {import("../base/grid_pointer.js").Grid} Grid */
 /** @typedef {import("./reading.js").Matches} Matches */
@@ -71,8 +71,12 @@ export function pairSummary() {
       semantic.textContent = format(matches.semantic);
       anyMatching.textContent = format(matches.any_matching);
       bestAdds.textContent = format(matched);
-      const level = alone ? ": needs two images" : ` reach ${matches.null ? format(matches.null.mean) : "…"}`;
-      aside.textContent = `(unrelated tokens${level})`;
+      const level = matches.null ? format(matches.null.mean) : "…";
+      aside.textContent = alone
+        ? "(unrelated tokens: needs two images)"
+        : isWellAbove(matches.semantic, matches.null)
+          ? `(well above unrelated tokens: ${level})`
+          : `(unrelated tokens reach ${level})`;
       bars.show(
         [
           { name: "any", from: 0, to: matches.any_matching },
@@ -112,7 +116,7 @@ export function explanation(matches, similarity, oneToOne) {
   const chance = once < 0.95 ? once.toFixed(1) : once.toFixed(0);
   return share === null
     ? ""
-    : `${Math.round(100 * share)}\u00a0% of ${matches.grid ? "patches" : "tokens"} match the same position (chance\u00a0${chance}\u00a0%)`;
+    : `${Math.round(100 * share)}\u00a0% of partners stand at the same position (chance\u00a0${chance}\u00a0%)`;
 }
 
 /**
@@ -152,7 +156,7 @@ export function shareWords({ reading, difference, comparing, order }, k) {
   if (difference) return `${shown.length} carry ${signed(total(difference), 3)} of ${signed(sumOf(difference), 3)}`;
   const sum = total(reading.contribution);
   return reading.contribution.every((value) => value >= 0) && reading.value !== null && reading.value > 0
-    ? `${shown.length} carry ${Math.round((100 * sum) / reading.value)} %`
+    ? `${shown.length} carry ${Math.round((100 * sum) / reading.value)}\u00a0%`
     : `${shown.length} carry ${format(sum)} of ${format(reading.value)}`;
 }
 
@@ -192,7 +196,7 @@ export function focusSentence({ matches, expected, reading, other, difference },
       : "· no partner";
   return (
     `${from} ${to} · cosine ${format(reading.cosine[a])} · contributes ${format(reading.contribution[a], 4)} of ${format(reading.value)}` +
-    (reading.ambiguous?.[a] && !isTold ? " · another partner is better, or less than 5 % below" : "")
+    (reading.ambiguous?.[a] && !isTold ? " · another partner is better, or less than 5\u00a0% below" : "")
   );
 }
 
@@ -231,7 +235,7 @@ export function strongestTable({ matches, reading, other, difference, order }, k
       partner(token),
       format(reading.cosine[token]),
       format(reading.contribution[token], 4),
-      reading.ambiguous?.[token] ? "another partner is better, or less than 5 % below" : "",
+      reading.ambiguous?.[token] ? "another partner is better, or less than 5\u00a0% below" : "",
     ]),
   );
 }

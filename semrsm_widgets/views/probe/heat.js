@@ -60,7 +60,12 @@ export function heatScale() {
   const bar = h("span", { class: "srsm-heat-bar", "aria-hidden": "true" });
   const low = h("span", { class: "srsm-number" });
   const level = h("span", { class: "srsm-number" });
-  const root = h("span", { class: "srsm-heat-scale" }, "heat: cosine ", low, bar, "1");
+  const root = h(
+    "span",
+    { class: "srsm-heat-scale" },
+    "heat: cosine ",
+    h("span", { class: "srsm-heat-range" }, low, bar, "1"),
+  );
   bar.append(h("span", { class: "srsm-heat-tick" }), level);
   /** @type {(colour: number[]) => string} */
   const css = ([red, green, blue]) => `rgb(${red}, ${green}, ${blue})`;

@@ -73,6 +73,7 @@ export function rankRows(store, similarities, { onChoose, onPoint, onSelect }) {
     );
     const made = { node, head, cells, aside, answers: new Map() };
     rows.set(name, made);
+    observer.observe(cells); // in larger type they move, in a frame of the same size
     return made;
   }
 

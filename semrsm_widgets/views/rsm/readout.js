@@ -26,7 +26,8 @@ export function readout(images, similarities) {
   const rows = [...told, unrelated].map(({ name, shown, aside: words }) => {
     const bar = barOf();
     const value = h("span", { class: "srsm-number" });
-    table.append(h("span", { class: "srsm-name", title: words }, shown, h("small", {}, words)), bar.root, value);
+    const title = name === "pooled" ? `${words}: a scale of its own, to be compared between pairs` : words;
+    table.append(h("span", { class: "srsm-name", title }, shown, h("small", {}, words)), bar.root, value);
     return { name, bar, value };
   });
   const figures = pictures.map((picture, k) => h("figure", {}, picture, captions[k]));

@@ -137,7 +137,7 @@ function transformLab(model, el) {
     /** @param {number} k */
     const at = (k) => cellOf(k, grid).join(",");
     const share = matches.same_position;
-    const shared = share === null ? "" : `${Math.round(100 * share)} % of patches match the same position. `;
+    const shared = share === null ? "" : `${Math.round(100 * share)} % of partners stand at the same position. `;
     line.textContent =
       partner >= 0
         ? `patch ${at(token)} of the original is matched with patch ${at(partner)} of the moved picture`

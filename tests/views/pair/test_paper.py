@@ -94,7 +94,7 @@ def test_one_image_has_a_pair_and_no_null(opened, tmp_path):
     view = opened(srsm.PairView(make_analysis(n=1)))
     words = texts_of(view.save_figure(tmp_path / "f.svg"))
     assert "unrelated tokens" not in words.lower()
-    assert "100 % of patches match the same position" in words
+    assert "100 % of partners stand at the same position" in words
 
 
 def test_tall_pictures_leave_room_on_the_page(opened):
