@@ -301,7 +301,7 @@ def test_one_image_constant_tokens_and_a_picture_that_is_gone(lab_page):
     expect(one).to_have_attribute("data-ready", "true")
     expect(one.locator(".srsm-summary")).to_contain_text("needs two images")
     expect(one.get_by_label("compare with another image")).to_be_hidden()
-    expect(one.locator(".srsm-explanation")).to_contain_text("100 % of patches")
+    expect(one.locator(".srsm-explanation")).to_contain_text("100 % of partners")
     expect(gone).to_have_attribute("data-ready", "true")
     expect(gone.locator("[data-side='B'] .srsm-missing")).to_contain_text("is gone or cannot be read")
     expect(gone.locator("[data-side='A'] .srsm-missing")).to_be_hidden()
