@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-_FAULTS = """() => {
+_FAULTS = """async () => {
+  // What observes its own size is laid out within a frame, which is what a person sees.
+  for (let k = 0; k < 2; k += 1) await new Promise(requestAnimationFrame);
   const faults = new Set();
   const shown = (node) => {
     const style = getComputedStyle(node);
