@@ -18,8 +18,8 @@ _FAULTS = """async () => {
   };
   const name = (node) => `${node.tagName.toLowerCase()}.${node.className} "${(node.textContent || "").slice(0, 30)}"`;
   const controls =
-    "button, select, input, output, label, figure, p, .srsm-field, .srsm-segmented, .srsm-caution, .srsm-crop > span, " +
-    ".srsm-legend > span, .srsm-heat-range > *";
+    "button, select, input, output, label, figure, p, .srsm-field, .srsm-segmented, .srsm-caution, " +
+    ".srsm-crop > span, .srsm-legend > span, .srsm-heat-range > *";
   for (const root of document.querySelectorAll(".srsm")) {
     for (const node of root.querySelectorAll(controls)) {
       const box = node.getBoundingClientRect();
@@ -55,12 +55,15 @@ _FAULTS = """async () => {
     }
     for (const help of root.querySelectorAll(".srsm-help-button")) {
       const one = help.getBoundingClientRect();
-      const others = [...help.closest(".srsm-head, .srsm-controls").children].filter((node) => !node.contains(help));
+      const row = help.closest(".srsm-head, .srsm-controls");
+      const others = []; // in the row, and in a part of it that holds "?" too, as "Report" does
+      for (let part = help.parentElement; part !== row; part = part.parentElement)
+        others.push(...[...part.parentElement.children].filter((node) => node !== part));
       const beside = others.filter(shown).filter((node) => {
         const other = node.getBoundingClientRect();
         return node.textContent.trim() && Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top) > 4;
       });
-      if (shown(help) && !beside.length) faults.add(`alone on a line: ${name(help)}`);
+      if (shown(help) && !beside.length) faults.add(`alone on a line: ${name(help)} of ${name(row)}`);
     }
     for (const row of root.querySelectorAll(".srsm-controls, .srsm-head, .srsm-field")) {
       const boxes = [...row.children].filter(shown).map((node) => [node, node.getBoundingClientRect()]);
