@@ -171,7 +171,9 @@ class Auction:
     def solve_pairs(self, affinities: Affinities, norms: NDArray[np.float64], pool: Pool) -> Assignment:
         """Return the certified assignment of every pair of a block of S x T affinities, S <= T."""
         answer = self._solve_pairs(affinities, norms, pool, affinities.flat.dtype)
-        return _widened(answer, affinities.rounding * norms)
+        bound = answer.upper_bound
+        bound += affinities.rounding * norms  # for the tokens of which the affinities were made
+        return answer
 
     def _solve_tensor(
         self, affinity: torch.Tensor, norms: NDArray[np.float64], pool: Pool, rounding: float = 0.0
@@ -186,7 +188,7 @@ class Auction:
                 again.permutation[0], again.value[0], again.upper_bound[0],
             )  # fmt: skip
             fallbacks += which
-        return _widened(Assignment(found.permutation, found.value, found.upper_bound, fallbacks), rounding * norms)
+        return Assignment(found.permutation, found.value, found.upper_bound + rounding * norms, fallbacks)
 
     def _solve_pairs(
         self, affinities: Affinities, norms: NDArray[np.float64], pool: Pool, price: np.dtype[Any]
@@ -218,7 +220,7 @@ class Auction:
         status: NDArray[np.int64],
     ) -> Assignment:  # fmt: skip
         """Return what was found, and solve again what is not certified."""
-        if not status.any():
+        if not np.count_nonzero(status):
             return found
         permutation, value, bound = found.permutation, found.value, found.upper_bound
         fallbacks = Fallbacks()
@@ -242,11 +244,6 @@ class Auction:
                 f"bids a row, and is too large for SciPy. Ask for a larger gap, or pool the tokens to a smaller grid."
             )
         return Exact().solve_pairs(affinity, norm, pool), Fallbacks(exact=1)
-
-
-def _widened(answer: Assignment, rounding: NDArray[np.float64]) -> Assignment:
-    """Return an answer for affinities as one for the tokens of which they were made."""
-    return Assignment(answer.permutation, answer.value, answer.upper_bound + rounding, answer.fallbacks)
 
 
 def _read_norms(norms: Any, batch: tuple[int, ...]) -> NDArray[np.float64]:

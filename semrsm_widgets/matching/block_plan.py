@@ -35,7 +35,7 @@ def works_ahead(device: torch.device) -> bool:
 
 def made_for(matcher: AffinityMatcher, x: TokenSet, y: TokenSet) -> Multiplication:
     """Return how the affinities of x and y are made for a matcher."""
-    return multiplication(x.values.shape[2], max(x.size, y.size), matcher.dtype, matcher.bearable)
+    return multiplication(x.channels, max(x.size, y.size), matcher.dtype, matcher.bearable)
 
 
 def own_multiplier(matcher: AffinityMatcher, x: TokenSet, y: TokenSet) -> tuple[Multiplier, Multiplication] | None:
@@ -71,7 +71,7 @@ def block_shape(matcher: AffinityMatcher, job: PairJob) -> tuple[int, int, int]:
         tall, wide, _, need = own_blocks(matcher, job)
         return tall, wide, need
     rows, width, item = x.size, padded(y.size), matcher.dtype.itemsize
-    channels, made = x.values.shape[2], made_for(matcher, x, y)
+    channels, made = x.channels, made_for(matcher, x, y)
     affinity = rows * width * item * (3 if works_ahead(x.values.device) else 1)
     if made.dtype != matcher.dtype:
         affinity += rows * width * made.dtype.itemsize
@@ -94,7 +94,7 @@ def own_blocks(matcher: AffinityMatcher, job: PairJob) -> tuple[int, int, int, i
     Fewer threads than the matcher would use, where memory does not allow for a pair on each.
     """
     x, y = (job.x, job.y) if job.x.size <= job.y.size else (job.y, job.x)
-    rows, width, channels = x.size, padded(y.size), x.values.shape[2]
+    rows, width, channels = x.size, padded(y.size), x.channels
     affinity = 4 * rows * width
     common = (len(job.x) + len(job.y)) * channels * 8
     # For each number of a token: those of x are cast, those of y packed, too, all at once or on their way.

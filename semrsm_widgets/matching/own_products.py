@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from .affinities import Affinities, padded
-from .assignment import Assignment, Fallbacks
+from .assignment import NO_FALLBACKS, Assignment, Fallbacks
 from .block_plan import OWN_BLOCK_BYTES, check_memory, index_blocks, is_prepared, own_blocks
 from .matcher import AffinityMatcher, PairJob, Products
 from .threads import BRIEF, Pool
@@ -35,7 +35,7 @@ def match_pairs(
 ) -> Assignment:
     """Return the assignment of B pairs of token sets of S <= T tokens."""
     count, size = len(left), left.size
-    sizes = (size, right.size, left.values.shape[2])
+    sizes = (size, right.size, left.channels)
     step = max(2, OWN_BLOCK_BYTES // (4 * size * padded(sizes[1])))
     seconds = _seconds(*sizes)
     if count * seconds < BRIEF and count <= step and left.numbers is not None and right.numbers is not None:
@@ -79,7 +79,7 @@ def match_all(matcher: AffinityMatcher, job: PairJob, maker: Multiplier, made: M
     x, y = job.x, job.y
     tall, wide, threads, need = own_blocks(matcher, job)
     check_memory(need, job)
-    depth = x.values.shape[2]
+    depth, columns = x.channels, y.size
     ready = _numbers(x, slice(0, len(x))) if is_prepared(x, torch.float32, job) else None
     lefts, packed = _left(x, ready), _Packed(y, job, maker, ready if y is x else None)
     x_norms, y_norms = _scaled_norms(x), _scaled_norms(y)
@@ -87,35 +87,35 @@ def match_all(matcher: AffinityMatcher, job: PairJob, maker: Multiplier, made: M
     blocks = list(index_blocks(len(x), len(y), tall, wide, job.symmetric))
     done, fallbacks = np.zeros(len(blocks), np.int64), [Fallbacks()]
     own = threading.local()
-    tail = padded(y.size)
-    room = tall * x.size * padded(wide * y.size + maker.panel) + tail
+    tail = padded(columns)
+    room = tall * x.size * padded(wide * columns + maker.panel) + tail
 
     def solve(part: slice) -> None:
+        # What is done for each block is written for few calls: after a block's products nothing else is in the cache.
         if not hasattr(own, "room"):
-            own.room = np.empty(room, np.float32)
+            own.room, own.pool = np.empty(room, np.float32), pool.alone()
+            own.images, own.starts = np.empty((2, tall * wide), np.int64), np.empty(tall * wide, np.int64)
+            own.norms = np.empty(tall * wide)
         for number in range(part.start, part.stop):
             if pool.cancel[0]:
                 return
-            top, bottom, first, end = blocks[number]
+            block = blocks[number]
+            top, bottom, first, end = block
             numbers, token = packed(first, end)
             stride, offset = maker.of_block(
-                lefts(top, bottom), numbers, token, (end - first) * y.size, depth, made.chunk, own.room, pool.cancel
+                lefts(top, bottom), numbers, token, (end - first) * columns, depth, made.chunk, own.room, pool.cancel
             )
-            size = (bottom - top) * x.size * stride
-            own.room[size : size + tail] = 0
-            i, j = np.arange(top, bottom)[:, None], np.arange(first, end)
-            starts = ((i - top) * (x.size * stride) + (j - first) * y.size + offset).ravel()
-            norms = np.multiply.outer(x_norms[top:bottom], y_norms[first:end]).ravel()
-            kept = np.flatnonzero(i < j) if job.symmetric else np.arange(len(starts))
-            affinities = Affinities(own.room[: size + tail], starts[kept], stride, x.size, y.size, made.rounding)
-            answer = matcher.solve_pairs(affinities, norms[kept], pool.alone())
-            for whole, found in ((products, answer.value), (upper_bound, answer.upper_bound)):
-                block = np.zeros(len(starts))
-                block[kept] = found
-                whole[top:bottom, first:end] = block.reshape(bottom - top, -1)
-            if answer.fallbacks != Fallbacks():
+            count, size = maker.places(
+                block, job.symmetric, x.size, columns, stride, offset, tail, x_norms, y_norms, own.images, own.starts,
+                own.norms, own.room,
+            )  # fmt: skip
+            affinities = Affinities(own.room[:size], own.starts[:count], stride, x.size, columns, made.rounding)
+            answer = matcher.solve_pairs(affinities, own.norms[:count], own.pool)
+            i, j = own.images[:, :count]
+            products[i, j], upper_bound[i, j] = answer.value, answer.upper_bound
+            if answer.fallbacks is not NO_FALLBACKS:
                 fallbacks.append(answer.fallbacks)
-            done[number] = len(answer)
+            done[number] = count
 
     each = _seconds(x.size, y.size, depth) * job.pairs / max(1, len(blocks))
     with Pool(threads, lambda _: job.tick(int(done.sum()))) as pool:
@@ -133,7 +133,7 @@ class _Packed:
     def __init__(
         self, tokens: TokenSet, job: PairJob, maker: Multiplier, ready: NDArray[np.float32] | None = None
     ) -> None:
-        self.tokens, self.maker, self.depth = tokens, maker, tokens.values.shape[2]
+        self.tokens, self.maker, self.depth = tokens, maker, tokens.channels
         self.all = None
         if ready is not None:
             self.all = maker.packed(ready, self.depth)
@@ -156,14 +156,14 @@ def _left(tokens: TokenSet, ready: NDArray[np.float32] | None) -> Any:
 
     if ready is None:
         return some
-    each = tokens.values.shape[1] * tokens.values.shape[2]
+    each = tokens.size * tokens.channels
     return lambda first, end: ready[first * each : end * each]
 
 
 def _numbers(tokens: TokenSet, images: slice) -> NDArray[np.float32]:
     """Return the numbers of some images as they are multiplied, in one flat array."""
     if tokens.numbers is not None:
-        each = tokens.values.shape[1] * tokens.values.shape[2]
+        each = tokens.size * tokens.channels
         return tokens.numbers[images.start * each : images.stop * each]
     numbers: NDArray[np.float32] = tokens.block(images, torch.float32, tokens.size).numpy().reshape(-1)
     return numbers

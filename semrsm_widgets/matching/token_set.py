@@ -15,6 +15,7 @@ from semrsm_widgets.tokens import StoredTensor, Tokens, in_blocks
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_FLOAT32 = np.dtype(np.float32)  # in the byte order of the machine, as a comparison wants it
 _CHUNK = 2**15
 """Numbers read at a time, in float64: few enough that torch starts no threads for them, which a busy machine makes
 wait for each other longer than the work takes."""
@@ -71,6 +72,13 @@ class TokenSet:
             ValueError: not three axes, an empty axis, or an image holds NaN or infinity (the image and the layer are
                 named).
         """
+        if _compiled and _is_plain(value):
+            count, size, channels = value.shape
+            numbers, sq_norms, each = value.reshape(-1), np.zeros(count), size * channels
+            if _compiled[0](numbers, each, each / _COMMON**2, _COMMON**2, sq_norms):
+                found = cls(torch.from_numpy(value), np.zeros(count, np.int64), sq_norms, numbers)
+                vars(found)["shape"] = value.shape  # which it would ask the tensor for
+                return found
         layer = value.layer if isinstance(value, Tokens) else ""
         values = as_tensor(name, value.values if isinstance(value, Tokens) else value)
         exponents, sq_norms = np.zeros(values.shape[0], np.int64), np.zeros(values.shape[0])
@@ -94,7 +102,7 @@ class TokenSet:
     @cached_property
     def means(self) -> NDArray[np.float64]:
         """(N, D) float64 mean tokens."""
-        count, size, channels = self.values.shape
+        count, size, channels = self.shape
         means = np.zeros((count, channels))
         if _compiled and self.numbers is not None:  # no image of these is all zero
             _compiled[1](self.numbers, size, means)
@@ -107,10 +115,21 @@ class TokenSet:
     def __len__(self) -> int:
         return len(self.sq_norms)  # of a tensor it takes longer than many a sum
 
+    @cached_property
+    def shape(self) -> tuple[int, int, int]:
+        """(N, S, D); a tensor makes its shape anew each time that it is asked, which takes longer than many a sum."""
+        count, size, channels = self.values.shape
+        return count, size, channels
+
     @property
     def size(self) -> int:
         """S, the tokens of each image."""
-        return int(self.values.shape[1])
+        return self.shape[1]
+
+    @property
+    def channels(self) -> int:
+        """D, the numbers of each token."""
+        return self.shape[2]
 
     def part(self, images: slice | NDArray[np.int64]) -> TokenSet:
         """Return some of the images, in memory; half precision is widened, as it is for every product."""
@@ -139,7 +158,7 @@ class TokenSet:
 
 def check_comparable(x: TokenSet, y: TokenSet) -> None:
     """Refuse token sets whose channels or devices differ."""
-    if x.values.shape[2] != y.values.shape[2]:
+    if x.channels != y.channels:
         todo = "Channels of different layers or models have no inner product: take both from the same layer."
         raise ValueError(
             message("y", f"tokens with the D of x {tuple(x.values.shape)}", str(tuple(y.values.shape)), todo)
@@ -149,12 +168,18 @@ def check_comparable(x: TokenSet, y: TokenSet) -> None:
         raise ValueError(message("y", f"on the device of x, {x.values.device}", str(y.values.device), todo))
 
 
+def _is_plain(value: Any) -> bool:
+    """Return whether tokens are an array like most: nothing else is to be asked of it, and its memory can be shared."""
+    if type(value) is not np.ndarray or value.dtype != _FLOAT32 or value.ndim != 3 or not value.size:
+        return False
+    flags = value.flags
+    return flags.writeable and flags.c_contiguous
+
+
 def as_tensor(name: str, value: Any) -> torch.Tensor:
     """Return (N, S, D) floating-point numbers as a tensor that shares memory where it can."""
-    if type(value) is np.ndarray and value.dtype == np.float32 and value.ndim == 3 and value.size:
-        flags = value.flags
-        if flags.writeable and flags.c_contiguous and value.dtype.isnative:
-            return torch.from_numpy(value)  # nothing else is to be asked of most arrays
+    if _is_plain(value):
+        return torch.from_numpy(value)
     if isinstance(value, torch.Tensor):
         if value.is_nested:
             todo = "Extract images of one size together, others apart."

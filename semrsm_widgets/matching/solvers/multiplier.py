@@ -20,6 +20,8 @@ _FLOPS = 2**31
 
 
 _NO_ROOM = np.empty(0, np.float32)
+_FIRST = np.zeros(1, np.int64)
+"""Where the first, and only, of several things begins."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,7 @@ class Multiplier:
     multiply: Any
     squares: Any
     sums: Any
+    places: Any
     panel: int
 
     def packed(self, y: NDArray[np.float32], depth: int) -> NDArray[np.float32]:
@@ -52,15 +55,15 @@ class Multiplier:
         """
         rows, columns, depth = sizes
         stride = padded(columns)
-        pairs = np.arange(count, dtype=np.int64)
-        starts = pairs * (rows * stride)
+        if count == 1:
+            starts = x_at = y_at = _FIRST
+        else:
+            pairs = np.arange(count, dtype=np.int64)
+            starts, x_at, y_at = pairs * (rows * stride), pairs * (rows * depth), pairs * (columns * depth)
         flat = np.empty(count * rows * stride + stride, np.float32)
         flat[-stride:] = 0
         room = np.empty(-(-columns // self.panel) * self.panel * depth, np.float32)
-        self.multiply(
-            x, pairs * (rows * depth), rows, y, pairs * (columns * depth), columns, depth, chunk, flat, starts, stride,
-            room,
-        )  # fmt: skip
+        self.multiply(x, x_at, rows, y, y_at, columns, depth, chunk, flat, starts, stride, room)
         return flat, starts, stride
 
     def of_block(
@@ -74,14 +77,19 @@ class Multiplier:
         """
         panel, offset = divmod(first, self.panel)
         stride, rows = padded(offset + columns), x.size // depth
-        step = max(1, _FLOPS // (stride * depth))
+        step, at_panel = max(1, _FLOPS // (stride * depth)), np.array((panel,), np.int64)
+        if rows <= step:
+            self.multiply(
+                x, _FIRST, rows, packed, at_panel, offset + columns, depth, chunk, out, _FIRST, stride, _NO_ROOM
+            )
+            return stride, offset
         for row in range(0, rows, step):
             if cancel[0]:
                 break
             at = np.full(1, row, np.int64)
             self.multiply(
-                x, at * depth, min(step, rows - row), packed, np.full(1, panel, np.int64), offset + columns, depth,
-                chunk, out, at * stride, stride, _NO_ROOM,
+                x, at * depth, min(step, rows - row), packed, at_panel, offset + columns, depth, chunk, out,
+                at * stride, stride, _NO_ROOM,
             )  # fmt: skip
         return stride, offset
 
@@ -113,8 +121,7 @@ def _load() -> Multiplier | None:
 
     for cache in [True, False] if engine().cache else [False]:
         try:
-            multiply, squares, sums = numba_product.build(cache)
-            found = Multiplier(multiply, squares, sums, numba_product.PANEL)
+            found = Multiplier(*numba_product.build(cache), numba_product.PANEL)
             _rehearse(found)
         except Exception:  # what is wrong with a cache folder, or with a machine, shows in many ways
             continue
@@ -134,8 +141,16 @@ def _rehearse(found: Multiplier) -> None:
     total = np.ones((1, depth))
     found.sums(x, rows, total)
     out = np.zeros(rows * 128, np.float32)
+    images, starts, norms = np.zeros((2, 6), np.int64), np.zeros(6, np.int64), np.zeros(6)
+    tail = np.ones(2 * rows * 32 + 16, np.float32)
+    count, size = found.places(
+        (0, 2, 1, 4), True, rows, 3, 32, 7, 16, np.arange(2.0), np.arange(4.0), images, starts, norms, tail
+    )
     wide, offset = found.of_block(x, found.packed(y, depth), 70, 15, depth, 16, out, np.zeros(1, np.int64))
     same = (
+        count == 5 and size == 2 * rows * 32 + 16 and images[:, :5].tolist() == [[0, 0, 0, 1, 1], [1, 2, 3, 2, 3]],
+        starts[:5].tolist() == [7, 10, 13, 266, 269] and norms[:5].tolist() == [0, 0, 0, 2, 3],
+        tail[: size - 16].all() and not tail[size - 16 :].any(),
         within and not beyond,
         np.array_equal(total[0], x.reshape(rows, depth).sum(0, dtype=np.float64)),
         np.array_equal(flat[: rows * stride].reshape(rows, stride)[:, :columns], wanted),

@@ -40,6 +40,10 @@ LIMIT_PRICE = 1e36
 """No bid goes beyond. Padding columns are dearer than that, so this one comparison keeps a bid for them (which prices
 out of all bounds would bring about), and infinite prices, from being written past the end of `owner`."""
 START_ROWS = 64  # rows whose mean gives the first prices; the result does not depend on them, nor on the slack
+LEFT_OUT, LEFT_OUT_OF = 4, 50
+"""Rows that do not bid in the first phase: one, and one of so many, up to `LEFT_OUT`. The last rows meet columns that
+are all taken and set off the longest chains of bids, for prices that the next phase finds anyway. Left out of all but
+the last phase they would save a little more, and start price wars where ε is too small to end them: zero tokens did."""
 LIST_SLACK = 12.0  # in units of ε: how far a candidate list may fall below its bound before it is made anew
 POLL = 4096  # bids between two looks at the cancel flag and the cap
 
@@ -115,61 +119,100 @@ def _certificate(affinity, start, stride, rows, price, n, chosen, simd):
 
 
 @_compiled
+def _settled(k, permutation, value, upper_bound, status, affinity, start, rows, columns, norm):
+    """Return whether nothing is to be found out about a pair, and settle it."""
+    if columns > 1 and norm != 0:
+        return False
+    for i in range(rows):
+        permutation[k, i] = i
+    value[k] = np.float64(affinity[start]) if columns == 1 else 0.0
+    upper_bound[k] = value[k]
+    status[k] = SOLVED
+    return True
+
+
+@_compiled
 def _auction(
-    affinity, starts, one, other, stride, rows, n, norms, gap, cap, cancel, price, owner, chosen, row, upcoming, lists,
-    permutation, value, upper_bound, status, bids, simd,
+    affinity, starts, stride, rows, n, norms, gap, cap, cancel, price, owner, chosen, turn, lists, permutation, value,
+    upper_bound, status, bids, simd,
 ):  # fmt: skip
-    """Solve the pairs `one` and `other` side by side, or `one` alone if `other` is -1."""
-    still_open = 1 if other < 0 else 2
-    for p in range(still_open):
-        k = one if p == 0 else other
-        _start(affinity, starts[k], stride, rows, price[p], n)
-        status[k] = UNCERTIFIED
-    if lists is not None:
-        lists[2][:] = np.inf  # no list is good yet
-    eps, factor, phases = _first_factor_phases(gap, 1.0 / n)  # in units of a pair's norm
-    for _ in range(phases + EXTRA_PHASES):
-        for p in range(2):
-            for j in range(n):
-                owner[p, j] = -1
-            row[p] = 0
-            upcoming[p] = 1
-        if still_open == 2:
-            bids[one] += _side_by_side(
-                affinity, starts[one], starts[other], stride, rows, n, eps * norms[one], eps * norms[other],
-                price[0], price[1], owner[0], owner[1], chosen[0], chosen[1], row, upcoming, simd,
-            )  # fmt: skip
-        for p in range(2):
-            k = one if p == 0 else other
-            if k < 0 or status[k] != UNCERTIFIED:
-                continue
-            status[k], more = _phase(
-                affinity, starts[k], stride, rows, n, eps * norms[k], cap - bids[k], price[p], owner[p], chosen[p],
-                row[p], upcoming[p], lists, cancel, simd,
-            )  # fmt: skip
-            bids[k] += more
-            if status[k] == SOLVED:
-                status[k] = UNCERTIFIED
-                if WORTH_CERTIFYING * n * eps <= gap:
-                    value[k], upper_bound[k] = _certificate(
-                        affinity, starts[k], stride, rows, price[p], n, chosen[p], simd
-                    )
-                    if upper_bound[k] - value[k] <= _target(gap, norms[k]):
-                        status[k] = SOLVED
-                        for i in range(rows):
-                            permutation[k, i] = chosen[p, i]
-            still_open -= status[k] != UNCERTIFIED
-        if still_open == 0:
+    """Solve all pairs, two at a time: where one of them is solved, the next takes its place.
+
+    `turn` holds for both places: the pair, its phase, the row that bids, the row that bids next if none has lost its
+    column, and how many rows bid in this phase.
+    """
+    first_eps, factor, phases = _first_factor_phases(gap, 1.0 / n)  # in units of a pair's norm
+    pair, phase, row, upcoming, bidders = turn[0], turn[1], turn[2], turn[3], turn[4]
+    places = 2 if lists is None else 1
+    eps = np.empty(2)
+    pair[0] = pair[1] = -1
+    following = np.int64(0)
+    while True:
+        for p in range(places):
+            while pair[p] < 0 and following < starts.size:
+                k, following = following, following + 1
+                if not _settled(k, permutation, value, upper_bound, status, affinity, starts[k], rows, n, norms[k]):
+                    pair[p], phase[p], eps[p], row[p] = k, 0, first_eps, n
+                    status[k] = UNCERTIFIED
+                    _start(affinity, starts[k], stride, rows, price[p], n)
+                    if lists is not None:
+                        lists[2][:] = np.inf  # no list is good yet
+            if pair[p] >= 0 and row[p] >= n:  # a phase begins
+                for j in range(n):
+                    owner[p, j] = -1
+                row[p], upcoming[p] = 0, 1
+                bidders[p] = n
+                if phase[p] == 0 and WORTH_CERTIFYING * n * eps[p] > gap:
+                    bidders[p] -= min(LEFT_OUT, 1 + n // LEFT_OUT_OF)
+        if pair[0] < 0 and pair[1] < 0:
             return
-        eps *= factor
+        both = pair[0] >= 0 and pair[1] >= 0
+        if both:
+            made = _side_by_side(
+                affinity, starts[pair[0]], starts[pair[1]], stride, rows, bidders[0], bidders[1],
+                eps[0] * norms[pair[0]], eps[1] * norms[pair[1]], price[0], price[1], owner[0], owner[1], chosen[0],
+                chosen[1], row, upcoming, simd,
+            )  # fmt: skip
+            bids[pair[0]] += made
+            bids[pair[1]] += made
+        alone = not both or (row[0] < bidders[0] and row[1] < bidders[1])
+        for p in range(places):
+            k = pair[p]
+            if k < 0 or (row[p] < bidders[p] and not alone):
+                continue
+            ended = SOLVED
+            if row[p] < bidders[p]:
+                ended, more = _phase(
+                    affinity, starts[k], stride, rows, bidders[p], eps[p] * norms[k], cap - bids[k], price[p],
+                    owner[p], chosen[p], row[p], upcoming[p], lists, cancel, simd,
+                )  # fmt: skip
+                bids[k] += more
+            if ended == CANCELLED:
+                status[k] = CANCELLED
+                return
+            row[p] = n
+            if ended != SOLVED:
+                status[k], pair[p] = ended, -1
+                continue
+            if WORTH_CERTIFYING * n * eps[p] <= gap:
+                value[k], upper_bound[k] = _certificate(affinity, starts[k], stride, rows, price[p], n, chosen[p], simd)
+                if upper_bound[k] - value[k] <= _target(gap, norms[k]):
+                    status[k], pair[p] = SOLVED, -1
+                    for i in range(rows):
+                        permutation[k, i] = chosen[p, i]
+                    continue
+            phase[p] += 1
+            eps[p] *= factor
+            if phase[p] == phases + EXTRA_PHASES:
+                pair[p] = -1
 
 
 @_compiled
 def _side_by_side(
-    affinity, one, other, stride, rows, n, eps1, eps2, price1, price2, owner1, owner2, chosen1, chosen2, row, upcoming,
-    simd,
+    affinity, one, other, stride, rows, bidders1, bidders2, eps1, eps2, price1, price2, owner1, owner2, chosen1,
+    chosen2, row, upcoming, simd,
 ):  # fmt: skip
-    """Run a phase of two pairs, bid by bid in turns, until one is through or stalls; return the bids of both.
+    """Run phases of two pairs, bid by bid in turns, until one is through or stalls; return the bids of each.
 
     A bid waits for the last one of its pair, and takes longer than it keeps the processor busy: two pairs in turns
     take a third less time than one after another. Each pair's bids are those that it would make alone. Where both stand
@@ -179,7 +222,7 @@ def _side_by_side(
     eps1, eps2 = price1.dtype.type(eps1), price1.dtype.type(eps2)
     row1, row2, upcoming1, upcoming2 = row[0], row[1], upcoming[0], upcoming[1]
     bids = 0
-    while row1 < n and row2 < n and bids < POLL:
+    while row1 < bidders1 and row2 < bidders2 and bids < POLL:
         begin1 = one + row1 * stride if row1 < rows else blank
         begin2 = other + row2 * stride if row2 < rows else blank
         best1, second1, column1 = top2(affinity, begin1, price1, simd)
@@ -197,16 +240,16 @@ def _side_by_side(
         upcoming2 += evicted2 < 0
         bids += 1
     row[0], row[1], upcoming[0], upcoming[1] = row1, row2, upcoming1, upcoming2
-    return 2 * bids
+    return bids
 
 
 @_compiled
 def _phase(
-    affinity, start, stride, rows, n, eps, cap, price, owner, chosen, row, upcoming, lists, cancel, simd
+    affinity, start, stride, rows, bidders, eps, cap, price, owner, chosen, row, upcoming, lists, cancel, simd
 ):  # fmt: skip
     """Let `row` bid, then whoever loses its column, else the upcoming row, until all hold one; return (status, bids).
 
-    Rows from `rows` to n are all zero: they are read from the end of `affinity`.
+    Rows from `rows` on are all zero: they are read from the end of `affinity`.
     """
     blank = affinity.size - price.size
     eps = price.dtype.type(eps)
@@ -214,7 +257,7 @@ def _phase(
     if lists is not None:
         entries, columns, bound = lists
     bids = 0
-    while row < n:
+    while row < bidders:
         begin = start + row * stride if row < rows else blank
         if lists is None:
             best, second, column = top2(affinity, begin, price, simd)
@@ -255,8 +298,7 @@ def workspace(columns: int, price: Any, lists: bool) -> tuple[Any, ...]:
         np.empty((2, width), price),
         np.empty((2, columns), np.int32),  # the owner of each column
         np.empty((2, columns), np.int64),  # the column of each row
-        np.zeros(2, np.int64),  # the row that bids
-        np.zeros(2, np.int64),  # the row that bids next if none has lost its column
+        np.zeros((5, 2), np.int64),  # how far each of the two is
         empty_lists(columns, price) if lists else None,
     )
 
@@ -272,29 +314,14 @@ def _entry(cache: bool, source: str) -> Any:
     """
 
     def solve_pairs(
-        affinity, starts, stride, rows, columns, norms, gap, cap, cancel, price, owner, chosen, row, upcoming, lists,
+        affinity, starts, stride, rows, columns, norms, gap, cap, cancel, price, owner, chosen, turn, lists,
         permutation, value, upper_bound, status, bids, simd,
     ):  # fmt: skip
         _ = source
-        k = np.int64(0)
-        while k < starts.size:
-            other = np.int64(-1)
-            if columns == 1 or norms[k] == 0:
-                for i in range(rows):
-                    permutation[k, i] = i
-                value[k] = np.float64(affinity[starts[k]]) if columns == 1 else 0.0
-                upper_bound[k] = value[k]
-                status[k] = SOLVED
-            else:
-                if lists is None and k + 1 < starts.size and norms[k + 1] > 0:
-                    other = k + 1
-                _auction(
-                    affinity, starts, k, other, stride, rows, columns, norms, gap, cap, cancel, price, owner, chosen,
-                    row, upcoming, lists, permutation, value, upper_bound, status, bids, simd,
-                )  # fmt: skip
-                if cancel[0] != 0:
-                    return
-            k += 1 if other < 0 else 2
+        _auction(
+            affinity, starts, stride, rows, columns, norms, gap, cap, cancel, price, owner, chosen, turn, lists,
+            permutation, value, upper_bound, status, bids, simd,
+        )  # fmt: skip
 
     return njit(nogil=True, error_model="numpy", cache=cache)(solve_pairs)
 

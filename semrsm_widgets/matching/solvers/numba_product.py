@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import binding, ir
-from numba import njit, types
+from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -28,7 +28,10 @@ TALL = 6
 
 
 def _vectors() -> int:
-    """Return how many vectors of 16 columns a tile is wide on this machine."""
+    """Return how many vectors of 16 columns a tile is wide on this machine, or on what numba was told it is."""
+    told = getattr(config, "CPU_FEATURES", None)  # of the environment: NUMBA_CPU_FEATURES
+    if told is not None:
+        return 4 if "+avx512f" in told else 1
     try:
         return 4 if binding.get_host_cpu_features().get("avx512f") else 1
     except RuntimeError:  # LLVM cannot tell
@@ -207,8 +210,8 @@ def _multiply(x, x_at, rows, packed, panel, columns, depth, chunk, out, out_at, 
                 i += TALL if many else 1
 
 
-def _entries(cache: bool, source: str) -> tuple[Any, Any, Any]:
-    """Return the compiled functions (multiply, squares, sums); a captured variable is part of the cache's key."""
+def _entries(cache: bool, source: str) -> tuple[Any, Any, Any, Any]:
+    """Return (multiply, squares, sums, places), to be compiled; a captured variable is part of the cache's key."""
 
     def multiply(x, x_at, rows, y, y_at, columns, depth, chunk, out, out_at, stride, room):
         """Write the products of pairs: `rows` tokens from x[x_at[p]] with `columns` tokens of y, at out[out_at[p]].
@@ -253,12 +256,33 @@ def _entries(cache: bool, source: str) -> tuple[Any, Any, Any]:
                 for k in range(depth):
                     total[k] += np.float64(token[k])
 
+    def places(
+        block, symmetric, rows, columns, stride, offset, tail, x_norms, y_norms, images, starts, norms, out
+    ):  # fmt: skip
+        """Write what pairs (i, j) a block of products holds, where each begins in `out`, and ‖X‖‖Y‖.
+
+        A block is (first image of x, end, first of y, end); of a symmetric one the pairs i < j count. After the
+        products come `tail` zeros. Return the pairs, and the length of products and zeros.
+        """
+        _ = source
+        top, bottom, first, end = block
+        count = 0
+        for i in range(top, bottom):
+            for j in range(max(first, i + 1) if symmetric else first, end):
+                images[0, count], images[1, count] = i, j
+                starts[count] = (i - top) * rows * stride + (j - first) * columns + offset
+                norms[count] = x_norms[i] * y_norms[j]
+                count += 1
+        size = (bottom - top) * rows * stride
+        out[size : size + tail] = 0
+        return count, size + tail
+
     plain = njit(nogil=True, error_model="numpy", cache=cache)
-    return plain(multiply), plain(squares), plain(sums)
+    return plain(multiply), plain(squares), plain(sums), plain(places)
 
 
-def build(cache: bool) -> tuple[Any, Any, Any]:
-    """Return the compiled functions (multiply, squares, sums), kept between sessions if there is a folder for it."""
+def build(cache: bool) -> tuple[Any, Any, Any, Any]:
+    """Return the compiled functions (multiply, squares, sums, places), kept between sessions where a folder allows."""
     source = hashlib.blake2b(Path(__file__).read_bytes(), digest_size=8).hexdigest()
     return _entries(cache, source)
 
