@@ -140,6 +140,7 @@ def the_arguments():
             "Selection": {"images": images},
             "semantic_rsm": {"x": x},
             "smallest_eigenvalue": {"K": K},
+            "StreamedRSM": {"gram": gram, "kernel": srsm.cosine},
             "Tokens": {"values": torch.from_numpy(x)},
             "TopKGreedy": {"k": 2},
             "VisionModel": {"module": model.module, "transform": model.transform},

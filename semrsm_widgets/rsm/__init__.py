@@ -26,6 +26,7 @@ from .similarities import (
     similarity_of,
 )
 from .stored_gram import StoredGram, kept_gram, open_gram
+from .stream import StreamedRSM
 
 __all__ = [
     "BASELINES",
@@ -42,6 +43,7 @@ __all__ = [
     "Similarities",
     "SimilarityWords",
     "StoredGram",
+    "StreamedRSM",
     "UndefinedKernelError",
     "aligned_rsm",
     "announce",

@@ -30,6 +30,7 @@ from semrsm_widgets.common import (
 from .centred import BIASED, PEARSON, UNBIASED, Centred, mean_free
 from .spearman import Ranked, ranks, spearman_without_one
 from .statistic import LEVEL, Statistic, UndefinedStatisticError, check_rsm, from_replicates
+from .streamed import CONSTANT_TODO, is_streamed, streamed_alignment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +40,6 @@ RSMStatistic = Callable[..., float]
 
 METHODS = ("pearson", "spearman", "kendall")
 LEAST_PERMUTATIONS, MOST_PERMUTATIONS = 19, 10_000_000
-CONSTANT_TODO = "Compare layers at which the images differ."
 
 
 def cka(K: Any, L: Any, *, unbiased: bool = True) -> float:
@@ -50,7 +50,7 @@ def cka(K: Any, L: Any, *, unbiased: bool = True) -> float:
     noise, the more the fewer images. A matched Gram need not be positive semi-definite; look at `smallest_eigenvalue`.
 
     Args:
-        K: (N, N) symmetric RSM, N at least 4 (biased: 3).
+        K: (N, N) symmetric RSM, N at least 4 (biased: 3); or, with L, a `StreamedRSM`.
         L: (N, N) symmetric RSM of the same images in the same order.
         unbiased: False for the biased one.
 
@@ -68,6 +68,8 @@ def cka(K: Any, L: Any, *, unbiased: bool = True) -> float:
         1.0
     """
     product = UNBIASED if check_flag("unbiased", unbiased) else BIASED
+    if is_streamed(K, L):
+        return streamed_alignment(product, K, L)[0]
     return _alignment(product, *_prepared(product, *_checked(K, L, product.least)))
 
 
@@ -75,7 +77,7 @@ def rsa(K: Any, L: Any, *, method: Method = "spearman") -> float:
     """Return the correlation of two RSMs' off-diagonal entries, in [-1, 1].
 
     Args:
-        K: (N, N) symmetric RSM, N at least 3.
+        K: (N, N) symmetric RSM, N at least 3; or, with L and by "pearson", a `StreamedRSM`.
         L: (N, N) symmetric RSM of the same images in the same order.
         method: "pearson", "spearman" or "kendall" (tau-b).
 
@@ -93,6 +95,8 @@ def rsa(K: Any, L: Any, *, method: Method = "spearman") -> float:
         1.0
     """
     check_choice("method", method, METHODS)
+    if is_streamed(K, L):
+        return streamed_alignment(_check_sum(method), K, L)[0]
     K, L = _checked(K, L, PEARSON.least)
     if method == "kendall":
         from scipy.stats import kendalltau  # here: it takes a third of a second, which most sessions never need
@@ -156,7 +160,7 @@ def jackknife(
 
     Args:
         statistic: `cka`, `rsa`, a `partial` of them, or any function of (N, N) RSMs that returns a number in [-1, 1].
-        rsms: the (N, N) RSMs that it takes.
+        rsms: the (N, N) RSMs that it takes; of `cka` and `rsa` by "pearson" also two `StreamedRSM`.
         level: coverage of the interval.
         exact: whether every statistic is computed anew without each image, which takes N times as long.
         progress: None shows how far it is, once it has lasted 2 s, in a notebook or on a terminal (`options.progress`);
@@ -174,6 +178,8 @@ def jackknife(
     """
     check_statistic(statistic)
     exact = check_flag("exact", exact)
+    if is_streamed(*rsms):
+        return _streamed_jackknife(statistic, rsms, level)
     matrices = [check_rsm(f"rsms[{k}]", rsm, least=2) for k, rsm in enumerate(rsms)]
     n = len(matrices[0])
     product = _product_of(statistic)
@@ -341,6 +347,31 @@ def _alignments_without_one(product: Centred, K: Matrix, L: Matrix) -> NDArray[n
 def _is_spearman(statistic: RSMStatistic) -> bool:
     function, options = _options(statistic)
     return function is rsa and options.get("method", "spearman") == "spearman"
+
+
+def _streamed_jackknife(statistic: RSMStatistic, rsms: tuple[Any, ...], level: float) -> Statistic:
+    """Return a statistic of RSMs that are read in blocks, with its interval."""
+    function, options = _options(statistic)
+    if function is rsa:
+        _check_sum(options.get("method", "spearman"))
+    product = _product_of(statistic)
+    if product is None or len(rsms) != 2:
+        got, todo = repr(statistic), "Compare a part of the images: analysis.select(images)."
+        expected = 'cka, or rsa by "pearson", of two RSMs that are read in blocks'
+        raise ValueError(message("statistic", expected, got, todo))
+    value, replicates = streamed_alignment(product, *rsms, intervals=True)
+    n = rsms[0].shape[0]
+    if replicates is None or n - 1 < product.least:
+        return Statistic(value=value, n=n, reason=f"no interval: needs more than {n} images")
+    return from_replicates(value, replicates, bounds=(-1, 1), level=level)
+
+
+def _check_sum(method: str) -> Centred:
+    """Return Pearson's inner product, or raise for a method that needs the ranks of all pairs."""
+    if method != "pearson":
+        todo = "Ranks need all pairs at once: compare a part of the images, analysis.select(images)."
+        raise ValueError(message("method", '"pearson", of RSMs that are read in blocks', f'"{method}"', todo))
+    return PEARSON
 
 
 def _or_nan(statistic: RSMStatistic, matrices: list[Matrix]) -> float:

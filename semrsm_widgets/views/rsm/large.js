@@ -60,7 +60,7 @@ export function unpackWindow({ matrices, ...message }) {
   /** @type {Record<string, Float32Array>} */
   const values = {};
   for (const { name, low, high } of matrices) {
-    values[name] = Float32Array.from(message[name], decoder({ low, high, exact: false }));
+    values[name] = mapped(message[name], new Float32Array(message[name].length), decoder({ low, high, exact: false }));
     delete message[name];
   }
   const [height, width] = [message.rows, message.columns].map(([first, last]) =>
@@ -90,9 +90,22 @@ export function windowMatrices({ values }, { statistic, level }) {
  */
 export function cellColours(values, [low, high]) {
   const scale = TOP_COLOUR / (high > low ? high - low : 1);
-  return Uint8Array.from(values, (value) =>
+  return mapped(values, new Uint8Array(values.length), (value) =>
     Number.isNaN(value) ? MISSING_COLOUR : Math.max(0, Math.min(TOP_COLOUR, Math.round((value - low) * scale))),
   );
+}
+
+/**
+ * Fills an array from another, by a loop: `from` of a typed array goes through an iterator, number by number.
+ *
+ * @template {Float32Array | Uint8Array} To
+ * @param {ArrayLike<number>} values
+ * @param {To} found
+ * @param {(value: number) => number} each
+ */
+function mapped(values, found, each) {
+  for (let k = 0; k < values.length; k += 1) found[k] = each(values[k]);
+  return found;
 }
 
 /**

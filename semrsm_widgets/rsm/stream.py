@@ -1,0 +1,65 @@
+"""An RSM over a Gram in a store, some rows at a time: for what is a sum over its entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from semrsm_widgets.common import check_int, message
+
+from .gram import MatchedGram
+from .kernels import Kernel, check_gram, check_kernel, kernel_key, kernel_name
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BYTES = 6 * 8
+"""Of an entry while a block is made: three of the Gram, its value, and what kernels make on the way."""
+
+_TILE = 256
+"""Rows of a tile, most often."""
+
+
+class StreamedRSM:
+    """An RSM (N, N) of which a block of rows is read at a time; `cka`, `rsa` and `jackknife` take it as they take one.
+
+    Args:
+        gram: in a store, or in memory.
+        kernel: `cosine`, `inner_product` or `partial(rbf, sigma=...)`.
+        memory: bytes of a block, about.
+
+    Raises:
+        ValueError: another kernel, which may depend on the whole Gram.
+
+    Example:
+        >>> a, b = (srsm.StreamedRSM(srsm.open_gram(store)) for store in ("a.zarr", "b.zarr"))
+        >>> srsm.cka(a, b)
+    """
+
+    def __init__(self, gram: MatchedGram, kernel: Kernel, *, memory: int = 2**28) -> None:
+        if kernel_key(check_kernel(kernel)) is None:
+            todo = "Others may depend on the whole Gram: apply them to gram.select(rows, columns)."
+            expected = "cosine, inner_product or partial(rbf, sigma=...), for blocks of rows"
+            raise ValueError(message("kernel", expected, kernel_name(kernel), todo))
+        self._gram, self._kernel = check_gram(gram), kernel
+        self._memory = check_int("memory", memory, minimum=1)
+
+    def __repr__(self) -> str:
+        n, m = self.shape
+        return f"StreamedRSM({kernel_name(self._kernel)}, {n} x {m})"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, M)."""
+        return self._gram.shape
+
+    def blocks(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        """Yield rows (n, M) float64 from the top, with which they are."""
+        count, width = self.shape
+        step = max(1, self._memory // (_BYTES * max(1, width)))
+        step = max(step // _TILE * _TILE, min(step, _TILE))  # whole tiles, which are read once then
+        for first in range(0, count, step):
+            rows = slice(first, min(first + step, count))
+            yield rows, self._kernel(self._gram.select(range(rows.start, rows.stop), None))

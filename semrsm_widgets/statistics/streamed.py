@@ -1,0 +1,143 @@
+"""Comparisons of RSMs that are read block by block: CKA and Pearson's correlation, which are sums over entries.
+
+Three passes: the mean of the entries, which is taken out first so that nothing cancels; the sums of `centred`; and the
+products with row sums that the intervals take. One block of each RSM is held at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from semrsm_widgets.common import message
+
+from .centred import RELATIVE_FLOOR, Centred
+from .statistic import UndefinedStatisticError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CONSTANT_TODO = "Compare layers at which the images differ."
+
+
+@runtime_checkable
+class RSMBlocks(Protocol):
+    """A symmetric RSM (N, N) of which some rows are there at a time."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, N)."""
+
+    def blocks(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        """Yield rows (n, N) float64 from the top, with which they are; the same ones each time."""
+
+
+class _Centring:
+    """What is taken out of the entries of an RSM, and the power of two that they are divided by."""
+
+    def __init__(self, name: str, rsm: RSMBlocks, *, diagonal: bool) -> None:
+        total, count, peak = 0.0, 0, 0.0
+        low, high = np.inf, -np.inf
+        for rows, block in rsm.blocks():
+            if not np.isfinite(block).all():
+                raise ValueError(message(name, "finite", f"NaN or infinity in rows {rows.start} to {rows.stop - 1}"))
+            counted = block[_counted(rows, block.shape[1], diagonal=diagonal)]
+            total, count = total + float(counted.sum()), count + counted.size
+            peak = max(peak, float(np.abs(block).max(initial=0)))
+            low, high = min(low, float(counted.min(initial=np.inf))), max(high, float(counted.max(initial=-np.inf)))
+        self.level, self.diagonal = total / max(1, count), diagonal
+        self.exponent = -int(np.frexp(peak)[1])
+        rounding = 8 * np.finfo(np.float64).eps * max(abs(low), abs(high))
+        self.is_constant = max(high - self.level, self.level - low) <= rounding
+
+    def of(self, rows: slice, block: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return rows of the mean-free RSM."""
+        if self.is_constant:
+            return np.zeros_like(block)
+        rest = np.ldexp(block - self.level, self.exponent)
+        if not self.diagonal:
+            rest[np.arange(len(rest)), np.arange(rows.start, rows.stop)] = 0
+        return rest
+
+
+def is_streamed(*rsms: Any) -> bool:
+    """Return whether any of some RSMs is read block by block."""
+    return any(isinstance(each, RSMBlocks) and not isinstance(each, np.ndarray) for each in rsms)
+
+
+def streamed_alignment(
+    product: Centred, K: Any, L: Any, *, intervals: bool = False
+) -> tuple[float, NDArray[np.float64] | None]:
+    """Return <K, L> / (‖K‖‖L‖) in a centred inner product, and (N,) the same without image i where asked for.
+
+    Raises:
+        TypeError: one of the two is not read in blocks.
+        ValueError: RSMs of different sizes or in different blocks, too few images, NaN.
+        UndefinedStatisticError: one is constant once centred.
+    """
+    for name, rsm in (("K", K), ("L", L)):
+        if not isinstance(rsm, RSMBlocks):
+            raise TypeError(
+                message(name, "read in blocks as the other one is", rsm, "Make it with StreamedRSM(gram, kernel).")
+            )
+    n = K.shape[0]
+    if K.shape != L.shape or n != K.shape[1]:
+        raise ValueError(message("L", f"of the shape of K, {K.shape}, and square", str(L.shape)))
+    if n < product.least:
+        raise ValueError(message("K", f"of at least {product.least} images", f"{n}"))
+    centring = _Centring("K", K, diagonal=product.diagonal), _Centring("L", L, diagonal=product.diagonal)
+    pairs = ((0, 1), (0, 0), (1, 1))
+    cross, row_sums, own = np.zeros((3, n)), np.zeros((2, n)), np.zeros((2, n))
+    for rows, both in _together(centring, K, L):
+        for k, (a, b) in enumerate(pairs):
+            cross[k, rows] = np.einsum("ij,ij->i", both[a], both[b])
+        for k, block in enumerate(both):
+            row_sums[k, rows] = block.sum(1)
+            own[k, rows] = block[np.arange(len(block)), np.arange(rows.start, rows.stop)]
+
+    def alignment(at: int, sums: NDArray[np.float64]) -> float:
+        a, b = pairs[at]
+        levels = product.rows(n) * (sums[a] @ sums[b]) - product.total(n) * sums[a].sum() * sums[b].sum()
+        return float(cross[at].sum() - levels)
+
+    shared, left, right = (alignment(k, row_sums) for k in range(3))
+    for name, square, at in (("K", left, 1), ("L", right, 2)):
+        if not square > RELATIVE_FLOOR * cross[at].sum():
+            raise UndefinedStatisticError(message(name, "an RSM that varies", "a constant one", CONSTANT_TODO))
+    value = float(np.clip(shared / np.sqrt(left * right), -1, 1))
+    if not intervals:
+        return value, None
+    with_sums = np.zeros((2, 2, n))  # which matrix, times whose row sums
+    for rows, blocks in _together(centring, K, L):
+        for k, block in enumerate(blocks):
+            with_sums[k, :, rows] = row_sums @ block.T
+    found = []
+    for at, (a, b) in enumerate(pairs):
+        m = n - 1
+        k_rows, l_rows, k_own, l_own = row_sums[a], row_sums[b], own[a], own[b]
+        entries = cross[at].sum() - 2 * cross[at] + k_own * l_own
+        inner = k_rows @ l_rows - with_sums[b, a] - with_sums[a, b] + cross[at] - (k_rows - k_own) * (l_rows - l_own)
+        totals = (k_rows.sum() - 2 * k_rows + k_own) * (l_rows.sum() - 2 * l_rows + l_own)
+        found.append(entries - product.rows(m) * inner + product.total(m) * totals)
+    varies = (found[1] > RELATIVE_FLOOR * cross[1].sum()) & (found[2] > RELATIVE_FLOOR * cross[2].sum())
+    replicates: NDArray[np.float64] = np.full(n, np.nan)
+    np.divide(found[0], np.sqrt(np.maximum(found[1] * found[2], 0)), out=replicates, where=varies)
+    return value, replicates
+
+
+def _together(
+    centring: tuple[_Centring, _Centring], K: RSMBlocks, L: RSMBlocks
+) -> Iterator[tuple[slice, tuple[NDArray[np.float64], NDArray[np.float64]]]]:
+    for (rows, left), (same, right) in zip(K.blocks(), L.blocks(), strict=True):
+        if rows != same:
+            raise ValueError(message("L", "read in the blocks of K", f"rows {same}, where K has {rows}"))
+        yield rows, (centring[0].of(rows, left), centring[1].of(rows, right))
+
+
+def _counted(rows: slice, count: int, *, diagonal: bool) -> NDArray[np.bool_]:
+    counted = np.ones((rows.stop - rows.start, count), bool)
+    if not diagonal:
+        counted[np.arange(len(counted)), np.arange(rows.start, rows.stop)] = False
+    return counted

@@ -1,0 +1,67 @@
+"""Comparisons of RSMs that are read block by block: those of matrices in memory, with their intervals."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from semrsm_widgets.statistics import UndefinedStatisticError
+from semrsm_widgets.statistics.comparison import cka, jackknife, rsa
+
+RNG = np.random.default_rng(1)
+
+
+class Blocks:
+    """A matrix, some rows at a time."""
+
+    def __init__(self, matrix, step=5):
+        self.matrix, self.step, self.shape = np.asarray(matrix, dtype=float), step, np.shape(matrix)
+
+    def blocks(self):
+        for first in range(0, len(self.matrix), self.step):
+            rows = slice(first, min(first + self.step, len(self.matrix)))
+            yield rows, self.matrix[rows].copy()
+
+
+def rsm(n=23, scale=1.0, level=0.0):
+    values = RNG.normal(size=(n, 40))
+    return scale * np.corrcoef(values + values[:1]) + level
+
+
+@pytest.mark.parametrize("statistic", [cka, partial(cka, unbiased=False), partial(rsa, method="pearson")])
+@pytest.mark.parametrize(("scale", "level"), [(1.0, 0.0), (1e-6, 5.0), (1e120, 0.0), (1e-160, 0.0)])
+@pytest.mark.parametrize("step", [1, 5, 23])
+def test_blocks_give_what_matrices_give(statistic, scale, level, step):
+    K, L = rsm(scale=scale, level=level), rsm()
+    assert statistic(Blocks(K, step), Blocks(L, step)) == pytest.approx(statistic(K, L), abs=1e-9)
+    found, expected = jackknife(statistic, Blocks(K, step), Blocks(L, step)), jackknife(statistic, K, L)
+    assert found.n == expected.n
+    for name in ("value", "low", "high"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), abs=1e-8)
+
+
+def test_what_needs_all_pairs_at_once_is_refused_and_says_what_does_not():
+    K, L = Blocks(rsm()), Blocks(rsm())
+    for method in ("spearman", "kendall"):
+        with pytest.raises(ValueError, match=r"`method` must be \"pearson\", of RSMs that are read in blocks; got"):
+            rsa(K, L, method=method)
+        with pytest.raises(ValueError, match="`method` must be"):
+            jackknife(partial(rsa, method=method), K, L)
+    with pytest.raises(ValueError, match="`statistic` must be cka, or rsa by"):
+        jackknife(lambda a, b: 0.5, K, L)
+    with pytest.raises(TypeError, match="`L` must be read in blocks as the other one is"):
+        cka(K, rsm())
+    with pytest.raises(ValueError, match=r"`L` must be of the shape of K, \(23, 23\)"):
+        cka(K, Blocks(rsm(9)))
+    with pytest.raises(ValueError, match="`L` must be read in the blocks of K"):
+        cka(K, Blocks(rsm(), step=4))
+    with pytest.raises(ValueError, match="`K` must be of at least 4 images; got 3"):
+        cka(Blocks(rsm(3)), Blocks(rsm(3)))
+    broken = rsm()
+    broken[7, 7] = np.nan
+    with pytest.raises(ValueError, match="`K` must be finite; got NaN or infinity in rows 5 to 9"):
+        cka(Blocks(broken), L)
+    with pytest.raises(UndefinedStatisticError, match="`L` must be an RSM that varies"):
+        cka(K, Blocks(np.full((23, 23), 0.3)))
