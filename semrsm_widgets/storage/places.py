@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from semrsm_widgets.common import __version__, message, optional
 
@@ -157,6 +159,8 @@ def open_place(store: Any, kind: str, *, make: bool = False) -> Place:
     zarr = optional("zarr", "scale")
     if isinstance(store, zarr.Group):
         return _checked(store, kind)
+    if isinstance(store, str) and store.startswith("file://"):  # a folder as any other, with a lock
+        store = url2pathname(urlsplit(store).path)
     target: Any = store
     if isinstance(store, str | os.PathLike) and "://" not in str(store):
         path = Path(store).expanduser()

@@ -1,0 +1,52 @@
+"""Stores behind URLs: the same tokens and Grams as in a folder."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from helpers import stores
+
+import semrsm_widgets as srsm
+
+pytest.importorskip("fsspec")
+
+
+@pytest.fixture(params=["file", "memory"])
+def url(request, tmp_path):
+    """A place of this test's own behind a URL."""
+    if request.param == "file":
+        yield f"file://{tmp_path / 'stores'}"
+        return
+    import fsspec
+
+    yield f"memory://{tmp_path.name}"
+    held = fsspec.filesystem("memory")
+    if held.exists(f"/{tmp_path.name}"):
+        held.rm(f"/{tmp_path.name}", recursive=True)
+
+
+def test_tokens_grams_and_searches_behind_a_url(url, tmp_path):
+    images, forwards = stores.pictures(tmp_path / "pictures", 10), []
+    model = stores.model(forwards.append)
+    expected = srsm.extract(model, images, ["first", "second"], batch_size=4, workers=0)
+    forwards.clear()
+    for _ in range(2):
+        srsm.extract(model, images, ["first", "second"], batch_size=4, workers=0, store=f"{url}/features.zarr")
+    assert sum(forwards) == 10  # the second call finds all
+    tokens = srsm.open_tokens(f"{url}/features.zarr")
+    for name in ("first", "second"):
+        assert torch.equal(tokens[name].values[:], expected[name].values)
+    x = expected["first"].values
+    gram = srsm.matched_gram(tokens["first"], store=f"{url}/rsm.zarr")
+    assert np.allclose(gram.products, srsm.matched_gram(x).products, atol=1e-4 * gram.norms.max())
+    assert np.array_equal(srsm.open_gram(f"{url}/rsm.zarr").products, gram.products)
+    found = srsm.search(x[3], tokens["first"], k=3)
+    assert np.array_equal(found.indices, srsm.search(x[3], x, k=3).indices)
+    again = srsm.search(x[3], srsm.open_tokens(f"{url}/features.zarr")["first"], k=3)  # means and spreads are kept
+    assert np.array_equal(again.indices, found.indices)
+
+
+def test_a_url_where_nothing_is(url):
+    with pytest.raises(FileNotFoundError, match=r"extract\(\.\.\., store=\.\.\.\)"):
+        srsm.open_tokens(f"{url}/nothing.zarr")
