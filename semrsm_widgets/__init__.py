@@ -12,7 +12,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semrsm_widgets.analysis import Analysis, Matches, PatchPlaces, Split, contribution_difference
+    from semrsm_widgets.analysis import (
+        Analysis,
+        ExtractionEstimate,
+        Matches,
+        PatchPlaces,
+        Split,
+        contribution_difference,
+        estimate_extraction,
+    )
     from semrsm_widgets.common import __version__ as __version__
     from semrsm_widgets.common import options as options
     from semrsm_widgets.experiments import (
@@ -108,6 +116,7 @@ __all__ = [
     "Estimate",
     "Exact",
     "Explorer",
+    "ExtractionEstimate",
     "Greedy",
     "Identity",
     "Images",
@@ -151,6 +160,7 @@ __all__ = [
     "doubly_centred",
     "dual_bound",
     "estimate",
+    "estimate_extraction",
     "explore",
     "extract",
     "extract_and_predict",
@@ -253,10 +263,12 @@ _MODULES = {
     ),
     "analysis": (
         "Analysis",
+        "ExtractionEstimate",
         "Matches",
         "PatchPlaces",
         "Split",
         "contribution_difference",
+        "estimate_extraction",
     ),
     "retrieval": (
         "SearchResult",

@@ -30,7 +30,7 @@ IS_ELSEWHERE = {
 MADE_BY_US = {
     "Comparison", "Estimate", "LayerTable", "MatchedGram", "MatcherReport", "Matches", "NullLevel", "PairChange",
     "PatchPlaces", "PermutationTest", "RSMDifference", "Score", "Scores", "SearchResult", "Similarities", "Split",
-    "Statistic", "UndefinedStatisticError", "Assignment", "Images",
+    "Statistic", "UndefinedStatisticError", "Assignment", "Images", "ExtractionEstimate",
 }  # fmt: skip
 """Answers, which users do not make."""
 FUNCTIONS = {"kernel", "statistic", "progress", "matcher", "reference", "coarse", "layers", "transform"}
@@ -108,6 +108,7 @@ def the_arguments():
             "doubly_centred": {"K": K},
             "dual_bound": {"affinity": x[0] @ x[1].T, "prices": np.zeros(4)},
             "estimate": {"tokens": x},
+            "estimate_extraction": {"model": model, "images": pictures, "workers": 0},
             "Exact": {},
             "extract": {"model": model, "images": pictures, "workers": 0},
             "extract_and_predict": {"model": classifier, "images": pictures, "workers": 0},

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers.tiny_models import tiny_model
 from PIL import Image
 
 import semrsm_widgets as srsm
@@ -33,6 +34,7 @@ def results():
         "Assignment": srsm.Auction()(values[:5], values[5:10]),
         "Comparison": srsm.compare(a, b),
         "Estimate": srsm.estimate(a.tokens["l"]),
+        "ExtractionEstimate": srsm.estimate_extraction(tiny_model(), images.select(range(2)), "0", workers=0),
         "Images": images,
         "Lookup": lookup,
         "MatchedGram": a.gram("l"),

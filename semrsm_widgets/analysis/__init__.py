@@ -3,6 +3,7 @@
 from .analysis import Analysis, check_analysis
 from .archive import MATCHERS
 from .costs import KEPT_LAYERS, gram_share, layer_costs
+from .extraction_cost import ExtractionEstimate, estimate_extraction
 from .inputs import present
 from .matches import Matches, contribution_difference
 from .patch_places import PatchPlaces
@@ -14,11 +15,13 @@ __all__ = [
     "MATCHERS",
     "Analysis",
     "AnalysisRecipe",
+    "ExtractionEstimate",
     "Matches",
     "PatchPlaces",
     "Split",
     "check_analysis",
     "contribution_difference",
+    "estimate_extraction",
     "gram_share",
     "layer_costs",
     "named",

@@ -51,6 +51,8 @@ class Estimate:
 def estimate(tokens: Any, matcher: Matcher | None = None, *, memory: int = 2**30) -> Estimate:
     """Return the pairs, memory and time that `matched_gram(tokens)` will take, from a sample of about half a second.
 
+    What `extract` takes says `estimate_extraction`.
+
     Args:
         tokens: N images' tokens, as for `matched_gram`.
         matcher: None means `Auction()`.
