@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.common import clipped, message, printable
+from semrsm_widgets.common import clipped, message, printable, shown_path, without_path
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,15 +30,16 @@ def field(path: Path, name: str) -> Iterator[None]:
     """Raise whatever goes wrong with a field as one ValueError that names file and field."""
     try:
         yield
-    except FileNotFoundError:
-        raise
+    except FileNotFoundError as error:
+        raise FileNotFoundError(error.errno, error.strerror, shown_path(path)) from None
     except Exception as error:  # zipfile, zlib, tokenize, NumPy, Pillow and json raise ten kinds over a damaged file
         if isinstance(error, ValueError) and error.args and str(error).startswith("`path`"):
             raise  # said already
-        reason = clipped(printable(str(error) or type(error).__name__), 200)
+        said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        reason = clipped(printable(said), 200)
         todo = "Give a file that analysis.save(path) wrote."
         got = f"{printable(path.name)}: {clipped(printable(name), 80)}: {reason}"
-        raise ValueError(message("path", "a saved Analysis", got, todo)) from error
+        raise ValueError(message("path", "a saved Analysis", got, todo)) from without_path(error)
 
 
 class Members:

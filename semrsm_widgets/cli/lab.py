@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from semrsm_widgets.common import __version__
+from semrsm_widgets.common import __version__, written_whole
 
 from .check import INSTALL_LAB, WEIGHTS_PACKAGE
 from .errors import CommandError
@@ -163,16 +163,12 @@ def _version_in(text: str) -> str:
 
 def _copy_new(source: Path, target: Path) -> bool:
     """Copy a file unless `target` exists, and return whether it was copied."""
+    if os.path.lexists(target):  # a dangling link, too: nothing of the user's is lost
+        return False
     content = source.read_bytes()
     try:
-        # Mode "x" refuses whatever has that name already, a dangling link too: nothing of the user's is lost.
-        with target.open("xb") as file:
-            try:
-                file.write(content)
-                file.flush()
-            except OSError:
-                target.unlink()  # half a tutorial would be kept as "yours" the next time
-                raise
+        with written_whole(target, new=True) as file:  # half a tutorial would be kept as "yours" the next time
+            file.write(content)
     except FileExistsError:
         return False
     except OSError as error:

@@ -15,7 +15,8 @@ from .checks import (
     message,
     suggest,
 )
-from .files import check_html_path, placed_whole, sweep, written_whole
+from .files import check_html_path, placed_whole, shown_path, sweep, try_writing, without_path, written_whole
+from .interrupts import interrupts_heard
 from .memo import Memo, cached_property
 from .progress import LONG, Meter, in_notebook, quietly
 from .settings import options
@@ -52,6 +53,7 @@ __all__ = [
     "in_notebook",
     "in_words_of",
     "interruptibly",
+    "interrupts_heard",
     "listed",
     "message",
     "natural_key",
@@ -61,7 +63,10 @@ __all__ = [
     "printable",
     "quietly",
     "read_numbers",
+    "shown_path",
     "suggest",
     "sweep",
+    "try_writing",
+    "without_path",
     "written_whole",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import time
@@ -19,27 +20,63 @@ _SUFFIX = ".unfinished"
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """Give a stream whose content becomes the file `path` once all of it is there; a failure leaves the old file."""
-    with placed_whole(path) as unfinished, open(unfinished, "xb") as file:
+def written_whole(path: Path, *, new: bool = False) -> Iterator[BinaryIO]:
+    """Give a stream whose content becomes the file `path` once all of it is there; a failure leaves the old file.
+
+    Raises:
+        FileExistsError: with `new`, something has that name already.
+    """
+    with placed_whole(path, new=new) as unfinished, open(unfinished, "xb") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
 
 
 @contextmanager
-def placed_whole(path: Path) -> Iterator[Path]:
+def placed_whole(path: Path, *, new: bool = False) -> Iterator[Path]:
     """Give the path of a file beside `path`, to be made by the caller, that becomes `path`; a failure leaves the old.
 
     Each call has a name of its own, so that two threads or sessions may write the same file: the last one stays.
+
+    Args:
+        path: of the file.
+        new: let no file be replaced, whoever made it: the first one stays.
+
+    Raises:
+        FileExistsError: with `new`, something has that name already.
     """
     sweep(path.parent)
     unfinished = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}{_SUFFIX}")
     try:
         yield unfinished
-        os.replace(unfinished, path)
+        (_named_anew if new else os.replace)(unfinished, path)
+    except OSError as error:
+        if error.filename in (unfinished, f"{unfinished}", path):
+            raise OSError(error.errno, error.strerror, shown_path(path)) from None
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def try_writing(folder: Path) -> None:
+    """Raise OSError where a folder takes no file of some kilobytes; nothing stays, and others may try it meanwhile."""
+    trial = folder / f".try.{secrets.token_hex(8)}{_SUFFIX}"
+    try:
+        trial.write_bytes(bytes(4096))
+    finally:
+        trial.unlink(missing_ok=True)
+
+
+def _named_anew(unfinished: Path, path: Path) -> None:
+    """Give a file another name, unless something has it."""
+    try:
+        os.link(unfinished, path)  # of all that names a file, this alone replaces none everywhere
+    except FileExistsError:
+        raise
+    except OSError:  # a disk without hard links
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        os.rename(unfinished, path)
 
 
 def sweep(folder: Path, prefix: str | None = None) -> None:
@@ -69,5 +106,20 @@ def check_html_path(path: str | Path) -> Path:
     if path.suffix.lower() not in HTML_SUFFIXES:
         raise ValueError(message("path", 'the name of an ".html" file', repr(path.name), "It would be replaced."))
     if not path.parent.is_dir():
-        raise ValueError(message("path", "in a folder that exists", f"{path}", f"Make {path.parent} first."))
+        todo = "Make that folder first."
+        raise ValueError(message("path", "in a folder that exists", repr(shown_path(path)), todo))
     return path
+
+
+def shown_path(path: str | os.PathLike[str]) -> str:
+    """Return a path as errors show it: from the part on that does not exist, as the user's own folders are not told."""
+    path = Path(path)
+    if not path.is_absolute():
+        return str(path)
+    known = next((k for k, parent in enumerate(path.parents) if os.path.lexists(parent)), 0)
+    return str(Path(*path.parts[len(path.parts) - 1 - known :]))
+
+
+def without_path(error: Exception) -> Exception | None:
+    """Return what an error is to be raised from: none where its text tells the path, as the file system's errors do."""
+    return None if isinstance(error, OSError) else error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from importlib import import_module
@@ -14,10 +15,16 @@ def optional(package: str, extra: str = "interop") -> Any:
     Raises:
         ImportError: it is not installed; the text says what to install.
     """
+    root, before = package.partition(".")[0], set(sys.modules)
     try:
         return import_module(package)
+    except KeyboardInterrupt:
+        # What is there by now would stay, and its half-made package, begun anew, would not know it.
+        for name in sys.modules.keys() - before:
+            if name == root or name.startswith(f"{root}."):
+                del sys.modules[name]
+        raise
     except ImportError as error:
-        root = package.partition(".")[0]
         raise ImportError(f'{root} is not installed. Install it with: pip install "semrsm-widgets[{extra}]"') from error
 
 

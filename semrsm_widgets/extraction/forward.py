@@ -228,7 +228,7 @@ def _into_store(
             stack.enter_context(target.written())
         except (BlockingIOError, ValueError) as error:  # all may be there already, to be read by anybody
             refusal = error
-        done = target.done(own)
+        done = target.done(own, clear=refusal is None)
         starts = [start for start in going.starts if any(start not in there for there in done.values())]
         if starts and refusal is not None:
             raise refusal

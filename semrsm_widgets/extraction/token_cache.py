@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semrsm_widgets.common import listed, message, placed_whole, sweep
+from semrsm_widgets.common import listed, message, placed_whole, sweep, try_writing
 from semrsm_widgets.models import VisionModel, weights_sha256
 
 from .layer_table import LayerRow
@@ -57,7 +58,7 @@ class TokenCache:
         self, folder: Path, model: VisionModel, setting: Setting, images: Images, options: Iterable[Any]
     ) -> None:
         self._folder = folder.expanduser()
-        if self._folder.exists() and not self._folder.is_dir():
+        if os.path.lexists(self._folder) and not os.path.isdir(self._folder):  # neither minds a name that cannot be
             raise ValueError(message("cache", "a folder", f"the file {folder.name!r}"))
         self._setting, self._count = setting, len(images)
         self._options = tuple(options)
@@ -159,13 +160,11 @@ class TokenCache:
         """Raise if the folder cannot be written, before anything is computed."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with placed_whole(self._folder / "try") as unfinished:
-                unfinished.write_bytes(bytes(4096))
-            (self._folder / "try").unlink()
+            try_writing(self._folder)
         except OSError as error:
             todo = "Pass another folder, or leave `cache` out."
             got = f"{self._folder.name!r}: {_reason(error)}"
-            raise ValueError(message("cache", "a folder that can be written", got, todo)) from error
+            raise ValueError(message("cache", "a folder that can be written", got, todo)) from None
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

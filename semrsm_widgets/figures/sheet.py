@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 
-from semrsm_widgets.common import __version__, written_whole
+from semrsm_widgets.common import __version__, interrupts_heard, written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -174,7 +174,7 @@ class Sheet:
             "pdf": {"Subject": caption, "Creator": creator, "CreationDate": None},
             "png": {"Description": caption, "Software": creator},
         }
-        with written_whole(path) as file:
+        with written_whole(path) as file, interrupts_heard():
             self.figure.savefig(file, format=suffix, dpi=_DPI, metadata=kinds[suffix], facecolor="white")
 
 

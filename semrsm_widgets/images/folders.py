@@ -94,7 +94,7 @@ class _Walk:
         where = f"the sub-folder {printable(inside)!r}" if inside else f"the folder {self.folder.name!r}"
         text = f"{where} cannot be opened: {error.strerror or type(error).__name__}"
         if not self.skip_unreadable or not inside:
-            raise OSError(f"{text}. Leave it out with load_images(..., skip_unreadable=True).") from error
+            raise OSError(f"{text}. Leave it out with load_images(..., skip_unreadable=True).") from None
         self.closed.append(f"{text[0].upper()}{text[1:]}.")
 
 

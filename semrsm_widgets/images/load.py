@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from semrsm_widgets.common import check_int, in_words_of, message, printable
+from semrsm_widgets.common import check_int, in_words_of, message, printable, shown_path
 
 from .datasets import from_items
 from .entries import Entry, Found, images_of, named, of_file
@@ -164,7 +164,7 @@ def _from_path(path: Path, *, labelled: bool, skip_unreadable: bool) -> Found:
         return from_folder(path, skip_unreadable=skip_unreadable)
     if not path.exists():
         expected = "an existing folder or file"
-        raise FileNotFoundError(message("source", expected, repr(_from_missing(path)), "Check the spelling."))
+        raise FileNotFoundError(message("source", expected, repr(shown_path(path)), "Check the spelling."))
     suffix = path.suffix.lower()
     if suffix in TABLE_SUFFIXES:
         return Found(from_csv(path, labelled=labelled))
@@ -173,14 +173,6 @@ def _from_path(path: Path, *, labelled: bool, skip_unreadable: bool) -> Found:
             message("source", "a folder, a table or a picture", repr(printable(path.name)), WAYS_IN[suffix])
         )
     return Found(named([of_file(path, None)]))
-
-
-def _from_missing(path: Path) -> str:
-    """Return a path from the part on that does not exist: the user's own folders need not be told."""
-    if not path.is_absolute():
-        return str(path)
-    known = next((k for k, parent in enumerate(path.parents) if parent.exists()), 0)
-    return str(Path(*path.parts[len(path.parts) - 1 - known :]))
 
 
 def _settled(source: Any, scale: Scale | None, frame: int | None) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from semrsm_widgets.common import listed, message
+from semrsm_widgets.common import listed, message, without_path
 
 from .file_facts import FileFacts, opened, read_facts, unreadable
 from .pixels import Scale, ValueRangeError, is_array, to_pil, to_rgb
@@ -99,7 +99,7 @@ class FileSource(Source):
             try:
                 self._facts.append(read_facts(self.path, self.frame))
             except Exception as error:
-                raise unreadable(self.name, self.path, error) from error
+                raise unreadable(self.name, self.path, error) from without_path(error)
         return self._facts[0]
 
     def image(self, draft: int | None = None) -> Image.Image:
@@ -116,7 +116,7 @@ class FileSource(Source):
         except ValueRangeError as error:
             raise OSError(str(error)) from error
         except Exception as error:
-            raise unreadable(self.name, self.path, error) from error
+            raise unreadable(self.name, self.path, error) from without_path(error)
         return picture if self.box is None else picture.crop(self.box)
 
     def measure(self) -> tuple[int, int]:
@@ -130,7 +130,7 @@ class FileSource(Source):
         try:
             content = self.path.read_bytes()
         except OSError as error:
-            raise unreadable(self.name, self.path, error) from error
+            raise unreadable(self.name, self.path, error) from without_path(error)
         how = f"{self.box}"
         if self.facts().scale is not None or self.frame is not None:
             how += f" {self.scale} {self.frame} {_PIXEL_RULE}"

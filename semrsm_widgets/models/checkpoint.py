@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from semrsm_widgets.common import message
+from semrsm_widgets.common import message, shown_path
 
 State = Mapping[str, Tensor]
 
@@ -62,7 +62,8 @@ def read_checkpoint(path: Path) -> dict[str, State]:
         ValueError: the file holds no tensors by name, or Python objects besides them.
     """
     if not path.is_file():
-        raise FileNotFoundError(message("weights", "a file of weights", f"{str(path)!r}, which does not exist"))
+        what = "which is none" if path.exists() else "which does not exist"
+        raise FileNotFoundError(message("weights", "a file of weights", f"{shown_path(path)!r}, {what}"))
     content: Any
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError

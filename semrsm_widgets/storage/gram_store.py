@@ -150,7 +150,7 @@ class GramStore:
                     self._begin(sides)
                 self.place.group.attrs.update({})  # what cannot be written says so before the first pair
             except OSError as error:
-                raise self.place.refuse(error) from error
+                raise self.place.refuse(error) from None
             yield
 
     def _begin(self, sides: Mapping[str, NDArray[np.float64]]) -> None:
@@ -189,7 +189,7 @@ class GramStore:
             self._array(TILES)[:, rows, columns] = np.stack([products, upper])
             self._array(FALLBACKS)[top // self.form.block, left // self.form.block] = np.array([*fallbacks, 1])
         except OSError as error:
-            raise self.place.full(error, rows, columns) from error
+            raise self.place.full(error, rows, columns) from None
 
     def tile(self, top: int, left: int) -> NDArray[np.float64]:
         """Return (2, n, m): the products and upper bounds of a tile.

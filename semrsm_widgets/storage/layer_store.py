@@ -70,8 +70,12 @@ class LayerStore:
         """Return the names of what is kept of an image: values, and prefix tokens where there are any."""
         return [VALUES, PREFIX] if self._node("sha256").shape[1] == 2 else [VALUES]
 
-    def done(self) -> set[int]:
-        """Return the first images of the batches that are there, and as they were written."""
+    def done(self, *, clear: bool = False) -> set[int]:
+        """Return the first images of the batches that are there, and as they were written.
+
+        Args:
+            clear: remove what has waited for shards that are whole; for the one who writes.
+        """
         if not self._is_made():
             return set()
         found: set[int] = set()
@@ -88,6 +92,8 @@ class LayerStore:
                         self._marked[first][start - first : stop - first] = True
                 if self._marked[first].all():  # it was killed while it filled the shard: the last batch does so again
                     found.discard(range(here.start, here.stop, self.batch)[-1])
+        if clear:
+            self._tidy({f"{first}" for first in self._marked})
         return found
 
     def write(self, start: int, parts: Mapping[str, torch.Tensor]) -> None:
@@ -179,12 +185,27 @@ class LayerStore:
             _remove_shard(node, images.start // self.shard)
             node[images] = array
         self._node("sha256")[images] = digests
+        del self._marked[images.start]
+        self._forget(images.start)
+
+    def _forget(self, first: int) -> None:
+        """Remove what has waited for a shard, now that it is whole."""
         for node in [node for node in self._nodes if node.startswith(PENDING)]:
             del self._nodes[node]
-        del self._marked[images.start]
-        del self.group[place.rstrip("/")]
-        if not list(self.group[PENDING].group_keys()):
-            del self.group[PENDING]
+        _remove_folder(self.group, _pending(first).rstrip("/"))
+        self._tidy(set(self.group[PENDING].group_keys()))
+
+    def _tidy(self, waiting: set[str]) -> None:
+        """Remove what has waited for shards that are whole; a process may have been killed while it did so."""
+        from zarr.core.sync import collect_aiterator
+
+        if not waiting:
+            _remove_folder(self.group, PENDING)
+            return
+        place = self.group.store_path / PENDING
+        for name in collect_aiterator(place.store.list_dir(place.path)):
+            if name.isdecimal() and name not in waiting:
+                _remove_folder(self.group, f"{PENDING}/{name}")
 
     def _is_whole(self, place: str, inside: slice, images: slice) -> bool:
         """Return whether some images are in a place, with the tokens that they were written with."""
@@ -210,6 +231,13 @@ def _remove_shard(array: Any, number: int) -> None:
     from zarr.core.sync import sync
 
     sync((array.store_path / array.metadata.encode_chunk_key((number, 0, 0))).delete())
+
+
+def _remove_folder(group: Any, name: str) -> None:
+    """Remove a group, or as much of it as is there."""
+    from zarr.core.sync import sync
+
+    sync((group.store_path / name).delete_dir())
 
 
 def _array(group: Any, name: str, shape: tuple[int, ...], dtype: Any, chunks: Any, shards: Any = None) -> None:

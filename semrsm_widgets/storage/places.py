@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import threading
@@ -13,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from semrsm_widgets.common import __version__, message, optional
+from semrsm_widgets.common import __version__, message, optional, without_path
 
 TOKENS, GRAM, SEVERAL = "tokens", "a matched Gram", "matched Grams"
 """What stores hold."""
@@ -23,6 +24,8 @@ KEY = "semrsm_widgets"
 """Under this the attributes of a store say what it is."""
 MADE_OTHERWISE = "Pass another store, or call as it was called. open_tokens(store) or open_gram(store) reads it."
 LOCK = ".lock"
+PARTIAL = ".partial"
+"""So end the files that Zarr is writing."""
 ZIP = ".zip"
 _held: set[int] = set()  # stores in memory that are being written
 _guard = threading.Lock()
@@ -109,10 +112,14 @@ class Place:
             raise ValueError(message("store", "one whose parts can be replaced", f"{self.label!r} ({kind})", todo))
         with self._locked():
             if self.folder is not None:
-                for left in self.folder.rglob("*.partial"):
+                for left in self.folder.rglob(f"*{PARTIAL}"):
                     with suppress(OSError):
                         left.unlink()
-            yield
+            try:
+                yield
+            except KeyboardInterrupt:
+                _wait_for_zarr()
+                raise
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -128,19 +135,48 @@ class Place:
                 _held.discard(id(self.group.store))
             return
         filelock = optional("filelock", "scale")
-        lock = filelock.FileLock(self.folder / LOCK, is_singleton=False)
+        path = self.folder / LOCK
+        lock = filelock.FileLock(path, is_singleton=False)
         try:
-            lock.acquire(timeout=0)
+            while not _taken(lock, path):
+                lock.release()
         except filelock.Timeout:
             raise BlockingIOError(busy) from None
         except OSError as error:
-            raise self.refuse(error) from error
+            raise self.refuse(error) from None
         try:
             yield
         finally:
             with suppress(OSError):
-                os.unlink(self.folder / LOCK)
+                os.unlink(path)
             lock.release()
+
+
+def _taken(lock: Any, path: Path) -> bool:
+    """Take a lock, or raise its Timeout; return whether its file is the one that others find there.
+
+    Whoever held it may have removed the file after this process had opened it. To hold that one keeps nobody out.
+    """
+    with open(path, "ab") as seen:
+        lock.acquire(timeout=0)
+        try:
+            return os.path.samestat(os.fstat(seen.fileno()), os.stat(path))
+        except FileNotFoundError:
+            return False
+
+
+def _wait_for_zarr() -> None:
+    """Wait for what Zarr's own thread is at: Ctrl-C ends the waiting for it, not the work.
+
+    Otherwise the next to write would find files that still come and go.
+    """
+    from zarr.core.sync import sync
+
+    async def others() -> None:
+        if at_work := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(at_work)
+
+    sync(others())
 
 
 def open_place(store: Any, kind: str, *, make: bool = False) -> Place:
@@ -165,14 +201,14 @@ def open_place(store: Any, kind: str, *, make: bool = False) -> Place:
     if isinstance(store, str | os.PathLike) and "://" not in str(store):
         path = Path(store).expanduser()
         target = path if make or path.suffix != ZIP else _zip(zarr, path, kind)
-        if make and path.suffix == ZIP and path.is_file():
+        if make and path.suffix == ZIP and os.path.isfile(path):  # which minds no name that cannot be
             target = _zip(zarr, path, kind)
-        elif path.is_file() and target is path:
+        elif os.path.isfile(path) and target is path:
             raise ValueError(message("store", "a folder, or a zip file", f"the file {path.name!r}"))
         elif (
-            path.is_dir()
+            os.path.isdir(path)
             and not {"zarr.json", ".zgroup", ".zarray"} & (names := {*os.listdir(path)})
-            and names - {LOCK}
+            and not all(name == LOCK or name.endswith(PARTIAL) for name in names)  # of one just begun, and killed
         ):
             todo = "Pass the path of a folder that is not there yet."
             raise ValueError(message("store", f"one of {kind}", f"{path.name!r}, a folder of something else", todo))
@@ -185,12 +221,19 @@ def open_place(store: Any, kind: str, *, make: bool = False) -> Place:
             raise _missing(kind, label) from None
     except (OSError, KeyError, TypeError, json.JSONDecodeError, zarr.errors.BaseZarrError) as error:
         todo = "Pass another place."
-        raise ValueError(message("store", f"one of {kind}", f"{label!r}: {reason(error)}", todo)) from error
+        raise ValueError(message("store", f"one of {kind}", f"{label!r}: {reason(error)}", todo)) from without_path(
+            error
+        )
     try:
         return _checked(zarr.open_group(target, mode="a", zarr_format=3), kind)
+    except KeyboardInterrupt:
+        _wait_for_zarr()
+        raise
     except (OSError, zarr.errors.BaseZarrError) as error:
         got = f"{label!r}: {reason(error)}"
-        raise ValueError(message("store", "one that can be written", got, "Pass another place.")) from error
+        raise ValueError(message("store", "one that can be written", got, "Pass another place.")) from without_path(
+            error
+        )
 
 
 def part_of(store: Any, *names: str) -> Any:
@@ -226,7 +269,7 @@ def _checked(group: Any, kind: str) -> Place:
 
 
 def _zip(zarr: Any, path: Path, kind: str) -> Any:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise _missing(kind, path.name)
     return zarr.storage.ZipStore(path, mode="r")
 

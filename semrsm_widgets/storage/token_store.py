@@ -98,7 +98,7 @@ class TokenStore:
                     self._begin()
                 self.place.group.attrs.update({})  # before the first forward, what cannot be written says so
             except OSError as error:
-                raise self.place.refuse(error) from error
+                raise self.place.refuse(error) from None
             yield
 
     def _begin(self) -> None:
@@ -109,11 +109,12 @@ class TokenStore:
         group.create_array(PICTURES, data=self._pictures, chunks=self._pictures.shape, overwrite=True)
         self.place.say(TOKENS, {"settings": self._settings, "batch": self._batch, "dtype": _type_name(self._dtype)})
 
-    def done(self, layers: Mapping[str, str]) -> dict[str, set[int]]:
+    def done(self, layers: Mapping[str, str], *, clear: bool = False) -> dict[str, set[int]]:
         """Return the first images of the batches that are there, by layer; their tokens are read and checked.
 
         Args:
             layers: what each depends on besides the settings, by name.
+            clear: remove what killed writers left; for the one who writes.
 
         Raises:
             ValueError: a layer was read otherwise.
@@ -126,7 +127,7 @@ class TokenStore:
                 if layer is not None and layer.group.attrs["settings"] != settings:
                     got = f"{self.label!r}, in which {name!r} was read otherwise, or gave something else"
                     raise ValueError(message("store", "one of the same settings and images", got, MADE_OTHERWISE))
-                found[name] = set() if layer is None else layer.done()
+                found[name] = set() if layer is None else layer.done(clear=clear)
             meter(len(layers), len(layers))
         return found
 
@@ -152,7 +153,7 @@ class TokenStore:
                 f"`store`, {self.label!r}, cannot be written ({reason(error)}) at image {start:,} of "
                 f"{len(self._ids):,}. What is done stays: make room, and the same call goes on from there."
             )
-            raise OSError(error.errno, text) from error
+            raise OSError(error.errno, text) from None
 
     def tokens(self, name: str) -> Tokens:
         """Return the tokens of a layer, read when they are indexed."""

@@ -139,6 +139,26 @@ def test_a_line_says_what_a_tutorial_is_about_and_how_long_it_takes() -> None:
     assert lab.title_of(FOLDER / "03_what_and_where.ipynb") == "What and where, 25 minutes"
 
 
+CUT = """
+import resource, signal, sys
+from pathlib import Path
+from semrsm_widgets.cli.lab import copy_tutorials
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # what writes more than that ends as if it were killed
+copy_tutorials(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such limit")
+def test_whoever_is_killed_while_copying_leaves_no_half_a_tutorial(tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", CUT, str(tmp_path)], check=False, timeout=300)
+    assert ended.returncode == -signal.SIGXFSZ
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
+    copied = lab.copy_tutorials(tmp_path)
+    assert {copy.state for copy in copied.values()} == {"copied"}
+    assert all((tmp_path / name).read_bytes() == (FOLDER / name).read_bytes() for name in copied)
+
+
 @pytest.mark.usefixtures("tutorials")
 def test_lab_keeps_even_a_dangling_link(tmp_path: Path) -> None:
     folder = tmp_path / "mine"

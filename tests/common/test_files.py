@@ -1,20 +1,22 @@
 """Files that appear whole or not at all, and what writers that were killed leave."""
 
+import errno
 import os
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from semrsm_widgets.common import check_html_path, written_whole
+from semrsm_widgets.common import check_html_path, shown_path, try_writing, written_whole
 from semrsm_widgets.common.files import ABANDONED_SECONDS, sweep
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from semrsm_widgets.common import check_html_path, written_whole
+from semrsm_widgets.common import check_html_path, shown_path, try_writing, written_whole
 with written_whole(Path(sys.argv[1])) as file:
     file.write(b"half")
     file.flush()
@@ -81,3 +83,48 @@ def test_a_page_goes_into_a_folder_that_is_there_under_a_name_that_says_so(tmp_p
         check_html_path(tmp_path / "page.npz")
     with pytest.raises(ValueError, match="in a folder that exists"):
         check_html_path(tmp_path / "none" / "page.html")
+
+
+@pytest.mark.parametrize("has_links", [True, False], ids=["hard links", "no hard links"])
+def test_a_new_file_replaces_none(has_links, tmp_path, monkeypatch):
+    def refused(*_):
+        raise OSError(errno.EPERM, "not on this disk")
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", refused)
+    path = tmp_path / "a"
+    with written_whole(path, new=True) as file:
+        file.write(b"ours")
+    with pytest.raises(FileExistsError), written_whole(path, new=True) as file:
+        file.write(b"another")
+    assert path.read_bytes() == b"ours"
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileExistsError), written_whole(tmp_path / "link", new=True) as file:
+        file.write(b"another")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a", "link"]
+
+
+def test_many_may_try_a_folder_at_once_and_nothing_stays(tmp_path):
+    failures = []
+
+    def work():
+        try:
+            for _ in range(100):
+                try_writing(tmp_path)
+        except OSError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_is_shown_from_the_part_on_that_is_not_there(tmp_path):
+    (tmp_path / "here").touch()
+    assert shown_path(tmp_path / "here") == "here"
+    assert shown_path(tmp_path / "new" / "a.html") == str(Path("new") / "a.html")
+    assert shown_path("some/where") == "some/where"

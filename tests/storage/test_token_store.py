@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import random
 import re
 import shutil
@@ -24,6 +26,7 @@ from semrsm_widgets.extraction.forward import extract
 from semrsm_widgets.images.demo import demo_images
 from semrsm_widgets.images.load import load_images
 from semrsm_widgets.models.vision_model import VisionModel
+from semrsm_widgets.storage.places import open_place
 from semrsm_widgets.storage.token_store import open_tokens
 from semrsm_widgets.tokens.stored import StoredTensor
 
@@ -177,6 +180,102 @@ def test_a_killed_process_loses_what_it_was_at_and_nothing_else(folder, tmp_path
     ran = sum(int(line.split()[1]) for line in log.read_text().splitlines())
     assert 40 <= ran <= 40 + 2 * BATCH * len(forwards)  # one at work, one on its way to the disk
     assert not list(store.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("left", ["all of it", "a chunk", "its place"])
+def test_what_a_killed_process_had_not_removed_yet_goes(left, begun, folder):
+    """It was killed after a shard was whole, and before what had waited for it was gone."""
+    _, store, again = begun
+    forget = stores.layer_store.LayerStore._forget
+
+    def killed(layer, first):
+        if left == "all of it":
+            raise RuntimeError("killed")
+        forget(layer, first)
+
+    stores.layer_store.LayerStore._forget = killed
+    try:
+        with contextlib.suppress(RuntimeError):
+            again()
+    finally:
+        stores.layer_store.LayerStore._forget = forget
+    pending = store / "first" / "pending"
+    assert pending.is_dir() == (left == "all of it")
+    again()
+    if left != "all of it":
+        (pending / "0" / "values" / "c").mkdir(parents=True)
+        if left == "a chunk":
+            (pending / "0" / "values" / "c" / "0").write_bytes(b"half")
+    again()
+    assert not pending.exists()
+    assert same(open_tokens(store), folder)
+
+
+def test_a_store_whose_first_file_was_not_finished_is_begun(begun, folder):
+    _, store, again = begun
+    store.mkdir()
+    for name in ("zarr.0123.partial", ".lock"):
+        (store / name).write_bytes(b"{")
+    assert sum(again()) == 40
+    assert same(open_tokens(store), folder)
+    assert not list(store.rglob("*.partial"))
+
+
+def test_what_waits_stays_when_what_has_waited_goes(begun, folder):
+    _, store, again = begun
+
+    def stop(done, total):
+        if done >= BATCH * (stores.SHARD_BATCHES + 2):
+            raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        again(progress=stop)
+    old = store / "first" / "pending" / "0"
+    (old / "values").mkdir(parents=True)
+    assert sum(again()) == 40 - BATCH * (stores.SHARD_BATCHES + 2)
+    assert not old.exists()
+    assert same(open_tokens(store), folder)
+
+
+def test_an_interrupt_waits_for_what_zarr_is_at(begun):
+    _, store, again = begun
+    again()
+    place, ended = open_place(store, "tokens", make=True), []
+
+    async def slow():
+        await asyncio.sleep(0.3)
+        ended.append(True)
+
+    async def begin():
+        begin.task = asyncio.ensure_future(slow())
+
+    with pytest.raises(KeyboardInterrupt), place.written():  # noqa: PT012 (it is all within)
+        zarr.core.sync.sync(begin())
+        raise KeyboardInterrupt
+    assert ended == [True]
+
+
+def test_a_lock_whose_file_was_removed_meanwhile_keeps_nobody_out(begun, monkeypatch):
+    """Who held it removes the file and lets go, between another's opening the file and taking the lock."""
+    import filelock
+
+    _, store, again = begun
+    again()
+    taken = filelock.FileLock.acquire
+    third = filelock.FileLock(store / ".lock", is_singleton=False)
+
+    def acquire(lock, *args, **kwargs):
+        found = taken(lock, *args, **kwargs)
+        monkeypatch.setattr(filelock.FileLock, "acquire", taken)
+        (store / ".lock").unlink()  # by the one who held it
+        third.acquire(timeout=0)  # finds another file of that name
+        return found
+
+    place = open_place(store, "tokens", make=True)
+    monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
+    with pytest.raises(BlockingIOError, match="is being written by another"), place.written():
+        pass
+    third.release()
 
 
 # ---- what is refused

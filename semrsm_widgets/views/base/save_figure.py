@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semrsm_widgets.common import check_number, message, optional
+from semrsm_widgets.common import check_number, message, optional, shown_path
 
 if TYPE_CHECKING:
     from semrsm_widgets.figures.sheet import Sheet
@@ -51,9 +51,13 @@ class SavesFigure:
         target = Path(path).expanduser()
         if target.suffix.lower() not in FORMATS:
             todo = "The suffix says which format is written."
-            raise ValueError(message("path", f"a file name ending in {', '.join(FORMATS)}", repr(str(path)), todo))
+            raise ValueError(
+                message("path", f"a file name ending in {', '.join(FORMATS)}", repr(shown_path(target)), todo)
+            )
         if not target.parent.is_dir():
-            raise FileNotFoundError(message("path", "in a folder that exists", repr(str(path)), "Make it first."))
+            raise FileNotFoundError(
+                message("path", "in a folder that exists", repr(shown_path(target)), "Make it first.")
+            )
         todo = "A column of a journal is about 85 mm wide, a page 180."
         width = check_number("width_mm", width_mm, minimum=NARROWEST_MM, todo=todo)
         optional("matplotlib", extra="figures")

@@ -1,0 +1,366 @@
+"""What writes, killed or interrupted at random moments: `python tests/helpers/killing.py --times 100`.
+
+Each trial is a forked child of a process that has imported everything, so that a moment falls into the work and not
+into imports. After SIGKILL another child looks at what is there; after SIGINT the interrupted process itself goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import random
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import matplotlib.backends.backend_agg
+import matplotlib.backends.backend_pdf
+import matplotlib.backends.backend_svg  # noqa: F401 (imported before a child is interrupted)
+import numpy as np
+import torch
+import zarr.codecs  # noqa: F401
+
+import semrsm_widgets as srsm
+from helpers import stores
+from helpers.analyses import make_analysis
+from semrsm_widgets.cli.lab import copy_tutorials, tutorials_folder
+from semrsm_widgets.common.files import ABANDONED_SECONDS, sweep
+from semrsm_widgets.rsm import tiles
+
+DONE, INTERRUPTED, FELL = 0, 130, 1
+"""How a child ends."""
+PATIENCE = 120.0
+"""Seconds after which a child hangs."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Something that writes into a folder.
+
+    Attributes:
+        run: writes; what it writes into may be there already, whole or begun.
+        check: raises if what is there is neither as it was before nor as it should be.
+        begin: makes what stands in the folder before.
+    """
+
+    run: Callable[[Path], object]
+    check: Callable[[Path], None]
+    begin: Callable[[Path], object] = lambda folder: None
+
+
+def _pictures() -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (16, 16, 3), dtype=np.uint8) for _ in range(24)]
+
+
+PICTURES = _pictures()
+LAYERS = ["first", "second"]
+
+
+def _extract(**options):
+    return srsm.extract(stores.model(), PICTURES, LAYERS, batch_size=stores.BATCH, workers=0, progress=False, **options)
+
+
+def _same_tokens(found, wanted) -> None:
+    for name in LAYERS:
+        assert torch.equal(found[name].values[:], wanted[name].values), f"other tokens at {name}"
+
+
+def _aged(folder: Path) -> None:
+    """Have what is there look abandoned."""
+    then = time.time() - 2 * ABANDONED_SECONDS
+    for path in folder.rglob("*"):
+        if path.is_file():
+            os.utime(path, (then, then))
+
+
+def _token_cache() -> Work:
+    wanted = _extract()
+
+    def check(folder: Path) -> None:
+        from safetensors.torch import load_file
+
+        for path in (folder / "cache").glob("*.safetensors"):
+            assert load_file(path)["values"].shape[0] == len(PICTURES), f"half a file: {path.name}"
+        _aged(folder)
+        for _ in range(2):
+            _same_tokens(_extract(cache=folder / "cache"), wanted)
+        names = sorted(path.name for path in (folder / "cache").iterdir())
+        assert len(names) == 2, f"left behind: {names}"
+        assert all(name.endswith(".safetensors") for name in names), f"left behind: {names}"
+
+    return Work(lambda folder: _extract(cache=folder / "cache"), check)
+
+
+def _token_store() -> Work:
+    wanted = _extract()
+
+    def check(folder: Path) -> None:
+        store = folder / "tokens.zarr"
+        _same_tokens(_extract(store=store), wanted)
+        _same_tokens(srsm.open_tokens(store), wanted)
+        left = [
+            path.name for path in store.rglob("*") if path.suffix == ".partial" or path.name in (".lock", "pending")
+        ]
+        assert not left, f"left behind: {left}"
+
+    return Work(lambda folder: _extract(store=folder / "tokens.zarr"), check)
+
+
+def _gram_store() -> Work:
+    tiles.LARGEST_TILE = 8  # so that there are ten
+    x = np.random.default_rng(5).normal(size=(30, 9, 16)).astype(np.float32)
+    wanted = srsm.matched_gram(x)
+
+    def match(folder: Path):
+        return srsm.matched_gram(x, store=folder / "gram.zarr", progress=False)
+
+    def check(folder: Path) -> None:
+        for found in (match(folder), srsm.open_gram(folder / "gram.zarr")):
+            assert np.array_equal(found.products, wanted.products), "other products"
+            assert np.array_equal(found.upper_bound, wanted.upper_bound), "other bounds"
+        left = [path.name for path in folder.rglob("*") if path.suffix == ".partial" or path.name == ".lock"]
+        assert not left, f"left behind: {left}"
+
+    return Work(match, check)
+
+
+def _no_leftovers(folder: Path, names: set[str]) -> None:
+    _aged(folder)
+    sweep(folder)
+    found = {path.name for path in folder.iterdir()}
+    assert found == names, f"left behind: {sorted(found - names)}"
+
+
+def _saved_analysis() -> Work:
+    old, new = make_analysis(seed=1), make_analysis(seed=2)
+    for analysis in (old, new):
+        for layer in analysis.layers:
+            analysis.similarities(layer)
+
+    def save(folder: Path) -> None:
+        new.save(folder / "a.npz", tokens=True)
+
+    def check(folder: Path) -> None:
+        found = srsm.Analysis.load(folder / "a.npz")
+        assert any(
+            all(
+                np.array_equal(found.rsm(layer), each.rsm(layer))
+                and torch.equal(found.tokens[layer].values, each.tokens[layer].values)
+                for layer in each.layers
+            )
+            for each in (old, new)
+        ), "neither the old analysis nor the new one"
+        _no_leftovers(folder, {"a.npz"})
+
+    return Work(save, check, lambda folder: old.save(folder / "a.npz", tokens=True))
+
+
+def _file(name: str, write: Callable[[Path], object]) -> Work:
+    """Return the writing of one file that is always the same; an older one of other content is there before."""
+    with TemporaryDirectory() as folder:
+        write(Path(folder) / name)
+        wanted = (Path(folder) / name).read_bytes()
+
+    def check(folder: Path) -> None:
+        assert (folder / name).read_bytes() in (b"old", wanted), "neither the old file nor the new one"
+        _no_leftovers(folder, {name})
+
+    return Work(lambda folder: write(folder / name), check, lambda folder: (folder / name).write_bytes(b"old"))
+
+
+def _report() -> Work:
+    analysis = make_analysis(3, layers=["a"], grid=(2, 2))
+    return _file("report.html", lambda path: srsm.to_html(analysis, path, pairs="current", progress=False))
+
+
+def _figure(suffix: str) -> Callable[[], Work]:
+    def work() -> Work:
+        view = srsm.RSMView(make_analysis(3, layers=["a"], grid=(2, 2)))
+        return _file(f"figure.{suffix}", view.save_figure)
+
+    return work
+
+
+def _tutorials() -> Work:
+    source = tutorials_folder()
+
+    def check(folder: Path) -> None:
+        for path in [path for path in (folder / "lab").glob("*") if not path.name.startswith(".")]:
+            assert path.read_bytes() == (source / path.name).read_bytes(), f"half a file: {path.name}"
+        copy_tutorials(folder / "lab")
+        _no_leftovers(folder / "lab", {path.name for path in [*source.glob("*.ipynb"), source / "lessons.py"]})
+
+    return Work(lambda folder: copy_tutorials(folder / "lab"), check, lambda folder: (folder / "lab").mkdir())
+
+
+WORKS: dict[str, Callable[[], Work]] = {
+    "token cache": _token_cache,
+    "token store": _token_store,
+    "Gram store": _gram_store,
+    "Analysis.save": _saved_analysis,
+    "to_html": _report,
+    "save_figure svg": _figure("svg"),
+    "save_figure pdf": _figure("pdf"),
+    "save_figure png": _figure("png"),
+    "semrsm lab's copies": _tutorials,
+}
+"""Everything that writes, by name."""
+
+
+def _child(action: Callable[[], int]) -> int:
+    """Return the process id of a forked child that ends with what `action` returns."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # until the child is ready to hear it
+    child = os.fork()
+    if child:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        return child
+    status = FELL
+    try:
+        status = action()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _ended(child: int) -> int:
+    """Return how a child ended; one that hangs is killed, and counts as fallen."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    print("a child hung", file=sys.stderr)
+    return FELL
+
+
+def _arm(number: signal.Signals, after: float) -> None:
+    """Have the kernel send this process a signal after so many seconds: SIGKILL, too, which Python's timers cannot."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    event, timer = (ctypes.c_int * 16)(0, 0, number), ctypes.c_void_p()  # a sigevent: SIGEV_SIGNAL is 0
+    spec = (ctypes.c_long * 4)(0, 0, int(after), max(1, int(after % 1 * 1e9)))  # an itimerspec: once
+    if libc.timer_create(time.CLOCK_MONOTONIC, event, ctypes.byref(timer)) or libc.timer_settime(timer, 0, spec, None):
+        raise OSError(ctypes.get_errno(), "no timer")
+
+
+def _killed(work: Work, folder: Path, after: float) -> int:
+    _arm(signal.SIGKILL, after)
+    work.run(folder)
+    return DONE
+
+
+def _interrupted(work: Work, folder: Path, after: float) -> int:
+    """Interrupt the work, and go on in the same process: model and store must be as they were."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    status = DONE
+    try:
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+            _arm(signal.SIGINT, after)
+            work.run(folder)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    work.check(folder)
+    if status == INTERRUPTED:
+        work.run(folder)
+        work.check(folder)
+    return status
+
+
+def _checked(work: Work, folder: Path) -> int:
+    work.check(folder)
+    return DONE
+
+
+def _trial(work: Work, number: signal.Signals, after: float) -> tuple[bool, bool]:
+    """Run the work once and send it a signal; return whether all is well, and whether the signal met it at work."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        work.begin(folder)
+        run = _killed if number == signal.SIGKILL else _interrupted
+        status = _ended(_child(lambda: run(work, folder, after)))
+        met = status in (INTERRUPTED, -signal.SIGKILL)
+        good = met or status == DONE
+        if good and number == signal.SIGKILL:
+            good = _ended(_child(lambda: _checked(work, folder))) == DONE
+        if not good:
+            print(f"fell: {number.name} after {after:.4f} s", file=sys.stderr)
+        return good, met
+
+
+def _seconds(work: Work) -> float:
+    """Return how long the work takes in a child."""
+    found = []
+    for _ in range(3):
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            work.begin(folder)
+
+            def timed(folder: Path = folder) -> int:
+                began = time.monotonic()
+                work.run(folder)
+                (folder / "seconds").write_text(f"{time.monotonic() - began}")
+                return DONE
+
+            assert _ended(_child(timed)) == DONE
+            found.append(float((folder / "seconds").read_text()))
+    return sorted(found)[1]
+
+
+def survived(name: str, number: signal.Signals, times: int, seed: int = 0) -> tuple[int, int]:
+    """Return of so many trials at random moments how many survived, and how many were met at work.
+
+    Args:
+        name: of the work.
+        number: SIGKILL or SIGINT.
+        times: trials.
+        seed: of the moments.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # what is forked has threads of torch that do nothing
+        work = WORKS[name]()
+        seconds = _seconds(work)
+        moments = random.Random(f"{seed} {name} {number}")
+        results = [_trial(work, number, moments.uniform(0, 1.1 * seconds)) for _ in range(times)]
+    return sum(good for good, _ in results), sum(met for _, met in results)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("works", nargs="*", default=list(WORKS))
+    parser.add_argument("--times", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    os.environ["SEMRSM_PROGRESS"] = "0"
+    from semrsm_widgets.matching import warm_up
+
+    warm_up()
+    for each in given.works:
+        for sent in (signal.SIGKILL, signal.SIGINT):
+            begun = time.monotonic()
+            good, met = survived(each, sent, given.times, given.seed)
+            took = time.monotonic() - begun
+            print(
+                f"{each:20} {sent.name} tried {given.times} met {met} fell {given.times - good} {took:.0f} s",
+                flush=True,
+            )
