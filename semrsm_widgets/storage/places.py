@@ -254,7 +254,7 @@ def part_of(store: Any, *names: str) -> Any:
             return root.require_group(path)
         except (OSError, ValueError, zarr.errors.BaseZarrError) as error:
             got = f"{_label(store)!r}: {reason(error)}"
-            raise ValueError(message("store", "one that can be written", got, "Pass another place.")) from error
+            raise ValueError(message("store", "one that can be written", got, "Pass another place.")) from None
     return root[path]
 
 

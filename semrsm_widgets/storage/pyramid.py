@@ -261,7 +261,7 @@ class Pyramid:
         try:
             self._open(name)[where] = values
         except OSError as error:
-            raise self._store.full(error, *images) from error
+            raise self._store.full(error, *images) from None
 
     def _images(self, level: int, a: int, b: int) -> tuple[slice, slice]:
         side = self.side * 2 ** (level - 1)
