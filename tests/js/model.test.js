@@ -89,8 +89,20 @@ test("a kernel that stays silent is said to; one that answers is not", (context)
   model.emit("msg:custom", { kind: "matches" });
   assert.equal(asked.root.dataset.state, "ready");
   assert.equal(asked.root.hidden, true);
+  // what was under way when it was asked is no answer: the wait begins anew, and ends with one
+  const late = statusLine(asModel(model));
+  context.mock.timers.tick(3000);
+  model.emit("msg:custom", { kind: "matches" });
+  context.mock.timers.tick(4900);
+  assert.equal(late.root.dataset.state, "ready");
+  context.mock.timers.tick(100);
+  assert.equal(late.root.dataset.state, "silent");
+  model.emit("msg:custom", { kind: "pong" });
+  context.mock.timers.tick(10000);
+  assert.equal(late.root.dataset.state, "ready");
   line.stop();
   asked.stop();
+  late.stop();
 });
 
 test("an error of the page itself is shown, also where the line was hidden", () => {

@@ -98,7 +98,7 @@ export function layerSlider(layers, onChange, badge = "") {
   };
   function drawProfile() {
     const isNew = control.dataset.chart !== String(profile !== null);
-    control.dataset.chart = String(profile !== null);
+    control.dataset.chart = root.dataset.chart = String(profile !== null);
     if (isNew) fit();
     if (!profile) return;
     const { rows, isBounded } = profile;

@@ -15,6 +15,9 @@ const SILENCE =
 /**
  * Asks the kernel for a sign of life; `tell(true)` when none comes, `tell(false)` when it is heard again.
  *
+ * Only the answer to the question settles it: what else comes may have been under way before the kernel fell silent, so
+ * the wait begins anew.
+ *
  * @param {Model} model
  * @param {(isSilent: boolean) => void} tell
  */
@@ -22,24 +25,36 @@ function kernelWatch(model, tell) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   let silent = false;
-  const heard = () => {
+  let isAsked = false; // and not answered yet
+  const wait = () => {
     clearTimeout(timer);
-    timer = undefined;
+    timer = setTimeout(() => {
+      timer = undefined; // the next thing that the user does asks again
+      silent = true;
+      tell(true);
+    }, SILENCE_MS);
+  };
+  const heard = () => {
+    if (isAsked) wait();
     if (!silent) return;
     silent = false;
     tell(false);
   };
   const events = listeners(model);
-  events.on("msg:custom", heard);
+  events.on("msg:custom", (content) => {
+    if (content?.kind === "pong") {
+      isAsked = false;
+      clearTimeout(timer);
+      timer = undefined;
+    }
+    heard();
+  });
   events.on("change:_status", heard); // only the kernel sets it
   return {
     ask() {
       if (timer !== undefined) return;
-      timer = setTimeout(() => {
-        timer = undefined; // the next thing that the user does asks again
-        silent = true;
-        tell(true);
-      }, SILENCE_MS);
+      isAsked = true;
+      wait();
       try {
         model.send({ kind: "ping" });
       } catch {

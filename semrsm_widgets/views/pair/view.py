@@ -244,12 +244,13 @@ class PairView(LayerChosen, SimilaritiesTold, View):
     def _work(self, job: Job) -> None:
         """Send the pair's pictures, its matches, and then the null, which takes many pairs."""
         layer, (i, j), k = self.layer, self.pair, self.expected
+        # Noted before they are sent: a page that opens meanwhile takes the note away, and is sent them anew.
         if self._pictured != (i, j):
-            self._send_pictures(i, j)
             self._pictured = (i, j)
+            self._send_pictures(i, j)
         if k not in (-1, self._expected_pictured):
-            self._send_expected_picture(k)
             self._expected_pictured = k
+            self._send_expected_picture(k)
         at_hand = self._matcher_at_hand(layer)
         known = self.analysis.null(layer) if self.analysis.has_null(layer) and at_hand is None else None
         self._send_matches(layer, (i, j, k), at_hand, known)

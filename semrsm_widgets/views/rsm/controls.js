@@ -16,7 +16,8 @@ const ORDER_WORDS = { file: "as loaded", label: "by label", cluster: "by cluster
  * @param {() => [number, number] | null} given.range the colour range that is shown
  */
 export function rsmControls(model, set, { labelled, range }) {
-  const badge = offers(model, "status") ? model.get("_model_badge") : ""; // an explorer has it in its header
+  const hasHelp = offers(model, "status"); // an explorer has help, status and badge in its header
+  const badge = hasHelp ? model.get("_model_badge") : "";
   const slider = layerSlider(model.get("_layers"), (name) => set("layer", name), badge);
   const options = Object.entries(ORDER_WORDS).map(([key, words]) => {
     const disabled = key === "label" && !labelled;
@@ -56,12 +57,12 @@ export function rsmControls(model, set, { labelled, range }) {
     { class: "srsm-rsm-controls" },
     h(
       "div",
-      { class: "srsm-controls" },
+      { class: `srsm-controls ${hasHelp ? "srsm-controls-helped" : ""}` },
       slider.root,
       h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "order"), order, orderNote),
       h("label", { class: "srsm-field", title }, excess, "excess over unrelated"),
       button,
-      offers(model, "status") ? helpButton() : null, // an explorer has it in its header
+      hasHelp ? helpButton() : null,
     ),
     more,
   );

@@ -14,6 +14,13 @@ const DEEPEST = 50;
 const NOWHERE = [-1, -1];
 
 /**
+ * How large the cells of a board can be.
+ *
+ * @param {number} rows as many as columns
+ */
+export const boardSize = (rows) => (rows <= 4 ? "large" : rows <= 9 ? "middle" : "small");
+
+/**
  * A patch of a picture.
  *
  * @param {Side} side
@@ -96,7 +103,7 @@ export function auctionBoard({ choose, point }) {
       unit = Math.max(...matrix.flat().map(Math.abs)) || 1;
       reach = reachOf(matrix);
       digits = Math.max(0, (n > 9 ? 2 : 3) - Math.max(0, Math.floor(Math.log10(unit))));
-      table.dataset.size = n <= 4 ? "large" : n <= 9 ? "middle" : "small";
+      table.dataset.size = boardSize(n);
       const head = (/** @type {number} */ side, /** @type {number} */ k, /** @type {string} */ at) => {
         const words = side === 0 ? called.row(k) : called.column(k);
         const picture = sides[side];

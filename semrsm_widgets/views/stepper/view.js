@@ -9,7 +9,7 @@ import { listeners, offers, setter } from "../base/model.js";
 import { statusLine } from "../base/status_line.js";
 import { asItIs, messageWidget, withUrls } from "../base/widget.js";
 import { placeColours } from "../pair/marks.js";
-import { auctionBoard } from "./board.js";
+import { auctionBoard, boardSize } from "./board.js";
 import { stepCard } from "./card.js";
 import { auctionPlot } from "./plot.js";
 import { auctionScene } from "./scene.js";
@@ -150,7 +150,7 @@ function auctionStepper(model, el) {
     slider
       ? h(
           "div",
-          { class: "srsm-controls" },
+          { class: "srsm-controls srsm-stepper-layers" },
           slider.root,
           h("span", { class: "srsm-field" }, h("span", { class: "srsm-label" }, "pooled to"), grid.root),
         )
@@ -292,6 +292,9 @@ function auctionStepper(model, el) {
       shape ?? [1, affinity.length],
       model.get("_corners"),
     );
+    // what the style needs to know of its parts
+    root.dataset.size = boardSize(affinity.length);
+    root.dataset.pictured = String(sides.length > 0);
     board.build(affinity, sides.length ? sides : [null, null], names, colours);
     scene.colour(colours);
     scene.build(

@@ -305,8 +305,9 @@ class AuctionStepper(View):
         if self.analysis is not None and self._pictured != self.pair:
             pair = self.pair
             job.step("Reading the pictures")
-            self.post(pictures_message(pair, self._placed(pair)))
-            self._pictured = pair
+            placed = self._placed(pair)
+            self._pictured = pair  # before they are sent: a page that opens meanwhile asks for them anew
+            self.post(pictures_message(pair, placed))
         self.post(auction_message(self.lot, self.layer, self.pair))
 
     def _placed(self, pair: tuple[int, int]) -> list[PlacedPicture]:
