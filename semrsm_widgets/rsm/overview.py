@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -149,13 +150,17 @@ def overview_of(
     """
     key = _key(kernel)
     name = f"{part}-{key}" if part else key
-    found = Overview(gram, kernel, Pyramid(store.place, name, store.form, _limits(gram, kernel)))
+    form = store.form
+    if not store.is_plain:  # of some of the images, or in another order: cells are of other pairs
+        rows = hashlib.sha256(b"".join(each.tobytes() for each in store.rows)).hexdigest()[:16]
+        name, form = f"{name}-of-{rows}", replace(form, shape=store.shape)
+    found = Overview(gram, kernel, Pyramid(store.place, name, form, _limits(gram, kernel)))
     if found.is_complete():
         return found
     place = store.place.to_write()
     kept = "What is done of it is kept: the same call goes on from there."
     with place.written(), Meter("Making the overview", progress, unit="tiles", kept=kept) as meter:
-        Pyramid(place, name, store.form, _limits(gram, kernel)).complete(found.values, meter)
+        Pyramid(place, name, form, _limits(gram, kernel)).complete(found.values, meter)
     return found
 
 

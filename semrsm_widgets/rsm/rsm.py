@@ -50,8 +50,9 @@ def matched_gram(
         matcher: None means `Auction()`, certified to 1e-4 of a cosine.
         memory: bytes that may be held besides the tokens. Of tokens in a store, two blocks of images are held.
         store: where the Gram goes, tile by tile, for one that takes hours or fits in no memory: the path of a folder, a
-            URL, or anything else that Zarr opens. A call that was stopped or killed goes on where it was. What comes
-            back reads the tiles that `select` needs, and all of it when a kernel asks for it. None: it is in memory.
+            URL, or anything else that Zarr opens. A call that was stopped or killed goes on where it was; images that
+            are new cost their own rows, those that are gone stay there, unseen. What comes back reads the tiles that
+            `select` needs, and all of it when a kernel asks for it. None: it is in memory.
         client: a `dask.distributed.Client`: its workers match the tiles, reading the tokens' store, which they must
             see; the Gram is written from here. `memory` is each tile's. An `Auction` without `threads=` uses one in
             each, as Dask gives every thread of a worker a tile. None: they are matched here.

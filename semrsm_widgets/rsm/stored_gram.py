@@ -8,7 +8,7 @@ import numpy as np
 
 from semrsm_widgets.common import ProgressOption
 from semrsm_widgets.matching import Fallbacks, Matcher
-from semrsm_widgets.storage import GramStore, fingerprint
+from semrsm_widgets.storage import GramStore, checksums, kind_of
 
 from .gram import MatchedGram, mirrored
 from .kernels import Kernel, cosine
@@ -26,15 +26,16 @@ class StoredGram(LazyGram):
     """A matched Gram in a store: `select` reads the tiles that it needs, everything else reads all of it."""
 
     def __init__(self, store: GramStore, *, most: int | None = None) -> None:
-        x_means = store.side("x_means")
+        rows, columns = store.rows
+        x_means = store.side("x_means")[rows]
         y = "x" if store.form.symmetric else "y"
-        y_means = x_means if y == "x" else store.side("y_means")
+        y_means = x_means if y == "x" else store.side("y_means")[columns]
         float64, exact = store.fallbacks()
         super().__init__(
-            shape=store.form.shape,
+            shape=store.shape,
             most=most,
-            x_sq_norms=store.side("x_sq_norms"),
-            y_sq_norms=store.side(f"{y}_sq_norms"),
+            x_sq_norms=store.side("x_sq_norms")[rows],
+            y_sq_norms=store.side(f"{y}_sq_norms")[columns],
             x_pooled_sq_norms=np.square(x_means).sum(1),
             y_pooled_sq_norms=np.square(y_means).sum(1),
             sizes=store.form.sizes,
@@ -54,13 +55,15 @@ class StoredGram(LazyGram):
     def select(self, rows: Sequence[int] | None = None, columns: Sequence[int] | None = None) -> MatchedGram:
         """Return the Gram of some images on either side, in memory; only tiles that hold them are read."""
         form = self._store.form
-        i, j = chosen_images((rows, columns), form.shape)
+        i, j = chosen_images((rows, columns), self.shape)
         self._check_room(len(i), len(j))
         both = np.empty((2, len(i), len(j)))
-        for top in np.unique(i // form.block).tolist():
-            for left in np.unique(j // form.block).tolist():
-                here = np.ix_(np.flatnonzero(i // form.block == top), np.flatnonzero(j // form.block == left))
-                inside = i[here[0][:, 0]] - top * form.block, j[here[1][0]] - left * form.block
+        own = self._store.rows[0][i], self._store.rows[1][j]  # where they stand in the store
+        tops, lefts = own[0] // form.block, own[1] // form.block
+        for top in np.unique(tops).tolist():
+            for left in np.unique(lefts).tolist():
+                here = np.ix_(np.flatnonzero(tops == top), np.flatnonzero(lefts == left))
+                inside = own[0][here[0][:, 0]] - top * form.block, own[1][here[1][0]] - left * form.block
                 below = form.symmetric and top > left
                 first, second = (left, top) if below else (top, left)
                 tile = self._store.tile(first * form.block, second * form.block)
@@ -141,5 +144,8 @@ def kept_gram(store: Any, tokens: Tensor, matcher: Matcher) -> StoredGram | None
     Raises:
         ValueError: the store is of other tokens or another matcher.
     """
-    found = GramStore.begun(store, {"x": fingerprint(tokens), "y": "x itself", "matcher": repr(matcher)})
-    return StoredGram(found) if found is not None and cosine_levels(found).is_complete() else None
+    settings = {"x": kind_of(tokens), "y": "x itself", "matcher": repr(matcher)}
+    found = GramStore.begun(store, settings, [checksums(tokens)])
+    if found is None or not found.is_settled:
+        return None
+    return StoredGram(found) if not found.is_plain or cosine_levels(found).is_complete() else None

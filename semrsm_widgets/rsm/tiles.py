@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from semrsm_widgets.common import Matrix, Meter, message
 from semrsm_widgets.matching import Fallbacks, Matcher, PairJob, Products, TokenSet, match_job
-from semrsm_widgets.storage import GramForm, GramStore, fingerprint
+from semrsm_widgets.storage import GramForm, GramStore, Lacking, Patch, checksums, kind_of
 
 from .gram import MatchedGram, mirrored
 from .overview import cosine_levels
@@ -91,8 +91,9 @@ def gram_into(
         matcher=name,
         block=tile_side(left, right, memory),
     )
-    tokens = {"x": fingerprint(left.values), "y": "x itself" if symmetric else fingerprint(right.values)}
-    target = GramStore.make(store, form, {**tokens, "matcher": name})
+    settings = {"x": kind_of(left.values), "y": "x itself" if symmetric else kind_of(right.values), "matcher": name}
+    digests = [checksums(left.values)] + ([] if symmetric else [checksums(right.values)])
+    target = GramStore.make(store, form, settings, digests)
     meter.kept = f"The tiles that are done are kept in {target.place.label!r}: the same call goes on from there."
     sides = {"x_sq_norms": left.sq_norms, "x_means": left.means}
     sides |= {} if symmetric else {"y_sq_norms": right.sq_norms, "y_means": right.means}
@@ -102,27 +103,83 @@ def gram_into(
             stack.enter_context(target.written(sides))
         except (BlockingIOError, ValueError) as error:  # all may be there already, to be read by anybody
             refusal = error
-        missing = [whole_tile(target.form, *tile) for tile in target.missing()]
+        places = _Places(target)
+        missing = [places.tile(each) for each in target.missing()]
         if missing and refusal is not None:
             raise refusal
-
-        levels = cosine_levels(target)
+        levels = cosine_levels(target) if target.is_plain else None
         if missing:
             target.unsettle()
-            levels.begin([(tile.top, tile.first) for tile in missing])
+            cosine_levels(target).begin([(tile.top, tile.first) for tile in missing])
 
         def keep(tile: Tile, found: Sequence[Products]) -> None:
-            (one,) = found
-            counts = one.fallbacks.float64, one.fallbacks.exact
-            levels.keep(tile.top, tile.first, one.products)  # before: what counts as done is a tile that is there
-            target.write(tile.top, tile.first, one.products, one.upper_bound, counts)
+            both = target.merged(tile.top, tile.first, places.patches(tile, found))
+            if levels is not None:  # before: what counts as done is a tile that is there
+                levels.keep(tile.top, tile.first, both[0])
+            counts = sum((one.fallbacks for one in found), Fallbacks())
+            target.write(tile.top, tile.first, both, (counts.float64, counts.exact))
 
-        match(matcher, left, right, missing, pairs_of(form), memory, meter, keep)
+        match(matcher, left, right, missing, pairs_of(replace(form, shape=target.shape)), memory, meter, keep)
         gram = StoredGram(target)
-        if refusal is None:  # a killed call may have left them behind
-            levels.complete(gram, lambda *_: meter(meter.done, meter.total))
+        if refusal is None:
+            if levels is not None:  # a killed call may have left them behind
+                levels.complete(gram, lambda *_: meter(meter.done, meter.total))
             target.settle()
     return gram
+
+
+class _Places:
+    """Which images of a call stand where in a store, and back."""
+
+    def __init__(self, store: GramStore) -> None:
+        self._form = store.form
+        self._images = [np.full(count, -1, np.int64) for count in store.form.shape]
+        for images, rows in zip(self._images, store.rows, strict=True):
+            images[rows] = np.arange(len(rows))
+        self._rows = store.rows
+
+    def tile(self, lacking: Lacking) -> Tile:
+        """Return what is to be matched of a tile, as images of the call."""
+        sides = self._form.side(lacking.top, 0), self._form.side(lacking.left, 1)
+        rows, columns = (images[side] for images, side in zip(self._images, sides, strict=True))
+        on_diagonal = self._form.symmetric and lacking.top == lacking.left
+        parts = [Part(rows[i], columns[j], whole) for i, j, whole in rectangles(lacking.pairs, on_diagonal)]
+        return Tile(lacking.top, lacking.left, tuple(parts))
+
+    def patches(self, tile: Tile, found: Sequence[Products]) -> list[Patch]:
+        """Return what was found of a tile, as rows and columns of it."""
+        return [
+            Patch(
+                self._rows[0][part.rows] - tile.top,
+                self._rows[1][part.columns] - tile.first,
+                one.products,
+                one.upper_bound,
+            )
+            for part, one in zip(tile.parts, found, strict=True)
+        ]
+
+
+def rectangles(pairs: NDArray[np.bool], symmetric: bool) -> list[tuple[NDArray[np.int64], NDArray[np.int64], bool]]:
+    """Return rows and columns that together make up some pairs (n, m), each once; True for a set with itself.
+
+    Args:
+        pairs: which.
+        symmetric: whether (i, j) is (j, i), and only one of them is to be there.
+    """
+    found = []
+    left = pairs
+    if symmetric:
+        new = np.flatnonzero(pairs.diagonal())
+        found += [(new, new, True)] if len(new) else []
+        left = pairs.copy()
+        left[new] = False
+        old = ~pairs.diagonal()
+        left[np.ix_(old, old)] = np.triu(left[np.ix_(old, old)], 1)
+    groups: dict[bytes, list[int]] = {}
+    for i in np.flatnonzero(left.any(1)).tolist():
+        groups.setdefault(left[i].tobytes(), []).append(i)
+    found += [(np.array(rows), np.flatnonzero(left[rows[0]]), False) for rows in groups.values()]
+    return found
 
 
 def match_by_tiles(

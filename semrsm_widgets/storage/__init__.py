@@ -1,6 +1,7 @@
 """Results as Zarr stores: written piece by piece, gone on with after a kill, read lazily and checked when read."""
 
-from .gram_store import GramForm, GramStore, fingerprint
+from .gram_form import GramForm, Lacking, Patch, checksums, kind_of
+from .gram_store import GramStore
 from .layer_store import group_name
 from .places import part_of
 from .pyramid import BINS, Cells, Pyramid
@@ -13,15 +14,18 @@ __all__ = [
     "Cells",
     "GramForm",
     "GramStore",
+    "Lacking",
     "PartAddress",
     "Parts",
+    "Patch",
     "Pyramid",
     "Sketch",
     "StoredPart",
     "TokenStore",
-    "fingerprint",
+    "checksums",
     "group_name",
     "kept_sketch",
+    "kind_of",
     "open_tokens",
     "part_of",
     "piece_of",

@@ -1,100 +1,127 @@
-"""A matched Gram in a store: tiles of two blocks of images, each written once and whole, with its certificate."""
+"""A matched Gram in a store: tiles of two blocks of images, each written once and whole, with its certificate.
+
+A store keeps its images in the order in which they came. An image is known by the checksum of its tokens: one that is
+new gets the next row, one that is gone keeps its own, and a call has its images' rows in its own order. What a tile
+lacks is NaN.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from semrsm_widgets.common import message
-from semrsm_widgets.tokens import StoredTensor, in_blocks
 
+from .gram_form import GramForm, Lacking, Patch, form_of, rows_of
 from .places import GRAM, MADE_OTHERWISE, Place, differences, open_place
-from .token_reading import StoredPart, digests_of, to_array
+from .pyramid import PYRAMIDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
 
 TILES, FALLBACKS = "tiles", "fallbacks"
 SETTLED = "settled"
 """The attribute that says that all tiles are there, with what `fallbacks` adds up to: a file a tile takes its time."""
-_AT_ONCE = 256  # images whose checksums are made
+DONE, GROWN = 1, 2
+"""Marks of a tile: all is there; what is there was all, before images came that fill its block."""
+MADE_WITH_TILES = "cosine"
+"""The overview whose levels are made as tiles are written."""
+ORDERS = "orders"
+"""Where it is said which images a store is of, where they are not all of them in its order."""
+Rows = tuple["NDArray[np.int64]", "NDArray[np.int64]"]
 TODO = "Go on with the same matched_gram(..., store=...)."
-
-
-def fingerprint(values: Tensor) -> str:
-    """Return the SHA-256 of tokens (N, S, D), the same wherever they lie; of those in a store nothing is read."""
-    digest = hashlib.sha256(f"{tuple(values.shape)} {values.dtype}".encode())
-    if isinstance(values, StoredTensor) and isinstance(values.source, StoredPart):
-        digest.update(values.source.digests[values.images].tobytes())
-        return digest.hexdigest()
-    for _, part in in_blocks(values):
-        for first in range(0, len(part), _AT_ONCE):
-            digest.update(digests_of(to_array(part[first : first + _AT_ONCE].cpu().contiguous())).tobytes())
-    return digest.hexdigest()
-
-
-@dataclass(frozen=True, kw_only=True)
-class GramForm:
-    """What a matched Gram is, besides its numbers.
-
-    Attributes:
-        shape: (N, M).
-        sizes: (S, T).
-        symmetric: whether a set was compared with itself: tiles above the diagonal alone are there.
-        matcher: its repr.
-        block: images on a side of a tile.
-    """
-
-    shape: tuple[int, int]
-    sizes: tuple[int, int]
-    symmetric: bool
-    matcher: str
-    block: int
-
-    def tiles(self) -> Iterator[tuple[int, int]]:
-        """Yield the first images (row, column) of all tiles, a row of tiles after another."""
-        for top in range(0, self.shape[0], self.block):
-            for left in range(top if self.symmetric else 0, self.shape[1], self.block):
-                yield top, left
-
-    def side(self, first: int, axis: int) -> slice:
-        """Return the images of a tile along an axis."""
-        return slice(first, min(first + self.block, self.shape[axis]))
 
 
 class GramStore:
     """The tiles of a matched Gram, and the norms and mean tokens of its images.
 
+    Attributes:
+        place: the store.
+        form: of all images that are there, or will be.
+        rows: (N,) and (M,) which rows and columns of the store the images of the call are, in its order.
+
     Raises:
         ValueError: the store is of other tokens or another matcher, or holds something else.
     """
 
-    def __init__(self, place: Place, form: GramForm, settings: Mapping[str, str]) -> None:
-        self.place, self.form, self._settings = place, form, dict(settings)
+    def __init__(self, place: Place, form: GramForm, settings: Mapping[str, str], rows: Rows) -> None:
+        self.place, self.form, self.rows, self._settings = place, form, rows, dict(settings)
+        self._digests: tuple[NDArray[np.uint8], ...] = ()
+        self._masks: tuple[NDArray[np.bool], ...] | None = None  # which rows and columns the call asks for
         self._arrays: dict[str, Any] = {}
 
     @classmethod
-    def make(cls, store: Any, form: GramForm, settings: Mapping[str, str]) -> GramStore:
-        """Return the store for a Gram; one that was begun keeps its size of tiles."""
-        found = cls(open_place(store, GRAM, make=True), form, settings)
+    def make(
+        cls, store: Any, form: GramForm, settings: Mapping[str, str], digests: Sequence[NDArray[np.uint8]]
+    ) -> GramStore:
+        """Return the store for a Gram; one that was begun keeps its size of tiles, and its images.
+
+        Args:
+            store: anything that Zarr opens.
+            form: of a Gram of the images of this call alone.
+            settings: what products depend on besides the images: words -> value; a store of others is refused.
+            digests: checksums of the tokens of x, and of y where that is another set.
+        """
+        found = cls(open_place(store, GRAM, make=True), form, settings, (np.arange(0), np.arange(0)))
+        found._digests = tuple(digests)
         found.check()
         return found
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, M) of the call."""
+        return len(self.rows[0]), len(self.rows[1])
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the images of the call are all that are there, in the store's order."""
+        return all(
+            len(rows) == count and np.array_equal(rows, np.arange(count))
+            for rows, count in zip(self.rows, self.form.shape, strict=True)
+        )
+
     def check(self) -> None:
-        """Refuse a store of other tokens or another matcher; take over the size of the tiles of one that was begun."""
+        """Refuse a store of other tokens or another matcher; take over tiles and images of one that was begun."""
+        self._arrays.clear()
+        self._masks = None
         facts = self.place.facts(GRAM)
         if facts is None:
+            self.rows = self._rows_among(tuple(digests[:0] for digests in self._digests))
             return
-        if differ := differences(facts["settings"], self._settings):
+        if "order" not in facts:
+            got = f"{self.place.label!r}, begun by an earlier version"
+            raise ValueError(message("store", "one that can be gone on with", got, "Pass another; open_gram reads it."))
+        differ = differences(facts["settings"], self._settings)
+        if not differ:
+            there = tuple(
+                self._array(f"{axis}_sha256")[:count] for axis, count in zip(self._axes, facts["shape"], strict=False)
+            )
+            self.rows = self._rows_among(there)
+            differ = [
+                f"{axis} (no image has the tokens of one that is there)"
+                for axis, rows, old in zip(self._axes, self.rows, there, strict=False)
+                if len(rows) and len(old) and rows.min() >= len(old)
+            ]
+        if differ:
             got = f"{self.place.label!r}, which differs in {'; '.join(differ)}"
             raise ValueError(message("store", "one of the same tokens and matcher", got, MADE_OTHERWISE))
-        self.form = _form(facts)
+        form = form_of(facts)
+        counts = [max(count, int(rows.max(initial=-1)) + 1) for count, rows in zip(form.shape, self.rows, strict=True)]
+        self.form = replace(form, shape=(counts[0], counts[1]))
+
+    @property
+    def _axes(self) -> str:
+        """The sides that are kept: of a set with itself, one."""
+        return "x" if self.form.symmetric else "xy"
+
+    def _rows_among(self, there: Sequence[NDArray[np.uint8]]) -> Rows:
+        rows = [rows_of(old, now) for old, now in zip(there, self._digests, strict=True)]
+        return rows[0], rows[-1]
 
     @classmethod
     def open(cls, store: Any) -> GramStore:
@@ -110,19 +137,28 @@ class GramStore:
             raise ValueError(
                 message("store", "a complete matched Gram", f"{place.label!r}, which was just begun", TODO)
             )
-        found = cls(place, _form(facts), facts["settings"])
-        if place.attribute(SETTLED) is not None:
+        form = form_of(facts)
+        rows = tuple(np.arange(count) for count in form.shape)
+        found = cls(place, form, facts["settings"], (rows[0], rows[1]))
+        if order := facts.get("order"):
+            kept = [found._array(f"{order}/{axis}")[:] for axis in found._axes]
+            found.rows = kept[0], kept[-1]
+        if found.is_settled:
             return found
-        there = int((found._array(FALLBACKS)[:, :, 2] > 0).sum())
-        wanted = len(list(found.form.tiles()))
+        there, wanted = int((found._array(FALLBACKS)[:, :, 2] == DONE).sum()), len(list(form.tiles()))
         if there < wanted:
             got = f"{place.label!r} with {there:,} of {wanted:,} tiles"
             raise ValueError(message("store", "a complete matched Gram", got, TODO))
         return found
 
     @classmethod
-    def begun(cls, store: Any, settings: Mapping[str, str]) -> GramStore | None:
-        """Return the store of a Gram, of which tiles may be missing; None where it was not begun yet.
+    def begun(cls, store: Any, settings: Mapping[str, str], digests: Sequence[NDArray[np.uint8]]) -> GramStore | None:
+        """Return the store of a Gram, of which tiles may be missing; None where it is not of these images yet.
+
+        Args:
+            store: anything that Zarr opens.
+            settings: what products depend on besides the images.
+            digests: checksums of the tokens of x, and of y where that is another set.
 
         Raises:
             ValueError: it is of other tokens or another matcher, or holds something else.
@@ -131,13 +167,14 @@ class GramStore:
         facts = place.facts(GRAM)
         if facts is None:
             return None
-        found = cls(place, _form(facts), settings)
+        found = cls(place, form_of(facts), settings, (np.arange(0), np.arange(0)))
+        found._digests = tuple(digests)
         found.check()
-        return found
+        return None if found._is_other(facts) else found
 
     @contextmanager
     def written(self, sides: Mapping[str, NDArray[np.float64]]) -> Iterator[None]:
-        """Be the only one who writes; norms and means are there on entering.
+        """Be the only one who writes; norms and means of the call's images are there on entering.
 
         Raises:
             BlockingIOError: somebody else is writing it.
@@ -146,59 +183,159 @@ class GramStore:
         with self.place.written():
             self.check()
             try:
-                if self.place.facts(GRAM) is None:
-                    self._begin(sides)
+                facts = self.place.facts(GRAM)
+                if facts is None:
+                    self._begin()
                 self.place.group.attrs.update({})  # what cannot be written says so before the first pair
+                if facts is None or self._is_other(facts):
+                    self._grow(sides, (0, 0) if facts is None else tuple(facts["shape"]), facts)
             except OSError as error:
                 raise self.place.refuse(error) from None
             yield
 
-    def _begin(self, sides: Mapping[str, NDArray[np.float64]]) -> None:
+    def _is_other(self, facts: Mapping[str, Any]) -> bool:
+        """Return whether the store is of other images than the call, or has them in another order."""
+        if tuple(facts["shape"]) != self.form.shape:
+            return True
+        if not facts["order"]:
+            return not self.is_plain
+        kept = [self._array(f"{facts['order']}/{axis}")[:] for axis in self._axes]
+        return not all(np.array_equal(old, now) for old, now in zip(kept, self.rows, strict=False))
+
+    def _begin(self) -> None:
+        """Make the arrays, without images."""
         from zarr.codecs import Crc32cCodec, ZstdCodec
 
-        group, form = self.place.group, self.form
-        for name, side in sides.items():
-            group.create_array(name, data=side, chunks=side.shape, compressors=[Crc32cCodec()], overwrite=True)
-        blocks = [-(-count // form.block) for count in form.shape]
+        group, block = self.place.group, self.form.block
         group.create_array(
-            FALLBACKS, shape=(*blocks, 3), dtype="int64", chunks=(1, 1, 3), compressors=None, overwrite=True
+            FALLBACKS, shape=(0, 0, 3), dtype="int64", chunks=(1, 1, 3), compressors=None, overwrite=True
         )
         group.create_array(
-            TILES, shape=(2, *form.shape), dtype="float64", chunks=(2, form.block, form.block), fill_value=float("nan"),
+            TILES, shape=(2, 0, 0), dtype="float64", chunks=(2, block, block), fill_value=float("nan"),
             compressors=[ZstdCodec(level=1), Crc32cCodec()], overwrite=True,
         )  # fmt: skip
-        said = {"shape": form.shape, "sizes": form.sizes, "symmetric": form.symmetric, "block": form.block}
-        self.place.say(GRAM, {**said, "matcher": form.matcher, "settings": self._settings})
 
-    def missing(self) -> list[tuple[int, int]]:
-        """Return the tiles that are not there, or not as they were written."""
-        if self.place.facts(GRAM) is None:
-            return list(self.form.tiles())
-        return [tile for tile in self.form.tiles() if self._whole(*tile) is None]
-
-    def write(
-        self, top: int, left: int, products: NDArray[np.float64], upper: NDArray[np.float64], fallbacks: tuple[int, int]
+    def _grow(
+        self, sides: Mapping[str, NDArray[np.float64]], old: tuple[int, int], facts: Mapping[str, Any] | None
     ) -> None:
+        """Have room for the images of the call, and say that they are what the store is of: that last, and at once."""
+        form = self.form
+        given: dict[str, NDArray[Any]] = {**sides}
+        for axis, digests in zip(self._axes, self._digests, strict=True):
+            given[f"{axis}_sha256"] = digests
+        for name, values in given.items():
+            side = "xy".index(name[0])
+            if facts is None and name in self.place.group:  # of a store whose making was cut short
+                del self.place.group[name]
+            self._extend(name, values, self.rows[side], old[side], form.shape[side])
+        self._array(TILES).resize((2, *form.shape))
+        blocks = [-(-count // form.block) for count in form.shape]
+        marks = self._array(FALLBACKS)
+        marks.resize((*blocks, 3))
+        for side in (0, 1):
+            block, filled = divmod(old[side], form.block)
+            if filled and form.shape[side] > old[side]:  # blocks that had room are filled first
+                for other in range(-(-old[1 - side] // form.block)):
+                    here = (block, other) if side == 0 else (other, block)
+                    if marks[here][2] == DONE:
+                        marks[(*here, 2)] = GROWN
+        order = "" if self.is_plain else f"{ORDERS}/{secrets.token_hex(4)}"
+        if order:
+            for axis, rows in zip(self._axes, self.rows, strict=False):
+                self.place.group.create_array(f"{order}/{axis}", data=rows, chunks=(max(1, len(rows)),))
+        if form.shape != old and PYRAMIDS in self.place.group:  # what is not made with the tiles is made anew
+            for name in set(self.place.group[PYRAMIDS].group_keys()) - {MADE_WITH_TILES}:
+                del self.place.group[f"{PYRAMIDS}/{name}"]
+        self.unsettle()
+        self._say(order)
+        if facts is not None and facts["order"]:
+            del self.place.group[facts["order"]]
+        self._arrays.clear()
+
+    def _extend(self, name: str, values: NDArray[Any], rows: NDArray[np.int64], old: int, count: int) -> None:
+        """Add what is known of the images that are new to an array of all."""
+        from zarr.codecs import Crc32cCodec
+
+        if name not in self.place.group:
+            shape = (count, *values.shape[1:])
+            self.place.group.create_array(
+                name, shape=shape, dtype=values.dtype, chunks=(max(1, count), *shape[1:]), compressors=[Crc32cCodec()]
+            )
+        array = self._array(name)
+        array.resize((count, *array.shape[1:]))
+        if count > old:
+            new = np.flatnonzero(rows >= old)
+            array[old:count] = values[new[np.argsort(rows[new])]]
+
+    def _say(self, order: str) -> None:
+        form = self.form
+        said = {"shape": form.shape, "sizes": form.sizes, "symmetric": form.symmetric, "block": form.block}
+        self.place.say(GRAM, {**said, "matcher": form.matcher, "settings": self._settings, "order": order})
+
+    def missing(self) -> Iterator[Lacking]:
+        """Yield what the call asks for and is not there, or not as it was written, tile by tile."""
+        begun = self.place.facts(GRAM) is not None
+        for top, left in self.form.tiles():
+            wanted = self._wanted(top, left)
+            tile = self._there(top, left) if begun and wanted.any() else None
+            lacks = wanted if tile is None else wanted & np.isnan(tile).any(0)
+            if lacks.any():
+                yield Lacking(top, left, lacks)
+
+    def _wanted(self, top: int, left: int) -> NDArray[np.bool]:
+        """Return (n, m) which pairs of a tile the call asks for."""
+        if self._masks is None:
+            self._masks = tuple(np.zeros(count, np.bool) for count in self.form.shape)
+            for mask, rows in zip(self._masks, self.rows, strict=True):
+                mask[rows] = True
+        wanted: NDArray[np.bool] = (
+            self._masks[0][self.form.side(top, 0)][:, None] & self._masks[1][self.form.side(left, 1)]
+        )
+        return wanted
+
+    def merged(self, top: int, left: int, patches: Sequence[Patch]) -> NDArray[np.float64]:
+        """Return (2, n, m) a tile with what it has, and patches of it: products, upper bounds; NaN elsewhere."""
+        found = self._there(top, left)
+        if found is None:
+            rows, columns = self.form.side(top, 0), self.form.side(left, 1)
+            found = np.full((2, rows.stop - rows.start, columns.stop - columns.start), np.nan)
+        for patch in patches:
+            for plane, values in zip(found, (patch.products, patch.upper_bound), strict=True):
+                plane[np.ix_(patch.rows, patch.columns)] = values
+                if self.form.symmetric and top == left:
+                    plane[np.ix_(patch.columns, patch.rows)] = values.T
+        return found
+
+    def write(self, top: int, left: int, tile: NDArray[np.float64], fallbacks: tuple[int, int]) -> None:
         """Keep one tile: its products with their upper bounds in one file, and then that it is there.
+
+        Args:
+            top: its first row.
+            left: its first column.
+            tile: what `merged` returned.
+            fallbacks: pairs that were solved in float64, and exactly, of those that are new.
 
         Raises:
             OSError: it cannot be written; the text says that what is done stays.
         """
         rows, columns = self.form.side(top, 0), self.form.side(left, 1)
+        here = top // self.form.block, left // self.form.block
         try:
-            self._array(TILES)[:, rows, columns] = np.stack([products, upper])
-            self._array(FALLBACKS)[top // self.form.block, left // self.form.block] = np.array([*fallbacks, 1])
+            marks = self._array(FALLBACKS)
+            before = marks[here] if marks[here][2] == GROWN else np.zeros(3, np.int64)
+            self._array(TILES)[:, rows, columns] = tile
+            marks[here] = np.array([before[0] + fallbacks[0], before[1] + fallbacks[1], DONE])
         except OSError as error:
             raise self.place.full(error, rows, columns) from None
 
     def tile(self, top: int, left: int) -> NDArray[np.float64]:
-        """Return (2, n, m): the products and upper bounds of a tile.
+        """Return (2, n, m): the products and upper bounds of a tile; NaN may stand for images that were removed.
 
         Raises:
             ValueError: it is damaged or gone; its images are named.
         """
-        found = self._whole(top, left)
-        if found is None:
+        found = self._there(top, left)
+        if found is None or np.isnan(found)[:, self._wanted(top, left)].any():
             rows, columns = self.form.side(top, 0), self.form.side(left, 1)
             where = f"images {rows.start} to {rows.stop - 1} with {columns.start} to {columns.stop - 1}"
             todo = "The same matched_gram(..., store=...) makes it anew."
@@ -212,22 +349,36 @@ class GramStore:
             both = self._array(FALLBACKS)[:, :, :2].sum((0, 1))
         return int(both[0]), int(both[1])
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is written down that all is there."""
+        return self.place.attribute(SETTLED) is not None
+
     def settle(self) -> None:
-        """Write down that all tiles are there; by the one writer."""
-        if self.place.attribute(SETTLED) is None:
-            self.place.group.attrs[SETTLED] = list(self.fallbacks())
+        """Write down that all that the call asks for is there; by the one writer."""
+        if self.is_settled:
+            return
+        self._arrays.clear()
+        marks = self._array(FALLBACKS)
+        known = marks[:]
+        for top, left in self.form.tiles():
+            here = top // self.form.block, left // self.form.block
+            if known[here][2] != DONE:
+                marks[(*here, 2)] = DONE
+        self.place.group.attrs[SETTLED] = list(self.fallbacks())
 
     def unsettle(self) -> None:
         """Say no more that all tiles are there; by the one writer, before one is written."""
-        if self.place.attribute(SETTLED) is not None:
+        if self.is_settled:
             del self.place.group.attrs[SETTLED]
 
     def side(self, name: str) -> NDArray[np.float64]:
-        """Return the norms or mean tokens of one side: "x_sq_norms", "x_means", ..."""
+        """Return the norms or mean tokens of all images of one side, in the store's order: "x_sq_norms", ..."""
         found: NDArray[np.float64] = self._array(name)[:]
         return found
 
-    def _whole(self, top: int, left: int) -> NDArray[np.float64] | None:
+    def _there(self, top: int, left: int) -> NDArray[np.float64] | None:
+        """Return what is there of a tile, with NaN for what is not; None where nothing is, or it is damaged."""
         block = self.form.block
         try:
             if not self._array(FALLBACKS)[top // block, left // block][2]:
@@ -237,20 +388,9 @@ class GramStore:
             raise
         except Exception:  # whatever the bytes that stand there lead to
             return None
-        return None if np.isnan(found).any() else found
+        return None if np.isnan(found).all() else found
 
     def _array(self, name: str) -> Any:
         if name not in self._arrays:
             self._arrays[name] = self.place.group[name]
         return self._arrays[name]
-
-
-def _form(facts: Mapping[str, Any]) -> GramForm:
-    shape, sizes = ((int(a), int(b)) for a, b in (facts["shape"], facts["sizes"]))
-    return GramForm(
-        shape=shape,
-        sizes=sizes,
-        symmetric=bool(facts["symmetric"]),
-        matcher=str(facts["matcher"]),
-        block=int(facts["block"]),
-    )

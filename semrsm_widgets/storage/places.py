@@ -18,7 +18,7 @@ from semrsm_widgets.common import __version__, message, optional, without_path
 
 TOKENS, GRAM, SEVERAL = "tokens", "a matched Gram", "matched Grams"
 """What stores hold."""
-FORMAT = 1
+FORMAT = 2
 """Raise it when what is written could not be read by this version."""
 KEY = "semrsm_widgets"
 """Under this the attributes of a store say what it is."""

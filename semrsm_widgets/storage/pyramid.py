@@ -19,7 +19,7 @@ from .places import Place
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .gram_store import GramForm
+    from .gram_form import GramForm
 
 PYRAMIDS = "overview"
 SPREAD, TOTAL = "spread", "total"
