@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL, Popen
 
 import numpy as np
 import torch
@@ -83,3 +85,29 @@ def cluster(workers: int = 2, **options):
     given = {"threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": 0, **options}
     with LocalCluster(n_workers=workers, **given) as local, Client(local) as client:
         yield client
+
+
+@contextmanager
+def scheduler_of_its_own(folder: Path):
+    """Give (the process of a scheduler, a client of it) with one worker, each a process started as on a cluster."""
+    from distributed import Client
+
+    where = folder / "scheduler.json"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}  # they unpickle what this process sends
+    commands = (
+        ["scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(where)],
+        ["worker", "--nthreads", "1", "--no-dashboard", "--death-timeout", "60", "--scheduler-file", str(where)],
+    )
+    run = (sys.executable, "-m", "dask")
+    processes = [Popen([*run, *command], env=environment, stdout=DEVNULL, stderr=DEVNULL) for command in commands]
+    try:
+        client = Client(scheduler_file=str(where), timeout=120)
+        client.wait_for_workers(1, timeout=120)
+        try:
+            yield processes[0], client
+        finally:
+            client.close(timeout=1)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()

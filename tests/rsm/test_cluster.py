@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import zarr
-from helpers.clusters import Noting, cluster, noted, tokens_in
+from helpers.clusters import Noting, cluster, noted, scheduler_of_its_own, tokens_in
 
 from semrsm_widgets.matching import Auction
 from semrsm_widgets.rsm import tiles
@@ -200,5 +200,25 @@ def test_a_client_that_disappears_is_said(client, x, tmp_path):
         matched_gram(x, client=own)
     there = zarr.open_group(tmp_path / "rsm.zarr", mode="r")["fallbacks"][:, :, 2].sum()
     assert 3 <= there < 21
+    whole = matched_gram(x, matcher=Auction(threads=1), store=tmp_path / "rsm.zarr")
+    assert same(whole, matched_gram(x, matcher=Auction(threads=1)))
+
+
+def test_a_scheduler_that_is_killed_is_said(x, tmp_path):
+    log = tmp_path / "log"
+    with scheduler_of_its_own(tmp_path) as (scheduler, own):
+
+        def kill():
+            while len(noted(log, "done")) < 6:
+                time.sleep(0.005)
+            scheduler.send_signal(signal.SIGKILL)
+
+        thread = threading.Thread(target=kill)
+        thread.start()
+        with pytest.raises(ConnectionError, match=r"`client` is \w+: .* its scheduler stopped\. What is done stays"):
+            matched_gram(x, matcher=Noting(str(log), 0.05), store=tmp_path / "rsm.zarr", client=own)
+        thread.join()
+    there = zarr.open_group(tmp_path / "rsm.zarr", mode="r")["fallbacks"][:, :, 2].sum()
+    assert 1 <= there < 21
     whole = matched_gram(x, matcher=Auction(threads=1), store=tmp_path / "rsm.zarr")
     assert same(whole, matched_gram(x, matcher=Auction(threads=1)))
