@@ -160,7 +160,7 @@ function pairView(model, el) {
   const root = h(
     "div",
     { class: "srsm srsm-pair", "data-ready": "false" },
-    hasLayers ? h("div", { class: "srsm-controls" }, layer.root, helpButton()) : null,
+    hasLayers ? h("div", { class: "srsm-controls srsm-controls-helped" }, layer.root, helpButton()) : null,
     hasLayers ? curvesLegend() : null,
     summary.root,
     h(

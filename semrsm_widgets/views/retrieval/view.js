@@ -182,7 +182,7 @@ function retrievalView(model, el, store) {
   const root = h(
     "div",
     { class: "srsm srsm-retrieval", "data-ready": "false" },
-    chosen.length ? h("div", { class: "srsm-controls" }, ...chosen, helpButton()) : null,
+    chosen.length ? h("div", { class: "srsm-controls srsm-controls-helped" }, ...chosen, helpButton()) : null,
     h(
       "div",
       { class: "srsm-chooser" },
