@@ -307,6 +307,16 @@ def test_nothing_is_cut_at_any_width(open_report, wide_names, width):
     page.wait_for_selector(READY)
     expect(page.locator(".srsm-pair")).to_have_attribute("data-ready", "true")
     assert layout_faults(page) == []
+
+
+@pytest.mark.parametrize("width", [700, 1366])
+def test_answers_stay_in_their_rows_in_large_type(open_report, wide_names, width):
+    page = open_report(wide_names, width=width)
+    page.wait_for_selector(READY)
+    page.evaluate("document.documentElement.dataset.srsmType = 'large'")
+    page.evaluate("document.documentElement.style.setProperty('--srsm-type', '1.4')")
+    assert page.locator(".srsm-answer").count() > 0
+    assert [fault for fault in layout_faults(page) if "srsm-answer" in fault] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
