@@ -38,7 +38,8 @@ with tempfile.TemporaryDirectory() as folder:
     tokens = srsm.extract(model, images, **wanted, store=store)
     used = memory("VmHWM") - before
     estimated = srsm.estimate_extraction(model, images, **wanted, store=store)
-print(json.dumps([used, estimated.memory, estimated.tokens, sum(each.values.nbytes for each in tokens.values())]))
+kept = sum(part.nbytes for each in tokens.values() for part in (each.values, each.prefix) if part is not None)
+print(json.dumps([used, estimated.memory, estimated.tokens, kept]))
 """
 
 

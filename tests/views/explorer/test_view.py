@@ -132,8 +132,11 @@ def test_an_error_in_the_background_is_on_screen_with_its_traceback(explore, mod
     assert explorer.analysis is None
 
 
-def test_one_image_is_too_few(explore, model):
-    explorer = explore(model, make_images(1))
+def test_one_image_is_too_few(explore, model, tmp_path):
+    with pytest.raises(ValueError, match="`images` must be at least two images: an RSM compares them; got 1"):
+        explore(model, make_images(1))
+    Image.new("RGB", (32, 32)).save(tmp_path / "only.png")
+    explorer = explore(model, tmp_path)  # how many a folder holds is seen later
     assert explorer.wait(DEADLINE)
     assert "at least two images" in explorer.status.text
 
