@@ -7,7 +7,7 @@ products with row sums that the intervals take. One block of each RSM is held at
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 import numpy as np
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 CONSTANT_TODO = "Compare layers at which the images differ."
 
 
-@runtime_checkable
 class RSMBlocks(Protocol):
     """A symmetric RSM (N, N) of which some rows are there at a time."""
 
@@ -64,7 +63,12 @@ class _Centring:
 
 def is_streamed(*rsms: Any) -> bool:
     """Return whether any of some RSMs is read block by block."""
-    return any(isinstance(each, RSMBlocks) and not isinstance(each, np.ndarray) for each in rsms)
+    return any(_has_blocks(each) for each in rsms)
+
+
+def _has_blocks(rsm: Any) -> TypeGuard[RSMBlocks]:
+    """Return whether an RSM is read block by block; only its type is asked: a nested tensor raises at its shape."""
+    return callable(getattr(type(rsm), "blocks", None))
 
 
 def streamed_alignment(
@@ -78,7 +82,7 @@ def streamed_alignment(
         UndefinedStatisticError: one is constant once centred.
     """
     for name, rsm in (("K", K), ("L", L)):
-        if not isinstance(rsm, RSMBlocks):
+        if not _has_blocks(rsm):
             raise TypeError(
                 message(name, "read in blocks as the other one is", rsm, "Make it with StreamedRSM(gram, kernel).")
             )

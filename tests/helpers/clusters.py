@@ -83,8 +83,13 @@ def cluster(workers: int = 2, **options):
     from distributed import Client, LocalCluster
 
     given = {"threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": 0, **options}
-    with LocalCluster(n_workers=workers, **given) as local, Client(local) as client:
-        yield client
+    before = dict(os.environ)
+    try:
+        with LocalCluster(n_workers=workers, **given) as local, Client(local) as client:
+            yield client
+    finally:  # what Dask sets for its workers stays set here: one BLAS thread, for all processes that begin later
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @contextmanager
