@@ -1,7 +1,9 @@
 """What writes, killed or interrupted at random moments: `python tests/helpers/killing.py --times 100`.
 
 Each trial is a forked child of a process that has imported everything, so that a moment falls into the work and not
-into imports. After SIGKILL another child looks at what is there; after SIGINT the interrupted process itself goes on.
+into imports. That process and its children compute on one thread: OpenMP's threads do not survive a fork, and a child
+waits for them for ever. After SIGKILL another child looks at what is there; after SIGINT the interrupted process
+itself goes on.
 """
 
 from __future__ import annotations
@@ -352,6 +354,7 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     os.environ["SEMRSM_PROGRESS"] = "0"
+    torch.set_num_threads(1)
     from semrsm_widgets.matching import warm_up
 
     warm_up()
