@@ -14,7 +14,9 @@ SCRIPT = Path(__file__).parent / "helpers" / "killing.py"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="its timers send SIGKILL, as Linux has them")
-@pytest.mark.parametrize("work", ["token cache", "token store", "Gram store", "Analysis.save", "semrsm lab's copies"])
+@pytest.mark.parametrize(
+    "work", ["token cache", "token store", "Gram store", "Gram store growing", "Analysis.save", "semrsm lab's copies"]
+)
 def test_nothing_is_lost_or_half(work):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(SCRIPT), work, "--times", "4"]

@@ -7,7 +7,6 @@ lacks is NaN.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,8 +30,9 @@ DONE, GROWN = 1, 2
 """Marks of a tile: all is there; what is there was all, before images came that fill its block."""
 MADE_WITH_TILES = "cosine"
 """The overview whose levels are made as tiles are written."""
-ORDERS = "orders"
-"""Where it is said which images a store is of, where they are not all of them in its order."""
+ORDERS = ("orders/0", "orders/1")
+"""Where it is said which images a store is of, where they are not all of them in its order: in turn, as whoever opens
+it meanwhile reads the last one, and what a killed call has left is written over."""
 Rows = tuple["NDArray[np.int64]", "NDArray[np.int64]"]
 TODO = "Go on with the same matched_gram(..., store=...)."
 
@@ -239,17 +239,17 @@ class GramStore:
                     here = (block, other) if side == 0 else (other, block)
                     if marks[here][2] == DONE:
                         marks[(*here, 2)] = GROWN
-        order = "" if self.is_plain else f"{ORDERS}/{secrets.token_hex(4)}"
+        in_force = "" if facts is None else facts["order"]
+        order = "" if self.is_plain else next(name for name in ORDERS if name != in_force)
         if order:
             for axis, rows in zip(self._axes, self.rows, strict=False):
-                self.place.group.create_array(f"{order}/{axis}", data=rows, chunks=(max(1, len(rows)),))
+                chunks = (max(1, len(rows)),)
+                self.place.group.create_array(f"{order}/{axis}", data=rows, chunks=chunks, overwrite=True)
         if form.shape != old and PYRAMIDS in self.place.group:  # what is not made with the tiles is made anew
             for name in set(self.place.group[PYRAMIDS].group_keys()) - {MADE_WITH_TILES}:
                 del self.place.group[f"{PYRAMIDS}/{name}"]
         self.unsettle()
         self._say(order)
-        if facts is not None and facts["order"]:
-            del self.place.group[facts["order"]]
         self._arrays.clear()
 
     def _extend(self, name: str, values: NDArray[Any], rows: NDArray[np.int64], old: int, count: int) -> None:
