@@ -1,6 +1,6 @@
 """Certificates against SciPy in float64: many pairs of real and adversarial kinds, by every door, on 1 and 2 threads.
 
-    python benchmarks/certificates.py [--pairs 100000] [--seed 0]
+    python benchmarks/certificates.py [--pairs 100000] [--seed 0] [--lists]
 
 For each pair of token sets SciPy's optimum of their float64 affinity is compared with the answer. A certificate is
 violated where the optimum lies above the upper bound, where the value is further from it than the gap, or where value
@@ -28,7 +28,7 @@ from _features import LAYERS, features, machine
 from scipy.optimize import linear_sum_assignment
 
 import semrsm_widgets as srsm
-from semrsm_widgets.matching import own_products
+from semrsm_widgets.matching import auction, own_products
 from semrsm_widgets.matching import threads as pool_threads
 
 BATCH = 64
@@ -149,7 +149,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--lists", action="store_true", help="rows keep candidate lists, as they do from 700 tokens on")
     given = parser.parse_args()
+    if given.lists:
+        auction.LISTS_FROM = 1
     warnings.filterwarnings("ignore", ".*all zero")
     own_products.BRIEF = pool_threads.BRIEF = 0.0  # small sets, too, are shared by the threads here
     started = time.perf_counter()

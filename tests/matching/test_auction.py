@@ -26,6 +26,18 @@ def test_plain_kernel_solves_like_the_vector_kernel(sizes, monkeypatch):
     assert np.all(plain.upper_bound >= vector.value)
 
 
+@pytest.mark.parametrize("kinds", [3, 20, 1000])
+def test_rows_that_bid_in_turns_for_the_same_columns_are_certified(kinds, monkeypatch):
+    monkeypatch.setattr(auction, "LISTS_FROM", 1)  # two rows of a pair bid in turns where they keep lists
+    some = np.random.default_rng(kinds).integers(kinds, size=(2, 20, 1, 40))
+    x, y = (np.take_along_axis(tokens(k, 20, 1000, 4), some[k].reshape(20, 40, 1), 1) for k in (0, 1))
+    answer = Auction(gap=1e-5)(x[:, :37].astype(np.float32), y.astype(np.float32))
+    best, scale = optima(x[:, :37], y), norms(x[:, :37], y)
+    assert all(len(set(row)) == 37 for row in answer.permutation)
+    assert np.all(np.abs(answer.value - best) <= 1e-5 * scale)
+    assert np.all(best <= answer.upper_bound + FLOAT32_PRODUCT * scale)
+
+
 @many
 @given(seed=st.integers(0, 2**32 - 1), sizes=st.tuples(st.integers(1, 20), st.integers(1, 20)), dtype=dtypes)
 def test_solve_certifies_given_affinities(seed, sizes, dtype):

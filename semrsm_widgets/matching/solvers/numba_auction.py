@@ -11,7 +11,7 @@ phase to the next, so the bound holds for the rest of the pair: as long as the b
 is the row's best column, and the second best is the better of the next candidate and the bound. A list that falls more
 than a few ε below its bound is made anew. Until then a bid may be off by that much, which costs some bids and no
 correctness: the dual bound does not rely on it. A tenth of the rows are then read, which is what counts where
-affinities outgrow the cache; below about 700 columns reading is cheaper.
+affinities outgrow the cache; below about 700 columns reading is cheaper. Two rows of a pair bid in turns there.
 
 References:
     Bertsekas, *The auction algorithm: a distributed relaxation method for the assignment problem* (1988), sections 2
@@ -244,20 +244,76 @@ def _side_by_side(
 
 
 @_compiled
+def _two_rows(
+    affinity, start, stride, rows, bidders, eps, price, owner, chosen, lists, one, other, upcoming
+):  # fmt: skip
+    """Let two rows bid in turns, by their lists, until a chain of bids is through or one stalls.
+
+    Both look at the same prices, so that neither search waits for the other's bid. The first has bid when the second
+    does: if they want one column the second looks again; if the first made the second's alternative dearer, that one
+    bids less than it might. Return (bids, one, other, upcoming), rows from `bidders` on where a chain is through.
+    """
+    blank = affinity.size - price.size
+    slack = price.dtype.type(LIST_SLACK) * eps
+    entries, columns, bound = lists
+    bids = 0
+    while one < bidders and other < bidders and bids < POLL:
+        best1, second1, column1 = top2_listed(entries, columns, one * CANDIDATES, price)
+        best2, second2, column2 = top2_listed(entries, columns, other * CANDIDATES, price)
+        if best1 < bound[one] - slack:
+            begin = start + one * stride if one < rows else blank
+            bound[one] = relist(affinity, begin, price, entries, columns, one * CANDIDATES)
+            best1, second1, column1 = top2_listed(entries, columns, one * CANDIDATES, price)
+        if best2 < bound[other] - slack:
+            begin = start + other * stride if other < rows else blank
+            bound[other] = relist(affinity, begin, price, entries, columns, other * CANDIDATES)
+            best2, second2, column2 = top2_listed(entries, columns, other * CANDIDATES, price)
+        raised1 = price[column1] + ((best1 - max(second1, min(best1, bound[one]))) + eps)
+        raised2 = price[column2] + ((best2 - max(second2, min(best2, bound[other]))) + eps)
+        if not (price[column1] < raised1 < LIMIT_PRICE and price[column2] < raised2 < LIMIT_PRICE):
+            break
+        price[column1], chosen[one] = raised1, column1
+        evicted = np.int64(owner[column1])
+        owner[column1] = one
+        one = evicted if evicted >= 0 else upcoming
+        upcoming += evicted < 0
+        bids += 1
+        if column1 != column2:
+            price[column2], chosen[other] = raised2, column2
+            evicted = np.int64(owner[column2])
+            owner[column2] = other
+            other = evicted if evicted >= 0 else upcoming
+            upcoming += evicted < 0
+            bids += 1
+    return bids, one, other, upcoming
+
+
+@_compiled
 def _phase(
     affinity, start, stride, rows, bidders, eps, cap, price, owner, chosen, row, upcoming, lists, cancel, simd
 ):  # fmt: skip
     """Let `row` bid, then whoever loses its column, else the upcoming row, until all hold one; return (status, bids).
 
-    Rows from `rows` on are all zero: they are read from the end of `affinity`.
+    With lists, two rows bid in turns while there are two. Rows from `rows` on are all zero, at the end of `affinity`.
     """
     blank = affinity.size - price.size
     eps = price.dtype.type(eps)
     slack = price.dtype.type(LIST_SLACK) * eps
     if lists is not None:
         entries, columns, bound = lists
-    bids = 0
+    bids, looked = 0, POLL
+    other = bidders  # the row that bids in turns with `row`, if it is less
+    if lists is not None:
+        other, upcoming = upcoming, upcoming + 1
     while row < bidders:
+        if lists is not None and other < bidders:
+            more, row, other, upcoming = _two_rows(
+                affinity, start, stride, rows, bidders, eps, price, owner, chosen, lists, row, other, upcoming
+            )
+            bids += more
+            if row >= bidders:
+                row, other = other, row
+                continue
         begin = start + row * stride if row < rows else blank
         if lists is None:
             best, second, column = top2(affinity, begin, price, simd)
@@ -277,7 +333,8 @@ def _phase(
         row = evicted if evicted >= 0 else upcoming
         upcoming += evicted < 0
         bids += 1
-        if bids % POLL == 0:
+        if bids >= looked:
+            looked = bids + POLL
             if cancel[0] != 0:
                 return CANCELLED, bids
             if bids > cap:
