@@ -91,7 +91,7 @@ def tables(module: torch.nn.Module, shape: tuple[int, ...]) -> dict[str, LayerTa
 def values_of(module: torch.nn.Module, rows: list[LayerRow], batch: torch.Tensor) -> dict[str, torch.Tensor]:
     collector = Collector(rows, [str(k) for k in range(len(batch))], None, torch.float32, False)
     with as_found(module), collector.hooked(module):
-        collector.run(module, batch, False, 0)
+        collector.run(module, batch, False, range(len(batch)))
     return collector.values
 
 

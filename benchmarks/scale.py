@@ -45,8 +45,9 @@ def write(store: Path, count: int, size: int, channels: int) -> None:
     with target.written():
         target.add("noise", "", 0, {**words, "has_class_token": False})
         for start in range(0, count, BATCH):
-            values = torch.randn(min(BATCH, count - start), size, channels, generator=generator).half()
-            target.write(start, {"noise": (values, None)})
+            images = range(start, min(start + BATCH, count))
+            values = torch.randn(len(images), size, channels, generator=generator).half()
+            target.write(images, {"noise": (values, None)})
 
 
 def measure(way: str, folder: Path) -> None:

@@ -15,8 +15,12 @@ SCRIPT = Path(__file__).parent / "helpers" / "killing.py"
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="its timers send SIGKILL, as Linux has them")
 @pytest.mark.parametrize(
-    "work", ["token cache", "token store", "Gram store", "Gram store growing", "Analysis.save", "semrsm lab's copies"]
-)
+    "work",
+    [
+        "token cache", "token store", "token store growing", "Gram store", "Gram store growing", "Analysis.save",
+        "semrsm lab's copies",
+    ],
+)  # fmt: skip
 def test_nothing_is_lost_or_half(work):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(SCRIPT), work, "--times", "4"]

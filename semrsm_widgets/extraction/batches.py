@@ -28,15 +28,20 @@ def default_workers() -> int:
     return min(os.cpu_count() or 1, MOST_THREADS)
 
 
+def in_order(count: int, batch_size: int) -> list[range]:
+    """Return which of N images each batch is of, as they follow each other."""
+    return [range(start, min(start + batch_size, count)) for start in range(0, count, batch_size)]
+
+
 def batches(
     transform: Transform,
     images: Images,
     first: Tensor,
     batch_size: int,
     workers: int,
-    starts: Iterable[int] | None = None,
-) -> Generator[tuple[int, Tensor], None, None]:
-    """Yield (start, batch (B, C, H, W)) in the images' order, whatever the threads finish first.
+    wanted: Sequence[Sequence[int]] | None = None,
+) -> Generator[tuple[Sequence[int], Tensor], None, None]:
+    """Yield (images, their batch (B, C, H, W)) in order, whatever the threads finish first.
 
     Args:
         transform: from a picture to a tensor; called by several threads at once unless `workers` is 0.
@@ -44,24 +49,24 @@ def batches(
         first: the input of image 0, made already.
         batch_size: B; the last batch may be smaller.
         workers: threads; 0 decodes in the caller's thread.
-        starts: the first images of the batches that are wanted; None: all.
+        wanted: which images each batch is of; None: all, as they follow each other.
 
     Raises:
         ValueError: inputs differ in size; both images are named.
         OSError: an image cannot be read.
     """
-    wanted = list(range(0, len(images), batch_size) if starts is None else starts)
-    order = [i for start in wanted for i in range(start, min(start + batch_size, len(images)))]
+    groups = in_order(len(images), batch_size) if wanted is None else wanted
+    order = [i for group in groups for i in group]
 
     def make(i: int) -> Tensor:
         return first if i == 0 else prepare(transform, images.image(i))[0]
 
     if workers == 0:
-        yield from _gathered(map(make, order), images, first, batch_size, wanted)
+        yield from _gathered(map(make, order), images, first, groups)
         return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="semrsm-decode")
     try:
-        yield from _gathered(_ahead(pool, make, order, AHEAD * batch_size), images, first, batch_size, wanted)
+        yield from _gathered(_ahead(pool, make, order, AHEAD * batch_size), images, first, groups)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -78,13 +83,13 @@ def _ahead(
 
 
 def _gathered(
-    inputs: Iterator[Tensor], images: Images, first: Tensor, batch_size: int, starts: Iterable[int]
-) -> Iterator[tuple[int, Tensor]]:
-    for start in starts:
-        batch = list(islice(inputs, min(batch_size, len(images) - start)))
-        for i, pixels in enumerate(batch, start):
+    inputs: Iterator[Tensor], images: Images, first: Tensor, groups: Iterable[Sequence[int]]
+) -> Iterator[tuple[Sequence[int], Tensor]]:
+    for group in groups:
+        batch = list(islice(inputs, len(group)))
+        for i, pixels in zip(group, batch, strict=True):
             if pixels.shape != first.shape:
                 got = f"{tuple(first.shape)} for {images.ids[0]!r} and {tuple(pixels.shape)} for {images.ids[i]!r}"
                 todo = "Add a centre crop to the transform."
                 raise ValueError(message("model.transform", "a transform to one size for all images", got, todo))
-        yield start, torch.stack(batch)
+        yield group, torch.stack(batch)

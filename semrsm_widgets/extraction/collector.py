@@ -23,8 +23,8 @@ class Enough(BaseException):
     """
 
 
-Hear = Callable[[int, Any, int], None]
-"""Is told (first image, what the model returned, images in the batch)."""
+Hear = Callable[[Sequence[int], Any], None]
+"""Is told (images of the batch, what the model returned)."""
 
 _hearing: ContextVar[Hear | None] = ContextVar("semrsm_hearing", default=None)
 
@@ -70,7 +70,7 @@ class Collector:
             self._wanted[row.path].append(row)
         self._calls: Counter[str] = Counter()
         self._came: dict[str, None] = {}
-        self._start = self._stop = 0
+        self._images: Sequence[int] = ()
         self._by_batch = by_batch
         self._forms: dict[tuple[str, bool], tuple[int, ...]] = {}
         self._failure = ""
@@ -81,21 +81,27 @@ class Collector:
         with hooked(module, list(self._wanted), self._take):
             yield
 
-    def run(self, module: nn.Module, batch: Tensor, as_keyword: bool, start: int) -> None:
-        """Run the module on images `start`, `start` + 1, ... and store what is wanted of them; call it in `hooked`.
+    def run(self, module: nn.Module, batch: Tensor, as_keyword: bool, images: Sequence[int]) -> None:
+        """Run the module on a batch and store what is wanted of its images; call it in `hooked`.
+
+        Args:
+            module: the module.
+            batch: its input.
+            as_keyword: whether it takes it by keyword.
+            images: which images it is of; those that follow each other, where all are collected.
 
         Raises:
             ValueError: an output differs in shape from the one on noise, did not come, or is not finite.
             MemoryError: the device's memory does not suffice; the text names the layer and a smaller batch.
         """
-        self._start, self._stop = start, start + len(batch)
+        self._images = images
         self._calls.clear()
         self._came.clear()
         self._failure = ""
         try:
             output = run(module, batch, as_keyword)
             if self._hear is not None:
-                self._hear(start, output, len(batch))
+                self._hear(images, output)
         except Enough:
             pass
         except (RuntimeError, MemoryError) as error:
@@ -113,7 +119,7 @@ class Collector:
                 continue
             found = leaves(output) if found is None else found
             tensor = found[row.leaf].tensor if row.leaf in found else None
-            count = self._stop - self._start
+            count = len(self._images)
             if tensor is None or tuple(tensor.shape) != row.batch_shape(count):
                 got = "nothing" if tensor is None else f"{tuple(tensor.shape)}"
                 self._failure = self._failure or (
@@ -140,14 +146,16 @@ class Collector:
             return
         if name not in into:
             # Not NumPy's memory: the large pages that it asks for made the whole extraction a fifth slower (measured).
-            count = self._stop - self._start if self._by_batch else len(self._ids)
+            count = len(self._images) if self._by_batch else len(self._ids)
             into[name] = torch.empty((count, *part.shape[1:]), dtype=self._dtype)
         into[name][self._here].copy_(part)
 
     @property
     def _here(self) -> slice:
         """Where the images of this batch are."""
-        return slice(0, self._stop - self._start) if self._by_batch else slice(self._start, self._stop)
+        if self._by_batch:
+            return slice(0, len(self._images))
+        return slice(self._images[0], self._images[-1] + 1)
 
     def taken(self) -> dict[str, tuple[Tensor, Tensor | None]]:
         """Return the tokens and prefix tokens of the last batch by layer, which are the caller's from then on."""
@@ -174,7 +182,7 @@ class Collector:
         finite = torch.isfinite(part).flatten(1).all(1)
         if bool(finite.all()):
             return
-        bad = [self._ids[self._start + int(i)] for i in (~finite).nonzero()[:, 0]]
+        bad = [self._ids[self._images[int(i)]] for i in (~finite).nonzero()[:, 0]]
         half = self._dtype == torch.float16
         todo = "dtype=torch.bfloat16 holds larger values." if half else "Check the weights and the transform."
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
@@ -182,7 +190,7 @@ class Collector:
 
     def _out_of_memory(self) -> str:
         """Return what to do: where it happened decides between a smaller batch and fewer or smaller layers."""
-        count = self._stop - self._start
+        count = len(self._images)
         names = [row.name for row in self.rows]
         reached = next((name for name in names if name not in self._came), names[-1])
         smaller = f"batch_size={count // 2}" if count > 1 else "a smaller image, or max_grid= for smaller tokens"

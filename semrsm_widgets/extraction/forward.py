@@ -20,7 +20,7 @@ from semrsm_widgets.models import VisionModel, check_model, check_repeatable, pr
 from semrsm_widgets.storage import Parts, TokenStore
 from semrsm_widgets.tokens import Tokens, pooled_grid
 
-from .batches import batches, default_workers
+from .batches import batches, default_workers, in_order
 from .collector import Collector, may_stop_early
 from .hooks import Setting, as_found, unwrapped
 from .layer_table import LayerRow, Layers, LayerTable
@@ -74,8 +74,9 @@ def extract(
             reads them. A changed image or weight is seen. None: nothing is kept.
         store: where the tokens go, batch by batch, for more than memory holds or more than an evening takes: the path
             of a folder, a URL, or anything else that Zarr opens. What comes back is read from there when it is indexed.
-            A call that was stopped or killed goes on where it was; other layers can be added; a store that was begun
-            with other images, weights or options is refused. None: the tokens are held in memory.
+            A call that was stopped or killed goes on where it was; layers and images can be added, at the cost of what
+            is new, and images left out; a store that was begun with other weights or options, and one with none of
+            these images, is refused. None: the tokens are held in memory.
         progress: None shows how far it is, once it has lasted 2 s, in a notebook or on a terminal (`options.progress`);
             False does not. A function is called instead, with (images done, images in all), before the first and after
             each batch; it may raise to cancel.
@@ -86,7 +87,7 @@ def extract(
     Raises:
         ValueError: a layer does not exist or has no tokens, a layout does not fit, activations are not finite (layer
             and image are named), or the transform gives different sizes for different images or one that the model
-            does not take; or `store` is of other settings or images (they are named), or cannot be written.
+            does not take; or `store` is of other settings or pictures (they are named), or cannot be written.
         TypeError: `model` is no VisionModel, or an option has the wrong type.
         OSError: an image cannot be read; it is named. The store cannot be written any more: what is done stays.
         BlockingIOError: somebody else is writing the store.
@@ -169,17 +170,22 @@ class _Pass:
     stop_early: bool
     meter: Meter
 
-    def run(self, collector: Collector, starts: Sequence[int], after: Callable[[int], None] | None = None) -> None:
-        """Run the model over the batches that begin with the images `starts`; after each, `after` is called."""
+    def run(
+        self,
+        collector: Collector,
+        wanted: Sequence[Sequence[int]],
+        after: Callable[[Sequence[int]], None] | None = None,
+    ) -> None:
+        """Run the model over batches of these images; after each, `after` is called."""
         transform, total, module = self.model.transform, len(self.images), self.setting.module
-        stream = batches(transform, self.images, self.first, self.batch_size, self.threads, starts)
-        done = total - sum(min(self.batch_size, total - start) for start in starts)
+        stream = batches(transform, self.images, self.first, self.batch_size, self.threads, wanted)
+        done = total - sum(len(each) for each in wanted)
         with collector.hooked(module), closing(stream):
             self.meter(done, total)
-            for start, batch in stream:
-                collector.run(module, batch.to(self.setting.device), self.setting.as_keyword, start)
+            for images, batch in stream:
+                collector.run(module, batch.to(self.setting.device), self.setting.as_keyword, images)
                 if after is not None:
-                    after(start)
+                    after(images)
                 done += len(batch)
                 self.meter(done, total)
 
@@ -188,16 +194,11 @@ class _Pass:
         ids = self.images.ids
         return Collector(rows, ids, self.max_grid, self.dtype, self.stop_early, by_batch=by_batch)
 
-    @property
-    def starts(self) -> range:
-        """The first images of all batches."""
-        return range(0, len(self.images), self.batch_size)
-
 
 def _into_memory(going: _Pass, rows: Sequence[LayerRow]) -> Parts:
     """Return the tokens and prefix tokens of some layers, by name."""
     collector = going.collector(rows, by_batch=False)
-    going.run(collector, going.starts)
+    going.run(collector, in_order(len(going.images), going.batch_size))
     return {row.name: (collector.values[row.name], collector.prefixes.get(row.name)) for row in rows}
 
 
@@ -229,20 +230,19 @@ def _into_store(
         except (BlockingIOError, ValueError) as error:  # all may be there already, to be read by anybody
             refusal = error
         done = target.done(own, clear=refusal is None)
-        starts = [start for start in going.starts if any(start not in there for there in done.values())]
-        if starts and refusal is not None:
+        lacking = ~np.logical_and.reduce(list(done.values()))
+        if lacking.any() and refusal is not None:
             raise refusal
-        if starts:
-            missing = [row for row in rows if len(done[row.name]) < len(going.starts)]
+        if lacking.any():
+            missing = [row for row in rows if not done[row.name].all()]
             for row in missing:
                 target.add(row.name, own[row.name], depths[row.name], words[row.name])
             collector, behind = going.collector(missing, by_batch=True), stack.enter_context(_Behind())
 
-            def keep(start: int) -> None:
-                taken = collector.taken()
-                behind.do(target.write, start, {name: taken[name] for name in taken if start not in done[name]})
+            def keep(images: Sequence[int]) -> None:
+                behind.do(target.write, images, collector.taken())
 
-            going.run(collector, starts, keep)
+            going.run(collector, target.batches(lacking), keep)
         else:
             going.meter(len(going.images), len(going.images))
     return {name: target.tokens(name) for name in words}

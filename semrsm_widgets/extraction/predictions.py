@@ -75,9 +75,9 @@ def predict(
     meter = Meter("Predicting", progress, unit="images")
     with meter, as_found(module, device) as home, closing(stream):
         meter(0, len(chosen))
-        for start, batch in stream:
-            answers.hear(start, run(module, batch.to(home), as_keyword), len(batch))
-            meter(start + len(batch), len(chosen))
+        for members, batch in stream:
+            answers.hear(members, run(module, batch.to(home), as_keyword))
+            meter(len(answers.rows), len(chosen))
     return answers.probabilities()
 
 
@@ -137,13 +137,12 @@ def extract_and_predict(
             store=store,
             progress=progress,
         )
-    unheard = [start for start in range(0, len(chosen), batch_size) if start not in answers.parts]
-    if unheard:  # their tokens were there
-        missing = [i for start in unheard for i in range(start, min(start + batch_size, len(chosen)))]
+    missing = [i for i in range(len(chosen)) if i not in answers.rows]
+    if missing:  # their tokens were there
         found = predict(
             model, chosen.select(missing), batch_size=batch_size, device=device, workers=workers, progress=progress
         )
-        answers.parts |= {start: found[k * batch_size : (k + 1) * batch_size] for k, start in enumerate(unheard)}
+        answers.rows |= dict(zip(missing, found, strict=True))
     return tokens, answers.probabilities()
 
 
@@ -152,23 +151,23 @@ class _Answers:
 
     def __init__(self, module: nn.Module, ids: Sequence[str]) -> None:
         self._module, self._ids = module, ids
-        self.parts: dict[int, NDArray[np.float64]] = {}
+        self.rows: dict[int, NDArray[np.float64]] = {}
 
-    def hear(self, start: int, output: Any, count: int) -> None:
-        """Take the output for `count` images from the image `start` on.
+    def hear(self, images: Sequence[int], output: Any) -> None:
+        """Take the output for some images.
 
         Raises:
             ValueError: it is no classifier's, or not finite.
         """
-        logits = _logits(self._module, output, count)
-        for i, row in enumerate(logits, start):
+        logits = _logits(self._module, output, len(images))
+        for i, row in zip(images, logits, strict=True):
             if not bool(torch.isfinite(row).all()):
                 raise ValueError(f"the model's output has NaN or infinite values for image {self._ids[i]!r}.")
-        self.parts[start] = _probabilities(logits)
+        self.rows |= dict(zip(images, _probabilities(logits), strict=True))
 
     def probabilities(self) -> NDArray[np.float64]:
         """Return (N, classes)."""
-        return np.concatenate([self.parts[start] for start in sorted(self.parts)])
+        return np.stack([self.rows[i] for i in sorted(self.rows)])
 
 
 def _logits(module: nn.Module, output: Any, n: int) -> Tensor:

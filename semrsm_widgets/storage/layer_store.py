@@ -1,13 +1,15 @@
 """One layer in a store of tokens: batches wait in `pending` until they fill a shard, which is then written once.
 
 So a million images are some thousand files, and a process that is killed loses the batch that it was at. What counts
-as done is what has a checksum, which is written after the tokens that it is of.
+as done is what has a checksum, which is written after the tokens that it is of. A shard that had room when a set grew
+waits again, as a copy, and is replaced when all that is wanted of it is there: what was in its place stays until then.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,8 @@ import numpy as np
 
 from semrsm_widgets.tokens import StoredTensor, Tokens
 
-from .token_reading import DIGEST_BYTES, PREFIX, VALUES, StoredPart, digests_of, stored_type, to_array
+from .pending import PENDING, SHA256, Pending, make_array, same_as_written, tidy
+from .token_reading import DIGEST_BYTES, PREFIX, VALUES, StoredPart, digests_of, to_array
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +28,10 @@ SHARD_BYTES = 2**26
 """Of one file, about: a million images of 49 x 320 half-precision numbers are some 470."""
 CHUNK_BYTES = 2**19
 """Read at once, about, where a single image is wanted."""
-PENDING = "pending"
+_MOST_BATCHES = 4096
+"""In a file, however small tokens are: it begins with a table of its pieces."""
+_DIGESTS_AT_ONCE = 1024
+"""Checksums in one file, at least: a set that begins small may grow."""
 
 
 def group_name(layer: str) -> str:
@@ -35,21 +41,41 @@ def group_name(layer: str) -> str:
     return plain if safe else f"layer-{plain}-{sha256(layer.encode()).hexdigest()[:8]}"
 
 
+@dataclass
+class _Shard:
+    """What is there of the images of one shard, as it was written.
+
+    Attributes:
+        placed: (n,) which are in their last place.
+        waits: (n,) which wait.
+        pending: what waits.
+        is_sound: whether all that has a checksum in its last place is as it was written, and something has.
+    """
+
+    placed: NDArray[np.bool]
+    waits: NDArray[np.bool]
+    pending: Pending
+    is_sound: bool
+
+
 class LayerStore:
-    """The tokens of N images at one layer, written batch by batch.
+    """The tokens of N images at one layer, a row each, written batch by batch.
 
     Args:
         group: the Zarr group of the layer.
         label: of the store.
         ids: of the N images.
-        batch: images written at once.
+        rows: (n,) which of them are wanted.
+        batch: images in a batch: a batch is of rows that follow a multiple of it.
     """
 
-    def __init__(self, group: Any, label: str, ids: Sequence[str], batch: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self, group: Any, label: str, ids: Sequence[str], rows: NDArray[np.int64], batch: int, dtype: torch.dtype
+    ) -> None:
         self.group, self.label, self.ids, self.batch, self.dtype = group, label, ids, batch, dtype
-        self._count = len(ids)
+        self._count, self._rows = len(ids), rows
         self._nodes: dict[str, Any] = {}  # arrays that are open: to open one is to read its description
-        self._marked: dict[int, NDArray[np.bool]] = {}  # by the first image of a shard: which of its images wait
+        self._shards: dict[int, _Shard] = {}  # those that were looked at, by their first row
 
     @property
     def name(self) -> str:
@@ -68,162 +94,186 @@ class LayerStore:
 
     def parts(self) -> list[str]:
         """Return the names of what is kept of an image: values, and prefix tokens where there are any."""
-        return [VALUES, PREFIX] if self._node("sha256").shape[1] == 2 else [VALUES]
+        return [VALUES, PREFIX] if self._node(SHA256).shape[1] == 2 else [VALUES]
 
-    def done(self, *, clear: bool = False) -> set[int]:
-        """Return the first images of the batches that are there, and as they were written.
+    def done(self, *, clear: bool = False) -> NDArray[np.bool]:
+        """Return (N,) which images are there, as they were written: of a batch that is damaged, none.
 
         Args:
-            clear: remove what has waited for shards that are whole; for the one who writes.
+            clear: whether to remove what has waited for shards that are whole, and to fill those for which all waits;
+                for the one who writes. For others, what waits is not there.
         """
+        found = np.zeros(self._count, np.bool)
         if not self._is_made():
-            return set()
-        found: set[int] = set()
+            return found
+        waiting = set()
         for first in range(0, self._count, self.shard):
-            here = slice(first, min(first + self.shard, self._count))
-            if self._is_whole("", here, here):
-                found.update(range(here.start, here.stop, self.batch))
-            elif self._waits(first):
-                self._marked[first] = np.zeros(here.stop - first, np.bool)
-                for start in range(here.start, here.stop, self.batch):
-                    stop = min(start + self.batch, here.stop)
-                    if self._is_whole(_pending(first), slice(start - first, stop - first), slice(start, stop)):
-                        found.add(start)
-                        self._marked[first][start - first : stop - first] = True
-                if self._marked[first].all():  # it was killed while it filled the shard: the last batch does so again
-                    found.discard(range(here.start, here.stop, self.batch)[-1])
+            here = self._looked_at(first)
+            if clear and here.waits.any():
+                if not (here.waits & ~here.placed).any():  # a process was killed before it had removed it
+                    here.pending.remove()
+                    here.waits[:] = False
+                elif not self._lacks(first).any():  # one was killed before it had filled it
+                    self._fill(first)
+            placed_or_waits = here.placed | here.waits if clear else here.placed
+            found[first : first + self.shard] = placed_or_waits
+            if (here.waits & ~here.placed).any():
+                waiting.add(f"{first}")
         if clear:
-            self._tidy({f"{first}" for first in self._marked})
+            tidy(self.group, waiting)
         return found
 
-    def write(self, start: int, parts: Mapping[str, torch.Tensor]) -> None:
-        """Keep the tokens of one batch, of which the first image is `start`."""
+    def write(self, rows: NDArray[np.int64], parts: Mapping[str, torch.Tensor]) -> None:
+        """Keep the tokens of some images of one batch, whose rows ascend; what is there stays as it is."""
         arrays = {name: to_array(tensor) for name, tensor in parts.items()}
         if not self._is_made():
             self._make(arrays)
-        first = start // self.shard * self.shard
-        stop = min(first + self.shard, self._count)
-        if first not in self._marked:
-            self._marked[first] = self._marks_of(first)[: stop - first]
-        here = slice(start - first, start - first + len(arrays[VALUES]))
-        for name in self.parts():
-            self._node(_pending(first) + name)[here] = arrays[name]
-        digests = np.stack([digests_of(arrays[name]) for name in self.parts()], 1)
-        self._node(_pending(first) + "sha256")[here] = digests
-        self._marked[first][here] = True
-        if self._marked[first].all():
-            self._fill(slice(first, stop))
+        self._fit()
+        first = int(rows[0]) // self.shard * self.shard
+        here = self._looked_at(first)
+        inside = rows - first
+        new = np.flatnonzero(~(here.placed | here.waits)[inside])
+        if len(new) == 0:
+            return
+        self._let_wait(first, here)
+        chosen = {name: arrays[name] if len(new) == len(rows) else arrays[name][new] for name in self.parts()}
+        digests = np.stack([digests_of(array) for array in chosen.values()], 1)
+        here.pending.write(inside[new], chosen, digests)
+        here.waits[inside[new]] = True
+        if not self._lacks(first).any():
+            self._fill(first)
 
     def tokens(self) -> Tokens:
-        """Return the tokens, read when they are indexed."""
+        """Return the tokens of the wanted images, read when they are indexed."""
         words = dict(self.group.attrs["words"])
         for name in ("grid", "native_grid"):
             words[name] = None if words[name] is None else tuple(words[name])
-        digests = self._node("sha256")[:]
+        digests = self._node(SHA256)[:]
         label = f"{self.name!r} of {self.label!r}"
+        rows = None if np.array_equal(self._rows, np.arange(len(digests))) else self._rows
         found = {
-            name: StoredTensor(StoredPart(self._node(name), digests[:, k], self.dtype, label, self.ids))
+            name: StoredTensor(StoredPart(self._node(name), digests[:, k], self.dtype, label, self.ids), rows)
             for k, name in enumerate(self.parts())
         }
         return Tokens(values=found[VALUES], prefix=found.get(PREFIX), **words)
 
     def images_done(self) -> int:
-        """Return how many images have their tokens, without reading them."""
+        """Return how many wanted images have their tokens, without reading them."""
         if not self._is_made():
             return 0
-        waiting = [first for first in range(0, self._count, self.shard) if self._waits(first)]
-        done = int(self._node("sha256")[:].any((1, 2)).sum())
-        return done + sum(int(self._node(f"{_pending(first)}sha256")[:].any((1, 2)).sum()) for first in waiting)
+        there = self._claimed()
+        for first in range(0, self._count, self.shard):
+            there[first : first + self.shard] |= self._pending(first).marked()[: self._count - first]
+        return int(there[self._rows].sum())
 
     def is_complete(self) -> bool:
-        """Return whether all images have their tokens in their last place, without reading them."""
-        return self._is_made() and bool(self._node("sha256")[:].any((1, 2)).all())
+        """Return whether all wanted images have their tokens in their last place, without reading them."""
+        return self._is_made() and bool(self._claimed()[self._rows].all())
+
+    def _claimed(self) -> NDArray[np.bool]:
+        """Return (N,) which images have a checksum in its last place."""
+        marks = self._node(SHA256)[: self._count].any((1, 2))
+        claimed: NDArray[np.bool] = np.concatenate([marks, np.zeros(self._count - len(marks), np.bool)])
+        return claimed
 
     def _is_made(self) -> bool:
         """Return whether the arrays are there: the checksums' is made last."""
-        return "sha256" in self._nodes or "sha256" in self.group
+        return SHA256 in self._nodes or SHA256 in self.group
 
     def _make(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Make the arrays of the layer, now that it is known how large they are."""
         largest = max(array[0].nbytes for array in arrays.values())
-        batches = max(1, SHARD_BYTES // (largest * self.batch))
-        shard = self.batch * min(batches, -(-self._count // self.batch))
+        shard = self.batch * min(max(1, SHARD_BYTES // (largest * self.batch)), _MOST_BATCHES)
         for name, array in arrays.items():
             chunk = max(
                 k for k in range(1, self.batch + 1) if self.batch % k == 0 and (k == 1 or k * largest <= CHUNK_BYTES)
             )
             each = array.shape[1:]
-            _array(self.group, name, (self._count, *each), self.dtype, (chunk, *each), shards=(shard, *each))
-        shape = (self._count, len(arrays), DIGEST_BYTES)
-        _array(self.group, "sha256", shape, None, (shard, *shape[1:]))
+            make_array(self.group, name, (self._count, *each), self.dtype, (chunk, *each), shards=(shard, *each))
+        each = (len(arrays), DIGEST_BYTES)
+        chunk = min(shard, max(self._count, _DIGESTS_AT_ONCE))
+        make_array(self.group, SHA256, (self._count, *each), None, (chunk, *each))
 
-    def _waits(self, first: int) -> bool:
-        """Return whether batches wait for the shard of an image to be full."""
-        return f"{_pending(first)}sha256" in self.group
-
-    def _marks_of(self, first: int) -> NDArray[np.bool]:
-        """Return which images wait for a shard to be full; a place for them is made."""
-        if not self._waits(first):
-            group = self.group.require_group(_pending(first).rstrip("/"))
-            for part in self.parts():
-                each = self._node(part).shape[1:]
-                _array(group, part, (self.shard, *each), self.dtype, (self.batch, *each))
-            shape = (self.shard, len(self.parts()), DIGEST_BYTES)
-            _array(group, "sha256", shape, None, (self.batch, *shape[1:]))
-        marks: NDArray[np.bool] = self._node(f"{_pending(first)}sha256")[:].any((1, 2))
-        return marks
-
-    def _fill(self, images: slice) -> None:
-        """Write one shard of what has waited for it."""
-        place, inside = _pending(images.start), slice(0, images.stop - images.start)
-        digests = self._node(f"{place}sha256")[inside]
-        for k, name in enumerate(self.parts()):
-            array = self._node(place + name)[inside]
-            if not np.array_equal(digests_of(array), digests[:, k]):
-                raise OSError(f"what was written to {self.label!r} reads otherwise: its disk or network loses data")
+    def _fit(self) -> None:
+        """Have room for all images; the checksums' array is the last to grow."""
+        for name in (*self.parts(), SHA256):
             node = self._node(name)
-            _remove_shard(node, images.start // self.shard)
-            node[images] = array
-        self._node("sha256")[images] = digests
-        del self._marked[images.start]
-        self._forget(images.start)
+            if node.shape[0] < self._count:
+                node.resize((self._count, *node.shape[1:]))
 
-    def _forget(self, first: int) -> None:
-        """Remove what has waited for a shard, now that it is whole."""
-        for node in [node for node in self._nodes if node.startswith(PENDING)]:
-            del self._nodes[node]
-        _remove_folder(self.group, _pending(first).rstrip("/"))
-        self._tidy(set(self.group[PENDING].group_keys()))
+    def _pending(self, first: int) -> Pending:
+        forms = {name: self._node(name).shape[1:] for name in self.parts()}
+        return Pending(self.group, first, forms=forms, shard=self.shard, batch=self.batch, dtype=self.dtype)
 
-    def _tidy(self, waiting: set[str]) -> None:
-        """Remove what has waited for shards that are whole; a process may have been killed while it did so."""
-        from zarr.core.sync import collect_aiterator
+    def _lacks(self, first: int) -> NDArray[np.bool]:
+        """Return (n,) which images of a shard are wanted, and neither in their place nor waiting."""
+        here = self._shards[first]
+        wanted = np.zeros(len(here.placed), np.bool)
+        inside = self._rows - first
+        wanted[inside[(inside >= 0) & (inside < len(wanted))]] = True
+        return wanted & ~(here.placed | here.waits)
 
-        if not waiting:
-            _remove_folder(self.group, PENDING)
-            return
-        place = self.group.store_path / PENDING
-        for name in collect_aiterator(place.store.list_dir(place.path)):
-            if name.isdecimal() and name not in waiting:
-                _remove_folder(self.group, f"{PENDING}/{name}")
+    def _looked_at(self, first: int) -> _Shard:
+        """Return what is there of a shard, having read it once."""
+        if first not in self._shards:
+            count = min(self.shard, self._count - first)
+            placed, is_sound = self._placed(first, count)
+            pending = self._pending(first)
+            self._shards[first] = _Shard(placed, pending.whole()[:count], pending, is_sound)
+        return self._shards[first]
 
-    def _is_whole(self, place: str, inside: slice, images: slice) -> bool:
-        """Return whether some images are in a place, with the tokens that they were written with."""
+    def _placed(self, first: int, count: int) -> tuple[NDArray[np.bool], bool]:
+        """Return (n,) which images of a shard are in their place, as they were written, and whether that is all."""
+        placed = np.zeros(count, np.bool)
         try:
-            digests = self._node(f"{place}sha256")[inside]
-            if not digests.any((1, 2)).all():
-                return False
-            parts = enumerate(self.parts())
-            return all(np.array_equal(digests_of(self._node(place + name)[inside]), digests[:, k]) for k, name in parts)
+            digests = self._node(SHA256)[first : first + count]
+            marks = digests.any((1, 2))
+            if not marks.any():
+                return placed, False
+            arrays = {name: self._node(name)[first : first + len(digests)] for name in self.parts()}
         except OSError:  # a disk that fails is no damaged file
             raise
         except Exception:  # whatever the bytes that stand there lead to
-            return False
+            return placed, False
+        good = same_as_written(arrays, digests)
+        for start in range(0, len(digests), self.batch):
+            batch = slice(start, start + self.batch)
+            placed[: len(digests)][batch] = marks[batch] if good[batch][marks[batch]].all() else False
+        return placed, bool(good[marks].all())
 
+    def _let_wait(self, first: int, here: _Shard) -> None:
+        """Have what is in its place wait, too, by a copy: the shard is written anew with what comes."""
+        copied = here.placed & ~here.waits
+        for start in range(0, len(copied), self.batch):
+            inside = start + np.flatnonzero(copied[start : start + self.batch])
+            if len(inside):
+                span = slice(first + int(inside[0]), first + int(inside[-1]) + 1)
+                chosen = {name: self._node(name)[span][inside - inside[0]] for name in self.parts()}
+                here.pending.write(inside, chosen, self._node(SHA256)[span][inside - inside[0]])
+                here.waits[inside] = True
 
-def _pending(first: int) -> str:
-    """Return where the batches of a shard wait."""
-    return f"{PENDING}/{first}/"
+    def _fill(self, first: int) -> None:
+        """Write one shard of what has waited for it."""
+        here = self._shards[first]
+        self._let_wait(first, here)
+        arrays, digests = here.pending.read(len(here.waits))
+        if not same_as_written(arrays, digests)[here.waits].all():
+            raise OSError(f"what was written to {self.label!r} reads otherwise: its disk or network loses data")
+        digests[~here.waits] = 0
+        images = slice(first, first + len(here.waits))
+        for name, array in arrays.items():
+            node = self._node(name)
+            if not here.is_sound:
+                _remove_shard(node, first // self.shard)
+            node[images] = array
+        self._node(SHA256)[images] = digests
+        here.placed, here.waits, here.is_sound = here.waits, np.zeros_like(here.waits), True
+        self._forget(first)
+
+    def _forget(self, first: int) -> None:
+        """Remove what has waited for a shard, now that it is whole."""
+        self._shards[first].pending.remove()
+        tidy(self.group, set(self.group[PENDING].group_keys()))
 
 
 def _remove_shard(array: Any, number: int) -> None:
@@ -231,26 +281,3 @@ def _remove_shard(array: Any, number: int) -> None:
     from zarr.core.sync import sync
 
     sync((array.store_path / array.metadata.encode_chunk_key((number, 0, 0))).delete())
-
-
-def _remove_folder(group: Any, name: str) -> None:
-    """Remove a group, or as much of it as is there."""
-    from zarr.core.sync import sync
-
-    sync((group.store_path / name).delete_dir())
-
-
-def _array(group: Any, name: str, shape: tuple[int, ...], dtype: Any, chunks: Any, shards: Any = None) -> None:
-    """Make an array without compression: tokens hardly get smaller, and the checksums are ours."""
-    group.create_array(
-        name,
-        shape=shape,
-        dtype="uint8" if dtype is None else stored_type(dtype),
-        chunks=chunks,
-        shards=shards,
-        compressors=None,
-        filters=None,
-        fill_value=0,
-        config={"write_empty_chunks": True},
-        overwrite=True,
-    )

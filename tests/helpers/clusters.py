@@ -32,7 +32,8 @@ def tokens_in(store: Path, values, batch: int = 4, layer: str = "noise", ids=Non
     with target.written():
         target.add(layer, "", 0, words)
         for start in range(0, len(values), batch):
-            target.write(start, {layer: (values[start : start + batch].contiguous(), None)})
+            here = range(start, min(start + batch, len(values)))
+            target.write(here, {layer: (values[here.start : here.stop].contiguous(), None)})
     return open_tokens(store)[layer]
 
 

@@ -10,7 +10,7 @@ import io
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -53,8 +53,9 @@ PICTURES = _pictures()
 LAYERS = ["first", "second"]
 
 
-def _extract(**options):
-    return srsm.extract(stores.model(), PICTURES, LAYERS, batch_size=stores.BATCH, workers=0, progress=False, **options)
+def _extract(images=PICTURES, model=None, **options):
+    given = stores.model() if model is None else model
+    return srsm.extract(given, images, LAYERS, batch_size=stores.BATCH, workers=0, progress=False, **options)
 
 
 def _same_tokens(found, wanted) -> None:
@@ -94,13 +95,44 @@ def _token_store() -> Work:
     def check(folder: Path) -> None:
         store = folder / "tokens.zarr"
         _same_tokens(_extract(store=store), wanted)
-        _same_tokens(srsm.open_tokens(store), wanted)
-        left = [
-            path.name for path in store.rglob("*") if path.suffix == ".partial" or path.name in (".lock", "pending")
-        ]
-        assert not left, f"left behind: {left}"
+        _whole_store(store, wanted)
 
     return Work(lambda folder: _extract(store=folder / "tokens.zarr"), check)
+
+
+def _whole_store(store: Path, wanted) -> None:
+    _same_tokens(srsm.open_tokens(store), wanted)
+    left = [path.name for path in store.rglob("*") if path.suffix == ".partial" or path.name in (".lock", "pending")]
+    left += sorted(path.name for path in store.glob("order-*"))[1:]
+    assert not left, f"left behind: {left}"
+
+
+def _growing_token_store() -> Work:
+    """The last shard of the nine images that are there has room for a batch of the others."""
+    stores.small_shards()
+    images = srsm.load_images(PICTURES)
+    old, new = images.select(range(9)), images.select([20, *range(3, 9), *range(9, 20), 0, 22])
+
+    def begin(folder: Path):
+        return _extract(old, store=folder / "tokens.zarr")
+
+    def grow(folder: Path):
+        return _extract(new, store=folder / "tokens.zarr")
+
+    with TemporaryDirectory() as name:
+        before, wanted = (
+            {layer: replace(tokens, values=tokens.values[:]) for layer, tokens in call(Path(name)).items()}
+            for call in (begin, grow)
+        )
+
+    def check(folder: Path) -> None:
+        store, ran = folder / "tokens.zarr", []
+        _same_tokens(_extract(old, stores.model(ran.append), store=store), before)
+        assert not ran, f"{sum(ran)} images that were there were run again"
+        _same_tokens(grow(folder), wanted)
+        _whole_store(store, wanted)
+
+    return Work(grow, check, begin)
 
 
 def _gram_store() -> Work:
@@ -312,6 +344,7 @@ def _kernel_cache() -> Work:
 WORKS: dict[str, Callable[[], Work]] = {
     "token cache": _token_cache,
     "token store": _token_store,
+    "token store growing": _growing_token_store,
     "Gram store": _gram_store,
     "Gram store growing": _growing_gram_store,
     "Analysis.save": _saved_analysis,
