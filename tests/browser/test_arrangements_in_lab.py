@@ -71,8 +71,11 @@ def test_at_1366_by_768_layer_heatmap_and_pair_are_seen_together(lab_page):
     assert not in_sight(page, ".srsm-map[data-map='semantic'] .srsm-surface")
     controls, card = (page.locator(name).first.bounding_box() for name in (".srsm-rsm-controls", ".srsm-card"))
     assert abs(controls["y"] + controls["height"] - card["y"]) < 2.5
+    chart = page.locator(".srsm-layer-control").first
+    width = chart.bounding_box()["width"]
     page.get_by_role("button", name="next layer").first.click()
     expect(page.locator(".srsm-pair")).to_have_attribute("data-layer", "blocks.5")
+    assert chart.bounding_box()["width"] == width  # or the thumb leaves the pointer that drags it
 
 
 def test_columns_and_tabs_are_a_choice_on_screen_and_in_python(lab_page):

@@ -45,6 +45,9 @@ def test_an_untrained_model_and_an_unrelated_pair_look_like_it(lab_page):
     bar = pair.locator(".srsm-split").bounding_box()
     level = float(pair.get_attribute("data-null"))
     assert abs(tick.bounding_box()["x"] + 1 - bar["x"] - level * bar["width"]) < 2
+    band = pair.locator(".srsm-split .srsm-bar-band").bounding_box()
+    semantic = pair.locator(".srsm-split [data-name='best']").bounding_box()
+    assert band["x"] < semantic["x"] + semantic["width"] <= band["x"] + band["width"] + 1
     lab_page.screenshot("unrelated-pair")
 
     drawn = pair.locator(".srsm-tops line.srsm-colour").count()

@@ -95,7 +95,7 @@ def test_what_is_explained_is_a_choice(lab_page, analysis):
     line, words = page.locator(".srsm-token-line"), page.locator(".srsm-explanation")
     expect(pair).to_have_attribute("data-null", re.compile(r"\d"))
     expect(page.locator(".srsm-summary")).to_contain_text(
-        f"unrelated tokens reach {number(analysis.null('placed').mean)}"
+        f"unrelated tokens: {number(analysis.null('placed').mean)} on average"
     )
     expect(words).to_contain_text(f"{100 * matches.same_position:.0f} % of partners stand at the same position")
 

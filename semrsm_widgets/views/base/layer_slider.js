@@ -8,8 +8,11 @@ import { shortened } from "./names.js";
 
 // A name of fewer characters tells nothing.
 const SHORTEST = 5;
-// Pixels that a chart has before side texts get any.
+// The chart's width, in pixels and as a share of the row's, before side texts get any: that of style.css. It is the same
+// at every layer, or the thumb would move away from under the pointer that drags it.
 const CHART_WIDTH = 180;
+const CHART_SHARE = 0.4;
+const WIDEST_CHART = 300;
 
 /**
  * A layer as the views' `_layers` describes it.
@@ -64,7 +67,8 @@ export function layerSlider(layers, onChange, badge = "") {
     const full = layers[Number(input.value)].name;
     name.textContent = full;
     const isCut = () => words.scrollWidth > words.clientWidth;
-    const isSmall = () => control.dataset.chart === "true" && control.clientWidth < CHART_WIDTH;
+    const room = Math.min(WIDEST_CHART, Math.max(CHART_WIDTH, CHART_SHARE * root.clientWidth));
+    const isSmall = () => control.dataset.chart === "true" && control.clientWidth < Math.floor(room);
     if (!words.clientWidth) return; // not on the page yet
     for (const text of texts.reverse()) {
       if (!isCut() && !isSmall()) return;
@@ -184,5 +188,6 @@ function shapeParts({ grid, native, tokens, channels, caution }) {
   const told = caution ? [`· ${caution.split(":")[0]}`] : [];
   const patches = grid ? `· ${grid[0]}×${grid[1]} patches` : `· ${tokens} tokens`;
   const pooled = native && grid && native[0] !== grid[0];
-  return [...told, pooled ? `${patches} (pooled from ${native[0]}×${native[1]})` : patches, `· ${channels} channels`];
+  const from = pooled ? [`(pooled from ${native[0]}×${native[1]})`] : [];
+  return [...told, patches, ...from, `· ${channels} channels`];
 }

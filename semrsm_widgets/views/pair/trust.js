@@ -1,6 +1,8 @@
 // How far matches stand above what unrelated tokens reach: what does not, is drawn faint, and a sentence says so. The
 // pictures without a widget do the same in trust.py; a test compares the two. Nothing here touches the page.
 
+import { format } from "../base/format.js";
+
 /** @typedef {import("../base/wire.js").NullLevel} NullLevel */
 
 // Excess is what a cosine has above the level of unrelated tokens, as a share of what there is up to 1.
@@ -37,6 +39,14 @@ export function opacities(cosine, semantic, level) {
 }
 
 /**
+ * From which value on a pair's matches are read.
+ *
+ * @param {NullLevel | null} [level]
+ */
+export const readableFrom = (level) =>
+  level ? Math.max(level.quantile95, level.mean + BARELY * (1 - level.mean)) : null;
+
+/**
  * Whether a pair's value is so far above unrelated that a match of that value is drawn in full.
  *
  * @param {number} semantic
@@ -55,8 +65,10 @@ export const isWellAbove = (semantic, level) =>
 export function verdict(semantic, level, anyMatching) {
   if (!level) return "";
   if (semantic <= level.mean) return "No more than unrelated tokens reach: do not read these matches.";
-  if (semantic <= level.quantile95) return "Within what unrelated tokens reach by chance: do not read these matches.";
-  if (excess(semantic, level) < BARELY) return "Barely above unrelated: do not read these matches.";
+  if (semantic <= level.quantile95)
+    return `Unrelated tokens reach ${format(level.quantile95)} once in twenty: do not read these matches.`;
+  if (excess(semantic, level) < BARELY)
+    return `Barely above unrelated, less than ${format(readableFrom(level))}: do not read these matches.`;
   if (anyMatching > MOSTLY * semantic) return "Most of it any matching gives: alike overall, hardly patch by patch.";
   return "";
 }

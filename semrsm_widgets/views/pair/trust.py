@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from semrsm_widgets.figures.sheet import number
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -58,9 +60,10 @@ def verdict(semantic: float, null: NullLevel | None, any_matching: float) -> str
     if semantic <= null.mean:
         return "No more than unrelated tokens reach: do not read these matches."
     if semantic <= null.quantile95:
-        return "Within what unrelated tokens reach by chance: do not read these matches."
+        return f"Unrelated tokens reach {number(null.quantile95)} once in twenty: do not read these matches."
     if excess(semantic, null) < BARELY:
-        return "Barely above unrelated: do not read these matches."
+        needed = null.mean + BARELY * (1 - null.mean)
+        return f"Barely above unrelated, less than {number(needed)}: do not read these matches."
     if any_matching > MOSTLY * semantic:
         return "Most of it any matching gives: alike overall, hardly patch by patch."
     return ""

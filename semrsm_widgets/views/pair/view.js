@@ -305,7 +305,8 @@ function pairView(model, el) {
   function idleSentence() {
     if (!placed()) return "";
     if (!said.reading) return "";
-    return `Point at a patch to see ${said.reading.partner ? "its partner" : "what it contributes"}; click to pin it.`;
+    if (!said.reading.partner) return "Point at a patch to see what it contributes; click to pin it.";
+    return "Point at a patch for its partner, click to pin it. Colours: place in A.";
   }
 
   function drawRebuilt() {

@@ -4,7 +4,7 @@ import { bar } from "../base/bars.js";
 import { h } from "../base/dom.js";
 import { format, MINUS, signed } from "../base/format.js";
 import { pairValue, placeName, sumOf } from "./reading.js";
-import { isWellAbove, verdict } from "./trust.js";
+import { isWellAbove, readableFrom, verdict } from "./trust.js";
 
 /** @typedef {import("../base/grid_pointer.js").Grid} Grid */
 /** @typedef {import("./reading.js").Matches} Matches */
@@ -76,15 +76,16 @@ export function pairSummary() {
         ? "(unrelated tokens: needs two images)"
         : isWellAbove(matches.semantic, matches.null)
           ? `(well above unrelated tokens: ${level})`
-          : `(unrelated tokens reach ${level})`;
+          : `(unrelated tokens: ${level} on average)`;
       bars.show(
         [
           { name: "any", from: 0, to: matches.any_matching },
           { name: "best", from: matches.any_matching, to: matches.semantic },
         ],
-        { unrelated: matches.null?.mean ?? null },
+        { unrelated: matches.null?.mean ?? null, readable: readableFrom(matches.null) },
       );
-      bars.root.title = `from 0 to 1: what any matching gives, then what the best matching adds${matches.null ? "; the tick is the unrelated level" : ""}`;
+      const marks = `; the tick is the unrelated level, and a value that ends in the band after it is not to be read`;
+      bars.root.title = `from 0 to 1: what any matching gives, then what the best matching adds${matches.null ? marks : ""}`;
       doubt.textContent = verdict(matches.semantic, matches.null, matches.any_matching);
       doubt.hidden = !doubt.textContent;
     },

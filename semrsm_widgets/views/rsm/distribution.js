@@ -12,7 +12,8 @@ export const BINS = 48;
  * @typedef {object} Spread
  * @property {[low: number, high: number]} range
  * @property {[same: Float64Array | null, other: Float64Array | null]} shares of `spread`
- * @property {number | null} [level] what unrelated tokens reach
+ * @property {number | null} [level] what unrelated tokens reach on average
+ * @property {number | null} [reach] what they reach once in twenty
  * @property {number | null} [auc] how often a pair with a label in common is the more similar one
  * @property {string} [title]
  * @property {boolean} [kept] whether all layers have this range; else the same colour is another value in the next layer
@@ -35,6 +36,7 @@ export function distribution(palette) {
   curves.append(...paths);
   const mark = h("span", { class: "srsm-mark" });
   const markWords = h("span", { class: "srsm-mark-words" });
+  const band = h("span", { class: "srsm-mark-band" });
   const strip = h("div", { class: "srsm-strip" });
   const here = h("span", { class: "srsm-here", hidden: true, title: "this pair" });
   /** @type {[number, number] | null} */
@@ -43,7 +45,7 @@ export function distribution(palette) {
   const root = h(
     "div",
     { class: "srsm-scale" },
-    h("div", { class: "srsm-plot" }, curves, strip, mark, markWords, here),
+    h("div", { class: "srsm-plot" }, band, curves, strip, mark, markWords, here),
     h("div", { class: "srsm-ends" }, low, span, high),
     words,
   );
@@ -51,13 +53,13 @@ export function distribution(palette) {
   return {
     root,
     /** @param {Spread} what */
-    show({ range, shares, level = null, auc = null, title = "", kept = false, labelled }) {
+    show({ range, shares, level = null, reach = null, auc = null, title = "", kept = false, labelled }) {
       const [same, other] = shares;
       ends = range;
       [low.textContent, high.textContent] = range.map((end) =>
         format(Math.abs(end) < 0.005 * (range[1] - range[0]) ? 0 : end),
       );
-      span.textContent = kept ? "the range that is kept" : "this layer’s range";
+      span.textContent = kept ? "same colours at all layers" : "colours of this layer";
       span.title = kept
         ? "All layers have these colours. “More” gives each its own again."
         : "Each layer has colours of its own: the same colour is another value there. “More” keeps these for all.";
@@ -67,9 +69,13 @@ export function distribution(palette) {
       const at = level === null ? -1 : (level - range[0]) / (range[1] - range[0]);
       mark.hidden = markWords.hidden = !(at >= 0 && at <= 1);
       mark.style.left = markWords.style.left = `${100 * at}%`;
+      band.hidden = mark.hidden || reach === null;
+      const width = Math.min(1, ((reach ?? 0) - range[0]) / (range[1] - range[0])) - at;
+      band.style.left = mark.style.left;
+      band.style.width = `${100 * width}%`;
       markWords.dataset.side = at > 0.5 ? "left" : "right";
       markWords.textContent = `unrelated ${format(level)}`;
-      markWords.title = `Unrelated tokens, matched as well as they can be, reach ${format(level)}.`;
+      markWords.title = `Unrelated tokens, matched as well as they can be, reach ${format(level)} on average${reach === null ? "" : `, and ${format(reach)} once in twenty`}.`;
       words.textContent = auc === null ? "" : `same label above other: ${(100 * auc).toFixed(0)}\u00a0%`;
       words.title =
         auc === null ? "" : "How often a pair with a label in common is more similar than one without (chance: 50 %).";
@@ -95,7 +101,7 @@ export function distribution(palette) {
       here.hidden = true;
       for (const each of [low, span, high, words]) each.textContent = "";
       for (const path of paths) path.setAttribute("d", "");
-      mark.hidden = markWords.hidden = true;
+      mark.hidden = markWords.hidden = band.hidden = true;
     },
   };
 }

@@ -4,6 +4,7 @@ import { bar as barOf } from "../base/bars.js";
 import { h } from "../base/dom.js";
 import { atMost, format } from "../base/format.js";
 import { captionOf } from "../base/similarities.js";
+import { readableFrom } from "../pair/trust.js";
 
 /** @typedef {import("./matrices.js").Frame} Frame */
 /** @typedef {{ id: string, labels: string[] }} Image */
@@ -104,7 +105,8 @@ export function readout(images, similarities) {
       const known = Object.values(all).filter(Number.isFinite);
       // Inner products have no natural end: the largest of the cell's is theirs.
       const most = frame?.kernel === "inner product" ? Math.max(1e-12, ...known.map(Math.abs)) : 1;
-      const how = { unrelated: all.unrelated, isSigned: known.some((value) => value < 0), most };
+      const readable = frame?.kernel === "inner product" ? null : readableFrom(frame?.null);
+      const how = { unrelated: all.unrelated, readable, isSigned: known.some((value) => value < 0), most };
       for (const { name, bar, value } of rows) {
         value.textContent = format(all[name]);
         bar.show([{ name, from: 0, to: all[name] }], name === "semantic" ? how : { ...how, unrelated: null });

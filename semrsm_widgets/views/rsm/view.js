@@ -366,6 +366,7 @@ function rsmView(model, el, sent) {
         range: scale,
         shares: spread(matrix, kindsShown, scale, BINS, rows.length),
         level,
+        reach: level === null || !shown.null ? null : level + shown.null.quantile95 - shown.null.mean,
         auc: isPart ? null : (shown.auc?.[name === "baseline" ? model.get("baseline") : name] ?? null),
         labelled: kinds !== null,
         kept: name !== "difference" && model.get("colour_range") !== null,
