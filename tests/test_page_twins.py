@@ -22,10 +22,9 @@ import torch
 import semrsm_widgets as srsm
 from semrsm_widgets.common import describe_seconds
 from semrsm_widgets.experiments import LayerPair, rsm_difference
-from semrsm_widgets.figures import CORNERS, PALETTE
+from semrsm_widgets.figures import CORNERS, PALETTE, number
 from semrsm_widgets.figures.place_palette import place_colours
 from semrsm_widgets.figures.sentences import _at_most
-from semrsm_widgets.figures.sheet import number
 from semrsm_widgets.matching import MOST_BIDS, auction_trace
 from semrsm_widgets.report.packing import Blobs, Rounding, pack
 from semrsm_widgets.report.products import token_shares

@@ -9,6 +9,7 @@ from .sentences import (
     matcher_sentence,
     model_sentence,
     null_sentence,
+    number,
     weights_badge,
 )
 from .still import (
@@ -44,6 +45,7 @@ __all__ = [
     "matchers_figure",
     "model_sentence",
     "null_sentence",
+    "number",
     "outline_patch",
     "panels_in_a_row",
     "place_colours",

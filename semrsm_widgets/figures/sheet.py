@@ -215,15 +215,5 @@ def raster(axes: Axes, pixels: np.ndarray, extent: tuple[float, float, float, fl
     axes.set(xlim=limits[0], ylim=limits[1])
 
 
-def number(value: float, digits: int = 2) -> str:
-    """Return a number as people read it: as many digits as it has meaning for, a true minus sign."""
-    size = abs(value)
-    if size >= 1e5 or 0 < size < 0.5 * 10**-digits:
-        text = f"{size:.1e}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-").replace("-", "\N{MINUS SIGN}")
-    else:
-        text = f"{size:.0f}" if size >= 100 else f"{size:.1f}" if size >= 10 else f"{size:.{digits}f}"
-    return f"\N{MINUS SIGN}{text}" if value < 0 and text.strip("0.") else text
-
-
 def _weight(bold: bool) -> str:
     return "bold" if bold else "normal"

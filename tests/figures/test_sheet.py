@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from semrsm_widgets.figures.sheet import clipped, number, text_width, wrapped
+from semrsm_widgets.figures import number
+from semrsm_widgets.figures.sheet import clipped, text_width, wrapped
 
 
 def test_lines_break_at_spaces_and_words_are_clipped():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from semrsm_widgets.figures import MISSING, colour_indices, layer_sentence, matcher_sentence, model_sentence
+from semrsm_widgets.figures import MISSING, colour_indices, layer_sentence, matcher_sentence, model_sentence, number
 from semrsm_widgets.figures.sheet import (
     GAP,
     LINE,
@@ -18,7 +18,6 @@ from semrsm_widgets.figures.sheet import (
     TITLE,
     Sheet,
     clipped,
-    number,
     raster,
     text_width,
 )

@@ -17,6 +17,7 @@ from semrsm_widgets.figures import (
     matcher_sentence,
     model_sentence,
     null_sentence,
+    number,
     place_colours,
 )
 from semrsm_widgets.figures.sheet import (
@@ -31,7 +32,6 @@ from semrsm_widgets.figures.sheet import (
     TITLE,
     Sheet,
     clipped,
-    number,
     raster,
     text_width,
     wrapped,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semrsm_widgets.figures.sheet import number
+from semrsm_widgets.figures import number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

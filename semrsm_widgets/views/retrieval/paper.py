@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from semrsm_widgets.figures import certificate_sentence, layer_sentence, matcher_sentence, model_sentence, null_sentence
+from semrsm_widgets.figures import (
+    certificate_sentence,
+    layer_sentence,
+    matcher_sentence,
+    model_sentence,
+    null_sentence,
+    number,
+)
 from semrsm_widgets.figures.sheet import (
     GAP,
     INK,
@@ -21,7 +28,6 @@ from semrsm_widgets.figures.sheet import (
     TITLE,
     Sheet,
     clipped,
-    number,
     raster,
 )
 from semrsm_widgets.rsm import SIMILARITIES

@@ -16,6 +16,7 @@ from semrsm_widgets.figures import (
     matcher_sentence,
     model_sentence,
     null_sentence,
+    number,
 )
 from semrsm_widgets.figures.sheet import (
     CENTRE,
@@ -28,7 +29,6 @@ from semrsm_widgets.figures.sheet import (
     TITLE,
     Sheet,
     clipped,
-    number,
     raster,
     text_width,
 )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from semrsm_widgets.figures import model_sentence
-from semrsm_widgets.figures.sheet import GAP, INK, LINE, MARGIN, QUIET, RULE, Sheet, number, raster, text_width
+from semrsm_widgets.figures import model_sentence, number
+from semrsm_widgets.figures.sheet import GAP, INK, LINE, MARGIN, QUIET, RULE, Sheet, raster, text_width
 
 from .still import (
     BOUND,

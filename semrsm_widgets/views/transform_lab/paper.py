@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from semrsm_widgets.figures import COLOURS, layer_sentence, null_sentence
+from semrsm_widgets.figures import COLOURS, layer_sentence, null_sentence, number
 from semrsm_widgets.figures.sheet import (
     GAP,
     INK,
@@ -17,7 +17,6 @@ from semrsm_widgets.figures.sheet import (
     TITLE,
     Sheet,
     clipped,
-    number,
     raster,
     text_width,
 )

@@ -11,7 +11,7 @@ from helpers.views import SVG, drawn, texts_of
 from PIL import Image
 
 import semrsm_widgets as srsm
-from semrsm_widgets.figures.sheet import number
+from semrsm_widgets.figures import number
 from semrsm_widgets.views.pair.paper import number_bars
 
 

@@ -7,7 +7,7 @@ from helpers.analyses import N, make_analysis
 from helpers.views import DEADLINE, drawn, opened_page, rows_of, settled, texts_of
 
 import semrsm_widgets as srsm
-from semrsm_widgets.figures.sheet import number
+from semrsm_widgets.figures import number
 
 
 def test_a_figure_says_what_is_on_screen(view, analysis, tmp_path):
