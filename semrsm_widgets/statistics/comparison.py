@@ -97,16 +97,14 @@ def rsa(K: Any, L: Any, *, method: Method = "spearman") -> float:
     check_choice("method", method, METHODS)
     if is_streamed(K, L):
         return streamed_alignment(_check_sum(method), K, L)[0]
-    K, L = _checked(K, L, PEARSON.least)
-    if method == "kendall":
-        from scipy.stats import kendalltau  # here: it takes a third of a second, which most sessions never need
-
-        upper = np.triu_indices(len(K), 1)
-        _alignment(PEARSON, *_prepared(PEARSON, K, L))  # raises where constant
-        return float(kendalltau(K[upper], L[upper]).statistic)
-    if method == "spearman":
-        K, L = ranks(K), ranks(L)
-    return _alignment(PEARSON, *_prepared(PEARSON, K, L))
+    with Meter("Comparing the pairs"):
+        K, L = _checked(K, L, PEARSON.least)
+        if method == "kendall":
+            _alignment(PEARSON, *_prepared(PEARSON, K, L))  # raises where constant
+            return interruptibly(lambda: _kendall(K, L), "semrsm-ranks")
+        if method == "spearman":
+            K, L = ranks(K), ranks(L)
+        return _alignment(PEARSON, *_prepared(PEARSON, K, L))
 
 
 def rsa_of_ranks(one: Ranked, other: Ranked) -> Statistic:
@@ -139,8 +137,8 @@ def smallest_eigenvalue(K: Any) -> float:
         >>> smallest_eigenvalue(np.array([[1.0, 0.5], [0.5, 1.0]]))
         0.333...
     """
-    matrix = check_rsm("K", K, least=1)
     with Meter("Finding the eigenvalues"):
+        matrix = check_rsm("K", K, least=1)
         values = interruptibly(lambda: np.linalg.eigvalsh(matrix), "semrsm-eigenvalues")
     peak = float(np.abs(values).max())
     return float(values[0] / peak) if peak > 0 else 0.0
@@ -180,11 +178,11 @@ def jackknife(
     exact = check_flag("exact", exact)
     if is_streamed(*rsms):
         return _streamed_jackknife(statistic, rsms, level)
-    matrices = [check_rsm(f"rsms[{k}]", rsm, least=2) for k, rsm in enumerate(rsms)]
-    n = len(matrices[0])
     product = _product_of(statistic)
-    is_short = len(matrices) == 2 and not exact
     with Meter("Leaving out one image at a time", progress, unit="images") as meter:
+        matrices = [check_rsm(f"rsms[{k}]", rsm, least=2) for k, rsm in enumerate(rsms)]
+        n = len(matrices[0])
+        is_short = len(matrices) == 2 and not exact
         value = statistic(*matrices)
         if n - 1 < (product.least if product else 2):
             return Statistic(value=value, n=n, reason=f"no interval: needs more than {n} images")
@@ -305,6 +303,14 @@ def doubly_centred(K: Any) -> Matrix:
     centred: Matrix = matrix - np.add.outer(rows, rows) / (n - 2) + rows.sum() / ((n - 1) * (n - 2))
     np.fill_diagonal(centred, 0)
     return centred
+
+
+def _kendall(K: Matrix, L: Matrix) -> float:
+    """Return Kendall's tau-b of two RSMs' off-diagonal entries."""
+    from scipy.stats import kendalltau  # here: it takes a third of a second, which most sessions never need
+
+    upper = np.triu_indices(len(K), 1)
+    return float(kendalltau(K[upper], L[upper]).statistic)
 
 
 def _checked(K: Any, L: Any, least: int) -> tuple[Matrix, Matrix]:

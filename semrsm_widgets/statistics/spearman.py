@@ -74,7 +74,8 @@ class Ranked:
         n = len(K)
         upper = np.triu_indices(n, 1)
         values = K[upper]
-        order = interruptibly(lambda: np.argsort(values, kind="stable"), "semrsm-ranks")
+        # What the order within a tied group is says nothing: the quicker sort, which keeps none, will do.
+        order = interruptibly(lambda: np.argsort(values), "semrsm-ranks")
         placed = values[order]
         begins = np.flatnonzero(np.concatenate([[True], placed[1:] != placed[:-1]]))
         sizes = np.diff(np.concatenate([begins, [len(values)]]))
@@ -94,15 +95,20 @@ class Ranked:
         return interruptibly(self._own, "semrsm-ranks")
 
     def _own(self) -> NDArray[np.float64]:
-        alone = self.ranks.copy()
-        np.fill_diagonal(alone, np.inf)  # above all others, whose ranks in the row it leaves alone
-        if len(self.order) == len(np.unique(self.start)):  # without ties a sort says it
-            counts: NDArray[np.float64] = np.argsort(np.argsort(alone, axis=1), axis=1).astype(np.float64) + 0.5
-        else:
-            from scipy.stats import rankdata
-
-            counts = np.asarray(rankdata(alone, axis=1)).reshape(alone.shape) - 0.5
-        np.fill_diagonal(counts, 0)
+        """Deal the sorted pairs out to their two images: each gets its own in order, without a sort of its own."""
+        n = len(self.ranks)
+        images = np.stack([each[self.order] for each in self.upper], axis=1)
+        kind = np.uint16 if n <= 2**16 else np.int64  # small integers are sorted in one pass over their bits
+        dealt = np.argsort(images.ravel().astype(kind), kind="stable")
+        others = images[:, ::-1].ravel()[dealt].reshape(n, n - 1)
+        group = self.start[dealt // 2].reshape(n, n - 1)
+        is_first = np.ones((n, n - 1), dtype=bool)
+        is_first[:, 1:] = group[:, 1:] != group[:, :-1]
+        begins = np.flatnonzero(is_first)
+        sizes = np.diff(begins, append=n * (n - 1))
+        places = np.repeat(begins % (n - 1) + sizes / 2, sizes).reshape(n, n - 1)
+        counts = np.zeros((n, n))
+        np.put_along_axis(counts, others, places, axis=1)
         return counts
 
     @cached_property

@@ -20,6 +20,8 @@ UNIT = (0.0, 1.0)
 """The bounds of shares: F1, average precision, AUC, top-1."""
 SYMMETRY = 1e-9
 """How far an entry of a matrix of integers may be from its mirror image, relative to the largest entry."""
+_TILE = 128
+"""Rows and columns that are held against their mirror image at a time."""
 
 
 class UndefinedStatisticError(ValueError):
@@ -134,17 +136,36 @@ def check_rsm(name: str, value: Any, *, least: int) -> NDArray[np.float64]:
     matrix, rounding = _read(name, value, least)
     if matrix.shape[0] != matrix.shape[1]:
         raise ValueError(message(name, "an RSM of a set with itself (N, N)", str(matrix.shape)))
-    apart = np.abs(matrix - matrix.T)
-    worst, peak = float(apart.max()), float(np.abs(matrix).max())
+    worst, i, j = _largest_asymmetry(matrix)
     if worst == 0:
         return matrix
+    peak = float(np.abs(matrix).max())
     if worst > _asymmetry(matrix, rounding) * peak:
-        i, j = (int(k) for k in np.unravel_index(apart.argmax(), apart.shape))
         got = f"{matrix[i, j]:.9g} at ({i}, {j}) and {matrix[j, i]:.9g} at ({j}, {i}), where the largest is {peak:.9g}"
         todo = "If the two are to be one similarity, give their mean: (K + K.T) / 2."
         raise ValueError(message(name, "symmetric", got, todo))
     even: NDArray[np.float64] = matrix / 2 + matrix.T / 2
     return even
+
+
+def _largest_asymmetry(matrix: NDArray[np.float64]) -> tuple[float, int, int]:
+    """Return how far an entry is from its mirror image at most, and where, the upper one.
+
+    Tile by tile: a column of a large matrix that is read against its rows misses the processor's cache at each entry.
+    """
+    worst, row, column = 0.0, 0, 0
+    for i in range(0, len(matrix), _TILE):
+        for j in range(i, len(matrix), _TILE):
+            one, other = matrix[i : i + _TILE, j : j + _TILE], matrix[j : j + _TILE, i : i + _TILE].T
+            if np.array_equal(one, other):
+                continue
+            apart = np.abs(one - other)
+            if i == j:
+                apart = np.triu(apart)
+            place = int(apart.argmax())
+            if (most := float(apart.flat[place])) > worst:
+                worst, row, column = most, i + place // apart.shape[1], j + place % apart.shape[1]
+    return worst, row, column
 
 
 def _read(name: str, value: Any, least: int) -> tuple[NDArray[np.float64], float]:
@@ -164,8 +185,9 @@ def _read(name: str, value: Any, least: int) -> tuple[NDArray[np.float64], float
     if min(matrix.shape) < least:
         todo = "Use more images: the statistic is not defined for fewer."
         raise ValueError(message(name, f"an RSM of at least {least} images", str(matrix.shape), todo))
-    bad = np.argwhere(~np.isfinite(matrix))
-    if bad.size:
+    is_finite = np.isfinite(matrix)
+    if not is_finite.all():
+        bad = np.argwhere(~is_finite)
         where = ", ".join(map(str, bad[0]))
         todo = "Leave these images out, or find where the NaN comes from."
         if len(matrix) == matrix.shape[1] == len(bad) and (bad[:, 0] == bad[:, 1]).all():

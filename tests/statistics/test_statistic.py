@@ -168,3 +168,12 @@ def test_probabilities_of_every_type(dtype):
     exact = js_divergence(torch.softmax(logits, 1))
     found = js_divergence(torch.softmax(logits, 1).to(dtype).requires_grad_())
     assert found == pytest.approx(exact, abs=0.01)
+
+
+@pytest.mark.parametrize("place", [(5, 290), (290, 5), (140, 200)])
+def test_an_entry_that_is_off_is_found_wherever_it_is(place):
+    K = np.zeros((300, 300))
+    K[place] = 1
+    i, j = sorted(place)
+    with pytest.raises(ValueError, match=rf"at \({i}, {j}\) and .* at \({j}, {i}\)"):
+        cka(K, K)
