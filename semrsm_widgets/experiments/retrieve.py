@@ -15,20 +15,24 @@ from semrsm_widgets.common import (
     check_flag,
     check_int,
     in_words_of,
+    listed,
     message,
     read_numbers,
 )
 from semrsm_widgets.retrieval import (
     Labelled,
+    LabelLevels,
     Labels,
     Ranking,
+    Retrieved,
     chance_average_precision,
     label_f1,
     nearest,
+    score_blocks,
     score_ranking,
 )
 from semrsm_widgets.rsm import Kernel, cosine, kernel_name
-from semrsm_widgets.statistics import undefined
+from semrsm_widgets.statistics import Statistic, is_streamed, undefined
 
 from .scores import Score, ScoreKey, Scores, chosen_kernels, chosen_layers, rsms_of, score
 
@@ -56,7 +60,8 @@ def retrieval_scores(
     many these are. Hubs need no labels and are counted over all images.
 
     Args:
-        source: an Analysis, or similarities by name: (N, N), or (M, N) for M queries.
+        source: an Analysis, or similarities by name: (N, N), or (M, N) for M queries; or each a `StreamedRSM`, which is
+            read some rows at a time, so that nothing of N x N is in memory.
         labels: N label sets; None takes those of the images.
         query_labels: M label sets of queries that are not among the images; None takes those of `analysis.queries`.
         k: neighbours that count; at most the number of other images with a label.
@@ -91,16 +96,17 @@ def retrieval_scores(
         if source.queries is not None and query_labels is None:
             query_labels = source.queries.labels
     labels = _given("labels", labels)
+    if isinstance(source, Mapping) and is_streamed(*source.values(), *(own or {}).values()):
+        return _streamed_scores({**source, **(own or {})}, labels, k, progress, queries=queries)
     asked = labels if not queries else _given("query_labels", query_labels)
     f1 = label_f1(asked, labels if queries else None)
     of_queries, of_images = (np.array([any(True for _ in each) for each in sets]) for sets in (asked, labels))
     labelled = Labelled(of_queries, of_images, queries)
     known, others = labelled.part(f1), _others(int(labelled.rows.sum()), int(labelled.columns.sum()), queries=queries)
     if known.size == 0 or not others.any():
-        todo = "Pass a label set for each image, or load_images(..., labels=...)."
-        raise ValueError(message("labels", "label sets of at least two images that are not empty", "too few", todo))
+        raise _too_few()
     if known[others].min() == 1:
-        raise ValueError(message("labels", "of at least two kinds", "one kind only", "Everything would be right."))
+        raise _one_kind()
     is_whole = labelled.rows.all() and labelled.columns.all()
     todo = f"There are no more other {'' if is_whole else 'labelled '}images."
     k = check_int("k", k, minimum=1, maximum=labelled.answers, todo=todo)
@@ -121,6 +127,59 @@ def retrieval_scores(
             with in_words_of({f"`{name}`": f"`own[{name!r}]`"}):
                 rows += _scores(ScoreKey("", "", name), K, f1, labelled, k)
     return Scores(question="Does it retrieve?", rows=tuple(rows), note=_left_out(labelled))
+
+
+def _streamed_scores(
+    rsms: Mapping[str, Any], labels: Labels, k: int, progress: ProgressOption, *, queries: bool
+) -> Scores:
+    """Return the scores of similarities that are read some rows at a time; nothing of N x N is made."""
+    others = [name for name, each in rsms.items() if not is_streamed(each)]
+    if others or queries:
+        got = "queries" if queries else f"{listed(others)} in memory"
+        todo = "Score these in a call of their own." if others else "Leave `query_labels` out."
+        raise ValueError(message("source", "StreamedRSM of a set with itself alone, where one is given", got, todo))
+    levels = LabelLevels.of(labels)
+    if not np.isfinite(levels.least):
+        raise _too_few()
+    if levels.least == 1:
+        raise _one_kind()
+    labelled = np.zeros(len(levels.labels), bool)
+    labelled[levels.places] = True
+    answers = len(levels.places) - 1
+    k = check_int("k", k, minimum=1, maximum=answers, todo="There are no more other labelled images.")
+    relevant = levels.relevant[levels.relevant > 0]
+    average = chance_average_precision(relevant, answers) if len(relevant) else np.array(np.nan)
+    chance = {f"F1@{k}": levels.f1, "mAP": float(average.mean())}
+    rows: list[Score] = []
+    with Meter("Scoring what is retrieved", progress, unit="similarities", kept="Nothing of it is kept.") as meter:
+        for done, (name, rsm) in enumerate(rsms.items()):
+            meter(done, len(rsms))
+            found = _by_measure(score_blocks(name, rsm, levels, k), k)
+            key = ScoreKey("", "", name)
+            rows += [score(key, what, value, chance=chance.get(what, np.nan)) for what, value in found.items()]
+        meter(len(rsms), len(rsms))
+    return Scores(
+        question="Does it retrieve?", rows=tuple(rows), note=_left_out(Labelled(labelled, labelled, queries=False))
+    )
+
+
+def _too_few() -> ValueError:
+    todo = "Pass a label set for each image, or load_images(..., labels=...)."
+    return ValueError(message("labels", "label sets of at least two images that are not empty", "too few", todo))
+
+
+def _one_kind() -> ValueError:
+    return ValueError(message("labels", "of at least two kinds", "one kind only", "Everything would be right."))
+
+
+def _by_measure(found: Retrieved, k: int) -> dict[str, Statistic]:
+    """Return the four measures under the names by which they are asked for."""
+    return {
+        f"F1@{k}": found.f1,
+        "mAP": found.average_precision,
+        "top hub": found.top_hub,
+        "orphans": found.orphans,
+    }
 
 
 def _others(rows: int, columns: int, *, queries: bool) -> NDArray[np.bool_]:
@@ -166,12 +225,7 @@ def _scores(key: ScoreKey, K: Any, f1: Matrix, labelled: Labelled, k: int) -> li
         order = _ranking(key.similarity, K, f1.shape, k, queries=queries)
         complete = order.shape[1] == f1.shape[1] - (not queries)
         answer = score_ranking(order, f1, k, complete=complete, queries=queries, labelled=labelled)
-        found = {
-            f"F1@{k}": answer.f1,
-            "mAP": answer.average_precision,
-            "top hub": answer.top_hub,
-            "orphans": answer.orphans,
-        }
+        found = _by_measure(answer, k)
     return [score(key, name, value, chance=chance.get(name, np.nan)) for name, value in found.items()]
 
 

@@ -7,6 +7,7 @@ from .metrics import (
     Labelled,
     Labels,
     Ranking,
+    Retrieved,
     average_precision,
     chance_average_precision,
     f1_at_k,
@@ -17,16 +18,19 @@ from .metrics import (
     score_ranking,
 )
 from .query import Query
+from .streamed_scores import LabelLevels, score_blocks
 
 __all__ = [
     "LARGEST_K",
     "Answers",
+    "LabelLevels",
     "Labelled",
     "Labels",
     "Lookup",
     "Query",
     "Ranked",
     "Ranking",
+    "Retrieved",
     "SearchResult",
     "average_precision",
     "chance_average_precision",
@@ -35,6 +39,7 @@ __all__ = [
     "label_auc",
     "label_f1",
     "nearest",
+    "score_blocks",
     "score_ranking",
     "search",
 ]

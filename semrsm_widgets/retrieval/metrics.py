@@ -313,22 +313,51 @@ def _label_scores(order: Ranking, f1: Matrix, k: int, *, complete: bool, queries
 
 
 def _f1_without_one(order: Ranking, f1: Matrix, k: int) -> NDArray[np.float64]:
-    """Return (N,) the mean F1@k without image i, as query and as answer: the next in line takes its place."""
+    """Return (N,) the mean F1@k without image i, as query and as answer."""
     n = len(order)
     if order.shape[1] <= k:
         return np.full(n, np.nan)
-    gained = np.take_along_axis(f1, order[:, : k + 1], 1)
-    scores = np.repeat(gained[:, :k].mean(1)[:, None], n, 1)
-    rows = np.arange(n)[:, None]
-    scores[rows, order[:, :k]] += (gained[:, k:] - gained[:, :k]) / k
-    np.fill_diagonal(scores, 0)
-    mean: NDArray[np.float64] = scores.sum(0) / (n - 1)
+    mean: NDArray[np.float64] = f1_sums_without_one(order, f1, k, np.arange(n)) / (n - 1)
     return mean
+
+
+def f1_sums_without_one(order: Ranking, f1: Matrix, k: int, own: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return (M,) sums over some queries of F1@k without image j as an answer: the next in line takes its place.
+
+    Args:
+        order: (n, > k) rankings.
+        f1: (n, M).
+        k: how many count.
+        own: (n,) which image each query is: without that one there is no such query.
+    """
+    gained = np.take_along_axis(f1, order[:, : k + 1], 1)
+    scores = np.repeat(gained[:, :k].mean(1)[:, None], f1.shape[1], 1)
+    rows = np.arange(len(order))
+    scores[rows[:, None], order[:, :k]] += (gained[:, k:] - gained[:, :k]) / k
+    scores[rows, own] = 0
+    sums: NDArray[np.float64] = scores.sum(0)
+    return sums
 
 
 def _precision_without_one(order: Ranking, f1: Matrix, _k: int) -> NDArray[np.float64]:
     """Return (N,) the mean average precision without image i, as query and as answer."""
-    n = len(order)
+    return mean_where(*precision_sums_without_one(order, f1))
+
+
+def mean_where(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return means of sums; NaN of none."""
+    means: NDArray[np.float64] = np.full(len(sums), np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means
+
+
+def precision_sums_without_one(order: Ranking, f1: Matrix) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return (M,) sums over some queries of the average precision without image j as an answer, and (M,) of how many.
+
+    Args:
+        order: (n, R) complete rankings, without the query itself.
+        f1: (n, M).
+    """
     hits = np.take_along_axis(f1 > 0, order, 1)
     rank, nth = np.arange(1, order.shape[1] + 1), np.cumsum(hits, 1)
     # What relevant images add up to before a rank, and after it once everything moved up by one.
@@ -339,13 +368,10 @@ def _precision_without_one(order: Ranking, f1: Matrix, _k: int) -> NDArray[np.fl
     left = total - hits
     sums = before + np.where(hits, fewer, kept)
     values = np.divide(sums, left, out=np.full(sums.shape, np.nan), where=left > 0)
-    placed = np.full((n, n), np.nan)  # the diagonal stays NaN: a query that is left out
+    placed = np.full(f1.shape, np.nan)  # NaN stays at the query itself, which is left out
     np.put_along_axis(placed, order, values, 1)
     defined = ~np.isnan(placed)
-    count = defined.sum(0)
-    means: NDArray[np.float64] = np.full(n, np.nan)
-    np.divide(np.where(defined, placed, 0).sum(0), count, out=means, where=count > 0)
-    return means
+    return np.where(defined, placed, 0).sum(0), defined.sum(0)
 
 
 def _after(terms: NDArray[np.float64]) -> NDArray[np.float64]:

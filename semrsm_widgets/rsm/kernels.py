@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,11 @@ from semrsm_widgets.common import Matrix, check_number, message
 from semrsm_widgets.matching import AffinityMatcher, SetMatcher
 
 from .gram import MatchedGram
+from .lazy_gram import LazyGram
+from .median import streamed_median
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _LEAST_SQUARE = 1e-290  # below, float64 loses digits
 Kernel = Callable[[MatchedGram], Matrix]
@@ -71,21 +76,25 @@ def rbf(gram: MatchedGram, sigma: float | None = None) -> Matrix:
 def rbf_sigma(gram: MatchedGram) -> float:
     """Return the default RBF width: the square root of the median squared distance between different images.
 
-    For x against itself the diagonal is left out; for x against y every entry counts.
+    For x against itself the diagonal is left out; for x against y every entry counts. Of a Gram beyond its memory
+    (`gram.within(memory)`) some rows are read at a time, in two to five passes, to the same number.
 
     Raises:
         UndefinedKernelError: fewer than two images, or more than half of the pairs have no distance.
     """
     check_gram(gram)
     gram = gram.width_from or gram
-    distances = _sq_distances(gram)
-    if gram.symmetric:
-        distances = distances[np.triu_indices(len(distances), 1)]
-    if distances.size == 0:
+    n, m = gram.shape
+    count = n * (n - 1) // 2 if gram.symmetric else n * m
+    if count == 0:
         raise UndefinedKernelError(
             message("gram", "of at least two images to derive the RBF width", str(gram.shape), "Pass sigma=...")
         )
-    median = float(np.median(distances))
+    if isinstance(gram, LazyGram) and not gram.fits:
+        median = streamed_median(lambda: _distances_by_rows(gram), count)
+    else:
+        distances = _sq_distances(gram)
+        median = float(np.median(distances[np.triu_indices(n, 1)] if gram.symmetric else distances))
     width = float(np.sqrt(median))
     # float32 products of one and the same image leave a distance that is rounding alone
     scale = float(np.median(gram.x_sq_norms) + np.median(gram.y_sq_norms))
@@ -95,6 +104,15 @@ def rbf_sigma(gram: MatchedGram) -> float:
             message("gram", "of images that differ, to derive the RBF width", "a median distance of 0", todo)
         )
     return width
+
+
+def _distances_by_rows(gram: LazyGram) -> Iterator[NDArray[np.float64]]:
+    """Yield the squared distances of different images, of some rows at a time, each pair once."""
+    for rows in gram.row_blocks():
+        distances = _sq_distances(gram.select(rows, None))
+        if gram.symmetric:
+            distances = distances[np.arange(gram.shape[1]) > np.asarray(rows)[:, None]]
+        yield distances.ravel()
 
 
 def _sq_distances(gram: MatchedGram) -> Matrix:

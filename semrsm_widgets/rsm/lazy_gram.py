@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 _BYTES = 3 * 8
 """Of a pair in memory: its product, upper bound and pooled product."""
+_WORK = 3
+"""So many times these are held while rows are gone through."""
+_TILE = 256
+"""Rows of a tile, most often."""
 
 
 class LazyGram(MatchedGram):
@@ -65,6 +69,16 @@ class LazyGram(MatchedGram):
     def fits(self) -> bool:
         """Whether all of it may be read into memory."""
         return self._most is None or _BYTES * self._shape[0] * self._shape[1] <= self._most
+
+    def row_blocks(self) -> list[range]:
+        """Return rows that may be read together with all columns, with room for what is made of them.
+
+        Of a row that is too long alone, `select` says so.
+        """
+        n, m = self._shape
+        step = n if self._most is None else max(1, self._most // (_WORK * _BYTES * max(1, m)))
+        step = step // _TILE * _TILE or step  # whole tiles, which are read once then
+        return [range(first, min(first + step, n)) for first in range(0, n, max(1, step))]
 
     @property
     def _whole(self) -> MatchedGram:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,8 @@ import numpy as np
 from semrsm_widgets.common import check_int, message
 
 from .gram import MatchedGram
-from .kernels import Kernel, check_gram, check_kernel, kernel_key, kernel_name
+from .kernels import Kernel, check_gram, check_kernel, kernel_key, kernel_name, rbf, rbf_sigma
+from .lazy_gram import LazyGram
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,10 +29,12 @@ class StreamedRSM:
 
     Args:
         gram: in a store, or in memory.
-        kernel: `cosine`, `inner_product` or `partial(rbf, sigma=...)`.
+        kernel: `cosine`, `inner_product`, or `rbf`, also `partial(rbf, sigma=...)`; without σ the Gram is first gone
+            through for `rbf_sigma`.
         memory: bytes of a block, about.
 
     Raises:
+        UndefinedKernelError: σ is to be derived and cannot be: see `rbf_sigma`.
         ValueError: another kernel, which may depend on the whole Gram.
 
     Example:
@@ -39,12 +43,16 @@ class StreamedRSM:
     """
 
     def __init__(self, gram: MatchedGram, kernel: Kernel, *, memory: int = 2**28) -> None:
+        memory = check_int("memory", memory, minimum=1)
+        if kernel is rbf:
+            limited = gram.within(max(memory, _BYTES * gram.shape[1])) if isinstance(gram, LazyGram) else gram
+            kernel = partial(rbf, sigma=rbf_sigma(limited))
         if kernel_key(check_kernel(kernel)) is None:
             todo = "Others may depend on the whole Gram: apply them to gram.select(rows, columns)."
-            expected = "cosine, inner_product or partial(rbf, sigma=...), for blocks of rows"
+            expected = "cosine, inner_product, rbf or partial(rbf, sigma=...), for blocks of rows"
             raise ValueError(message("kernel", expected, kernel_name(kernel), todo))
         self._gram, self._kernel = check_gram(gram), kernel
-        self._memory = check_int("memory", memory, minimum=1)
+        self._memory = memory
 
     def __repr__(self) -> str:
         n, m = self.shape

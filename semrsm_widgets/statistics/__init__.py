@@ -16,10 +16,12 @@ from .comparison import (
 from .divergence import check_probabilities, js_divergence
 from .spearman import Ranked
 from .statistic import UNIT, Statistic, UndefinedStatisticError, check_matrix, from_replicates, mean_of, undefined
+from .streamed import RSMBlocks, is_streamed
 
 __all__ = [
     "UNIT",
     "PermutationTest",
+    "RSMBlocks",
     "RSMStatistic",
     "Ranked",
     "Statistic",
@@ -31,6 +33,7 @@ __all__ = [
     "cka",
     "doubly_centred",
     "from_replicates",
+    "is_streamed",
     "jackknife",
     "js_divergence",
     "mean_of",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from semrsm_widgets.rsm import tiles
-from semrsm_widgets.rsm.kernels import cosine, inner_product, rbf
+from semrsm_widgets.rsm.kernels import cosine, inner_product, rbf, rbf_sigma
 from semrsm_widgets.rsm.rsm import matched_gram
 from semrsm_widgets.rsm.stream import StreamedRSM
 from semrsm_widgets.statistics import cka, jackknife
@@ -35,7 +35,20 @@ def test_rows_are_those_of_the_rsm_and_are_compared_alike(kernel, tmp_path, monk
 
 def test_a_kernel_that_may_depend_on_all_of_the_gram_is_refused(tmp_path):
     gram = matched_gram(X, store=tmp_path / "rsm.zarr")
-    with pytest.raises(ValueError, match=r"`kernel` must be cosine, inner_product or partial\(rbf, sigma=...\)"):
-        StreamedRSM(gram, rbf)
+    with pytest.raises(ValueError, match=r"`kernel` must be cosine, inner_product, rbf or partial\(rbf, sigma=...\)"):
+        StreamedRSM(gram, lambda gram: gram.products)
     with pytest.raises(ValueError, match="`memory` must be an integer >= 1"):
         StreamedRSM(gram, cosine, memory=0)
+
+
+def test_the_rbf_takes_the_width_that_it_takes_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(tiles, "LARGEST_TILE", 8)
+    for y in (None, Y[:20]):
+        gram = matched_gram(X, y, store=tmp_path / f"{y is None}.zarr")
+        small = gram.within(72 * 21 * 2)
+        with pytest.raises(ValueError, match="`gram` must be read in parts of at most"):
+            _ = small.products
+        assert rbf_sigma(small) == rbf_sigma(gram)  # to the last bit
+    gram = matched_gram(X, store=tmp_path / "True.zarr")
+    rows = np.concatenate([block for _, block in StreamedRSM(gram, rbf, memory=1).blocks()])
+    assert np.array_equal(rows, rbf(gram))
