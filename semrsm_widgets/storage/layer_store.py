@@ -109,12 +109,11 @@ class LayerStore:
         waiting = set()
         for first in range(0, self._count, self.shard):
             here = self._looked_at(first)
-            if clear and here.waits.any():
-                if not (here.waits & ~here.placed).any():  # a process was killed before it had removed it
-                    here.pending.remove()
-                    here.waits[:] = False
-                elif not self._lacks(first).any():  # one was killed before it had filled it
-                    self._fill(first)
+            if clear and not (here.waits & ~here.placed).any():  # a process may have been killed while it removed it
+                here.pending.remove()
+                here.waits[:] = False
+            elif clear and not self._lacks(first).any():  # one was killed before it had filled it
+                self._fill(first)
             placed_or_waits = here.placed | here.waits if clear else here.placed
             found[first : first + self.shard] = placed_or_waits
             if (here.waits & ~here.placed).any():
@@ -150,7 +149,8 @@ class LayerStore:
             words[name] = None if words[name] is None else tuple(words[name])
         digests = self._node(SHA256)[:]
         label = f"{self.name!r} of {self.label!r}"
-        rows = None if np.array_equal(self._rows, np.arange(len(digests))) else self._rows
+        count = len(self._node(VALUES))  # which grows before that of the checksums does
+        rows = None if count == len(digests) and np.array_equal(self._rows, np.arange(count)) else self._rows
         found = {
             name: StoredTensor(StoredPart(self._node(name), digests[:, k], self.dtype, label, self.ids), rows)
             for k, name in enumerate(self.parts())

@@ -45,8 +45,8 @@ class Pending:
 
     @property
     def is_there(self) -> bool:
-        """Whether anything waits."""
-        return bool(self._nodes) or f"{self._name}/{SHA256}" in self._group
+        """Whether anything waits; what a killed process has removed or made in part does not."""
+        return all(name in self._nodes or f"{self._name}/{name}" in self._group for name in (*self._forms, SHA256))
 
     def marked(self) -> NDArray[np.bool]:
         """Return (shard,) which images wait, without reading them."""
