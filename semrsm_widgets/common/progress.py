@@ -7,6 +7,7 @@ after two seconds and then a few times a second: time goes on also where nothing
 
 from __future__ import annotations
 
+import html
 import os
 import sys
 import threading
@@ -29,6 +30,7 @@ LONG = 30.0
 _REDRAWN_EVERY = 0.25
 _IDLE_LOOKS = 20  # without an open meter, after which the drawing thread ends
 _SURE_SECONDS = 0.7  # of moving: how long the rest takes is a guess before
+_LEAST_BAR = "120px"  # of a bar in a notebook
 _NARROW = 100  # columns of a terminal below which a line says nothing of inner calls
 
 
@@ -211,7 +213,7 @@ class Screen:
         self._thread: threading.Thread | None = None
         self._bar: Any = None
         self._shown: Meter | None = None
-        self._place: str | None = None  # of the bar, in a notebook
+        self._places: list[str] = []  # in a notebook: of the bar, and before it of the estimate
         self._broken = False
 
     def is_there(self) -> bool:
@@ -258,11 +260,11 @@ class Screen:
             if now - meter.began < APPEARS_AFTER and not meter.expected:
                 return
             self._open(meter)
-        bar, is_note = self._bar, self._place is not None
-        inner = is_note or get_terminal_size().columns >= _NARROW
+        bar = self._bar
+        inner = bool(self._places) or get_terminal_size().columns >= _NARROW
         told = meter.words(now, inner=inner).replace("{", "{{").replace("}", "}}")
         bar.n = meter.fraction
-        bar.set_description_str(f"{meter.expected} · {meter.what}" if is_note and meter.expected else meter.what, False)
+        bar.set_description_str(meter.what, False)
         known = meter.total or meter.fraction
         bar.bar_format = f"{{desc}}: {{percentage:3.0f}}%|{{bar}}| {told}" if known else f"{{desc}}: {told}"
         bar.refresh()
@@ -271,20 +273,27 @@ class Screen:
         from tqdm.auto import tqdm
 
         if in_notebook():
+            if meter.expected:  # in lines of its own: beside the bar it left that no room, and could not break
+                self._show({"text/plain": meter.expected, "text/html": html.escape(meter.expected)}, raw=True)
             self._bar = tqdm(total=1.0, leave=False, dynamic_ncols=True, bar_format="{desc}", display=False)
-            self._place = _notebook().display(self._bar.container, display_id=True).display_id
+            self._bar.container.children[1].layout.min_width = _LEAST_BAR  # what it counts goes below it before that
+            self._show(self._bar.container)
         else:
             if meter.expected:
                 print(meter.expected, file=sys.stderr, flush=True)
             self._bar = tqdm(total=1.0, leave=False, dynamic_ncols=True, bar_format="{desc}", file=sys.stderr)
         self._shown = meter
 
+    def _show(self, what: Any, **how: Any) -> None:
+        """Display in a notebook, and know where."""
+        self._places.append(_notebook().display(what, display_id=True, **how).display_id)
+
     def _clear(self) -> None:
-        bar, place = self._bar, self._place
-        self._bar, self._shown, self._place = None, None, None
+        bar, places = self._bar, self._places
+        self._bar, self._shown, self._places = None, None, []
         bar.n = bar.total  # less would stay in a notebook, in red
         bar.close()
-        if place is not None:
+        for place in places:
             # What is saved with the notebook must not be a widget that is gone. An empty text has no height in
             # JupyterLab; an output of no type at all would have nbconvert and Sphinx warn.
             _notebook().update_display({"text/plain": ""}, raw=True, display_id=place)

@@ -13,7 +13,11 @@ CELLS = [
     "images, model = srsm.demo_images(crops=2, overlap=0.5, seed=0), srsm.load_model()\n"
     "analysis = srsm.Analysis(images, srsm.extract(model, images, ['blocks.4', 'blocks.5'], max_grid=8), model=model)",
     "rsm = srsm.RSMView(analysis, layer='blocks.4', pair=(0, 1))\nrsm",
-    "compare = srsm.CompareView(analysis, analysis, names=('one', 'other'))\ncompare",
+    "import torch\ntorch.manual_seed(0)\n"
+    "made = lambda name: srsm.Tokens(values=torch.randn(5, 4, 8), grid=(2, 2), native_grid=(2, 2), layer=name)\n"
+    "tokens = {name: made(name) for name in [f'blocks.{k}' for k in range(8)]}\n"
+    "many = srsm.Analysis(images.select(range(5)), tokens)\n"
+    "compare = srsm.CompareView(many, many, names=('one', 'other'))\ncompare",
     "lab = srsm.TransformLab(layers=['blocks.4', 'blocks.5'], layer='blocks.4')\nlab",
     "steppers = [srsm.AuctionStepper(analysis, grid=side) for side in (2, 4)]\ndisplay(*steppers)",
     "assert all([view.wait(100) for view in (rsm, compare, lab, *steppers)])",

@@ -42,6 +42,13 @@ K = np.cov(np.random.default_rng(0).normal(size=(10, 30)))
 srsm.permutation_test(slow, K, K, n=40)
 print("done")
 """
+EXPECTED = """
+from semrsm_widgets.common import Meter
+with Meter("Writing", unit="pages") as meter:
+    meter.expect(60.0, "5 images <each>: about 60 s")
+    meter(1, 2)
+    time.sleep(0.8)
+"""
 LONG, BRIEF = SLOW.format(each=0.09), SLOW.format(each=0.01)
 
 
@@ -84,9 +91,10 @@ def test_in_a_pipe_nothing_is_shown():
 
 def test_in_a_notebook_a_bar_comes_and_leaves_no_widget_to_be_saved():
     manager, client = start_new_kernel(kernel_name="python3")
-    heard = []
+    heard, told = [], []
     try:
         client.execute_interactive(LONG, output_hook=heard.append, timeout=120)
+        client.execute_interactive(EXPECTED, output_hook=told.append, timeout=120)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
@@ -103,6 +111,15 @@ def test_in_a_notebook_a_bar_comes_and_leaves_no_widget_to_be_saved():
     assert last["data"] == {"text/plain": ""}
     assert last["transient"] == shown["transient"]
     assert kinds.index("display_data") < kinds.index("update_display_data")
+
+    # the estimate of a long call stands above the bar, where it can break, and goes with it
+    above, bar = (message["content"] for message in told if message["msg_type"] == "display_data")
+    assert above["data"]["text/html"] == "5 images &lt;each&gt;: about 60 s"
+    assert "application/vnd.jupyter.widget-view+json" in bar["data"]
+    updates = [message["content"] for message in told if message["msg_type"] == "update_display_data"]
+    assert [update["transient"] for update in updates] == [above["transient"], bar["transient"]]
+    assert all(update["data"] == {"text/plain": ""} for update in updates)
+    assert "about\u200760" not in str([message["content"] for message in told if message["msg_type"] == "comm_msg"])
 
 
 NESTED = """

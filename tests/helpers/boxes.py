@@ -19,14 +19,18 @@ _FAULTS = """async () => {
   const name = (node) => `${node.tagName.toLowerCase()}.${node.className} "${(node.textContent || "").slice(0, 30)}"`;
   const controls =
     "button, select, input, output, label, figure, p, .srsm-field, .srsm-segmented, .srsm-caution, " +
-    ".srsm-crop > span, .srsm-legend > span, .srsm-heat-range > *";
+    ".srsm-crop > span, .srsm-legend > span, .srsm-heat-range > *, " +
+    ".srsm-map figcaption strong, .srsm-layer-cell > span";
+  const inside = document.createRange();
   for (const root of document.querySelectorAll(".srsm")) {
     for (const node of root.querySelectorAll(controls)) {
-      const box = node.getBoundingClientRect();
+      const isText = !node.matches("input, select");
+      inside.selectNodeContents(node);
+      // What is said may be longer than its place.
+      const box = (node.matches("output") ? inside : node).getBoundingClientRect();
       if (!shown(node) || !box.width || node.closest("details:not([open]), .srsm-hidden")) continue;
       if (node.matches(".srsm-segmented input")) continue; // drawn as its label
       const style = getComputedStyle(node);
-      const isText = !node.matches("input, select");
       if (isText && style.overflowX !== "visible" && node.scrollWidth > node.clientWidth + 1)
         faults.add(`cut: ${name(node)}, ${node.scrollWidth} in ${node.clientWidth}`);
       if (isText && style.overflowY === "hidden" && node.scrollHeight > node.clientHeight + 2)

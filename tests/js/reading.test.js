@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { unpack } from "../../semrsm_widgets/views/base/wire.js";
 import { marksOf, placeColours } from "../../semrsm_widgets/views/pair/marks.js";
+import { legibleDigits } from "../../semrsm_widgets/views/pair/overlay.js";
 import { pairValue, placesOf, readingOf, readPair } from "../../semrsm_widgets/views/pair/reading.js";
 import { isWellAbove, opacities, verdict } from "../../semrsm_widgets/views/pair/trust.js";
 import { explanation, focusSentence, shareWords, whySentences } from "../../semrsm_widgets/views/pair/words.js";
@@ -220,4 +221,18 @@ test("only the best match fades, and what is not above unrelated can be left out
     assert.deepEqual(above.order, wanted);
     assert.ok(wanted.length < faded.order.length);
   }
+});
+
+test("digits that would lie over a stronger one's are left out, in both pictures", () => {
+  /** @type {(side: number, x: number, y: number) => import("../../semrsm_widgets/views/pair/overlay.js").Rectangle} */
+  const patch = (side, x, y) => ({ x: x * side, y: y * side, width: side, height: side });
+  const marks = (/** @type {number} */ side) => [
+    [patch(side, 1, 5), patch(side, 40, 5)],
+    [patch(side, 2, 5), patch(side, 50, 5)],
+    [], // one without a digit
+    [patch(side, 9, 5), patch(side, 51, 5)],
+    [patch(side, 20, 5), patch(side, 60, 5)],
+  ];
+  assert.deepEqual(legibleDigits(marks(17)), [true, true, false, true, true]);
+  assert.deepEqual(legibleDigits(marks(5)), [true, false, false, true, true]); // beside the first; the fourth's is free then
 });

@@ -114,6 +114,7 @@ export function statusLine(model) {
     const { state = "working", text: words = "", fraction = null } = status();
     const isMeasured = state === "working" && fraction !== null;
     root.dataset.state = state;
+    root.dataset.blank = String(!words && state !== "working");
     root.setAttribute("role", state === "error" || state === "silent" ? "alert" : "status");
     text.textContent = isMeasured ? measured(words, fraction, ends === null ? null : ends - performance.now()) : words;
     text.title = words;

@@ -8,6 +8,39 @@ import { cellOf } from "../base/grid_pointer.js";
 /** @typedef {import("./marks.js").Place} Place */
 /** @typedef {{ x: number, y: number, width: number, height: number }} Rectangle in the stage's pixels */
 
+const DIGIT_WIDTH = 0.85; // of its size, with its dark edge
+const DIGIT_HEIGHT = 0.95;
+
+/**
+ * Where a patch has its digit: in its middle, or above where it is too small.
+ *
+ * @param {Rectangle} box
+ */
+function digitPlace(box) {
+  const size = Math.min(13, Math.max(10, 0.6 * box.height));
+  const inside = box.height >= 13;
+  return { size, x: box.x + box.width / 2, y: inside ? box.y + box.height / 2 : box.y - 0.55 * size };
+}
+
+/**
+ * Which marks have their digit: the strongest first, and none that would lie over another. A digit says nothing without
+ * its partner's, so a mark has all of its digits or none.
+ *
+ * @param {Rectangle[][]} places of each mark that has a digit, the most important first
+ */
+export function legibleDigits(places) {
+  /** @type {ReturnType<typeof digitPlace>[]} */
+  const taken = [];
+  return places.map((boxes) => {
+    const digits = boxes.map(digitPlace);
+    const fits = digits.every(({ size, x, y }) =>
+      taken.every((one) => Math.abs(one.x - x) >= DIGIT_WIDTH * size || Math.abs(one.y - y) >= DIGIT_HEIGHT * size),
+    );
+    if (fits) taken.push(...digits);
+    return fits && boxes.length > 0;
+  });
+}
+
 /**
  * @param {HTMLElement} stage
  * @param {import("./panels.js").ImagePanel[]} sides
@@ -62,15 +95,8 @@ export function pairOverlay(stage, sides, gridOf) {
    * @param {string} words
    */
   function word(box, words) {
-    // A patch too small for a digit has it above.
-    const size = Math.min(13, Math.max(10, 0.6 * box.height));
-    const inside = box.height >= 13;
-    const node = svg("text", {
-      class: "srsm-digit",
-      "font-size": size,
-      x: box.x + box.width / 2,
-      y: inside ? box.y + box.height / 2 : box.y - 0.55 * size,
-    });
+    const { size, x, y } = digitPlace(box);
+    const node = svg("text", { class: "srsm-digit", "font-size": size, x, y });
     node.textContent = words;
     return node;
   }
@@ -104,8 +130,10 @@ export function pairOverlay(stage, sides, gridOf) {
     drawMarks(marks, lines) {
       /** @type {[SVGElement[], SVGElement[], SVGElement[]]} */
       const [under, over, words] = [[], [], []];
-      for (const mark of [...marks].reverse()) {
-        const boxes = mark.places.map(boxOf);
+      const places = marks.map((mark) => mark.places.map(boxOf));
+      const legible = legibleDigits(marks.map((mark, k) => (mark.words ? places[k] : [])));
+      for (const [k, mark] of [...marks.entries()].reverse()) {
+        const boxes = places[k];
         /** @type {(tag: "rect" | "line", name: string) => SVGElement} */
         const node = (tag, name) => {
           const made = svg(tag, { class: mark.dashed ? `${name} srsm-ambiguous` : name });
@@ -129,7 +157,7 @@ export function pairOverlay(stage, sides, gridOf) {
             put(rect, box, 0.5 + width / 2);
             over.push(rect);
           }
-          if (mark.words) {
+          if (legible[k]) {
             const digit = word(box, mark.words);
             if (mark.opacity !== undefined) digit.style.opacity = String(mark.opacity);
             words.push(digit);

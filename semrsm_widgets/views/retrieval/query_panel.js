@@ -41,10 +41,12 @@ export function queryPanel({ onBox }) {
     { class: "srsm-button", type: "button", hidden: true, onclick: () => onBox(null) },
     "whole image",
   );
+  const who = h("span", { class: "srsm-query-who" }, h("span", { class: "srsm-label" }, "query "), name);
+  const caption = h("figcaption", {}, who, kinds);
   const root = h(
     "figure",
     { class: "srsm-query" },
-    h("figcaption", {}, h("span", { class: "srsm-label" }, "query "), name, kinds),
+    caption,
     frame,
     h("div", { class: "srsm-query-foot" }, words, reset),
   );
@@ -152,7 +154,9 @@ export function queryPanel({ onBox }) {
       name.textContent = id;
       name.title = id;
       frame.title = problem;
-      kinds.textContent = problem ? " · this picture cannot be read" : labels.length ? ` · ${labels.join(", ")}` : "";
+      caption.title = labels.join(", ");
+      caption.dataset.problem = String(Boolean(problem));
+      kinds.textContent = problem ? "· this picture cannot be read" : labels.length ? `· ${labels.join(", ")}` : "";
       frame.setAttribute(
         "aria-label",
         `Query: ${id}. Arrow keys move a cursor over the patches, with Shift they draw a box, Enter searches with it, Escape searches with the whole image.`,

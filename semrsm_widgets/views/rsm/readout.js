@@ -46,10 +46,12 @@ export function readout(images, similarities) {
   /** @type {{ i: number, j: number, layer: string, kernel: string, values: Values | null, pair: string[] } | null} */
   let late = null; // the kernel's answer to a hover, where the page has rounded values and no thumbnails
 
+  /** @type {(i: number, j: number, frame: Frame | null) => boolean} whether the kernel has answered for this cell */
+  const isLate = (i, j, frame) =>
+    late?.i === i && late.j === j && late.layer === frame?.layer && late.kernel === frame?.kernel;
   /** @type {(i: number, j: number, frame: Frame | null) => Values} */
   const valuesOf = (i, j, frame) => {
-    const fits = late && late.i === i && late.j === j && late.layer === frame?.layer && late.kernel === frame?.kernel;
-    if (late?.values && fits) return { ...late.values, upper: late.values.upper ?? Infinity };
+    if (late?.values && isLate(i, j, frame)) return { ...late.values, upper: late.values.upper ?? Infinity };
     if (!frame?.full) return {};
     return Object.fromEntries(
       Object.entries(frame.full).map(([name, matrix]) => [name, matrix[i * images.length + j]]),
@@ -111,7 +113,10 @@ export function readout(images, similarities) {
         value.textContent = format(all[name]);
         bar.show([{ name, from: 0, to: all[name] }], name === "semantic" ? how : { ...how, unrelated: null });
       }
-      note.textContent = noteOf(frame, i === j, semantic, values.upper ?? NaN);
+      const isAwaited = frame !== null && !frame.full && !frame.reason && !isLate(i, j, frame);
+      note.textContent = isAwaited
+        ? "The values of this pair are being read …"
+        : noteOf(frame, i === j, semantic, values.upper ?? NaN);
       several.textContent = around;
       several.hidden = !around;
       hint.textContent = chosen

@@ -282,7 +282,8 @@ function rsmView(model, el, sent) {
 
   function read(shown = frame()) {
     const [i, j] = cell ?? model.get("pair");
-    controls.profile(pairProfile(framesByLayer(), [i, j], size), isBounded());
+    // Of a large set no layer's values are in the page: a chart of them would stay empty.
+    if (!large) controls.profile(pairProfile(framesByLayer(), [i, j], size), isBounded());
     card.show(i, j, shown, cell === null, large?.cellWords(sent, cell) ?? "");
     pointAt(i === j ? null : [i, j]);
     panels.forEach((panel, k) => {

@@ -163,7 +163,7 @@ export function transport({ go, now, last, phases, forward, jump }) {
       slider.max = String(last());
       slider.value = String(now());
       slider.setAttribute("aria-valuetext", `step ${now() + 1} of ${last() + 1}`);
-      words.textContent = `step ${now() + 1} of ${last() + 1} · phase ${step.phase} of ${phases()} · ε ${fine(step.eps)}`;
+      words.textContent = `step ${now() + 1} of ${last() + 1} · phase ${step.phase} of ${phases()} · ε\u00a0${fine(step.eps)}`;
       const ahead = [on, end, eviction, phase, proof];
       const underFingers = [first, back, ...ahead].find((each) => each.matches(":focus"));
       for (const each of [first, back]) each.disabled = now() === 0;
