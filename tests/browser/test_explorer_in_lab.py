@@ -284,6 +284,9 @@ def test_python_and_the_page_agree_and_a_second_view_shows_the_same(lab_page):
     page.locator(".srsm-step").first.click()  # the previous layer, in the first view
     for k in range(2):
         expect(page.locator(".srsm-rsm").nth(k)).to_have_attribute("data-layer", "blocks.5")
+    # ten views, one style for all of them
+    styles = "() => [...document.querySelectorAll('style')].filter((s) => s.textContent.includes('.srsm-')).length"
+    assert page.evaluate(styles) == 1
 
 
 def test_a_long_computation_waits_for_start(lab_page):

@@ -11,7 +11,7 @@ import traitlets as t
 
 from .kept_picture import KeepsPicture, with_picture
 from .save_figure import SavesFigure
-from .view import Status, View, bundle, close_with_layout
+from .view import SHARED_STYLE, Status, View, bundle, close_with_layout
 
 
 class ViewPlace(NamedTuple):
@@ -53,7 +53,7 @@ class ComposedView(SavesFigure, KeepsPicture, anywidget.AnyWidget):
 
     def __init__(self, **kwargs: Any) -> None:
         layout = ipywidgets.Layout(width="100%", overflow="visible", flex="0 0 auto")
-        super().__init__(layout=layout, **kwargs)
+        super().__init__(layout=layout, **SHARED_STYLE, **kwargs)
         self.show_places()
 
     def show_places(self, *places: ViewPlace) -> None:

@@ -58,6 +58,11 @@ def bundle_text(name: str) -> str:
     return (_STATIC / name).read_text(encoding="utf-8")
 
 
+SHARED_STYLE = {"_anywidget_id": "semrsm_widgets"}
+"""What every view gives anywidget, so that a page has their style once: anywidget has one style element an id, which by
+default is a class's own, and browsers match each copy's rules again whenever something changes."""
+
+
 class Status(NamedTuple):
     """What stands in a status line.
 
@@ -132,7 +137,7 @@ class View(SavesFigure, KeepsPicture, anywidget.AnyWidget):
 
     def __init__(self, *, save_images: bool = True, **kwargs: Any) -> None:
         self._check_arguments(kwargs)
-        super().__init__(save_images=save_images, _private=not save_images, **kwargs)
+        super().__init__(save_images=save_images, _private=not save_images, **SHARED_STYLE, **kwargs)
         self._started = time.monotonic()
         self._phase: Phase | None = None
         self._go = threading.Event()
