@@ -28,7 +28,8 @@ def on_terminal(
     """Run a Python script on a terminal; press Ctrl-C once it has written something."""
     ours, its = pty.openpty()
     ioctl(its, TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}
+    # From 3.13 on Python colours tracebacks on a terminal.
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHON_COLORS": "0", **(env or {})}
     process = subprocess.Popen(
         [sys.executable, "-c", script], stdin=its, stdout=its, stderr=its, env=environment, start_new_session=True
     )
