@@ -29,6 +29,7 @@ PARTIAL = ".partial"
 ZIP = ".zip"
 _held: set[int] = set()  # stores in memory that are being written
 _guard = threading.Lock()
+_runs_in = 0  # the process in which Zarr's thread runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ class Place:
 
     def attribute(self, name: str) -> Any:
         """Return an attribute of the store as it is now: another process may have written it since it was opened."""
-        zarr = optional("zarr", "scale")
+        zarr = _zarr()
         return zarr.open_group(self.group.store, path=self.group.path, mode="r").attrs.get(name)
 
     def say(self, kind: str, facts: dict[str, Any]) -> None:
@@ -165,6 +166,24 @@ def _taken(lock: Any, path: Path) -> bool:
             return False
 
 
+def _zarr() -> Any:
+    """Return Zarr, whose own thread runs.
+
+    Ctrl-C reaches the main thread alone. Where Zarr, used there for the first time, was interrupted between making its
+    loop and starting the thread that runs it, every later call would wait for ever.
+    """
+    global _runs_in
+    zarr = optional("zarr", "scale")
+    if _runs_in != os.getpid():  # in a forked child it is to be made anew
+        from zarr.core.sync import sync
+
+        beginner = threading.Thread(target=lambda: sync(asyncio.sleep(0)))
+        beginner.start()
+        beginner.join()
+        _runs_in = os.getpid()
+    return zarr
+
+
 def _wait_for_zarr() -> None:
     """Wait for what Zarr's own thread is at: Ctrl-C ends the waiting for it, not the work.
 
@@ -192,7 +211,7 @@ def open_place(store: Any, kind: str, *, make: bool = False) -> Place:
         FileNotFoundError: there is none.
         ValueError: it is no Zarr group, or cannot be made.
     """
-    zarr = optional("zarr", "scale")
+    zarr = _zarr()
     if isinstance(store, zarr.Group):
         return _checked(store, kind)
     if isinstance(store, str) and store.startswith("file://"):  # a folder as any other, with a lock
@@ -243,7 +262,7 @@ def part_of(store: Any, *names: str) -> Any:
         ImportError: zarr is not installed; the text says what to install.
         ValueError: it cannot be made, or the store itself is one of tokens or a Gram.
     """
-    zarr = optional("zarr", "scale")
+    zarr = _zarr()
     root = open_place(store, SEVERAL, make=True).group
     if isinstance(facts := root.attrs.get(KEY), dict):
         got, todo = f"{_label(store)!r}, one of {facts.get('kind')}", "Pass a place of its own."

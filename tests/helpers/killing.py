@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import faulthandler
 import os
 import random
 import signal
@@ -48,6 +49,7 @@ def _child(action: Callable[[], int]) -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         return child
     status = FELL
+    faulthandler.dump_traceback_later(PATIENCE - 5)  # of one that hangs, where
     try:
         status = action()
     except BaseException:

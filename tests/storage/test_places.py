@@ -1,11 +1,16 @@
-"""Stores behind URLs: the same tokens and Grams as in a folder."""
+"""Stores behind URLs: the same tokens and Grams as in a folder; Ctrl-C while Zarr begins."""
 
 from __future__ import annotations
+
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 from helpers import stores
+from helpers.command_line import ROOT
 
 import semrsm_widgets as srsm
 
@@ -50,3 +55,31 @@ def test_tokens_grams_and_searches_behind_a_url(url, tmp_path):
 def test_a_url_where_nothing_is(url):
     with pytest.raises(FileNotFoundError, match=r"extract\(\.\.\., store=\.\.\.\)"):
         srsm.open_tokens(f"{url}/nothing.zarr")
+
+
+SCRIPT = """
+import signal, sys, threading
+import semrsm_widgets as srsm
+
+plain = threading.Thread.start
+def start(thread):
+    if thread.name == "zarr_io":
+        threading.Thread.start = plain
+        signal.raise_signal(signal.SIGINT)  # as late as it can come before the thread runs
+    plain(thread)
+
+threading.Thread.start = start
+try:
+    srsm.open_gram(sys.argv[1])
+except KeyboardInterrupt:
+    print("stopped", flush=True)
+print(srsm.open_gram(sys.argv[1]).shape)
+"""
+
+
+def test_a_loop_that_was_interrupted_before_its_thread_ran_is_waited_for_by_nobody(tmp_path):
+    srsm.matched_gram(np.eye(4, dtype=np.float32)[None].repeat(3, 0), store=tmp_path / "gram.zarr")
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "gram.zarr")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=environment)
+    assert ended.stdout.splitlines() == ["stopped", "(3, 3)"], ended.stderr
