@@ -35,3 +35,14 @@ test("styles are whole, and ask nothing of a network", () => {
     assert.doesNotMatch(readFileSync(new URL(name, folder), "utf8"), /@import|url\(/);
   }
 });
+
+test("no style asks by :has() what stands around a view: that is asked anew at each change in it", () => {
+  const before = ":is(.jp-OutputArea-child.srsm-output+.jp-OutputArea-child)"; // what stands below a view is few
+  for (const name of ["report.css", "views.css"]) {
+    const asked = readFileSync(new URL(name, folder), "utf8").split(":has(").slice(0, -1);
+    assert.deepEqual(
+      asked.filter((text) => !text.endsWith(before)),
+      [],
+    );
+  }
+});

@@ -13,8 +13,9 @@ const FOOT = ["outside", "below"];
 /**
  * @param {Place} place
  * @param {import("@anywidget/types").Host} host resolves a reference to a view
+ * @param {() => void} onDrawn
  */
-function filled({ name, view }, host) {
+function filled({ name, view }, host, onDrawn) {
   const gone = new AbortController();
   const slot = h("div");
   const heading = h("div", { class: "srsm-place-title", hidden: true });
@@ -22,7 +23,9 @@ function filled({ name, view }, host) {
   /** @param {string} reference */
   const show = async (reference) => {
     const found = await host.getWidget(reference);
-    if (!gone.signal.aborted) await found.render({ el: slot, signal: gone.signal });
+    if (gone.signal.aborted) return;
+    await found.render({ el: slot, signal: gone.signal });
+    onDrawn();
   };
   if (view) {
     show(view).catch((error) => {
@@ -31,6 +34,7 @@ function filled({ name, view }, host) {
   }
   return {
     root,
+    isDrawn: () => slot.querySelector(".srsm") !== null,
     /** @param {string} words */
     setTitle(words) {
       heading.textContent = words;
@@ -55,6 +59,11 @@ export default () =>
       const parentOf = (name) => (name === "header" ? head : FOOT.includes(name) ? foot : body);
       /** @type {Map<string, ReturnType<typeof filled>>} place and view -> how it is drawn */
       let drawn = new Map();
+      // The names of the places in which a view stands, for the style sheet.
+      const nameDrawn = () => {
+        const there = [...drawn].filter(([, place]) => place.isDrawn());
+        body.dataset.drawn = there.map(([key]) => key.split(" ")[0]).join(" ");
+      };
       // A view that is there already is not drawn again when another one comes.
       const update = () => {
         /** @type {Place[]} */
@@ -62,7 +71,7 @@ export default () =>
         const key = (/** @type {Place} */ { name, view }) => `${name} ${view}`;
         const kept = new Set(places.map(key));
         for (const [each, place] of drawn) if (!kept.has(each)) place.stop();
-        drawn = new Map(places.map((place) => [key(place), drawn.get(key(place)) ?? filled(place, host)]));
+        drawn = new Map(places.map((place) => [key(place), drawn.get(key(place)) ?? filled(place, host, nameDrawn)]));
         /** @type {Map<HTMLElement, number>} */
         const filledNow = new Map([head, body, foot].map((parent) => [parent, 0]));
         for (const place of places) {
@@ -74,6 +83,7 @@ export default () =>
           if (there !== root) parent.insertBefore(root, there);
           setTitle(place.title);
         }
+        nameDrawn();
       };
       const arrange = () => {
         body.className = `srsm-composed-body ${model.get("_arranged")}`;

@@ -1,6 +1,8 @@
 // The end of a widget in the page. JupyterLab 4.6 keeps the model of a closed widget, and with it the element in which it
 // stood, for as long as its kernel lives: so nothing heavy may stay in either.
 
+import { markOutput } from "./output_mark.js";
+
 /** @typedef {import("./model.js").Model} Model */
 
 // What of a closed model takes room: its script, its style and its rows of images.
@@ -27,10 +29,12 @@ export function withEnd(widget) {
     },
     /** @param {{ model: Model, el: HTMLElement }} given */
     async render({ el, ...rest }) {
+      const unmark = markOutput(el);
       const end = await widget.render({ el, ...rest });
       return async () => {
         await end?.();
         el.replaceChildren();
+        unmark();
       };
     },
   };

@@ -105,10 +105,14 @@ export function layerChart(names) {
   let [width, height] = [0, 0];
   /** @type {{ rows: (Row | null)[], at: number, scale: [number, number] } | null} */
   let shown = null;
+  let drawn = ""; // what the drawing was made of: at each step of a slider it is asked for several times
 
   function draw() {
     if (!shown || !width) return;
     const { rows, at, scale } = shown;
+    const now = JSON.stringify([rows, at, scale, width, height]);
+    if (now === drawn) return;
+    drawn = now;
     const [low, high] = scale;
     const places = placesOf(rows.length, width);
     /** @param {number} value */
