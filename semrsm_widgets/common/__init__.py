@@ -20,7 +20,7 @@ from .interrupts import interrupts_heard
 from .memo import Memo, cached_property
 from .progress import LONG, Meter, in_notebook, quietly
 from .settings import options
-from .tables import data_frame, frame_of, optional
+from .tables import Row, data_frame, frame_of, optional
 from .text import describe_seconds, in_words_of, natural_key, printable
 from .types import Grid, GridPlace, Matrix, PixelBox, Progress, ProgressOption
 from .version import __version__
@@ -35,6 +35,7 @@ __all__ = [
     "PixelBox",
     "Progress",
     "ProgressOption",
+    "Row",
     "__version__",
     "cached_property",
     "check_choice",

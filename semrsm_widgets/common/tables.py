@@ -1,4 +1,4 @@
-"""Optional packages, imported only when they are asked for, and results as data frames."""
+"""Optional packages, imported only when they are asked for; rows of results, and these as data frames."""
 
 from __future__ import annotations
 
@@ -6,7 +6,29 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from importlib import import_module
-from typing import Any
+from math import isnan
+from typing import Any, cast
+
+
+class Row:
+    """A row of results, a frozen dataclass with `eq=False`: equal to one of the same values, NaN where it has NaN.
+
+    NaN is unlike itself, so two calls with one answer would be unlike; before Python 3.13 that depended on whether both
+    had the same object for NaN.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def _values(self) -> tuple[Any, ...]:
+        """Return what is compared: None, which no number is, stands for NaN."""
+        values = (getattr(self, field.name) for field in fields(cast("Any", self)))
+        return tuple(None if isinstance(value, float) and isnan(value) else value for value in values)
 
 
 def optional(package: str, extra: str = "interop") -> Any:

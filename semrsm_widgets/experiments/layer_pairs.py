@@ -15,6 +15,7 @@ from semrsm_widgets.common import (
     Matrix,
     Meter,
     ProgressOption,
+    Row,
     check_choice,
     check_int,
     check_several,
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
 
 
-@dataclass(frozen=True, kw_only=True)
-class LayerPair:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerPair(Row):
     """How alike two layers are.
 
     Attributes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.common import Meter, check_several, frame_of, in_words_of, message
+from semrsm_widgets.common import Meter, Row, check_several, frame_of, in_words_of, message
 from semrsm_widgets.matching import Exact, check_matcher
 from semrsm_widgets.rsm import MatchedGram, cosine, matched_gram
 from semrsm_widgets.statistics import Statistic, UndefinedStatisticError, jackknife, rsa, undefined
@@ -25,8 +25,8 @@ _REFERENCE_COST = 4.0
 """The time that the optimum takes beside that of a matcher, roughly: for the shares of a bar."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class MatcherRow:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MatcherRow(Row):
     """How one matcher does on N images' tokens, over all pairs of different images.
 
     Attributes:

@@ -8,7 +8,7 @@ from math import nan
 from typing import Any, NamedTuple
 
 from semrsm_widgets.analysis import Analysis
-from semrsm_widgets.common import Matrix, check_choice, check_flag, check_several, frame_of, message
+from semrsm_widgets.common import Matrix, Row, check_choice, check_flag, check_several, frame_of, message
 from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import Kernel, MatchedGram, UndefinedKernelError, check_kernel, cosine
 from semrsm_widgets.statistics import Statistic
@@ -16,8 +16,8 @@ from semrsm_widgets.statistics import Statistic
 CENTRED = ("aligned centred", "semantic centred")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Score:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Score(Row):
     """One number of one similarity, with its interval.
 
     Attributes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import expit, logit, stdtrit
 
-from semrsm_widgets.common import check_number, message, read_numbers
+from semrsm_widgets.common import Row, check_number, message, read_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,8 +28,8 @@ class UndefinedStatisticError(ValueError):
     """A statistic has no value for these data, such as the correlation with a constant."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Statistic:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Statistic(Row):
     """A value with its interval.
 
     Attributes:

@@ -14,6 +14,7 @@ from scipy.stats import pearsonr, spearmanr
 from semrsm_widgets.experiments import rsm_difference
 from semrsm_widgets.retrieval import hub_counts, nearest
 from semrsm_widgets.statistics import (
+    Statistic,
     cka,
     doubly_centred,
     jackknife,
@@ -177,3 +178,10 @@ def test_an_entry_that_is_off_is_found_wherever_it_is(place):
     i, j = sorted(place)
     with pytest.raises(ValueError, match=rf"at \({i}, {j}\) and .* at \({j}, {i}\)"):
         cka(K, K)
+
+
+def test_two_answers_of_the_same_values_are_equal_where_they_have_nan_too():
+    one, two = (Statistic(value=float("nan"), n=3, reason="constant") for _ in range(2))
+    assert (one, hash(one)) == (two, hash(two))
+    assert one != Statistic(value=0.5, n=3, reason="constant")
+    assert one != Statistic(value=float("nan"), n=4, reason="constant")
