@@ -81,6 +81,8 @@ def explore(
         seed=seed,
     )
     check_number("patience", patience, above=0)
+    if layer is not None and not isinstance(layer, str):
+        raise TypeError(message("layer", "None or the name of a layer", layer))
     for name, value in (("save_images", save_images), ("live", live)):
         if not isinstance(value, bool):
             raise TypeError(message(name, "True or False", value))

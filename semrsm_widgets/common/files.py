@@ -101,6 +101,8 @@ def check_html_path(path: str | Path) -> Path:
     if not isinstance(path, str | Path):
         raise TypeError(message("path", 'the name of an ".html" file', path))
     path = Path(path).expanduser()
+    if not path.name:
+        raise ValueError(message("path", 'the name of an ".html" file', "a folder"))
     if not path.suffix:
         path = path.with_suffix(".html")
     if path.suffix.lower() not in HTML_SUFFIXES:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semrsm_widgets.analysis import Analysis, layer_costs
-from semrsm_widgets.common import Matrix, Meter, check_int, check_number, message
+from semrsm_widgets.common import Matrix, Meter, check_int, check_number, check_several, message
 from semrsm_widgets.extraction import extract
 from semrsm_widgets.images import Images, Source, as_images, crop_boxes
 from semrsm_widgets.rsm import Kernel, cosine, kernel_name
@@ -90,6 +90,7 @@ def translation_test(
     """
     chosen = as_images(images)
     check_int("len(images)", len(chosen), minimum=4, todo="Intervals over images need more of them.")
+    overlaps = check_several("overlaps", overlaps, "shares of area, such as (0.25, 0.5)")
     if not overlaps:
         raise ValueError(message("overlaps", "at least one share of area", "none"))
     for overlap in overlaps:
@@ -118,7 +119,13 @@ def _crops(images: Images, overlap: float, seed: int) -> tuple[Images, Images]:
     rng = random.Random(check_int("seed", seed, minimum=0))
     sides: tuple[list[Source], list[Source]] = ([], [])
     for name, source in zip(images.ids, images.sources, strict=True):
-        for side, box in zip(sides, crop_boxes(*source.size(), 2, overlap, rng), strict=True):
+        width, height = source.size()
+        try:
+            boxes = crop_boxes(width, height, 2, overlap, rng)
+        except ValueError:
+            got = f"{name!r}, of {width} x {height} pixels, with an overlap of {overlap:g}"
+            raise ValueError(message("images", "large enough for two crops of each", got)) from None
+        for side, box in zip(sides, boxes, strict=True):
             side.append(CropSource(name, source, box))
     first, second = (Images(ids=images.ids, sources=tuple(side)) for side in sides)
     return first, second

@@ -48,8 +48,13 @@ class Selection(Sequence[str]):
         if isinstance(chosen, Selection) and chosen.images is images:
             return chosen
         expected = f"ids, or indices, of some of the {len(images)} images"
+        todo = "Give a list: [...]."
         if isinstance(chosen, str | bytes) or not isinstance(chosen, Iterable):
-            raise TypeError(message(name, expected, chosen, "Give a list: [...]."))
+            raise TypeError(message(name, expected, chosen, todo))
+        try:
+            chosen = list(chosen)
+        except TypeError:  # an array of no axes
+            raise TypeError(message(name, expected, chosen, todo)) from None
         place = {each: k for k, each in enumerate(images.ids)}
         indices = []
         for each in chosen:

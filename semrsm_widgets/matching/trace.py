@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.common import cached_property, check_number, message
+from semrsm_widgets.common import cached_property, check_number, describe, message
 
 from .assignment import dual_bound
 from .token_set import read_array
@@ -272,8 +272,11 @@ def read_square(affinity: Any) -> NDArray[np.float64]:
 
 def check_plan(eps: Any) -> tuple[float, ...]:
     """Return ε of each phase, or raise in the house's form."""
-    given = [eps] if np.ndim(eps) == 0 else list(eps)
     todo = "The smaller ε, the nearer to the optimum, and the longer a price war."
+    try:
+        given = [eps] if np.ndim(eps) == 0 else list(eps)
+    except (TypeError, ValueError, RuntimeError):  # NumPy, of what has no shape, and tensors
+        raise TypeError(message("eps", "one number above 0, or several that fall", describe(eps), todo)) from None
     plan = tuple(check_number("eps", each, above=0, todo=todo) for each in given)
     if not plan or any(later >= earlier for earlier, later in pairwise(plan)):
         raise ValueError(message("eps", "one number above 0, or several that fall", repr(eps), todo))

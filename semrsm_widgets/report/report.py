@@ -21,6 +21,7 @@ from semrsm_widgets.common import (
     check_html_path,
     check_int,
     check_number,
+    check_several,
     message,
     written_whole,
 )
@@ -179,6 +180,9 @@ def static(
         check_number("max_megabytes", max_megabytes, above=0)
     if max_grid is not None:
         check_int("max_grid", max_grid, minimum=1)
+    notices = check_several("notices", notices, "a list of lines")
+    if not all(isinstance(each, str) for each in notices):
+        raise TypeError(message("notices", "a list of lines", notices))
     if pair is not None:
         pair = check_two_images(pair, len(analysis))
     if query is not None:

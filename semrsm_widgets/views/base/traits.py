@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
 import traitlets as t
 
 from semrsm_widgets.analysis import Analysis, check_analysis
-from semrsm_widgets.common import message
+from semrsm_widgets.common import describe, message
 from semrsm_widgets.figures import weights_badge
 from semrsm_widgets.images import Selection, sorted_labels
 from semrsm_widgets.rsm import SIMILARITIES, Kernel, cosine, inner_product, rbf
@@ -118,10 +119,14 @@ def check_selection(images: Images, chosen: Any) -> Selection:
 
 def check_pair(analysis: Analysis, pair: Any) -> tuple[int, int]:
     """Return a pair of image indices, or raise TraitError in the house's form."""
-    i, j = (int(k) for k in pair)
     last = len(analysis) - 1
+    expected = f"two image indices from 0 to {last}"
+    try:
+        i, j = (operator.index(k) for k in pair)
+    except (TypeError, ValueError, RuntimeError):  # the last of tensors
+        raise t.TraitError(message("pair", expected, describe(pair))) from None
     if not (0 <= i <= last and 0 <= j <= last):
-        raise t.TraitError(message("pair", f"two image indices from 0 to {last}", f"{(i, j)}"))
+        raise t.TraitError(message("pair", expected, f"{(i, j)}"))
     return i, j
 
 

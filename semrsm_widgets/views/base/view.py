@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import anywidget
 import traitlets as t
 
-from semrsm_widgets.common import check_choice, describe_seconds, quietly, suggest
+from semrsm_widgets.common import check_choice, check_flag, describe_seconds, quietly, suggest
 
 from .kept_picture import KeepsPicture, with_picture
 from .private import HIDDEN
@@ -137,6 +137,7 @@ class View(SavesFigure, KeepsPicture, anywidget.AnyWidget):
 
     def __init__(self, *, save_images: bool = True, **kwargs: Any) -> None:
         self._check_arguments(kwargs)
+        save_images = check_flag("save_images", save_images)
         super().__init__(save_images=save_images, _private=not save_images, **SHARED_STYLE, **kwargs)
         self._started = time.monotonic()
         self._phase: Phase | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets as t
 
 from semrsm_widgets.analysis import check_analysis
-from semrsm_widgets.common import check_number, message
+from semrsm_widgets.common import check_flag, check_number, message
 from semrsm_widgets.experiments import check_same_images
 from semrsm_widgets.figures import stacked
 from semrsm_widgets.rsm import PATCH_SIMILARITIES
@@ -93,6 +93,7 @@ class CompareView(ComposedView):
         check_same_images(analysis_a, analysis_b)
         self.names = _check_names(names, self._analyses)
         self._patience = check_number("patience", patience, above=0)
+        save_images = check_flag("save_images", save_images)
         self.pair_views: tuple[PairView, PairView] | None = None
         self._following = False  # whether a pin is being carried over to the other PairView
         if cell is None:  # what differs is what one has come for: a map alone does not show it

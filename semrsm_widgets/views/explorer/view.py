@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets as t
 
 from semrsm_widgets.analysis import Analysis, AnalysisRecipe, named
-from semrsm_widgets.common import describe_seconds, message, suggest
+from semrsm_widgets.common import check_flag, check_function, check_number, describe_seconds, message, suggest
 from semrsm_widgets.figures import stacked, title_still, weights_badge
 from semrsm_widgets.images import Images, Selection
 from semrsm_widgets.views.base import (
@@ -90,7 +90,12 @@ class Explorer(ComposedView):
         write_report: WritesReport | None = None,
         **kwargs: Any,
     ) -> None:
+        check_function("make", make, "a function (job, explorer) -> Analysis")
+        if not isinstance(recipe, AnalysisRecipe | None):
+            raise TypeError(message("recipe", "an AnalysisRecipe, or None", recipe))
         given = recipe is not None and isinstance(recipe.model, Analysis)
+        save_images = check_flag("save_images", save_images)
+        check_number("patience", patience, above=0)
         self.header = ExplorerHeader(save_images=save_images, loading=not given)
         self._patience = patience
         self._lifetime = threading.Lock()  # a view that opens while the explorer closes must be closed, too

@@ -174,6 +174,8 @@ class PairView(LayerChosen, SimilaritiesTold, View):
 
     @t.validate("token")
     def _check_token(self, proposal: Any) -> int:
+        if self.layer not in self.analysis.tokens:  # traits that come together are checked in any order
+            return int(proposal["value"])
         last = self.analysis.tokens[self.layer].values.shape[1] - 1
         if -1 <= proposal["value"] <= last:
             return int(proposal["value"])

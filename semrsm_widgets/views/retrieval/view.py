@@ -11,7 +11,7 @@ import numpy as np
 import traitlets as t
 
 from semrsm_widgets.analysis import check_analysis
-from semrsm_widgets.common import check_int, describe_seconds, message
+from semrsm_widgets.common import check_choice, check_int, check_several, describe_seconds, message
 from semrsm_widgets.images import sorted_labels
 from semrsm_widgets.retrieval import LARGEST_K, Lookup, Query, Ranked
 from semrsm_widgets.rsm import NULL_PAIRS, NullLevel, UndefinedKernelError, rbf
@@ -127,6 +127,7 @@ class RetrievalView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold,
         **kwargs: Any,
     ) -> None:
         self._lookup = Lookup(check_analysis(analysis), rankings)
+        parts = [check_choice("offers", part, self.parts) for part in check_several("offers", offers, "names of parts")]
         self._outside: OutsidePicture | None = None
         self._show_outside_pair: Callable[[Analysis], None] | None = None
         super().__init__(
@@ -138,7 +139,7 @@ class RetrievalView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold,
             box=box,
             pair=pair,
             # a picture from outside must be seen by the model
-            offers=[part for part in offers if part != "files" or analysis.model is not None],
+            offers=[part for part in parts if part != "files" or analysis.model is not None],
             **kwargs,
         )
         self.patience = patience

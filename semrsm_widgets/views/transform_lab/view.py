@@ -179,12 +179,11 @@ class TransformLab(SimilaritiesTold, View):
         self._originals: dict[int, dict[str, Tokens]] = {}
         self._reference: Analysis | None = None  # of different pictures, for the level of unrelated tokens
         self._notice = ""
-        self._opens_shifted = shift is None and not flip and zoom == tiles == 1
         self._opening = False
         self._warped: tuple[int, Warp] | None = None  # what `analysis` is of
         self._pictured: tuple[int, Warp] | None = None  # what the page has pictures of
         super().__init__(
-            layer=layer or "",
+            layer="" if layer is None else layer,
             index=index,
             shift=(0.0, 0.0) if shift is None else shift,
             flip=flip,
@@ -195,6 +194,7 @@ class TransformLab(SimilaritiesTold, View):
             _images=[{"id": name, "labels": []} for name in self.images.ids],
             save_images=save_images,
         )
+        self._opens_shifted = shift is None and self.warp == Warp(seed=seed, border=border)
         self.observe(guarded_method(self, "request"), names=["layer", "index", *WARP_TRAITS])
         self.request(None)
 
