@@ -149,7 +149,7 @@ class LayerStore:
             words[name] = None if words[name] is None else tuple(words[name])
         digests = self._node(SHA256)[:]
         label = f"{self.name!r} of {self.label!r}"
-        count = len(self._node(VALUES))  # which grows before that of the checksums does
+        count = self._node(VALUES).shape[0]  # which grows before that of the checksums does
         rows = None if count == len(digests) and np.array_equal(self._rows, np.arange(count)) else self._rows
         found = {
             name: StoredTensor(StoredPart(self._node(name), digests[:, k], self.dtype, label, self.ids), rows)
