@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semrsm_widgets.common import __version__
+from semrsm_widgets.common import __version__, printable
 
 from .check import check
 from .errors import INTERRUPTED, CommandError
@@ -53,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except CommandError as error:
-        print(f"semrsm: {error}", file=sys.stderr)
+        # It may name what a file says, and that is not to drive the terminal.
+        print("semrsm:", "\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)
         return error.code
     except KeyboardInterrupt:
         print("semrsm: stopped.", file=sys.stderr)

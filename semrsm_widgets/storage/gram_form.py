@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from semrsm_widgets.common import describe, message, printable
 from semrsm_widgets.tokens import StoredTensor, in_blocks
 
 from .token_reading import DIGEST_BYTES, StoredPart, digests_of, to_array
@@ -100,13 +101,40 @@ def rows_of(there: NDArray[np.uint8], now: NDArray[np.uint8]) -> NDArray[np.int6
     return rows
 
 
-def form_of(facts: Mapping[str, Any]) -> GramForm:
-    """Return the form that a store says it has."""
-    shape, sizes = ((int(a), int(b)) for a, b in (facts["shape"], facts["sizes"]))
+def form_of(facts: Mapping[str, Any], label: str) -> GramForm:
+    """Return the form that a store says it has.
+
+    Args:
+        facts: what it says; whoever wrote it need not be us.
+        label: what to call it.
+
+    Raises:
+        ValueError: what it says is no form.
+    """
+
+    def count(value: Any, least: int) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+    def counts(value: Any, least: int) -> bool:
+        return isinstance(value, list | tuple) and len(value) == 2 and all(count(each, least) for each in value)
+
+    sound = {
+        "shape": counts(facts.get("shape"), 0),
+        "sizes": counts(facts.get("sizes"), 1),
+        "symmetric": isinstance(facts.get("symmetric"), bool),
+        "matcher": isinstance(facts.get("matcher"), str),
+        "block": count(facts.get("block"), 1),
+        "settings": isinstance(facts.get("settings"), dict),
+        "order": isinstance(facts.get("order", ""), str),
+    }
+    if broken := next((name for name, is_sound in sound.items() if not is_sound), None):
+        got = f"{label!r}, whose {broken!r} is {describe(facts.get(broken))}"
+        raise ValueError(message("store", "a matched Gram that is whole", got, "Match it anew, into another store."))
+    shape, sizes = facts["shape"], facts["sizes"]
     return GramForm(
-        shape=shape,
-        sizes=sizes,
-        symmetric=bool(facts["symmetric"]),
-        matcher=str(facts["matcher"]),
-        block=int(facts["block"]),
+        shape=(shape[0], shape[1]),
+        sizes=(sizes[0], sizes[1]),
+        symmetric=facts["symmetric"],
+        matcher=printable(facts["matcher"]),
+        block=facts["block"],
     )

@@ -93,6 +93,7 @@ class GramStore:
         if facts is None:
             self.rows = self._rows_among(tuple(digests[:0] for digests in self._digests))
             return
+        form = form_of(facts, self.place.label)
         if "order" not in facts:
             got = f"{self.place.label!r}, begun by an earlier version"
             raise ValueError(message("store", "one that can be gone on with", got, "Pass another; open_gram reads it."))
@@ -110,7 +111,6 @@ class GramStore:
         if differ:
             got = f"{self.place.label!r}, which differs in {'; '.join(differ)}"
             raise ValueError(message("store", "one of the same tokens and matcher", got, MADE_OTHERWISE))
-        form = form_of(facts)
         counts = [max(count, int(rows.max(initial=-1)) + 1) for count, rows in zip(form.shape, self.rows, strict=True)]
         self.form = replace(form, shape=(counts[0], counts[1]))
 
@@ -137,7 +137,7 @@ class GramStore:
             raise ValueError(
                 message("store", "a complete matched Gram", f"{place.label!r}, which was just begun", TODO)
             )
-        form = form_of(facts)
+        form = form_of(facts, place.label)
         rows = tuple(np.arange(count) for count in form.shape)
         found = cls(place, form, facts["settings"], (rows[0], rows[1]))
         if order := facts.get("order"):
@@ -167,7 +167,7 @@ class GramStore:
         facts = place.facts(GRAM)
         if facts is None:
             return None
-        found = cls(place, form_of(facts), settings, (np.arange(0), np.arange(0)))
+        found = cls(place, form_of(facts, place.label), settings, (np.arange(0), np.arange(0)))
         found._digests = tuple(digests)
         found.check()
         return None if found._is_other(facts) else found

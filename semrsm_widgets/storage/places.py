@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from semrsm_widgets.common import __version__, message, optional, without_path
+from semrsm_widgets.common import __version__, describe, message, optional, printable, without_path
 
 TOKENS, GRAM, SEVERAL = "tokens", "a matched Gram", "matched Grams"
 """What stores hold."""
@@ -315,14 +315,17 @@ def differences(there: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """Return which settings of a store are others than those of a call, in words."""
     names = [*now, *(name for name in there if name not in now)]
     return [
-        f"{name} (there {_short(there.get(name))}, now {_short(now.get(name))})"
+        f"{printable(name)} (there {_short(there.get(name))}, now {_short(now.get(name))})"
         for name in names
         if there.get(name) != now.get(name)
     ]
 
 
-def _short(value: str | None) -> str:
-    """Return a setting as a text shows it: of a hash, its beginning."""
+def _short(value: object) -> str:
+    """Return a setting as a text shows it, of a hash its beginning; what a store says may be anything."""
     if value is None:
         return "none"
+    if not isinstance(value, str):
+        return describe(value)
+    value = printable(value)
     return f"{value[:8]}…" if len(value) == 64 and set(value) <= set("0123456789abcdef") else value

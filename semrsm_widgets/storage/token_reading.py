@@ -149,4 +149,5 @@ class PartAddress:
             ids = [str(each) for each in root[IDS][:]]
             return StoredPart(layer[name], digests, self.dtype, self.label, ids)
         except (OSError, KeyError, ValueError, zarr.errors.BaseZarrError) as error:
-            raise FileNotFoundError(f"{self.label} is not at {str(self.store)!r}") from error
+            todo = "Keep stores where all machines see them."
+            raise FileNotFoundError(f"{self.label} is not where it was where it was opened. {todo}") from error

@@ -151,6 +151,7 @@ def test_ctrl_c_says_that_what_is_done_is_kept(config: Path) -> None:
 WRONG = [
     ("[images]", "[image]", "config.toml: [image] is no table that `semrsm run` knows. Did you mean 'images'"),
     ("[model]", "name = 3\n[model]", "config.toml: [name] is no key outside of a table that `semrsm run` knows."),
+    ("[model]", r'"\u001b[31m" = 3' + "\n[model]", r"config.toml: [\x1b[31m] is no key"),
     ("image_size", "image_sise", "config.toml: `model.image_sise` is no key of [model]. Did you mean 'image_size'?"),
     ('source = "photos"', "", "config.toml: `images.source` is missing: write [images] and below it source = ..."),
     ('"photos"', '"nowhere"', "config.toml: `images.source` must be"),

@@ -383,6 +383,38 @@ def test_a_full_disk_is_said_and_what_is_done_stays(tmp_path):
     assert 1 < before < 36
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("shape", None),
+        ("shape", [36, -1]),
+        ("shape", "36"),
+        ("sizes", [9, 0]),
+        ("sizes", [9.5, 9]),
+        ("symmetric", "yes"),
+        ("matcher", 3),
+        ("block", 0),
+        ("block", True),
+        ("settings", ["a"]),
+        ("order", 1),
+    ],
+)
+def test_a_form_that_is_none_is_refused_by_name(tmp_path, name, value):
+    matched_gram(X, store=tmp_path / "rsm.zarr")
+    group = zarr.open_group(tmp_path / "rsm.zarr")
+    group.attrs["semrsm_widgets"] = {**group.attrs["semrsm_widgets"], name: value}
+    for ask in (open_gram, lambda store: matched_gram(X, store=store)):
+        with pytest.raises(ValueError, match=rf"^`store` must be .* got 'rsm.zarr', whose '{name}' is "):
+            ask(tmp_path / "rsm.zarr")
+
+
+def test_what_a_store_says_stays_on_its_line(tmp_path):
+    matched_gram(X, store=tmp_path / "rsm.zarr")
+    group = zarr.open_group(tmp_path / "rsm.zarr")
+    group.attrs["semrsm_widgets"] = {**group.attrs["semrsm_widgets"], "matcher": "Auction()\n\x1b[31m"}
+    assert "\n\x1b" not in repr(open_gram(tmp_path / "rsm.zarr"))
+
+
 def test_what_holds_no_gram_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"got 'gone.zarr', which is not there. Make it: matched_gram"):
         open_gram(tmp_path / "gone.zarr")
