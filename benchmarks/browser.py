@@ -38,7 +38,8 @@ done = srsm.explore()
 assert done.wait(300), done.last_error
 """
 
-# Bokeh draws a heatmap with drawImage; the frame after it shows it.
+# Bokeh draws a heatmap with drawImage, the canvas in its place before it is there with putImageData; the frame after it
+# shows it.
 PROBE = """() => {
   const maps = new Map(); // heatmap -> when it was last on screen
   window.probe = {
@@ -55,13 +56,18 @@ PROBE = """() => {
     const root = node.getRootNode();
     return found ?? (root.host ? heatmapOf(root.host) : null);
   };
-  const draw = CanvasRenderingContext2D.prototype.drawImage;
-  CanvasRenderingContext2D.prototype.drawImage = function (...rest) {
-    const answer = draw.apply(this, rest);
-    const map = heatmapOf(this.canvas);
-    if (map) requestAnimationFrame(() => maps.set(map, performance.now()));
-    return answer;
-  };
+  for (const name of ['drawImage', 'putImageData']) {
+    const draw = CanvasRenderingContext2D.prototype[name];
+    CanvasRenderingContext2D.prototype[name] = function (...rest) {
+      const answer = draw.apply(this, rest);
+      const map = heatmapOf(this.canvas);
+      if (map) {
+        maps.delete(map); // what was there before is no answer
+        requestAnimationFrame(() => maps.set(map, performance.now()));
+      }
+      return answer;
+    };
+  }
   document.addEventListener('keydown', () => { window.probe.keyed = performance.now(); }, true);
   document.addEventListener('pointermove', () => {
     const started = performance.now();
