@@ -142,6 +142,7 @@ export function layerSlider(layers, onChange, badge = "") {
     words,
     badgeOf(badge),
   );
+  root.dataset.single = String(last === 0);
   observer.observe(root); // words that were shortened do not grow by themselves
   return {
     root,

@@ -306,7 +306,8 @@ function pairView(model, el) {
     if (!placed()) return "";
     if (!said.reading) return "";
     if (!said.reading.partner) return "Point at a patch to see what it contributes; click to pin it.";
-    return "Point at a patch for its partner, click to pin it. Colours: place in A.";
+    const place = said.comparing ? "" : " Colours: place in A.";
+    return `Point at a patch for its partner, click to pin it.${place}`;
   }
 
   function drawRebuilt() {

@@ -19,6 +19,7 @@ export function pairSummary() {
     title: "what images share whose channels were permuted, under their best matching; not the mean of other images",
   });
   const layer = h("span", { class: "srsm-aside" });
+  const equals = h("span", { class: "srsm-equals" }, "= ");
   const bars = bar("srsm-split");
   const doubt = h("strong", { class: "srsm-verdict", role: "note", hidden: true });
   const root = h(
@@ -37,7 +38,7 @@ export function pairSummary() {
     h(
       "span",
       {},
-      h("span", { class: "srsm-equals" }, "= "),
+      equals,
       h(
         "span",
         { title: "the mean over all one-to-one matchings: what any of them gives" },
@@ -71,6 +72,8 @@ export function pairSummary() {
       semantic.textContent = format(matches.semantic);
       anyMatching.textContent = format(matches.any_matching);
       bestAdds.textContent = format(matched);
+      const parts = Number(matches.any_matching.toFixed(2)) + Number(matched.toFixed(2));
+      equals.textContent = Math.abs(parts - Number(matches.semantic.toFixed(2))) < 0.005 ? "= " : "≈ "; // by rounding
       const level = matches.null ? format(matches.null.mean) : "…";
       aside.textContent = alone
         ? "(unrelated tokens: needs two images)"

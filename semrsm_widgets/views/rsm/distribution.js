@@ -13,7 +13,7 @@ export const BINS = 48;
  * @property {[low: number, high: number]} range
  * @property {[same: Float64Array | null, other: Float64Array | null]} shares of `spread`
  * @property {number | null} [level] what unrelated tokens reach on average
- * @property {number | null} [reach] what they reach once in twenty
+ * @property {number | null} [readable] from which value on a pair's matches are read
  * @property {number | null} [auc] how often a pair with a label in common is the more similar one
  * @property {string} [title]
  * @property {boolean} [kept] whether all layers have this range; else the same colour is another value in the next layer
@@ -53,7 +53,7 @@ export function distribution(palette) {
   return {
     root,
     /** @param {Spread} what */
-    show({ range, shares, level = null, reach = null, auc = null, title = "", kept = false, labelled }) {
+    show({ range, shares, level = null, readable = null, auc = null, title = "", kept = false, labelled }) {
       const [same, other] = shares;
       ends = range;
       [low.textContent, high.textContent] = range.map((end) =>
@@ -69,13 +69,13 @@ export function distribution(palette) {
       const at = level === null ? -1 : (level - range[0]) / (range[1] - range[0]);
       mark.hidden = markWords.hidden = !(at >= 0 && at <= 1);
       mark.style.left = markWords.style.left = `${100 * at}%`;
-      band.hidden = mark.hidden || reach === null;
-      const width = Math.min(1, ((reach ?? 0) - range[0]) / (range[1] - range[0])) - at;
+      band.hidden = mark.hidden || readable === null;
+      const width = Math.min(1, ((readable ?? 0) - range[0]) / (range[1] - range[0])) - at;
       band.style.left = mark.style.left;
       band.style.width = `${100 * width}%`;
       markWords.dataset.side = at > 0.5 ? "left" : "right";
       markWords.textContent = `unrelated ${format(level)}`;
-      markWords.title = `Unrelated tokens, matched as well as they can be, reach ${format(level)} on average${reach === null ? "" : `, and ${format(reach)} once in twenty`}.`;
+      markWords.title = `Unrelated tokens, matched as well as they can be, reach ${format(level)} on average${readable === null ? "" : `; matches are read from ${format(readable)} on`}.`;
       words.textContent = auc === null ? "" : `same label above other: ${(100 * auc).toFixed(0)}\u00a0%`;
       words.title =
         auc === null ? "" : "How often a pair with a label in common is more similar than one without (chance: 50 %).";

@@ -2,6 +2,7 @@
 
 import { segmented } from "../base/controls.js";
 import { h } from "../base/dom.js";
+import { readableFrom } from "../pair/trust.js";
 import {
   cellAt,
   cellColours,
@@ -78,7 +79,7 @@ export function largeView({ model, size, panels, scales, palettes, set }) {
         range: isDifference ? [-whole.reach, whole.reach] : range,
         shares: [null, shares],
         level: name === "semantic" && whole.null ? (isExcess ? 0 : level) : null,
-        reach: name === "semantic" && whole.null ? whole.null.quantile95 - (isExcess ? level : 0) : null,
+        readable: name === "semantic" && whole.null ? Number(readableFrom(whole.null)) - (isExcess ? level : 0) : null,
         labelled: false,
         kept: !isDifference && model.get("colour_range") !== null,
         title: isDifference

@@ -11,6 +11,7 @@ import { withPrivate } from "../base/private.js";
 import { captionOf, patchSimilarities } from "../base/similarities.js";
 import { statusLine } from "../base/status_line.js";
 import { jpegUrl, onMessages } from "../base/wire.js";
+import { readableFrom } from "../pair/trust.js";
 import { meanExcess, pairProfile, setChart } from "./along_layers.js";
 import { THUMBNAILS_ON_AXES } from "./axes.js";
 import { rsmControls } from "./controls.js";
@@ -367,7 +368,7 @@ function rsmView(model, el, sent) {
         range: scale,
         shares: spread(matrix, kindsShown, scale, BINS, rows.length),
         level,
-        reach: level === null || !shown.null ? null : level + shown.null.quantile95 - shown.null.mean,
+        readable: level === null || !shown.null ? null : level + Number(readableFrom(shown.null)) - shown.null.mean,
         auc: isPart ? null : (shown.auc?.[name === "baseline" ? model.get("baseline") : name] ?? null),
         labelled: kinds !== null,
         kept: name !== "difference" && model.get("colour_range") !== null,
