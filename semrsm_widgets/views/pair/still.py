@@ -72,7 +72,7 @@ def pair_still(
         best_matching_adds = matches.semantic - matches.any_matching
         title += f"aligned {matches.aligned:.2f}, semantic {matches.semantic:.2f} "
         rounded = round(matches.any_matching, 2) + round(best_matching_adds, 2)
-        equals = "=" if abs(rounded - round(matches.semantic, 2)) < 0.005 else "≈"
+        equals = "=" if abs(rounded - round(matches.semantic, 2)) < 0.005 else "~"  # the font has no ≈
         title += f"{equals} any matching {matches.any_matching:.2f} + best matching adds {best_matching_adds:.2f}"
         title += "" if null is None else f" (unrelated {null.mean:.2f})"
         doubt = verdict(matches.semantic, null, matches.any_matching)

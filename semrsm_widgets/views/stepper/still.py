@@ -149,11 +149,14 @@ def _plot(draw: ImageDraw.ImageDraw, trace: AuctionTrace, lot: Lot, box: tuple[i
     def y(value: float) -> float:
         return min(bottom, bottom - (bottom - top) * (value - low) / (high - low))
 
+    small, free = still_font(11), 0.0
     for k, step in enumerate(trace.steps):
         if step.kind == "phase":
             draw.line((x(k), top, x(k), bottom + 4), fill=_RULE)
-            if (right - left) / trace.steps[-1].phase > 60:
-                draw.text((x(k) + 4, bottom + 4), f"eps {step.eps:.3g}", fill=_QUIET, font=still_font(11))
+            if x(k) >= free:  # phases may be short: no name lies over the one before
+                words = f"eps {step.eps:.2g}"
+                draw.text((x(k) + 4, bottom + 4), words, fill=_QUIET, font=small)
+                free = x(k) + 4 + draw.textlength(words, font=small)
     draw.line((left, bottom, right, bottom), fill=_RULE)
     bounds = stairs([(x(k), y(step.best_bound)) for k, step in enumerate(trace.steps)])
     values = stairs([(x(k), y(step.best_value)) for k, step in enumerate(trace.steps) if np.isfinite(step.best_value)])
