@@ -38,8 +38,12 @@ def show(lab_page, *cells, explorers=1):
 def named(page, axis="left"):
     """Return the boxes of the names along an axis of the shown heatmap, and whose they are, once they have settled."""
     page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
-    return page.locator(f".srsm-map:visible .srsm-axis-{axis} bdi").evaluate_all(
-        "(nodes) => nodes.map((node) => [node.title, node.textContent, node.getBoundingClientRect().toJSON()])"
+    # Found and measured at once: a name that is drawn anew in between has no box any more.
+    return page.evaluate(
+        """(axis) => [...document.querySelectorAll(`.srsm-map .srsm-axis-${axis} bdi`)]
+            .filter((node) => node.checkVisibility())
+            .map((node) => [node.title, node.textContent, node.getBoundingClientRect().toJSON()])""",
+        axis,
     )
 
 
