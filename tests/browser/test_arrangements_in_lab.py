@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from helpers.boxes import layout_faults
+from helpers.boxes import box_of, layout_faults
 from playwright.sync_api import expect
 
 expect.set_options(timeout=60_000)
@@ -29,8 +29,8 @@ def show(lab_page, width, height=768):
 
 def in_sight(page, selector):
     """Return whether an element lies whole in what one sees of the notebook."""
-    box = page.locator(selector).first.bounding_box()
-    seen = page.locator(".jp-WindowedPanel-outer").first.bounding_box()
+    box = page.locator(selector).first.bounding_box()  # None where it is hidden
+    seen = box_of(page.locator(".jp-WindowedPanel-outer").first)
     return bool(
         box
         and box["height"] > 0
@@ -54,8 +54,8 @@ def test_at_1366_by_768_layer_heatmap_and_pair_are_seen_together(lab_page):
         shown = page.locator(".srsm-map:visible")
         expect(shown).to_have_count(1)
         expect(shown).to_have_attribute("data-map", name)
-        canvas = shown.locator(".srsm-canvas canvas").first.bounding_box()
-        surface = shown.locator(".srsm-surface").bounding_box()
+        canvas = box_of(shown.locator(".srsm-canvas canvas").first)
+        surface = box_of(shown.locator(".srsm-surface"))
         assert abs(canvas["width"] - surface["width"]) < 3
         lab_page.screenshot(f"one-screen-{words}")
     assert lab_page.run_code("print(explorer.rsm_view.baseline, explorer.rsm_view.heatmap)").split() == [
@@ -69,13 +69,13 @@ def test_at_1366_by_768_layer_heatmap_and_pair_are_seen_together(lab_page):
     assert in_sight(page, ".srsm-layers")
     assert in_sight(page, ".srsm-card")
     assert not in_sight(page, ".srsm-map[data-map='semantic'] .srsm-surface")
-    controls, card = (page.locator(name).first.bounding_box() for name in (".srsm-rsm-controls", ".srsm-card"))
+    controls, card = (box_of(page.locator(name).first) for name in (".srsm-rsm-controls", ".srsm-card"))
     assert abs(controls["y"] + controls["height"] - card["y"]) < 2.5
     chart = page.locator(".srsm-layer-control").first
-    width = chart.bounding_box()["width"]
+    width = box_of(chart)["width"]
     page.get_by_role("button", name="next layer").first.click()
     expect(page.locator(".srsm-pair")).to_have_attribute("data-layer", "blocks.5")
-    assert chart.bounding_box()["width"] == width  # or the thumb leaves the pointer that drags it
+    assert box_of(chart)["width"] == width  # or the thumb leaves the pointer that drags it
 
 
 def test_columns_and_tabs_are_a_choice_on_screen_and_in_python(lab_page):
@@ -129,8 +129,8 @@ def test_where_one_screen_has_no_room_it_stands_as_tabs(lab_page):
     page.locator(".srsm-map[data-map='semantic'] .srsm-surface").click(position={"x": 100, "y": 40})
     expect(page.locator(".srsm-pair")).to_be_visible()
     expect(page.locator(".srsm-maps")).to_be_hidden()
-    drawn = page.locator(".srsm-pair .srsm-picture").first.bounding_box()
-    overlay = page.locator(".srsm-pair .srsm-overlay").bounding_box()
+    drawn = box_of(page.locator(".srsm-pair .srsm-picture").first)
+    overlay = box_of(page.locator(".srsm-pair .srsm-overlay"))
     assert drawn["width"] > 100
     assert overlay["width"] > 2 * drawn["width"]  # what was laid out while it was hidden is laid out anew
     lab_page.screenshot("narrow-pair")

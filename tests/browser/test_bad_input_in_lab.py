@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from helpers.boxes import in_columns
+from helpers.boxes import box_of, in_columns
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -55,7 +55,7 @@ def test_names_and_labels_with_markup_are_text_everywhere(lab_page):
     in_columns(page)
     # every name and label is there, letter by letter
     surface = page.locator(".srsm-surface").first
-    box = surface.bounding_box()
+    box = box_of(surface)
     shown = []
     for row, column in ((0, 1), (2, 3)):
         surface.hover(position={"x": box["width"] * (column + 0.5) / 4, "y": box["height"] * (row + 0.5) / 4})

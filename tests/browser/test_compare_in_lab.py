@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from helpers.boxes import box_of
 from playwright.sync_api import expect
 
 import semrsm_widgets as srsm
@@ -73,7 +74,7 @@ def test_a_cell_is_read_and_opens_what_differs(lab_page, analyses):
     # a cell of the difference is read out with its ranks, and a click opens it in both PairViews
     difference = srsm.rsm_difference(a.rsm("blocks.3"), b.rsm("blocks.5"))
     surface = page.locator(".srsm-heatmap .srsm-surface").nth(2)
-    box = surface.bounding_box()
+    box = box_of(surface)
     at = {"x": box["width"] * 10.5 / 16, "y": box["height"] * 2.5 / 16}
     surface.hover(position=at)
     line = page.locator(".srsm-pair-line")

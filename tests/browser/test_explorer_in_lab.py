@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.boxes import in_columns
+from helpers.boxes import box_of, in_columns
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -40,7 +40,7 @@ def show(lab_page, *cells):
 def cell_position(page, row, column, size, panel=1):
     """Return the surface of a heatmap and the position of a cell on it."""
     surface = page.locator(".srsm-surface").nth(panel)
-    box = surface.bounding_box()
+    box = box_of(surface)
     return surface, {"x": box["width"] * (column + 0.5) / size, "y": box["height"] * (row + 0.5) / size}
 
 
@@ -103,7 +103,7 @@ def test_the_quickstart_shows_what_the_core_computes(lab_page, analysis, tmp_pat
     expect(page.locator(".srsm-slider").first).to_have_attribute("aria-valuetext", re.compile(re.escape(values)))
     curve = page.locator(".srsm-layer-control path.srsm-curve-semantic").first
     heights = [float(point.split()[1]) for point in re.split("[ML]", curve.get_attribute("d"))[1:]]
-    plot = page.locator(".srsm-layer-curves").first.bounding_box()["height"] - 8
+    plot = box_of(page.locator(".srsm-layer-curves").first)["height"] - 8
     at = int(page.locator(".srsm-slider").first.input_value())
     for k, name in ((at, "blocks.4"), (at + 1, "blocks.5")):
         value = analysis.similarities(name).semantic[2, 10]
@@ -130,14 +130,14 @@ def test_the_quickstart_shows_what_the_core_computes(lab_page, analysis, tmp_pat
     assert (difference < 8).mean() > 0.98
 
     # and by dragging over the chart
-    box = page.locator(".srsm-layer-control").first.bounding_box()
+    box = box_of(page.locator(".srsm-layer-control").first)
     page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 10)
     page.mouse.down()
     page.mouse.move(box["x"] + 3, box["y"] + 12, steps=6)
     page.mouse.up()
     expect(page.locator(".srsm-slider").first).to_have_value("0")
     plot = page.locator(".srsm-set-plot").first
-    plot.click(position={"x": 7 + (plot.bounding_box()["width"] - 14) * (at + 1) / 7, "y": 20})
+    plot.click(position={"x": 7 + (box_of(plot)["width"] - 14) * (at + 1) / 7, "y": 20})
     expect(rsm).to_have_attribute("data-layer", "blocks.5")
 
     # the kernel, which is asked for rarely
@@ -159,7 +159,7 @@ def test_a_patch_shows_its_partner_by_mouse_and_by_keyboard(lab_page, analysis):
 
     # where token (row 6, column 8) lies in image A: the model sees the centre of it, .875 of each side
     image = page.locator(".srsm-picture").first
-    box = image.bounding_box()
+    box = box_of(image)
     at = lambda k, length, count: length * (0.0625 + 0.875 * (k + 0.5) / count)  # noqa: E731
     position = {"x": at(8, box["width"], grid[1]), "y": at(6, box["height"], grid[0])}
     token = 6 * grid[1] + 8
@@ -245,7 +245,7 @@ def test_baseline_excess_order_zoom_and_colours_as_a_person_sets_them(lab_page, 
     expect(page.locator(".srsm-pair")).to_have_attribute("data-matched", f"{rows[3]},{rows[12]}")
 
     # a drag zooms all three; thumbnails and arrow keys follow
-    box = surface.bounding_box()
+    box = box_of(surface)
     at = lambda k, start, length: start + length * (k + 0.5) / 16  # noqa: E731
     page.mouse.move(at(2, box["x"], box["width"]), at(2, box["y"], box["height"]))
     page.mouse.down()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from helpers.boxes import layout_faults
+from helpers.boxes import box_of, layout_faults
 from playwright.sync_api import expect
 
 expect.set_options(timeout=60_000)  # the kernel imports torch, the machine may be slow
@@ -51,7 +51,7 @@ def test_words_tour_and_large_type(lab_page):
     page.get_by_role("button", name="help: words, large type").press("Enter")
     words = page.get_by_role("dialog", name="help")
     expect(words).to_contain_text("what any one-to-one matching gives on average")
-    box = words.bounding_box()
+    box = box_of(words)
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= page.viewport_size["width"]
     lab_page.screenshot("help-light")

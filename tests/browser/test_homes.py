@@ -8,6 +8,7 @@ import re
 import sys
 
 import pytest
+from helpers.boxes import box_of
 from helpers.lab_harness import LabPage, environment_in, free_port, serve, start_lab
 from playwright.sync_api import Page, expect
 
@@ -37,7 +38,7 @@ def use(page: Page) -> None:
     expect(page.locator(".srsm-retrieval").first).to_have_attribute("data-layer", "blocks.4")
 
     surface = page.locator(".srsm-surface").nth(1)
-    box = surface.bounding_box()
+    box = box_of(surface)
     surface.click(position={"x": box["width"] * 10.5 / 16, "y": box["height"] * 2.5 / 16})
     expect(pair).to_have_attribute("data-matched", "2,10")
     page.locator(".srsm-slider").first.focus()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from helpers.boxes import box_of
 from playwright.sync_api import expect
 
 expect.set_options(timeout=60_000)
@@ -25,10 +26,10 @@ def test_an_untrained_model_and_an_unrelated_pair_look_like_it(lab_page):
     page = lab_page.page
     caution = page.locator(".srsm-title .srsm-caution")
     expect(caution).to_have_text("random weights")
-    box = caution.bounding_box()
+    box = box_of(caution)
     assert box["width"] > 80
     assert 14 < box["height"] < 26
-    title = page.locator(".srsm-title").bounding_box()
+    title = box_of(page.locator(".srsm-title"))
     assert title["x"] <= box["x"]
     assert box["x"] + box["width"] <= title["x"] + title["width"]
 
@@ -42,11 +43,11 @@ def test_an_untrained_model_and_an_unrelated_pair_look_like_it(lab_page):
     assert tile < 0.5
     tick = pair.locator(".srsm-split .srsm-bar-tick")
     expect(tick).to_be_visible()
-    bar = pair.locator(".srsm-split").bounding_box()
+    bar = box_of(pair.locator(".srsm-split"))
     level = float(pair.get_attribute("data-null"))
-    assert abs(tick.bounding_box()["x"] + 1 - bar["x"] - level * bar["width"]) < 2
-    band = pair.locator(".srsm-split .srsm-bar-band").bounding_box()
-    semantic = pair.locator(".srsm-split [data-name='best']").bounding_box()
+    assert abs(box_of(tick)["x"] + 1 - bar["x"] - level * bar["width"]) < 2
+    band = box_of(pair.locator(".srsm-split .srsm-bar-band"))
+    semantic = box_of(pair.locator(".srsm-split [data-name='best']"))
     assert band["x"] < semantic["x"] + semantic["width"] <= band["x"] + band["width"] + 1
     lab_page.screenshot("unrelated-pair")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from helpers.boxes import box_of
 from playwright.sync_api import expect
 
 expect.set_options(timeout=60_000)
@@ -35,7 +36,7 @@ def test_a_large_set_is_seen_from_afar_and_read_from_near(lab_page):
     side = rows_columns[4]
     for name in ("baseline", "semantic", "difference"):  # all of the set is in sight, and no more
         canvas, place = (page.locator(f".srsm-map[data-map={name}] .srsm-{part}") for part in ("pixels", "surface"))
-        held, seen = canvas.bounding_box(), place.bounding_box()
+        held, seen = box_of(canvas), box_of(place)
         assert all(abs(held[each] - seen[each]) < 1.5 for each in ("x", "y", "width", "height"))
     assert rows_columns[:4] == [0, 900, 0, 900]
     assert side in (2, 4)
@@ -46,7 +47,7 @@ def test_a_large_set_is_seen_from_afar_and_read_from_near(lab_page):
     lab_page.screenshot("large-from-afar")
 
     surface = page.locator(".srsm-map:visible .srsm-surface").first
-    box = surface.bounding_box()
+    box = box_of(surface)
     at = {"x": box["width"] * 0.25, "y": box["height"] * 0.75}
     surface.hover(position=at)
     told = page.locator(".srsm-several")

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from helpers.boxes import layout_faults
+from helpers.boxes import box_of, layout_faults
 from helpers.lab_harness import LabPage
 from playwright.sync_api import expect
 
@@ -68,7 +68,7 @@ def number(value, digits=2):
 def middle(page, side, token, grid=(4, 6)):
     """Return the picture of a side and the position of a token on it; without a model the grid covers the picture."""
     picture = page.locator(f"[data-side='{side}'] .srsm-picture")
-    box = picture.bounding_box()
+    box = box_of(picture)
     row, column = divmod(token, grid[1])
     return picture, {"x": box["width"] * (column + 0.5) / grid[1], "y": box["height"] * (row + 0.5) / grid[0]}
 
@@ -183,7 +183,7 @@ def test_why_this_and_not_that(lab_page, analysis):
     assert float(pair.get_attribute("data-difference")) == pytest.approx(total, abs=1e-5)
 
     # hit, query, expected from left to right; the query's patches in the two colours, the nine strongest with signs
-    left = {side: page.locator(f"[data-side='{side}']").bounding_box()["x"] for side in "ABC"}
+    left = {side: box_of(page.locator(f"[data-side='{side}']"))["x"] for side in "ABC"}
     assert left["B"] < left["A"] < left["C"]
     colours = strokes(page)
     assert set(colours) == {css(FOR), css(AGAINST)}
@@ -310,13 +310,13 @@ def test_one_image_constant_tokens_and_a_picture_that_is_gone(lab_page):
 def test_it_fits_a_cell_of_900_pixels(narrow_page, analysis):
     page = narrow_page.page
     pair = show(narrow_page, "srsm.PairView(make(), layer='placed', pair=(0, 3))")
-    width = pair.bounding_box()["width"]
+    width = box_of(pair)["width"]
     assert 700 < width <= 900
     for compare in (False, True):
         if compare:
             page.get_by_label("compare with another image").select_option("2")
             expect(pair).to_have_attribute("data-stale", "false")
-        right = pair.bounding_box()["x"] + width
+        right = box_of(pair)["x"] + width
         rights = page.locator(".srsm-pair *:visible").evaluate_all(
             "nodes => nodes.map(node => node.getBoundingClientRect().right)"
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from helpers.boxes import layout_faults, nameless_stops
+from helpers.boxes import box_of, layout_faults, nameless_stops
 from playwright.sync_api import expect
 
 import semrsm_widgets as srsm
@@ -104,7 +104,7 @@ def report(analysis, tmp_path_factory) -> Path:
 def cell(page, row, column, size=12, panel=1):
     """Return the surface of a heatmap and the position of a cell on it."""
     surface = page.locator(".srsm-surface").nth(panel)
-    box = surface.bounding_box()
+    box = box_of(surface)
     return surface, {"x": box["width"] * (column + 0.5) / size, "y": box["height"] * (row + 0.5) / size}
 
 

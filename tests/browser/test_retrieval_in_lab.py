@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from helpers.boxes import layout_faults
+from helpers.boxes import box_of, layout_faults
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -139,7 +139,7 @@ def test_a_box_is_drawn_by_pointer_and_by_keyboard(lab_page, analysis):
     page = lab_page.page
     view, frame = page.locator(".srsm-retrieval"), page.locator(".srsm-query-picture")
     frame.scroll_into_view_if_needed()
-    area = page.locator(".srsm-box-overlay").bounding_box()
+    area = box_of(page.locator(".srsm-box-overlay"))
     at = lambda row, column: (  # noqa: E731 (the middle of a patch)
         area["x"] + area["width"] * (column + 0.5) / 14,
         area["y"] + area["height"] * (row + 0.5) / 14,
@@ -166,8 +166,8 @@ def test_a_box_is_drawn_by_pointer_and_by_keyboard(lab_page, analysis):
     for width in (1093, 800, 560):
         page.set_viewport_size({"width": width, "height": 1000})
         assert layout_faults(page) == []
-        told = page.locator(".srsm-rank[data-name='aligned'] .srsm-empty").bounding_box()
-        box = view.bounding_box()
+        told = box_of(page.locator(".srsm-rank[data-name='aligned'] .srsm-empty"))
+        box = box_of(view)
         assert told["x"] + told["width"] <= box["x"] + box["width"] + 1
         lab_page.screenshot(f"box-found-at-{width}", view)
     page.set_viewport_size({"width": 1400, "height": 1000})
@@ -260,7 +260,7 @@ def test_a_picture_from_outside_opens_beside_an_answer_and_closes_with_its_query
     value = float(lab_page.run_code(f"print({found}.semantic)"))
     expect(pair.locator(".srsm-summary")).to_contain_text(f"semantic {value:.2f}")
     # Pointing shows the partner that the core gives a patch of the outside picture.
-    box = pair.locator("[data-side='A'] .srsm-picture").first.bounding_box()
+    box = box_of(pair.locator("[data-side='A'] .srsm-picture").first)
     page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.45 * box["height"])
     expect(pair.locator(".srsm-token-line")).to_contain_text(re.compile(r"A \d+,\d+ → B \d+,\d+"))
     told = pair.locator(".srsm-token-line").inner_text()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from helpers.boxes import in_columns, layout_faults, nameless_stops
+from helpers.boxes import box_of, in_columns, layout_faults, nameless_stops
 from playwright.sync_api import expect
 
 expect.set_options(timeout=60_000)
@@ -74,7 +74,7 @@ def test_images_are_found_and_selected_on_screen_and_from_python(lab_page):
     # a block of the heatmap, and only those are shown; the cell under the pointer is still the pair that it says
     page.locator(".srsm-who").get_by_role("radio", name="select").check()
     surface = page.locator(".srsm-map:visible .srsm-surface")
-    box = surface.bounding_box()
+    box = box_of(surface)
     at = lambda k: (k + 0.5) / 16  # noqa: E731
     page.mouse.move(box["x"] + box["width"] * at(4), box["y"] + box["height"] * at(0))
     page.mouse.down()
@@ -83,7 +83,7 @@ def test_images_are_found_and_selected_on_screen_and_from_python(lab_page):
     expect(rsm).to_have_attribute("data-selection", "0,1,2,4,5,6")
     page.locator(".srsm-selection").get_by_role("radio", name="only").check()
     expect(rsm).to_have_attribute("data-rows", "0,1,2,4,5,6")
-    box = surface.bounding_box()
+    box = box_of(surface)
     surface.hover(position={"x": box["width"] * 3.5 / 6, "y": box["height"] * 1.5 / 6})
     expect(rsm).to_have_attribute("data-cell", "1,4")
     lab_page.screenshot("selected-only")
@@ -144,7 +144,7 @@ def test_two_hundred_images_of_uneven_labels_stay_legible(lab_page):
         extent = {"top": "height", "left": "width"}[side]
         starts = sorted((box[side], box[side] + box[extent]) for _, _, box in names)
         assert all(before[1] <= after[0] + 0.5 for before, after in pairwise(starts))
-        room = page.locator(f".srsm-map:visible .srsm-axis-{axis} .srsm-axis-names").bounding_box()
+        room = box_of(page.locator(f".srsm-map:visible .srsm-axis-{axis} .srsm-axis-names"))
         for _, _, box in names:
             assert room["x"] - 1 <= box["x"]
             assert box["x"] + box["width"] <= room["x"] + room["width"] + 1

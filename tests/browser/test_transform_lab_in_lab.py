@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from helpers.boxes import box_of
 from playwright.sync_api import expect
 
 import semrsm_widgets as srsm
@@ -66,7 +67,7 @@ def test_a_shift_moves_the_numbers(lab_page):
 
     # a patch shows its partner
     picture = root.locator(".srsm-picture").first
-    box = picture.bounding_box()
+    box = box_of(picture)
     picture.hover(position={"x": box["width"] * 4.5 / 14, "y": box["height"] * 5.5 / 14})
     expect(root).to_have_attribute("data-token", str(5 * 14 + 4))
     partner = int(root.get_attribute("data-partner"))

@@ -1,12 +1,13 @@
 """Whether a page shows its views whole: what is cut, what sticks out of its parent, what lies over its neighbour, and a
-"?" that has a line to itself."""
+"?" that has a line to itself; and where an element lies."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import FloatRect, Locator, Page
 
 _FAULTS = """async () => {
   // What observes its own size is laid out within a frame, which is what a person sees.
@@ -89,6 +90,23 @@ _FOCUSED = """() => {
   const words = node.getAttribute("aria-label") || node.labels?.[0]?.textContent || node.textContent || node.title;
   return [`${node.tagName}.${node.className}`, (words || "").trim()];
 }"""
+
+
+def box_of(locator: Locator, seconds: float = 60) -> FloatRect:
+    """Return where an element lies once it is seen and at rest, which two looks tell.
+
+    `Locator.bounding_box` looks once: it is None for what is drawn anew at that moment, and on a slow machine that
+    moment is found.
+    """
+    before, end = None, time.monotonic() + seconds
+    while time.monotonic() < end:
+        locator.wait_for(state="visible")
+        now = locator.bounding_box()
+        if now is not None and now == before:
+            return now
+        before = now
+        locator.page.wait_for_timeout(50)
+    raise AssertionError(f"{locator} was not at rest within {seconds:g} s: last seen at {before}")
 
 
 def layout_faults(page: Page) -> list[str]:
