@@ -9,6 +9,7 @@ from .matches import Matches, contribution_difference
 from .patch_places import PatchPlaces
 from .recipe import AnalysisRecipe, named
 from .splits import Split
+from .stored_grams import gram_names, gram_place
 
 __all__ = [
     "KEPT_LAYERS",
@@ -22,6 +23,8 @@ __all__ = [
     "check_analysis",
     "contribution_difference",
     "estimate_extraction",
+    "gram_names",
+    "gram_place",
     "gram_share",
     "layer_costs",
     "named",

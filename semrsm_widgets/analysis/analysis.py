@@ -176,7 +176,10 @@ class Analysis:
             return None
 
         def compute(_: Progress) -> MatchedGram:
-            return matched_gram(present(rows), present(own) if queries else None, matcher=Identity())
+            columns = present(own) if queries else None
+            if self._stored is not None:
+                return self._stored.of_class_tokens(present(rows), columns)
+            return matched_gram(present(rows), columns, matcher=Identity())
 
         return self._answers.class_token_grams.get((layer, queries), compute)
 
@@ -283,7 +286,8 @@ class Analysis:
         """Return the kernel with the layer's own σ filled in where it is the RBF, and that σ (else None)."""
         if kernel is not rbf:
             return check_kernel(kernel), None
-        sigma = rbf_sigma(self.gram(layer))
+        gram = self.gram(layer)
+        sigma = self._answers.widths.get(layer, lambda _: rbf_sigma(gram))
         return partial(rbf, sigma=sigma), sigma
 
     def assignment(self, layer: str, i: int, j: int, *, matcher: Matcher | None = None) -> Assignment:

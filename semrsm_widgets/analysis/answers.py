@@ -49,6 +49,7 @@ class Answers:
         class_token_grams: by layer, and whether it is of the queries.
         nulls: Grams of unrelated tokens.
         levels: what a kernel makes of `nulls`; of the package's own kernels only: others may change their mind.
+        widths: σ of the RBF, by layer.
         assignments: of pairs of images.
         estimates: by layer.
         token_norms: by layer.
@@ -60,6 +61,7 @@ class Answers:
         self.class_token_grams: Memo[tuple[str, bool], MatchedGram] = Memo()
         self.nulls: Memo[NullKey, list[MatchedGram]] = Memo()
         self.levels: dict[Any, NullLevel] = {}
+        self.widths: Memo[str, float] = Memo()
         self.assignments: Memo[AssignmentKey, Assignment] = Memo()
         self.estimates: Memo[str, Estimate] = Memo()
         self.token_norms: Memo[str, Tensor] = Memo()

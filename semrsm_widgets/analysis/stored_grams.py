@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from semrsm_widgets.rsm import StoredGram, kept_gram, matched_gram
+from semrsm_widgets.rsm import StoredGram, kept_gram, matched_gram, token_gram
 from semrsm_widgets.storage import group_name, part_of
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from semrsm_widgets.common import Progress
     from semrsm_widgets.matching import Matcher
     from semrsm_widgets.rsm import MatchedGram
     from semrsm_widgets.tokens import Tokens
 
 QUERIES = "queries"
+
+
+def gram_names(layer: str, matcher: Matcher) -> tuple[str, str]:
+    """Return under which names the Gram of a layer is kept in a store of several."""
+    return group_name(layer), group_name(repr(matcher))
+
+
+def gram_place(store: Any, layer: str, matcher: Matcher) -> Any:
+    """Return the group in which an Analysis with that `store` keeps the Gram of a layer, made where it is not there."""
+    return part_of(store, *gram_names(layer, matcher))
 
 
 class StoredGrams:
@@ -44,9 +56,13 @@ class StoredGrams:
         place = part_of(self._store, group_name(layer), QUERIES, group_name(repr(matcher)))
         return self._within(matched_gram(queries, tokens, matcher=matcher, store=place, progress=progress))
 
+    def of_class_tokens(self, rows: Tensor, columns: Tensor | None) -> MatchedGram:
+        """Return the Gram of class tokens (N, 1, D), with themselves or with others; it is not kept, but multiplied."""
+        return token_gram(rows, columns, memory=self._memory)
+
     def _within(self, gram: MatchedGram) -> StoredGram:
         assert isinstance(gram, StoredGram), "a Gram that was to be stored"
         return gram.within(self._memory)
 
     def _place(self, layer: str, matcher: Matcher) -> Any:
-        return part_of(self._store, group_name(layer), group_name(repr(matcher)))
+        return gram_place(self._store, layer, matcher)

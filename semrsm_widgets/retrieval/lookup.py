@@ -49,12 +49,16 @@ _KEPT = 128
 
 
 class RowKey(NamedTuple):
-    """What the Gram of a query with all images depends on; `query` is the key of a Query."""
+    """What the Gram of a query with all images depends on; `query` is the key of a Query.
+
+    `in_rsm` is whether it is a row of an RSM that was there.
+    """
 
     layer: str
     query: Hashable
     box: PatchBox | None
     matcher: Matcher
+    in_rsm: bool = False
 
 
 class NotDefinedError(ValueError):
@@ -181,9 +185,10 @@ class Lookup:
         """
         if kernel is not rbf:
             return kernel, None, False
-        own = query.box is not None or not self.analysis.has(layer)
-        sigma = rbf_sigma(self.match(layer, query) if own else self.analysis.gram(layer))
-        return partial(rbf, sigma=sigma), sigma, own
+        if query.box is None and self.analysis.has(layer):
+            return *self.analysis.shared_kernel(layer, rbf), False
+        sigma = rbf_sigma(self.match(layer, query))
+        return partial(rbf, sigma=sigma), sigma, True
 
     def rank(self, name: str, layer: str, query: Query, kernel: Kernel) -> Ranked:
         """Return the images ranked by one similarity; with the reason where it is not defined for this query.
@@ -281,15 +286,16 @@ class Lookup:
 
     def _row(self, layer: str, query: Query, matcher: Matcher, progress: Progress | None) -> MatchedGram:
         """Return the (1, R) Gram of a query under a matcher: from the RSM, from what is remembered, or computed."""
-        if self._in_rsm(layer, query, matcher):
-            return self._without_query(self.analysis.gram(layer, matcher=matcher), query)
+        in_rsm = self._in_rsm(layer, query, matcher)
 
         def compute(report: Progress) -> MatchedGram:
+            if in_rsm:
+                return self._without_query(self.analysis.gram(layer, matcher=matcher), query)
             database = present(self.analysis.tokens[layer])
             gram = matched_gram(self._looked_up(layer, query), database, matcher=matcher, progress=report)
             return self._without_query(gram, query)
 
-        return self._rows.get(RowKey(layer, query.key, query.box, matcher), compute, progress)
+        return self._rows.get(RowKey(layer, query.key, query.box, matcher, in_rsm), compute, progress)
 
     def _in_rsm(self, layer: str, query: Query, matcher: Matcher) -> bool:
         """Return whether the query is a row of an RSM that is there."""
@@ -298,15 +304,8 @@ class Lookup:
     def _without_query(self, gram: MatchedGram, query: Query) -> MatchedGram:
         """Return the (1, R) row of a query in a Gram of all images, or of the query alone, without itself."""
         row = 0 if query.index is None or gram.shape[0] == 1 else query.index
-        others, rows = self._others(query), slice(row, row + 1)
-        return replace(
-            gram,
-            **{name: getattr(gram, name)[rows, others] for name in ("products", "upper_bound", "pooled_products")},
-            **{name: getattr(gram, name)[rows] for name in ("x_sq_norms", "x_pooled_sq_norms")},
-            **{name: getattr(gram, name)[others] for name in ("y_sq_norms", "y_pooled_sq_norms")},
-            symmetric=False,
-            width_from=gram if gram.symmetric else None,
-        )
+        part = gram.select([row], self._others(query).tolist())  # of one in a store, the tiles of this row are read
+        return replace(part, symmetric=False, width_from=gram if gram.symmetric else None)
 
     def _tokens(self, layer: str, query: Query) -> Tokens:
         return self.analysis.tokens[layer] if query.tokens is None else query.tokens[layer]

@@ -13,6 +13,7 @@ from .kernels import (
     rbf,
     rbf_sigma,
 )
+from .lazy_gram import token_gram
 from .null import NULL_PAIRS, NullLevel, null_grams
 from .overview import Overview, RSMWindow
 from .rsm import aligned_rsm, matched_gram, pooled_rsm, semantic_rsm
@@ -62,4 +63,5 @@ __all__ = [
     "rbf_sigma",
     "semantic_rsm",
     "similarity_of",
+    "token_gram",
 ]

@@ -109,10 +109,12 @@ def rbf_sigma(gram: MatchedGram) -> float:
 def _distances_by_rows(gram: LazyGram) -> Iterator[NDArray[np.float64]]:
     """Yield the squared distances of different images, of some rows at a time, each pair once."""
     for rows in gram.row_blocks():
-        distances = _sq_distances(gram.select(rows, None))
-        if gram.symmetric:
-            distances = distances[np.arange(gram.shape[1]) > np.asarray(rows)[:, None]]
-        yield distances.ravel()
+        if gram.symmetric:  # nothing is read that stands before the diagonal
+            columns = range(rows.start, gram.shape[1])
+            distances = _sq_distances(gram.select(rows, columns))
+            yield distances[np.asarray(columns) > np.asarray(rows)[:, None]]
+        else:
+            yield _sq_distances(gram.select(rows, None)).ravel()
 
 
 def _sq_distances(gram: MatchedGram) -> Matrix:

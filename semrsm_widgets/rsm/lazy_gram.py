@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from semrsm_widgets.common import Matrix, cached_property, check_number, message
-from semrsm_widgets.matching import Fallbacks
+from semrsm_widgets.matching import Fallbacks, Identity, TokenSet, check_comparable
 
 from .gram import MatchedGram, mirrored
 
@@ -114,7 +114,7 @@ class LazyGram(MatchedGram):
 
 
 class LazyPooledGram(LazyGram):
-    """The Gram of mean tokens, (N, D) and (M, D) float64: each part is multiplied when it is asked for."""
+    """The Gram of one token an image, (N, D) and (M, D) float64: each part is multiplied when it is asked for."""
 
     _means: tuple[NDArray[np.float64], NDArray[np.float64]]
     _factor: float
@@ -127,6 +127,7 @@ class LazyPooledGram(LazyGram):
         symmetric: bool,
         factor: float = 1.0,
         most: int | None = None,
+        matcher: str = "pooled",
     ) -> None:
         x, y = (factor * np.square(means).sum(1) for means in (x_means, y_means))
         super().__init__(
@@ -138,7 +139,7 @@ class LazyPooledGram(LazyGram):
             y_pooled_sq_norms=y,
             sizes=(1, 1),
             symmetric=symmetric,
-            matcher="pooled",
+            matcher=matcher,
             fallbacks=Fallbacks(),
             _means=(x_means, y_means),
             _factor=factor,
@@ -167,7 +168,7 @@ class LazyPooledGram(LazyGram):
 
     def within(self, memory: int | None) -> LazyPooledGram:
         """Return the same Gram, of which no more than so many bytes are read at once."""
-        return LazyPooledGram(*self._means, symmetric=self.symmetric, factor=self._factor, most=memory)
+        return self._with(most=memory)
 
     def pooled(self) -> MatchedGram:
         """Return the Gram itself: one token per image."""
@@ -175,8 +176,29 @@ class LazyPooledGram(LazyGram):
 
     def scaled(self, factor: float) -> MatchedGram:
         """Return the Gram of tokens multiplied by sqrt(factor)."""
-        factor = self._factor * check_number("factor", factor, above=0)
-        return LazyPooledGram(*self._means, symmetric=self.symmetric, factor=factor, most=self._most)
+        return self._with(factor=self._factor * check_number("factor", factor, above=0))
+
+    def _with(self, **other: Any) -> LazyPooledGram:
+        """Return the same Gram, but for some options."""
+        given = {"factor": self._factor, "most": self._most, "matcher": self.matcher, **other}
+        return LazyPooledGram(*self._means, symmetric=self.symmetric, **given)
+
+
+def token_gram(x: Any, y: Any = None, *, memory: int) -> LazyPooledGram:
+    """Return the Gram of images of one token each, of which no more than so many bytes are made at once.
+
+    Args:
+        x: (N, 1, D) tokens, wherever they lie, as for `matched_gram`.
+        y: (M, 1, D); None: x with itself.
+        memory: bytes.
+
+    Raises:
+        ValueError: tokens that are no numbers, or of different D.
+    """
+    left = TokenSet.read("x", x)
+    right = left if y is None else TokenSet.read("y", y)
+    check_comparable(left, right)
+    return LazyPooledGram(left.means, right.means, symmetric=y is None, most=memory, matcher=repr(Identity()))
 
 
 def chosen_images(

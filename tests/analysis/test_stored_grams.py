@@ -8,7 +8,7 @@ from helpers.analyses import make_images, make_layers
 
 import semrsm_widgets as srsm
 from semrsm_widgets.matching import Identity
-from semrsm_widgets.rsm import tiles
+from semrsm_widgets.rsm import kernels, tiles
 
 N = 20
 
@@ -102,3 +102,25 @@ def test_queries_are_kept_too(given, tmp_path):
     assert np.allclose(kept.query_rsm("a"), plain.query_rsm("a"), atol=1e-4)
     assert kept.query_gram("a").shape == (5, N)
     assert kept.select([2, 3]).query_rsm("a").shape == (5, 2)
+
+
+def test_class_tokens_are_compared_by_rows_within_the_budget(given, tmp_path):
+    queries = {"queries": make_images(5), "query_tokens": make_layers(5, ("a", "a/b: c"), (2, 2), prefix=1, seed=9)}
+    plain = srsm.Analysis(*given, **queries)
+    kept = stored(given, tmp_path, memory=24 * N, **queries)  # a row and no more
+    for of_queries in (False, True):
+        found = kept.class_token_gram("a", queries=of_queries)
+        expected = srsm.cosine(plain.class_token_gram("a", queries=of_queries))
+        assert np.allclose(srsm.cosine(found.select([3], None)), expected[[3]], atol=1e-6)
+        with pytest.raises(ValueError, match=r"`gram` must be read in parts of at most"):
+            srsm.cosine(found)
+
+
+def test_the_width_of_the_rbf_is_counted_once(given, tmp_path, monkeypatch):
+    counted, plain = [], kernels.streamed_median
+    monkeypatch.setattr(kernels, "streamed_median", lambda *given: counted.append(given) or plain(*given))
+    kept = stored(given, tmp_path, memory=24 * N * 4)
+    kernel, sigma = kept.shared_kernel("a", srsm.rbf)
+    assert sigma == pytest.approx(srsm.rbf_sigma(srsm.matched_gram(given[1]["a"], matcher=srsm.Exact())), rel=1e-6)
+    assert kept.shared_kernel("a", srsm.rbf)[1] == kernel.keywords["sigma"] == sigma
+    assert len(counted) == 1

@@ -12,6 +12,8 @@ from helpers.analyses import CHANNELS, GRID, make_analysis, make_tokens
 import semrsm_widgets as srsm
 from semrsm_widgets.retrieval.lookup import Lookup
 from semrsm_widgets.retrieval.query import Query
+from semrsm_widgets.rsm import tiles
+from semrsm_widgets.storage import GramStore
 
 N = 9
 
@@ -54,6 +56,28 @@ def test_a_row_is_that_of_the_rsm_whether_the_rsm_is_there_or_not(kernel, name):
         full = expected.copy()
         full[2] = -np.inf
         assert row.order.tolist() == np.argsort(-full, kind="stable")[: N - 1].tolist()
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_row_of_a_gram_in_a_store_is_read_and_no_more(kernel, tmp_path, monkeypatch):
+    monkeypatch.setattr(tiles, "LARGEST_TILE", 2)
+    plain = nine()
+    kept = srsm.Analysis(plain.images, plain.tokens, store=tmp_path / "run.zarr", memory=24 * 2 * N)  # two rows
+    for analysis in (kept, plain):
+        for matcher in (None, srsm.Identity()):
+            analysis.gram("a", matcher=matcher)
+    here, there = Lookup(plain), Lookup(kept)
+    read, tile = [], GramStore.tile
+    monkeypatch.setattr(GramStore, "tile", lambda *given: read.append(given[1:]) or tile(*given))
+    for name in ("aligned", "semantic", "pooled", "class token"):
+        if kernel is srsm.rbf and name == "class token":
+            continue  # its width is that of all class tokens, which two rows do not give
+        found, expected = (ranked(lookup, name, of_image(2), kernel) for lookup in (there, here))
+        np.testing.assert_allclose(found.values, expected.values, rtol=1e-3, atol=1e-3)
+        assert found.order.tolist() == expected.order.tolist()
+    if kernel is not srsm.rbf:  # the row of tiles of this image, once under each matching
+        assert len(read) == 2 * 5
+        assert all(2 in (top, left) for top, left in read)
 
 
 def test_one_query_needs_one_row_of_matchings():
