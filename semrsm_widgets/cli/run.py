@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from semrsm_widgets.models import VisionModel
     from semrsm_widgets.tokens import Tokens
 
-FEATURES, GRAMS = "features.zarr", "grams"
+FEATURES, GRAMS = "features.zarr", "grams.zarr"
 SAID_EVERY = 30.0
 """Seconds between lines where no terminal shows a bar, as in the log of a batch job."""
 ANSWERS_WITHIN = "30s"
@@ -68,7 +68,8 @@ def _run(config: RunConfig, file: str, *, dry_run: bool) -> None:
     _say("Loading the model")
     model = load_model(**config.model)
     _say("Estimating from a few images")
-    print(plan(config, file, model, images, features=_below(config, FEATURES), gram=lambda name: _gram(config, name)))
+    places = {"features": _below(config, FEATURES), "gram": lambda name: _gram(config, name, matcher)}
+    print(plan(config, file, model, images, **places))
     sys.stdout.flush()
     if dry_run:
         return
@@ -98,11 +99,13 @@ def _extracted(config: RunConfig, model: VisionModel, images: Images) -> dict[st
 
 
 def _match(config: RunConfig, name: str, tokens: Tokens, matcher: Any, client: Any) -> None:
+    from semrsm_widgets.analysis import gram_place
     from semrsm_widgets.rsm import matched_gram
 
     there: dict[str, Any] = {} if client is None else {"client": client}
     log = _log(f"Gram of {name}", "pairs")
-    matched_gram(tokens, matcher=matcher, memory=config.memory, store=_gram(config, name), progress=log, **there)
+    place = gram_place(_below(config, GRAMS), name, matcher)
+    matched_gram(tokens, matcher=matcher, memory=config.memory, store=place, progress=log, **there)
 
 
 @contextmanager
@@ -140,10 +143,11 @@ def _below(config: RunConfig, *names: str) -> str:
     return "/".join([config.folder.rstrip("/"), *names])
 
 
-def _gram(config: RunConfig, name: str) -> str:
-    from semrsm_widgets.storage import group_name
+def _gram(config: RunConfig, name: str, matcher: Any) -> str:
+    """Return where the Gram of a layer is, or will be; nothing is made there."""
+    from semrsm_widgets.analysis import gram_names
 
-    return _below(config, GRAMS, f"{group_name(name)}.zarr")
+    return _below(config, GRAMS, *gram_names(name, matcher))
 
 
 def _label(config: RunConfig) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +15,12 @@ import torch
 from semrsm_widgets.common import describe_seconds
 from semrsm_widgets.extraction import extract
 from semrsm_widgets.matching import Auction
-from semrsm_widgets.rsm import estimate, open_gram
-from semrsm_widgets.storage import open_tokens
+from semrsm_widgets.rsm import estimate
+from semrsm_widgets.storage import TokensThere, kind_of, pairs_left, tokens_there
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from semrsm_widgets.images import Images
     from semrsm_widgets.models import VisionModel
     from semrsm_widgets.tokens import Tokens
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
 
 BATCHES = 2
 """The first one warms up, the last one is measured."""
-BYTES_PER_PAIR = 16
-"""Of a Gram in a store: a product and its upper bound; what compresses well takes less."""
+BYTES_PER_PAIR = 16 + 16 / 3
+"""Of a Gram in a store: a product and its upper bound, and of the overview's levels 16 for every 4, 16, 64, ... pairs;
+what compresses well takes less."""
 
 
 def plan(
@@ -48,25 +51,30 @@ def plan(
     if count < 2:
         raise ValueError(f"{file}: `images.source` must hold at least two pictures; got {count}.")
     tokens, seconds_each = _sample(config, model, images)
-    threads = 1 if _has_cluster(config) else None
-    there = _layers_there(features)
-    pairs = count * (count - 1) // 2
+    matcher = Auction(gap=config.gap, threads=1 if _has_cluster(config) else None)
+    kept = _tokens_there(features, images.ids)
     lines = [f"{file}: {count:,} images, {model.name}, {len(tokens)} layer{'s' * (len(tokens) > 1)}"]
-    taken, matching, extracting = 0.0, 0.0, 0.0 if set(tokens) <= there else seconds_each * count
+    lacking, taken, matching = np.zeros(count, np.bool), 0.0, 0.0
     for name, some in tokens.items():
+        there = kept.get(name) or TokensThere(np.zeros(count, np.bool), np.zeros((count, 32), np.uint8))
+        lacking |= ~there.images
         _, size, channels = some.values.shape
         bytes_each = sum(part.nbytes for part in (some.values, some.prefix) if part is not None) // len(some)
-        state = "there" if name in there else "to do"
-        line = f"  {name}: {size} x {channels}, tokens {_bytes(bytes_each * count)} ({state})"
-        taken += 0 if name in there else bytes_each * count
+        taken += bytes_each * int((~there.images).sum())
+        line = f"  {name}: {size} x {channels}, tokens {_bytes(bytes_each * count)} ({_images_words(there.images)})"
         if config.grams:
-            found = estimate(some.values, Auction(gap=config.gap, threads=threads), memory=config.memory)
-            took, room = found.seconds / found.pairs * pairs, BYTES_PER_PAIR * (pairs + count)
-            state = _state_of(gram(name))
-            line += f"; {pairs:,} pairs in {describe_seconds(took)}, up to {_bytes(room)} ({state})"
-            if state != "there":
-                matching, taken = matching + took, taken + room
+            pairs = count * (count - 1) // 2
+            left = _pairs_left(gram(name), some, Auction(gap=config.gap), there.digests)
+            line += f"; {pairs:,} pairs"
+            if isinstance(left, str):
+                line += f" ({left})"
+            else:
+                found = estimate(some.values, matcher, memory=config.memory)
+                took, room = found.seconds / found.pairs * left, BYTES_PER_PAIR * (left + count)
+                line += _pairs_words(pairs, left, took, room)
+                matching, taken = matching + took, taken + room * (left > 0)
         lines.append(line)
+    extracting = seconds_each * int(lacking.sum())
     lines.append(f"Extraction {describe_seconds(extracting)}, here" + _matching_words(config, matching))
     lines.append(f"Up to {_bytes(taken)} to be written{_room_words(config)}.")
     return "\n".join(lines)
@@ -91,23 +99,46 @@ def _sample(config: RunConfig, model: VisionModel, images: Images) -> tuple[dict
     return tokens, took / done
 
 
-def _layers_there(features: str) -> set[str]:
-    """Return the layers whose tokens are complete."""
+def _tokens_there(features: str, ids: Sequence[str]) -> Mapping[str, TokensThere]:
+    """Return what is there of images, by layer; of no store, or one that the run refuses, there is nothing."""
     try:
-        return set(open_tokens(features))
+        return tokens_there(features, ids)
     except (FileNotFoundError, ValueError):
-        return set()
+        return {}
 
 
-def _state_of(gram: str) -> str:
+def _pairs_left(gram: str, some: Tokens, matcher: Auction, digests: NDArray[np.uint8]) -> int | str:
+    """Return how many pairs are to be matched, or in words why none will be.
+
+    Args:
+        gram: where the Gram is, or will be.
+        some: tokens of a few images.
+        matcher: what the run matches with.
+        digests: (N, 32) checksums of the tokens of all images; zeros where there are none yet.
+    """
+    settings = {"x": kind_of(some.values), "y": "x itself", "matcher": repr(matcher)}
+    pairs = len(digests) * (len(digests) - 1) // 2
+    if not digests.any():  # whether a Gram that is there is of these tokens is not known before they are made
+        return pairs
     try:
-        open_gram(gram)
+        return pairs_left(gram, settings, digests)
     except FileNotFoundError:
-        return "to do"
-    except ValueError as error:  # begun, or of something else, which the run refuses
-        begun = str(error).partition("with ")[2].partition(" tiles")[0]
-        return f"{begun} tiles there" if begun else "to do"
-    return "there"
+        return pairs
+    except ValueError as error:
+        return f"refused: {error}"
+
+
+def _images_words(there: NDArray[np.bool]) -> str:
+    if there.all():
+        return "there"
+    return f"{int(there.sum()):,} of {len(there):,} images there" if there.any() else "to do"
+
+
+def _pairs_words(pairs: int, left: int, seconds: float, room: float) -> str:
+    if left == 0:
+        return " (there)"
+    cost = f"{describe_seconds(seconds)}, up to {_bytes(room)}"
+    return f" in {cost} (to do)" if left == pairs else f", {left:,} of them left: {cost} (begun)"
 
 
 def _has_cluster(config: RunConfig) -> bool:

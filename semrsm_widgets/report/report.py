@@ -165,7 +165,7 @@ def static(
     """
     check_analysis(analysis, at_least=2)
     if len(analysis) > MOST_IMAGES:
-        todo = "Extract fewer: images.select(...), or explore(..., max_images=...)."
+        todo = "Take some of them: to_html(analysis.select(images), ...), or explore(..., max_images=...)."
         raise ValueError(message("analysis", f"of at most {MOST_IMAGES} images", f"{len(analysis)}", todo))
     layer = default_layer(analysis) if layer is None else check_choice("layer", layer, analysis.layers)
     check_choice("kernel", kernel, KERNELS)

@@ -8,6 +8,7 @@ from .pyramid import BINS, Cells, Pyramid
 from .sketch_store import Sketch, kept_sketch, piece_of
 from .token_reading import PartAddress, StoredPart
 from .token_store import Parts, TokenStore, open_tokens
+from .what_is_there import TokensThere, pairs_left, tokens_there
 
 __all__ = [
     "BINS",
@@ -22,11 +23,14 @@ __all__ = [
     "Sketch",
     "StoredPart",
     "TokenStore",
+    "TokensThere",
     "checksums",
     "group_name",
     "kept_sketch",
     "kind_of",
     "open_tokens",
+    "pairs_left",
     "part_of",
     "piece_of",
+    "tokens_there",
 ]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.common import message
+from semrsm_widgets.common import Memo, message
 
 from .gram_form import GramForm, Lacking, Patch, form_of, rows_of
 from .places import GRAM, MADE_OTHERWISE, Place, differences, open_place
@@ -33,6 +33,8 @@ MADE_WITH_TILES = "cosine"
 ORDERS = ("orders/0", "orders/1")
 """Where it is said which images a store is of, where they are not all of them in its order: in turn, as whoever opens
 it meanwhile reads the last one, and what a killed call has left is written over."""
+RECENT_TILES = 32
+"""That were read last, and are kept, 1 MiB each: where one moves about, and for the pair under a pointer."""
 Rows = tuple["NDArray[np.int64]", "NDArray[np.int64]"]
 TODO = "Go on with the same matched_gram(..., store=...)."
 
@@ -49,11 +51,19 @@ class GramStore:
         ValueError: the store is of other tokens or another matcher, or holds something else.
     """
 
-    def __init__(self, place: Place, form: GramForm, settings: Mapping[str, str], rows: Rows) -> None:
+    def __init__(
+        self,
+        place: Place,
+        form: GramForm,
+        settings: Mapping[str, str],
+        rows: Rows,
+        digests: Sequence[NDArray[np.uint8]] = (),
+    ) -> None:
         self.place, self.form, self.rows, self._settings = place, form, rows, dict(settings)
-        self._digests: tuple[NDArray[np.uint8], ...] = ()
+        self._digests = tuple(digests)
         self._masks: tuple[NDArray[np.bool], ...] | None = None  # which rows and columns the call asks for
         self._arrays: dict[str, Any] = {}
+        self._recent: Memo[tuple[int, int], NDArray[np.float64]] = Memo(keep=RECENT_TILES)
 
     @classmethod
     def make(
@@ -67,8 +77,7 @@ class GramStore:
             settings: what products depend on besides the images: words -> value; a store of others is refused.
             digests: checksums of the tokens of x, and of y where that is another set.
         """
-        found = cls(open_place(store, GRAM, make=True), form, settings, (np.arange(0), np.arange(0)))
-        found._digests = tuple(digests)
+        found = cls(open_place(store, GRAM, make=True), form, settings, (np.arange(0), np.arange(0)), digests)
         found.check()
         return found
 
@@ -88,6 +97,7 @@ class GramStore:
     def check(self) -> None:
         """Refuse a store of other tokens or another matcher; take over tiles and images of one that was begun."""
         self._arrays.clear()
+        self._recent = Memo(keep=RECENT_TILES)
         self._masks = None
         facts = self.place.facts(GRAM)
         if facts is None:
@@ -138,11 +148,8 @@ class GramStore:
                 message("store", "a complete matched Gram", f"{place.label!r}, which was just begun", TODO)
             )
         form = form_of(facts, place.label)
-        rows = tuple(np.arange(count) for count in form.shape)
-        found = cls(place, form, facts["settings"], (rows[0], rows[1]))
-        if order := facts.get("order"):
-            kept = [found._array(f"{order}/{axis}")[:] for axis in found._axes]
-            found.rows = kept[0], kept[-1]
+        found = cls(place, form, facts["settings"], (np.arange(0), np.arange(0)))
+        found.rows = found.rows_of_last_call()
         if found.is_settled:
             return found
         there, wanted = int((found._array(FALLBACKS)[:, :, 2] == DONE).sum()), len(list(form.tiles()))
@@ -150,6 +157,15 @@ class GramStore:
             got = f"{place.label!r} with {there:,} of {wanted:,} tiles"
             raise ValueError(message("store", "a complete matched Gram", got, TODO))
         return found
+
+    def rows_of_last_call(self) -> Rows:
+        """Return which rows and columns the images of the last call are, in its order."""
+        facts = self.place.facts(GRAM) or {"shape": (0, 0)}
+        if order := facts.get("order"):
+            kept = [self._array(f"{order}/{axis}")[:] for axis in self._axes]
+            return kept[0], kept[-1]
+        rows = [np.arange(count) for count in facts["shape"]]
+        return rows[0], rows[1]
 
     @classmethod
     def begun(cls, store: Any, settings: Mapping[str, str], digests: Sequence[NDArray[np.uint8]]) -> GramStore | None:
@@ -167,8 +183,7 @@ class GramStore:
         facts = place.facts(GRAM)
         if facts is None:
             return None
-        found = cls(place, form_of(facts, place.label), settings, (np.arange(0), np.arange(0)))
-        found._digests = tuple(digests)
+        found = cls(place, form_of(facts, place.label), settings, (np.arange(0), np.arange(0)), digests)
         found.check()
         return None if found._is_other(facts) else found
 
@@ -334,12 +349,16 @@ class GramStore:
         Raises:
             ValueError: it is damaged or gone; its images are named.
         """
-        found = self._there(top, left)
-        if found is None or np.isnan(found)[:, self._wanted(top, left)].any():
+        return self._recent.get((top, left), lambda _: self._whole(top, left))
+
+    def _whole(self, top: int, left: int) -> NDArray[np.float64]:
+        found = self._there(top, left, marked=False)  # its file is there as a whole, or not at all
+        if found is None or (np.isnan(found.max()) and np.isnan(found)[:, self._wanted(top, left)].any()):
             rows, columns = self.form.side(top, 0), self.form.side(left, 1)
             where = f"images {rows.start} to {rows.stop - 1} with {columns.start} to {columns.stop - 1}"
             todo = "The same matched_gram(..., store=...) makes it anew."
             raise ValueError(f"The tile of {where} in {self.place.label!r} is damaged or gone. {todo}")
+        found.setflags(write=False)
         return found
 
     def fallbacks(self) -> tuple[int, int]:
@@ -377,18 +396,25 @@ class GramStore:
         found: NDArray[np.float64] = self._array(name)[:]
         return found
 
-    def _there(self, top: int, left: int) -> NDArray[np.float64] | None:
-        """Return what is there of a tile, with NaN for what is not; None where nothing is, or it is damaged."""
+    def _there(self, top: int, left: int, *, marked: bool = True) -> NDArray[np.float64] | None:
+        """Return what is there of a tile, with NaN for what is not; None where nothing is, or it is damaged.
+
+        With `marked=False` it is not looked up whether somebody has written down that it is there.
+        """
         block = self.form.block
         try:
-            if not self._array(FALLBACKS)[top // block, left // block][2]:
+            if marked and not self._array(FALLBACKS)[top // block, left // block][2]:
                 return None
             found: NDArray[np.float64] = self._array(TILES)[:, self.form.side(top, 0), self.form.side(left, 1)]
         except OSError:  # a disk that fails is no damaged file
             raise
         except Exception:  # whatever the bytes that stand there lead to
             return None
-        return None if np.isnan(found).all() else found
+        sides = self.form.side(top, 0), self.form.side(left, 1)
+        room = [(0, side.stop - side.start - had) for side, had in zip(sides, found.shape[1:], strict=True)]
+        if any(more for _, more in room):  # of images for which it has not grown yet
+            found = np.pad(found, [(0, 0), *room], constant_values=np.nan)
+        return None if np.isnan(found.max(initial=-np.inf)) and np.isnan(found).all() else found
 
     def _array(self, name: str) -> Any:
         if name not in self._arrays:

@@ -159,12 +159,22 @@ class LayerStore:
 
     def images_done(self) -> int:
         """Return how many wanted images have their tokens, without reading them."""
+        return int(self.marks()[0][self._rows].sum())
+
+    def marks(self) -> tuple[NDArray[np.bool], NDArray[np.uint8]]:
+        """Return (N,) which images have their tokens, without reading them, and (N, 32) the checksums of these.
+
+        Checksums are those of tokens in their last place; of others there are zeros.
+        """
+        digests = np.zeros((self._count, DIGEST_BYTES), np.uint8)
         if not self._is_made():
-            return 0
+            return np.zeros(self._count, np.bool), digests
         there = self._claimed()
+        own = self._node(SHA256)[: self._count, 0]
+        digests[: len(own)] = own
         for first in range(0, self._count, self.shard):
             there[first : first + self.shard] |= self._pending(first).marked()[: self._count - first]
-        return int(there[self._rows].sum())
+        return there, digests
 
     def is_complete(self) -> bool:
         """Return whether all wanted images have their tokens in their last place, without reading them."""

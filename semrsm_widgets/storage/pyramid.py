@@ -9,10 +9,12 @@ there. A chunk that is there was made of chunks that are there: what is missing 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from semrsm_widgets.common import Memo
 
 from .places import Place
 
@@ -30,6 +32,8 @@ TOP_CELLS = 256
 """There is no level above one of so many cells a side."""
 ALIGNED_SIDE = 256
 """Pairs a side of a chunk of the first level, where the tiles' own side is no power of two."""
+RECENT_CHUNKS = 128
+"""That were read last, and are kept: 32 MiB of 128 x 128 cells, as where one moves about nearly all are there."""
 Values = Callable[[slice, slice], "NDArray[np.float64]"]
 """Returns the kernel's values (n, m) of some rows and columns, NaN for pairs that do not count."""
 
@@ -86,6 +90,7 @@ class Pyramid:
         block = form.block
         self.side = block if block > 1 and block & (block - 1) == 0 else ALIGNED_SIDE
         self._arrays: dict[str, Any] = {}
+        self._recent: Memo[tuple[int, int, int], Cells] = Memo(keep=RECENT_CHUNKS)
 
     @property
     def is_aligned(self) -> bool:
@@ -224,21 +229,80 @@ class Pyramid:
         Raises:
             ValueError: some of them are damaged or gone.
         """
-        damaged = ""
+        cells = self.side // 2
+        found = Cells(*np.empty((PLANES, rows.stop - rows.start, columns.stop - columns.start), np.float32))
+        wanted = [
+            (a, b)
+            for a in range(rows.start // cells, -(-rows.stop // cells))
+            for b in range(columns.start // cells, -(-columns.stop // cells))
+        ]
+        chunks = self._chunks_at(level, wanted)
+        for (a, b), chunk in chunks.items():
+            here, there = zip(_overlap(rows, a * cells, cells), _overlap(columns, b * cells, cells), strict=True)
+            for plane, own in zip(found, chunk, strict=True):
+                plane[here] = own[there]
+        return found
+
+    def _chunks_at(self, level: int, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Cells]:
+        """Return some chunks of a level, of those that were read last without reading them; mirrored where it must be.
+
+        What is to be read is read at once where it lies together: a call for each chunk takes twice as long.
+        """
+        own = {(min(a, b), max(a, b)) if self.form.symmetric else (a, b) for a, b in wanted}
+        missing = {each for each in own if (level, *each) not in self._recent}
+        held: dict[tuple[int, int], Cells] = {}
+        if missing:
+            tops, lefts = (sorted(each) for each in zip(*missing, strict=True))
+            area = range(tops[0], tops[-1] + 1), range(lefts[0], lefts[-1] + 1)
+            if len(area[0]) * len(area[1]) <= 2 * len(missing):
+                held = self._read_chunks(level, *area)
+        found = {}
+        for a, b in wanted:
+            key = (min(a, b), max(a, b)) if self.form.symmetric else (a, b)
+            if key in missing and key in held:
+                chunk = held[key]
+                if np.isnan(chunk.pairs).any():
+                    raise self._damaged(level)
+                self._recent.put((level, *key), chunk)
+            else:
+                chunk = self._recent.get((level, *key), lambda _, key=key: self._whole_chunk(level, *key))
+            found[a, b] = chunk if key == (a, b) else chunk.transposed()
+        return found
+
+    def _read_chunks(self, level: int, rows: range, columns: range) -> dict[tuple[int, int], Cells]:
+        """Return chunks that lie together, NaN where there is none; nothing where one of them is damaged."""
+        first, last = self._region(level, rows[0], columns[0]), self._region(level, rows[-1], columns[-1])
         try:
-            found = self._read(level, (rows, columns))
-            missing = np.isnan(found.pairs)
-            if self.form.symmetric and missing.any():
-                mirrored = self._read(level, (columns, rows)).transposed()
-                found = Cells(*(np.where(missing, other, own) for own, other in zip(found, mirrored, strict=True)))
-            if not np.isnan(found.pairs).any():
-                return found
+            whole = self._read(level, (slice(first[0].start, last[0].stop), slice(first[1].start, last[1].stop)))
+        except OSError:
+            raise
+        except Exception:  # which one it is says reading each
+            return {}
+        found = {}
+        for a in rows:
+            for b in columns:
+                own = self._region(level, a, b)
+                here = tuple(
+                    slice(each.start - begin.start, each.stop - begin.start)
+                    for each, begin in zip(own, first, strict=True)
+                )
+                found[a, b] = Cells(*(plane[here].copy() for plane in whole))
+        return found
+
+    def _whole_chunk(self, level: int, a: int, b: int) -> Cells:
+        try:
+            found = self._read(level, self._region(level, a, b))
         except OSError:  # a disk that fails is no damaged file
             raise
         except Exception as error:  # whatever the bytes that stand there lead to
-            damaged = f" ({type(error).__name__})"
-        text = f"The overview in {self._store.label!r} is damaged or gone at its level {level}{damaged}."
-        raise ValueError(f"{text} Remove {self._path!r} there: it is made anew from the tiles.")
+            raise self._damaged(level, f" ({type(error).__name__})") from None
+        if np.isnan(found.pairs).any():
+            raise self._damaged(level)
+        return found
+
+    def _damaged(self, level: int, why: str = "") -> ValueError:
+        text = f"The overview in {self._store.label!r} is damaged or gone at its level {level}{why}."
+        return ValueError(f"{text} Remove {self._path!r} there: it is made anew from the tiles.")
 
     def spread(self) -> NDArray[np.int64]:
         """Return (BINS,) how many pairs lie in each part of the range between the limits; each pair counts once."""
@@ -253,6 +317,7 @@ class Pyramid:
         return Cells(*self._open(_name(level))[(slice(None), *region)])
 
     def _write(self, level: int, a: int, b: int, cells: Cells) -> Cells:
+        self._recent = Memo(keep=RECENT_CHUNKS)
         planes = np.stack(cells).astype(np.float32)
         self._keep(_name(level), (slice(None), *self._region(level, a, b)), planes, self._images(level, a, b))
         return Cells(*planes)
@@ -286,6 +351,12 @@ class Pyramid:
             for k, count in zip((a, b), self.form.shape, strict=True)
         )
         return rows, columns
+
+
+def _overlap(wanted: slice, first: int, count: int) -> tuple[slice, slice]:
+    """Return where the part of a chunk that is wanted lies in what is wanted, and in the chunk."""
+    start, stop = max(wanted.start, first), min(wanted.stop, first + count)
+    return slice(start - wanted.start, stop - wanted.start), slice(start - first, stop - first)
 
 
 def _name(level: int) -> str:

@@ -246,13 +246,21 @@ def open_tokens(store: Any) -> dict[str, Tokens]:
         raise ValueError(message("store", "a complete store of tokens", f"{place.label!r}, which was just begun", todo))
     ids, dtype = ids_of(place, facts), getattr(torch, facts["dtype"])
     rows = _rows_of(place, facts, len(ids))
-    names = sorted((int(group.attrs["depth"]), str(group.attrs["name"])) for group in _groups(place))
-    layers = [_layer_of(place, name, ids, rows, int(facts["batch"]), dtype) for _, name in names]
+    layers = layers_of(place, ids, rows, int(facts["batch"]), dtype)
     for layer in layers:
-        if layer is not None and not layer.is_complete():
+        if not layer.is_complete():
             got = f"{place.label!r} with {layer.images_done():,} of {len(rows):,} images at {layer.name!r}"
             raise ValueError(message("store", "a complete store of tokens", got, todo))
-    return {layer.name: layer.tokens() for layer in layers if layer is not None}
+    return {layer.name: layer.tokens() for layer in layers}
+
+
+def layers_of(
+    place: Place, ids: Sequence[str], rows: NDArray[np.int64], batch: int, dtype: torch.dtype
+) -> list[LayerStore]:
+    """Return the layers of a store, in depth order, for some rows of its images."""
+    names = sorted((int(group.attrs["depth"]), str(group.attrs["name"])) for group in _groups(place))
+    found = [_layer_of(place, name, ids, rows, batch, dtype) for _, name in names]
+    return [layer for layer in found if layer is not None]
 
 
 def ids_of(place: Place, facts: Mapping[str, Any]) -> list[str]:

@@ -52,9 +52,13 @@ def expected(folder: Path) -> dict[str, srsm.Tokens]:
 def check(folder: Path) -> None:
     """Hold the stores against what extraction and matching in memory give."""
     there = srsm.open_tokens(folder / "results" / "features.zarr")
+    analysis = srsm.Analysis(
+        srsm.load_images(folder / "photos"), there, store=folder / "results" / "grams.zarr", memory=2**20
+    )
     for name, tokens in expected(folder).items():
+        assert analysis.has(name)
         assert torch.equal(there[name].values[:], tokens.values)
-        found = srsm.open_gram(folder / "results" / "grams" / f"{name}.zarr")
+        found = analysis.gram(name)
         gram = srsm.matched_gram(tokens)
         assert np.allclose(found.products, gram.products, rtol=0, atol=1e-4 * gram.norms.max())
         assert np.all(found.upper_bound >= gram.products - 1e-6 * gram.norms)
@@ -107,7 +111,7 @@ def test_a_run_fills_the_stores_and_another_does_nothing_again(
     assert capsys.readouterr().out.count("(there)") == 4
     assert written(config.parent) == before
 
-    gone = config.parent / "results" / "grams" / "blocks.4.zarr"
+    gone = config.parent / "results" / "grams.zarr" / "blocks.4"
     shutil.rmtree(gone)
     assert main(["run", str(config)]) == 0
     after = written(config.parent)
@@ -115,11 +119,33 @@ def test_a_run_fills_the_stores_and_another_does_nothing_again(
     assert {path for path in before if before[path] != after[path]} == {p for p in before if p.startswith(str(gone))}
 
 
+def test_the_estimate_says_what_is_left_of_a_set_that_grows(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def said() -> str:
+        before = written(config.parent)
+        assert main(["run", str(config), "--dry-run"]) == 0
+        assert written(config.parent) == before
+        return capsys.readouterr().out
+
+    assert main(["run", str(config)]) == 0
+    capsys.readouterr()
+    assert said().count("; 78 pairs (there)") == 2
+    stores.pictures(config.parent / "photos", 16)  # the 13 that are there, and three others
+    text = said()
+    assert text.count("(13 of 16 images there)") == 2
+    assert text.count(f"; 120 pairs, {3 * 13 + 3} of them left: ") == 2
+    assert main(["run", str(config)]) == 0
+    capsys.readouterr()
+    (config.parent / "photos" / "00.png").unlink()
+    assert said().count("(there)") == 4
+    config.write_text(CONFIG.replace("= 4\n", "= 4\n[matching]\ngap = 0.01\n", 1), encoding="utf-8")
+    assert said().count("; 105 pairs in ") == 2  # another gap is another Gram, beside that one
+
+
 def test_a_layer_can_be_added_and_grams_left_out(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config.write_text(CONFIG.replace('["blocks.4", "blocks.6"]', '"blocks.6"') + "grams = false\n", encoding="utf-8")
     assert main(["run", str(config)]) == 0
     assert "no Grams" in capsys.readouterr().out
-    assert not (config.parent / "results" / "grams").exists()
+    assert not (config.parent / "results" / "grams.zarr").exists()
     config.write_text(CONFIG, encoding="utf-8")
     assert main(["run", str(config)]) == 0
     check(config.parent)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 import semrsm_widgets as srsm
+from semrsm_widgets.analysis import gram_names
 from semrsm_widgets.cli import main
 from semrsm_widgets.cli.lab import copy_tutorials, tutorials_folder
 from semrsm_widgets.common.files import ABANDONED_SECONDS, sweep
@@ -288,7 +289,8 @@ def _run() -> Work:
 
     def results(folder: Path) -> tuple[torch.Tensor, srsm.MatchedGram]:
         tokens = srsm.open_tokens(folder / "results" / "features.zarr")["blocks.6"]
-        return tokens.values[:], srsm.open_gram(folder / "results" / "grams" / "blocks.6.zarr")
+        grams = folder / "results" / "grams.zarr"
+        return tokens.values[:], srsm.open_gram(grams / "/".join(gram_names("blocks.6", srsm.Auction())))
 
     with TemporaryDirectory() as name:
         begin(Path(name))

@@ -137,12 +137,29 @@ def test_a_stopped_call_goes_on_and_damage_is_said(tmp_path):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
+    pyramid = made(values, symmetric=True, block=8, store=tmp_path / "rsm.zarr")  # as another session opens it
     text = r"The overview in 'rsm.zarr' is damaged or gone at its level 1.*Remove 'overview/cosine' there"
     with pytest.raises(ValueError, match=text):
         pyramid.read(1, slice(0, 19), slice(0, 19))
     path.unlink()
     with pytest.raises(ValueError, match=text):
         pyramid.read(1, slice(0, 19), slice(0, 19))
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_what_was_read_last_is_not_read_again(symmetric, monkeypatch):
+    values = matrix((37, 37), symmetric)
+    made(values, symmetric=symmetric, block=8, store=(store := zarr.storage.MemoryStore())).complete(
+        lambda rows, columns: values[rows, columns], lambda *_: None
+    )
+    pyramid = made(values, symmetric=symmetric, block=8, store=store)
+    cells, calls, read = expected(values, symmetric, 2), [], Pyramid._read
+    monkeypatch.setattr(Pyramid, "_read", lambda *given: calls.append(given[1:]) or read(*given))
+    for rows, columns in ((range(3, 15), range(9, 19)), (range(4, 15), range(9, 12)), (range(9, 19), range(3, 15))):
+        here = slice(rows.start, rows.stop), slice(columns.start, columns.stop)
+        assert np.allclose(pyramid.read(1, *here), cells[:, here[0], here[1]], atol=1e-6, equal_nan=True)
+    # what lies together in one call, a part of it in none, and mirrored, where there is a mirror, in none again
+    assert len(calls) == (1 if symmetric else 2)
 
 
 def test_an_odd_cell_holds_what_there_is():
