@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import semrsm_widgets as srsm
+from semrsm_widgets.retrieval import stored_search
 from semrsm_widgets.retrieval.exact_search import search
 from semrsm_widgets.storage import TokenStore, sketch_store, token_reading
 
@@ -94,7 +95,8 @@ def test_most_images_are_never_read(tmp_path, reads):
     assert f"{found.matched} matched" in repr(found)
 
 
-def test_no_piece_is_read_twice_whatever_the_queries(tmp_path, reads):
+def test_no_piece_is_read_twice_whatever_the_queries(tmp_path, reads, monkeypatch):
+    monkeypatch.setattr(stored_search, "PAYING_SHARE", 1)  # piece by piece to the end
     x = images(3, spread=1.5)
     tokens = srsm.open_tokens(write(tmp_path / "x.zarr", x))["x"]
     queries = x[::50]
@@ -106,6 +108,24 @@ def test_no_piece_is_read_twice_whatever_the_queries(tmp_path, reads):
     assert len(pieces) > 2
     assert sum(map(len, pieces)) == len(set().union(*pieces))
     assert found.matched <= found.images_read * len(queries)
+
+
+def test_where_bounds_rule_out_nothing_the_rest_is_read_in_its_order_and_in_large_blocks(tmp_path, reads, monkeypatch):
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(KINDS * EACH, S, D)).astype(np.float32))
+    tokens = srsm.open_tokens(write(tmp_path / "x.zarr", x))["x"]
+    search(x[3], tokens, k=3)
+    reads.clear()
+    found = search(x[3], tokens, k=3)
+    same(found, search(x[3], x, k=3))
+    assert found.images_read == len(x)
+    assert len(reads) == 2  # those with the best bounds, and all others
+    assert reads[1] == sorted(reads[1])
+    monkeypatch.setattr(stored_search, "BLOCK_BYTES", 100 * S * D * 4)
+    reads.clear()
+    again = search(x[3], tokens, k=3)
+    assert np.array_equal(again.indices, found.indices)
+    assert len(reads) == 4
+    assert sorted(all_of(reads)) == list(range(len(x)))
 
 
 def test_means_and_spreads_are_kept_in_the_store(tmp_path, reads):
