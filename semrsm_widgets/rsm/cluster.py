@@ -188,6 +188,8 @@ class _Submitted:
             name = type(error).__name__
             if self._client.status != "running" or name == "FutureCancelledError":
                 raise self._gone() from error
+            if name == "CommClosedError":  # it asked the scheduler where the result is; its status says so later
+                raise self._gone("lost its connection") from error
             if name == "KilledWorker":
                 todo = "Give workers more memory, or pass a smaller memory= and another store."
                 text = f"Workers died again and again while they matched {tile}, most likely for want of memory. {todo}"
@@ -199,9 +201,9 @@ class _Submitted:
         if self._client.status != "running":
             raise self._gone()
 
-    def _gone(self) -> ConnectionError:
+    def _gone(self, what: str = "") -> ConnectionError:
         status = self._client.status
-        what = "was restarted, or its tasks were cancelled" if status == "running" else f"is {status}"
+        what = what or ("was restarted, or its tasks were cancelled" if status == "running" else f"is {status}")
         todo = "Make another client, and call again."
         return ConnectionError(f"`client` {what}: it was closed, or its scheduler stopped. What is done stays. {todo}")
 

@@ -80,14 +80,22 @@ def noted(log: Path, what: str = "begun") -> list[tuple[int, int]]:
 
 @contextmanager
 def cluster(workers: int = 2, **options):
-    """Give a client of a cluster of processes, of one thread each."""
+    """Give a client of a cluster of processes, of one thread each.
+
+    They are forked from one that has imported what they need: to import it anew takes each of them some seconds.
+    """
+    import dask
     from distributed import Client, LocalCluster
+    from distributed.utils import get_mp_context
 
     given = {"threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": 0, **options}
     before = dict(os.environ)
     try:
-        with LocalCluster(n_workers=workers, **given) as local, Client(local) as client:
-            yield client
+        os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # as Dask sets it, where it comes in time
+        with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+            get_mp_context().set_forkserver_preload(["distributed", __name__])
+            with LocalCluster(n_workers=workers, **given) as local, Client(local) as client:
+                yield client
     finally:  # what Dask sets for its workers stays set here: one BLAS thread, for all processes that begin later
         os.environ.clear()
         os.environ.update(before)

@@ -204,6 +204,20 @@ def test_a_client_that_disappears_is_said(client, x, tmp_path):
     assert same(whole, matched_gram(x, matcher=Auction(threads=1)))
 
 
+GONE = r"`client` (is \w+|lost its connection): .* its scheduler stopped\. What is done stays"
+
+
+def test_a_scheduler_that_goes_while_a_result_is_fetched_is_said(client, x, monkeypatch):
+    from distributed.comm import CommClosedError
+
+    def gather(*_, **__):
+        raise CommClosedError("connection reset by peer")
+
+    monkeypatch.setattr(client, "gather", gather)
+    with pytest.raises(ConnectionError, match=GONE):
+        matched_gram(x, client=client)
+
+
 def test_a_scheduler_that_is_killed_is_said(x, tmp_path):
     log = tmp_path / "log"
     with scheduler_of_its_own(tmp_path) as (scheduler, own):
@@ -215,7 +229,7 @@ def test_a_scheduler_that_is_killed_is_said(x, tmp_path):
 
         thread = threading.Thread(target=kill)
         thread.start()
-        with pytest.raises(ConnectionError, match=r"`client` is \w+: .* its scheduler stopped\. What is done stays"):
+        with pytest.raises(ConnectionError, match=GONE):
             matched_gram(x, matcher=Noting(str(log), 0.05), store=tmp_path / "rsm.zarr", client=own)
         thread.join()
     there = zarr.open_group(tmp_path / "rsm.zarr", mode="r")["fallbacks"][:, :, 2].sum()
