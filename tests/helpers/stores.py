@@ -1,4 +1,4 @@
-"""A model, pictures and a script to extract into stores, also in processes that are killed."""
+"""A model, pictures and scripts to extract and match into stores, also in processes that are killed."""
 
 from __future__ import annotations
 
@@ -102,5 +102,35 @@ def extracting(folder: Path, store: Path, log: Path, *before: str) -> subprocess
     """
     given = [str(folder), str(store), str(log), str(TESTS), *sys.path]
     command = [*before, sys.executable, "-c", SCRIPT, *given]
+    environment = {**os.environ, "SEMRSM_PROGRESS": "0"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+MATCHING = """
+import sys, time
+sys.path[:0] = sys.argv[4:]
+from helpers.stores import matching_tokens
+from semrsm_widgets.rsm import matched_gram, tiles
+tiles.LARGEST_TILE = 8
+plain = tiles.match_job
+def slow(matcher, job):
+    with open(sys.argv[2], "a") as file:
+        file.write(f"{job.pairs}\\n")
+    time.sleep(0.02)
+    return plain(matcher, job)
+tiles.match_job = slow
+matched_gram(matching_tokens(int(sys.argv[3])), store=sys.argv[1])
+print("done", flush=True)
+"""
+
+
+def matching_tokens(count: int) -> np.ndarray:
+    """Return the tokens that `matching` matches."""
+    return np.random.default_rng(5).normal(size=(count, 9, 16)).astype(np.float32)
+
+
+def matching(store: Path, log: Path, count: int = 60) -> subprocess.Popen[str]:
+    """Start a process that matches images into a store by tiles of 8, and notes each tile in a file."""
+    command = [sys.executable, "-c", MATCHING, str(store), str(log), str(count), str(TESTS), *sys.path]
     environment = {**os.environ, "SEMRSM_PROGRESS": "0"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,9 +16,10 @@ import pytest
 import torch
 import zarr
 from helpers.own_disk import own_disk
-from helpers.stores import extracting, pictures
+from helpers.stores import MATCHING, extracting, matching, matching_tokens, pictures
 
-from semrsm_widgets.matching import Auction, Exact, Greedy, Identity
+from semrsm_widgets.matching import Auction, Exact, Fallbacks, Greedy, Identity, auction
+from semrsm_widgets.matching.solvers import engine, numba_auction
 from semrsm_widgets.rsm import tiles
 from semrsm_widgets.rsm.kernels import cosine, inner_product, rbf
 from semrsm_widgets.rsm.rsm import matched_gram, semantic_rsm
@@ -161,31 +162,6 @@ def test_what_was_stopped_goes_on_at_its_tile(tmp_path, monkeypatch):
     assert matched == []
 
 
-SCRIPT = """
-import sys, time
-sys.path[:0] = sys.argv[3:]
-import numpy as np
-from semrsm_widgets.rsm import matched_gram, tiles
-tiles.LARGEST_TILE = 8
-plain = tiles.match_job
-def slow(matcher, job):
-    with open(sys.argv[2], "a") as file:
-        file.write(f"{job.pairs}\\n")
-    time.sleep(0.02)
-    return plain(matcher, job)
-tiles.match_job = slow
-x = np.random.default_rng(5).normal(size=(60, 9, 16)).astype(np.float32)
-matched_gram(x, store=sys.argv[1])
-print("done", flush=True)
-"""
-
-
-def matching(store, log):
-    command = [sys.executable, "-c", SCRIPT, str(store), str(log), str(TESTS), *sys.path]
-    environment = {**os.environ, "SEMRSM_PROGRESS": "0"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
-
-
 def test_a_killed_process_loses_the_tile_that_it_was_at(tmp_path):
     store, log, rng = tmp_path / "rsm.zarr", tmp_path / "log", random.Random(2)
     stops = sorted(rng.sample(range(2, 34), 2))
@@ -199,8 +175,7 @@ def test_a_killed_process_loses_the_tile_that_it_was_at(tmp_path):
     text = matching(store, log).communicate()[0]
     assert text.endswith("done\n"), text
     assert 36 <= len(log.read_text().splitlines()) <= 36 + len(stops)  # of 8 x 8 blocks, those above the diagonal
-    x = np.random.default_rng(5).normal(size=(60, 9, 16)).astype(np.float32)
-    assert agree(open_gram(store), matched_gram(x))
+    assert agree(open_gram(store), matched_gram(matching_tokens(60)))
     assert not list(store.rglob("*.partial"))
 
 
@@ -342,9 +317,78 @@ def test_a_tile_that_fails_names_its_images(tmp_path):
     assert found.value.__notes__ == ["(in images 0 to 7 with 0 to 7)"]
 
 
-def test_only_one_writes_and_a_zip_is_read(tmp_path):
-    import shutil
+def stalling(monkeypatch, *types):
+    """Have the auction give up pairs with prices of some types, as where rounding keeps it from the gap."""
+    loader = engine.kernel_for(np.float32)
+    compiled = loader.kernel
 
+    def stall(flat, *arguments):
+        compiled(flat, *arguments)
+        if arguments[8].dtype in types:  # the prices
+            arguments[-3][:] = numba_auction.STALLED
+
+    monkeypatch.setattr(loader, "kernel", stall)
+
+
+def test_pairs_that_miss_the_gap_are_solved_otherwise_and_counted_in_the_store(tmp_path, monkeypatch):
+    plain = matched_gram(X[:20])
+    stalling(monkeypatch, np.float32)
+    gram = matched_gram(X[:20], store=tmp_path / "rsm.zarr")
+    for found in (gram, open_gram(tmp_path / "rsm.zarr")):
+        assert found.fallbacks == Fallbacks(float64=190)
+        assert found.gap.max() <= 1e-4
+    assert agree(gram, plain)
+
+
+def test_a_tile_that_cannot_be_certified_is_named_and_not_kept(tmp_path, monkeypatch):
+    with monkeypatch.context() as broken:
+        stalling(broken, np.float32, np.float64)
+        broken.setattr(auction, "LARGEST_EXACT", 1)
+        with pytest.raises(RuntimeError, match="larger gap, or pool the tokens") as found:
+            matched_gram(X, store=tmp_path / "rsm.zarr")
+    assert found.value.__notes__[0] == "(in images 0 to 7 with 0 to 7)"
+    with pytest.raises(ValueError, match=r"got 'rsm\.zarr' with 0 of 10 tiles"):
+        open_gram(tmp_path / "rsm.zarr")
+    assert agree(matched_gram(X, store=tmp_path / "rsm.zarr"), matched_gram(X))
+
+
+def test_a_place_that_cannot_be_written_is_found_before_the_first_pair(tmp_path, monkeypatch):
+    def stop(done, total):
+        if done >= 28 + 64:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        matched_gram(X, store=tmp_path / "rsm.zarr", progress=stop)
+    matched = counting(monkeypatch)
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "rsm.zarr")
+    for place in (packed, zarr.storage.LocalStore(tmp_path / "rsm.zarr", read_only=True)):
+        with pytest.raises(
+            ValueError, match=r"`store` must be one whose parts can be replaced; got '[a-z.]+' \(\w+Store"
+        ):
+            matched_gram(X, store=place)
+    assert matched == []
+    matched_gram(X, store=tmp_path / "rsm.zarr")
+    gram = matched_gram(X, store=zarr.storage.LocalStore(tmp_path / "rsm.zarr", read_only=True))  # all is there
+    assert agree(gram, matched_gram(X))
+
+
+def test_a_store_of_before_grams_could_grow_is_read_and_not_gone_on_with(tmp_path, monkeypatch):
+    store = tmp_path / "gram-format-1.zarr"  # written by the version of that time
+    shutil.unpack_archive(TESTS / "data" / "gram-format-1.zip", store)
+    x = np.random.default_rng(0).integers(-4, 5, size=(6, 3, 4)).astype(np.float32)
+    assert zarr.open_group(store, mode="r").attrs["semrsm_widgets"]["format"] == 1
+    gram, now = open_gram(store), matched_gram(x, matcher=Exact())
+    assert np.array_equal(gram.products, now.products)  # of whole numbers
+    assert np.array_equal(gram.select([5, 0], [1, 2]).products, now.products[np.ix_([5, 0], [1, 2])])
+    window = gram.overview().window(slice(0, 6), slice(0, 6), 6)
+    assert np.allclose(window.mean, cosine(now), atol=1e-6)
+    with pytest.raises(
+        ValueError, match=r"one that can be gone on with; got .*, begun by an earlier version\. Pass another"
+    ):
+        matched_gram(x, matcher=Exact(), store=store)
+
+
+def test_only_one_writes_and_a_zip_is_read(tmp_path):
     inside, go_on = threading.Event(), threading.Event()
 
     def pause(done, total):
@@ -373,7 +417,16 @@ def test_a_full_disk_is_said_and_what_is_done_stays(tmp_path):
     disk, saved = tmp_path / "disk", tmp_path / "saved.zarr"
     disk.mkdir()
     inner = f'mount -t tmpfs -o size=200k none {disk} && "$0" "$@"; cp -r {disk}/rsm.zarr {saved}'
-    command = [sys.executable, "-c", SCRIPT, str(disk / "rsm.zarr"), str(tmp_path / "log"), str(TESTS), *sys.path]
+    command = [
+        sys.executable,
+        "-c",
+        MATCHING,
+        str(disk / "rsm.zarr"),
+        str(tmp_path / "log"),
+        "60",
+        str(TESTS),
+        *sys.path,
+    ]
     done = subprocess.run(["unshare", "-rm", "sh", "-c", inner, *command], capture_output=True, text=True, timeout=200)
     said = r"`store`, 'rsm.zarr', cannot be written (No space left on device) at the tile of images "
     assert said in done.stderr

@@ -1,0 +1,233 @@
+"""RSMView over a Gram in a store that is larger than a page could hold: what a person waits for, and what it takes.
+
+- first paint: from running the cell that shows the view, its Analysis open, to the frame with all heatmaps;
+- zoom: from the key press to the frame after the window in the cells that fit the screen was painted, from the whole
+  set down to pairs, at several places; and what of it is the kernel's;
+- memory: of the kernel's process, of the page's heap and of its process.
+
+The store is made first, unless `--folder` holds one: tokens of kinds of images, of one token each, so that making it is
+mostly writing; what a view reads is the same, whatever the tokens were. `--gram` takes one that `scale.py` made.
+
+Run: python benchmarks/overview.py [IMAGES] [--folder kept] [--gram kept] [--baseline aligned]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from helpers.lab_harness import CHROMIUM_ARGUMENTS, LabPage, find_chromium, start_lab
+
+import semrsm_widgets as srsm
+from semrsm_widgets.analysis import gram_names
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+KINDS_EACH, CHANNELS, PLACES = 50, 16, 6
+
+OPEN = """
+import sys; sys.path.insert(0, {here!r})
+import numpy as np, os, time, semrsm_widgets as srsm
+from overview import analysis_in
+analysis = analysis_in({folder!r})
+analysis.gram(analysis.layers[0]), analysis.null(analysis.layers[0])
+from semrsm_widgets.views.rsm import large
+took, plain = [], large.LargeLayer.window
+def window(*given):
+    began = time.perf_counter()
+    found = plain(*given)
+    took.append(time.perf_counter() - began)
+    return found
+large.LargeLayer.window = window
+"""
+SHOW = "view = srsm.RSMView(analysis, baseline={baseline!r}); view"
+
+# Whether the window that is painted is the one that the part in sight asks for, and was painted after a moment.
+PROBE = """() => {
+  window.probe = { keyed: 0, painted: 0, began: performance.now() };
+  const draw = CanvasRenderingContext2D.prototype.putImageData;
+  CanvasRenderingContext2D.prototype.putImageData = function (...given) {
+    if (given[0].width > 4) window.probe.painted = performance.now();
+    return draw.apply(this, given);
+  };
+  document.addEventListener('keydown', (event) => { window.probe.keyed = event.timeStamp; }, true);
+}"""
+SETTLED = """(size) => new Promise((resolve) => {
+  const fits = (root) => {
+    const width = Math.max(...[...document.querySelectorAll('.srsm-surface')].map((each) => each.clientWidth));
+    const cells = Math.min(512, Math.max(16, Math.round(width * devicePixelRatio)));
+    const [row, column, shown] = root.dataset.zoom ? root.dataset.zoom.split(',').map(Number) : [0, 0, size];
+    const [top, bottom, left, right, side] = root.dataset.window.split(',').map(Number);
+    return side === 2 ** Math.max(0, Math.ceil(Math.log2(shown / cells))) && top <= row && left <= column
+      && bottom >= Math.min(size, row + shown) && right >= Math.min(size, column + shown);
+  };
+  const look = () => {
+    const root = document.querySelector(".srsm-rsm[data-ready='true']");
+    const since = Math.max(window.probe.keyed, window.probe.began);
+    return root && window.probe.painted > since && fits(root)
+      ? requestAnimationFrame(() => resolve(performance.now() - since)) : requestAnimationFrame(look);
+  };
+  look();
+})"""
+
+
+def tokens_of(count: int) -> srsm.Tokens:
+    """Return one token each of images of kinds, which are more or less alike."""
+    rng = np.random.default_rng(0)
+    kind, group = np.arange(count) // KINDS_EACH, np.arange(count) // (8 * KINDS_EACH)
+    own, shared = rng.normal(size=(kind[-1] + 1, CHANNELS)), rng.normal(size=(group[-1] + 1, CHANNELS))
+    values = shared[group] + own[kind] + 0.8 * rng.normal(size=(count, CHANNELS))
+    some = torch.from_numpy(values.astype(np.float32)[:, None])
+    return srsm.Tokens(values=some, grid=(1, 1), native_grid=(1, 1), layer="kinds")
+
+
+def analysis_in(folder: str) -> srsm.Analysis:
+    """Return the Analysis of a folder that `make` filled."""
+    tokens = srsm.open_tokens(f"{folder}/tokens.zarr") if Path(folder, "tokens.zarr").exists() else None
+    if tokens is None:
+        tokens = {"kinds": tokens_of(int(Path(folder, "images").read_text()))}
+    count = len(next(iter(tokens.values())))
+    pictures = [np.full((8, 8, 3), k % 251, np.uint8) for k in range(count)]
+    return srsm.Analysis(srsm.load_images(pictures), tokens, store=f"{folder}/run.zarr")
+
+
+def make(folder: Path, count: int, gram: Path | None, baseline: str) -> None:
+    """Have a folder hold an Analysis with all that a view asks for."""
+    began = time.process_time()
+    if gram is not None and not (folder / "run.zarr").exists():
+        (layer,) = srsm.open_tokens(gram / "tokens.zarr")
+        shutil.copytree(gram / "tokens.zarr", folder / "tokens.zarr")
+        (folder / "images").write_text(f"{count}")
+        place = folder.joinpath("run.zarr", *gram_names(layer, srsm.Auction()))
+        analysis_in(str(folder))  # makes run.zarr
+        shutil.copytree(gram / "gram.zarr", place)
+    elif not (folder / "images").exists():
+        (folder / "images").write_text(f"{count}")
+    analysis = analysis_in(str(folder))
+    for similarity in ("semantic", baseline):
+        analysis.overview(analysis.layers[0], similarity=similarity)
+    files = [path.stat().st_size for path in (folder / "run.zarr").rglob("*") if path.is_file()]
+    words = f"{sum(files) / 2**20:,.0f} MiB in {len(files):,} files"
+    print(f"the store: {len(analysis):,} images, {words}, {time.process_time() - began:.0f} s of CPU time", flush=True)
+
+
+def resident(process: int) -> float:
+    """Return the MiB that a process holds in memory, and its peak."""
+    fields = Path(f"/proc/{process}/status").read_text().split("VmRSS:")[1].split()
+    return int(fields[0]) / 1024
+
+
+def page_process(browser: Browser) -> float:
+    """Return the MiB of the largest renderer."""
+    session = browser.new_browser_cdp_session()
+    processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    return max(resident(each["id"]) for each in processes if each["type"] == "renderer")
+
+
+def quote(name: str, milliseconds: list[float]) -> None:
+    """Print the median of some times, and how far they reach."""
+    values = sorted(milliseconds)
+    print(f"  {name:34}{statistics.median(values):6.0f} ms  ({values[0]:.0f} to {values[-1]:.0f}, n = {len(values)})")
+
+
+def look(page: LabPage, browser: Browser, folder: Path, baseline: str, shots: Path | None) -> None:
+    """Open the view, zoom in and out, and say what it took."""
+    here = str(Path(__file__).parent)
+    cells = [OPEN.format(here=here, folder=str(folder)), SHOW.format(baseline=baseline)]
+    page.open_notebook(page.lab.write_notebook("overview.ipynb", cells))
+    page.run_code(cells[0], timeout=600)
+    before = resident(int(page.run_code("print(os.getpid())")))
+    page.page.evaluate(PROBE)
+    page.page.evaluate(
+        """() => {
+          const panel = window.jupyterapp.shell.currentWidget;
+          panel.content.activeCellIndex = 1;
+          window.probe.began = performance.now();
+          window.jupyterapp.commands.execute('notebook:run-cell');
+        }"""
+    )
+    size = int(page.run_code("print(len(analysis))"))
+    first = page.page.evaluate(SETTLED, size)
+    print(f"  first paint {first:,.0f} ms; load {os.getloadavg()[0]:.1f}", flush=True)
+    surface = page.page.locator(".srsm-map:visible .srsm-surface").first
+    page.run_code("took.clear()")
+    times: dict[int, list[float]] = {}
+    for k in range(PLACES):
+        box = surface.bounding_box()
+        surface.hover(position={"x": box["width"] * (0.15 + 0.13 * k), "y": box["height"] * (0.8 - 0.11 * k)})
+        surface.focus()
+        steps = 0
+        while True:
+            old = page.page.locator(".srsm-rsm").get_attribute("data-window")
+            page.page.keyboard.press("+")
+            took = page.page.evaluate(SETTLED, size)
+            new = page.page.locator(".srsm-rsm").get_attribute("data-window")
+            if new != old:
+                times.setdefault(int(new.split(",")[4]), []).append(took)
+            steps += 1
+            if shots and k == 0 and steps in (2, 5):
+                page.page.locator(".srsm-rsm").screenshot(path=str(shots / f"zoom-{steps}.png"))
+            if int(new.split(",")[4]) == 1:
+                break
+        page.page.keyboard.press("0")
+        page.page.evaluate(SETTLED, size)
+    for side, found in sorted(times.items(), reverse=True):
+        quote(f"zoom to cells of {side} x {side}", found)
+    quote("all zooms", [each for found in times.values() for each in found])
+    kernel = [1e3 * float(each) for each in page.run_code("print(*took)").split()]
+    quote("of these in the kernel", kernel)
+    process = int(page.run_code("print(os.getpid())"))
+    heap = page.page.evaluate("() => performance.memory.usedJSHeapSize / 2 ** 20")
+    print(f"  kernel {resident(process):.0f} MiB, {before:.0f} before the view; page's heap {heap:.0f} MiB, "
+          f"its process {page_process(browser):.0f} MiB; load {os.getloadavg()[0]:.1f}")  # fmt: skip
+    if shots:
+        for theme in ("light", "dark"):
+            page.set_theme(theme)
+            page.page.wait_for_timeout(500)
+            page.page.locator(".srsm-rsm").screenshot(path=str(shots / f"{theme}.png"))
+
+
+def main(options: argparse.Namespace) -> None:
+    """Make the store, and look at it."""
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.folder or Path(scratch) / "store"
+        folder.mkdir(parents=True, exist_ok=True)
+        make(folder, options.images, options.gram, options.baseline)
+        if options.make:
+            return
+        with sync_playwright() as playwright:
+            lab = start_lab(Path(scratch) / "lab")
+            browser: Any = playwright.chromium.launch(executable_path=find_chromium(), args=list(CHROMIUM_ARGUMENTS))
+            try:
+                page = LabPage.open(browser, lab, height=1400)
+                look(page, browser, folder.absolute(), options.baseline, options.shots)
+                page.close()
+            finally:
+                browser.close()
+                lab.stop()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("images", type=int, nargs="?", default=20_000)
+    parser.add_argument("--folder", type=Path, help="kept; default: one that is removed")
+    parser.add_argument("--gram", type=Path, help="a folder that scale.py has kept")
+    parser.add_argument("--baseline", choices=("aligned", "pooled"), default="aligned")
+    parser.add_argument("--make", action="store_true", help="make the store and no more")
+    parser.add_argument("--shots", type=Path, help="a folder for pictures of what is shown")
+    main(parser.parse_args())
