@@ -148,6 +148,13 @@ def look(page: LabPage, browser: Browser, folder: Path, baseline: str, shots: Pa
     here = str(Path(__file__).parent)
     cells = [OPEN.format(here=here, folder=str(folder)), SHOW.format(baseline=baseline)]
     page.open_notebook(page.lab.write_notebook("overview.ipynb", cells))
+    page.page.evaluate(
+        """async () => {
+          const panel = window.jupyterapp.shell.currentWidget;
+          await panel.context.ready; await panel.sessionContext.ready;
+          await panel.sessionContext.session.kernel.info;
+        }"""
+    )
     page.run_code(cells[0], timeout=600)
     before = resident(int(page.run_code("print(os.getpid())")))
     page.page.evaluate(PROBE)
@@ -211,6 +218,7 @@ def main(options: argparse.Namespace) -> None:
         if options.make:
             return
         with sync_playwright() as playwright:
+            (Path(scratch) / "lab").mkdir()
             lab = start_lab(Path(scratch) / "lab")
             browser: Any = playwright.chromium.launch(executable_path=find_chromium(), args=list(CHROMIUM_ARGUMENTS))
             try:

@@ -68,8 +68,8 @@ def _run(config: RunConfig, file: str, *, dry_run: bool) -> None:
     _say("Loading the model")
     model = load_model(**config.model)
     _say("Estimating from a few images")
-    places = {"features": _below(config, FEATURES), "gram": lambda name: _gram(config, name, matcher)}
-    print(plan(config, file, model, images, **places))
+    features = _below(config, FEATURES)
+    print(plan(config, file, model, images, features=features, gram=lambda name: _gram(config, name, matcher)))
     sys.stdout.flush()
     if dry_run:
         return

@@ -10,11 +10,12 @@ there. A chunk that is there was made of chunks that are there: what is missing 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from semrsm_widgets.common import Memo
+from semrsm_widgets.common import Memo, Progress
 
 from .places import Place
 
@@ -265,7 +266,7 @@ class Pyramid:
                     raise self._damaged(level)
                 self._recent.put((level, *key), chunk)
             else:
-                chunk = self._recent.get((level, *key), lambda _, key=key: self._whole_chunk(level, *key))
+                chunk = self._recent.get((level, *key), partial(self._whole_chunk, level, key))
             found[a, b] = chunk if key == (a, b) else chunk.transposed()
         return found
 
@@ -289,9 +290,9 @@ class Pyramid:
                 found[a, b] = Cells(*(plane[here].copy() for plane in whole))
         return found
 
-    def _whole_chunk(self, level: int, a: int, b: int) -> Cells:
+    def _whole_chunk(self, level: int, key: tuple[int, int], _: Progress) -> Cells:
         try:
-            found = self._read(level, self._region(level, a, b))
+            found = self._read(level, self._region(level, *key))
         except OSError:  # a disk that fails is no damaged file
             raise
         except Exception as error:  # whatever the bytes that stand there lead to
