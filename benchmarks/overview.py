@@ -65,7 +65,7 @@ PROBE = """() => {
   };
   document.addEventListener('keydown', (event) => { window.probe.keyed = event.timeStamp; }, true);
 }"""
-SETTLED = """(size) => new Promise((resolve) => {
+SETTLED = """([size, before]) => new Promise((resolve) => {
   const fits = (root) => {
     const width = Math.max(...[...document.querySelectorAll('.srsm-surface')].map((each) => each.clientWidth));
     const cells = Math.min(512, Math.max(16, Math.round(width * devicePixelRatio)));
@@ -77,7 +77,8 @@ SETTLED = """(size) => new Promise((resolve) => {
   const look = () => {
     const root = document.querySelector(".srsm-rsm[data-ready='true']");
     const since = Math.max(window.probe.keyed, window.probe.began);
-    return root && window.probe.painted > since && fits(root)
+    const isNew = root && (window.probe.painted > since || root.dataset.window === before.window);
+    return isNew && (before.zoom === null || root.dataset.zoom !== before.zoom) && fits(root)
       ? requestAnimationFrame(() => resolve(performance.now() - since)) : requestAnimationFrame(look);
   };
   look();
@@ -167,9 +168,19 @@ def look(page: LabPage, browser: Browser, folder: Path, baseline: str, shots: Pa
         }"""
     )
     size = int(page.run_code("print(len(analysis))"))
-    first = page.page.evaluate(SETTLED, size)
+    first = page.page.evaluate(SETTLED, [size, {"zoom": None, "window": ""}])
     print(f"  first paint {first:,.0f} ms; load {os.getloadavg()[0]:.1f}", flush=True)
     surface = page.page.locator(".srsm-map:visible .srsm-surface").first
+
+    def pressed(key: str) -> tuple[float, bool, int]:
+        """Return how long a key's window took, whether it is another one than before, and the side of its cells."""
+        attributes = "(node) => ({ zoom: node.dataset.zoom, window: node.dataset.window })"
+        before = page.page.locator(".srsm-rsm").evaluate(attributes)
+        page.page.keyboard.press(key)
+        took = page.page.evaluate(SETTLED, [size, before])
+        window = page.page.locator(".srsm-rsm").get_attribute("data-window")
+        return took, window != before["window"], int(window.split(",")[4])
+
     page.run_code("took.clear()")
     times: dict[int, list[float]] = {}
     for k in range(PLACES):
@@ -177,20 +188,15 @@ def look(page: LabPage, browser: Browser, folder: Path, baseline: str, shots: Pa
         surface.hover(position={"x": box["width"] * (0.15 + 0.13 * k), "y": box["height"] * (0.8 - 0.11 * k)})
         surface.focus()
         steps = 0
-        while True:
-            old = page.page.locator(".srsm-rsm").get_attribute("data-window")
-            page.page.keyboard.press("+")
-            took = page.page.evaluate(SETTLED, size)
-            new = page.page.locator(".srsm-rsm").get_attribute("data-window")
-            if new != old:
-                times.setdefault(int(new.split(",")[4]), []).append(took)
+        side = size
+        while side > 1:
+            took, is_other, side = pressed("+")
+            if is_other:
+                times.setdefault(side, []).append(took)
             steps += 1
             if shots and k == 0 and steps in (2, 5):
                 page.page.locator(".srsm-rsm").screenshot(path=str(shots / f"zoom-{steps}.png"))
-            if int(new.split(",")[4]) == 1:
-                break
-        page.page.keyboard.press("0")
-        page.page.evaluate(SETTLED, size)
+        pressed("0")
     for side, found in sorted(times.items(), reverse=True):
         quote(f"zoom to cells of {side} x {side}", found)
     quote("all zooms", [each for found in times.values() for each in found])
