@@ -1,10 +1,12 @@
 """Certificates against SciPy in float64: many pairs of real and adversarial kinds, by every door, on 1 and 2 threads.
 
-    python benchmarks/certificates.py [--pairs 100000] [--seed 0] [--lists]
+    python benchmarks/certificates.py [--pairs 100000] [--seed 0] [--lists] [--large 0]
 
 For each pair of token sets SciPy's optimum of their float64 affinity is compared with the answer. A certificate is
 violated where the optimum lies above the upper bound, where the value is further from it than the gap, or where value
 and bound are further apart than the gap. The optimum itself is a float64 sum: it is allowed what that rounds.
+
+With `--large`, so many pairs of 700 to 784 tokens of photographs come first, of which SciPy takes a tenth of a second each.
 
 Printed are the pairs of each kind, the violations, and the worst of three margins in units of ‖X‖‖Y‖: how far the bound
 lies above the optimum at least, and the largest errors, true and certified, as parts of the gap.
@@ -84,19 +86,21 @@ KINDS: dict[str, Callable[[Rng, int, int, int], Tokens]] = {
 }
 
 
-def real(rng: Rng) -> tuple[Tokens, Tokens]:
-    """Return tokens of photographs, some of each image's, with all channels."""
-    values = features([LAYERS[49]])[LAYERS[49]].numpy()
-    some = [np.sort(rng.choice(49, int(rng.integers(8, 50)), replace=False)) for _ in range(2)]
+def real(rng: Rng, least: int = 8, most: int = 49) -> tuple[Tokens, Tokens]:
+    """Return tokens of photographs, `least` to `most` of each image's, with all channels."""
+    values = features([LAYERS[most]])[LAYERS[most]].numpy()
+    some = [np.sort(rng.choice(most, int(rng.integers(least, most + 1)), replace=False)) for _ in range(2)]
     images = rng.permutation(len(values))
     left = values[images[: len(images) // 2]][:, some[0]]
     right = values[images][:, some[1]]
     return np.resize(left, (BATCH, *left.shape[1:])), np.resize(right, (BATCH, *right.shape[1:]))
 
 
-def batches(seed: int) -> Iterator[tuple[str, Tokens, Tokens, float]]:
-    """Yield (kind, x, y, gap) without an end, one kind after another."""
+def batches(seed: int, large: int) -> Iterator[tuple[str, Tokens, Tokens, float]]:
+    """Yield (kind, x, y, gap) without an end, one kind after another, after `large` pairs of many tokens."""
     rng = np.random.default_rng(seed)
+    for turn in range(-(-large // BATCH)):
+        yield "real, 700 to 784", *real(rng, 700, 784), GAPS[turn % len(GAPS)]
     while True:
         for kind, make in {"real": None, **KINDS}.items():
             if make is None:
@@ -150,6 +154,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lists", action="store_true", help="rows keep candidate lists, as they do from 700 tokens on")
+    parser.add_argument("--large", type=int, default=0, help="pairs of 700 to 784 tokens, before all others")
     given = parser.parse_args()
     if given.lists:
         auction.LISTS_FROM = 1
@@ -158,8 +163,10 @@ def main() -> int:
     started = time.perf_counter()
     tallies: dict[tuple[str, int], Tally] = {}
     done = {1: 0, 2: 0}
-    for turn, (kind, x, y, gap) in enumerate(batches(given.seed)):
-        threads, direct = 1 + turn // (len(KINDS) + 1) % 2, turn // (len(KINDS) + 1) % 4 < 2
+    several = -(-given.large // BATCH)
+    for turn, (kind, x, y, gap) in enumerate(batches(given.seed, given.large)):
+        each = turn if turn < several else (turn - several) // (len(KINDS) + 1)  # every kind by every door
+        threads, direct = 1 + each % 2, each % 4 < 2
         tally = tallies.setdefault((kind, threads), Tally())
         before = tally.pairs
         check(tally, x, y, gap, answers(x, y, gap, threads, direct))

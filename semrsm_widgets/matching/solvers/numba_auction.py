@@ -30,7 +30,7 @@ import numpy as np
 from numba import njit
 
 from .schedule import EXTRA_PHASES, WORTH_CERTIFYING, schedule, target
-from .simd import ROW_MULTIPLE, best_float64, best_of_lanes, top2, top2_listed
+from .simd import ROW_MULTIPLE, best_float64, best_listed_float64, best_of_lanes, top2, top2_listed
 
 SOLVED, CAPPED, STALLED, UNCERTIFIED, CANCELLED = range(5)
 """How a pair ended. Stalled: a bid that the floating-point type cannot tell from the price, or that it cannot hold."""
@@ -45,6 +45,9 @@ LEFT_OUT, LEFT_OUT_OF = 4, 50
 are all taken and set off the longest chains of bids, for prices that the next phase finds anyway. Left out of all but
 the last phase they would save a little more, and start price wars where ε is too small to end them: zero tokens did."""
 LIST_SLACK = 12.0  # in units of ε: how far a candidate list may fall below its bound before it is made anew
+ROUNDING_OF_BOUNDS = (2.0**-23, 2.0**-52)
+"""Of a bound in float32 and in float64: what the profits that it bounds may lie above it, as they were rounded (half of
+that), and as the certificate counts in float64."""
 POLL = 4096  # bids between two looks at the cancel flag and the cap
 
 
@@ -97,25 +100,36 @@ def _start(affinity, start, stride, rows, price, n):
 
 
 @_compiled
-def _upper_bound(affinity, start, stride, rows, price, n, simd):
+def _best_of_row(affinity, begin, price, lists, i, simd):
+    """Return the largest profit of row i in float64. Where its list is sure to hold that, the row is not read."""
+    if lists is not None:
+        entries, columns, bound = lists
+        best = best_listed_float64(entries, columns, i * CANDIDATES, price)
+        if best >= bound[i] + ROUNDING_OF_BOUNDS[price.itemsize // 4 - 1] * abs(np.float64(bound[i])):
+            return best
+    return best_float64(affinity, begin, price, simd)
+
+
+@_compiled
+def _upper_bound(affinity, start, stride, rows, price, n, lists, simd):
     """Return the dual bound of `price` in float64: no matching of the rows, zero-padded to n, is worth more."""
     bound = 0.0
     for j in range(n):
         bound += np.float64(price[j])
     for i in range(rows):
-        bound += best_float64(affinity, start + i * stride, price, simd)
+        bound += _best_of_row(affinity, start + i * stride, price, lists, i, simd)
     if rows < n:
         bound += (n - rows) * best_float64(affinity, affinity.size - price.size, price, simd)
     return bound
 
 
 @_compiled
-def _certificate(affinity, start, stride, rows, price, n, chosen, simd):
+def _certificate(affinity, start, stride, rows, price, n, chosen, lists, simd):
     """Return the value of the columns chosen and the upper bound of the prices, both in float64."""
     value = 0.0
     for i in range(rows):
         value += np.float64(affinity[start + i * stride + chosen[i]])
-    return value, max(value, _upper_bound(affinity, start, stride, rows, price, n, simd))
+    return value, max(value, _upper_bound(affinity, start, stride, rows, price, n, lists, simd))
 
 
 @_compiled
@@ -195,7 +209,9 @@ def _auction(
                 status[k], pair[p] = ended, -1
                 continue
             if WORTH_CERTIFYING * n * eps[p] <= gap:
-                value[k], upper_bound[k] = _certificate(affinity, starts[k], stride, rows, price[p], n, chosen[p], simd)
+                value[k], upper_bound[k] = _certificate(
+                    affinity, starts[k], stride, rows, price[p], n, chosen[p], lists, simd
+                )
                 if upper_bound[k] - value[k] <= _target(gap, norms[k]):
                     status[k], pair[p] = SOLVED, -1
                     for i in range(rows):

@@ -42,6 +42,11 @@ VECTORS = _vectors()
 PANEL = LANES * VECTORS
 """Columns that are packed together."""
 
+_LARGE = 2**21
+"""Bytes of products from which a panel at a time takes longer (docs/matching.md)."""
+_NEAR = 2**18
+"""Bytes of panels that stay in a core's cache while rows of x go by."""
+
 _FLOAT = ir.FloatType()
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 _INT32 = ir.IntType(32)
@@ -74,11 +79,14 @@ def _tile(tall: int, wide: int) -> Any:
                     for column, slot in zip(columns, slots, strict=True):
                         product = builder.fmul(entry, column, flags=("contract",))  # fused with the sum if it can be
                         builder.store(builder.fadd(product, builder.load(slot), flags=("contract",)), slot)
-            for i, slots in enumerate(sums):
-                row = builder.gep(result, [builder.add(out_at, builder.mul(_int64(i), out_step))])
+            places = [builder.gep(result, [builder.add(out_at, builder.mul(_int64(i), out_step))]) for i in range(tall)]
+            with builder.if_then(add):  # else `out` is not read
+                for place, slots in zip(places, sums, strict=True):
+                    for v, slot in enumerate(slots):
+                        builder.store(builder.fadd(builder.load(slot), _load(builder, place, v * LANES)), slot)
+            for place, slots in zip(places, sums, strict=True):
                 for v, slot in enumerate(slots):
-                    before = builder.select(add, _load(builder, row, v * LANES), zero)
-                    _store(builder, builder.fadd(builder.load(slot), before), row, v * LANES)
+                    _store(builder, builder.load(slot), place, v * LANES)
             return context.get_dummy_value()
 
         return signature, emit
@@ -187,27 +195,36 @@ def _pack(y, begin, columns, depth, out):
 
 @_compiled
 def _multiply(x, x_at, rows, packed, panel, columns, depth, chunk, out, out_at, stride):
-    """Write the products of `rows` tokens of x with `columns` packed tokens, from a panel on, in whole vectors."""
-    for k in range(0, depth, chunk):
-        deep = min(chunk, depth - k)
-        for first in range(0, columns, PANEL):
-            y_at = (panel * PANEL + first) * depth + k * PANEL
-            i = 0
-            while i < rows:
-                many = i + TALL <= rows
-                x_from, to = x_at + i * depth + k, out_at + i * stride + first
-                if first + PANEL - LANES < columns:
-                    if many:
-                        _many_wide(x, x_from, depth, packed, y_at, PANEL, deep, out, to, stride, k > 0)
-                    else:
-                        _one_wide(x, x_from, depth, packed, y_at, PANEL, deep, out, to, stride, k > 0)
-                else:
-                    for v in range(0, columns - first, LANES):
+    """Write the products of `rows` tokens of x with `columns` packed tokens, from a panel on, in whole vectors.
+
+    A panel meets all rows before the next does: it stays in the nearest cache. Products that outgrow the cache are
+    written along their rows instead, as far as the panels for it stay near: each tile would begin other pages of memory.
+    """
+    width = PANEL
+    if 4 * rows * stride > _LARGE:
+        width *= max(1, _NEAR // (4 * PANEL * depth))
+    for left in range(0, columns, width):
+        i = 0
+        while i < rows:
+            many = i + TALL <= rows
+            for first in range(left, min(left + width, columns), PANEL):
+                for k in range(0, depth, chunk):
+                    deep = min(chunk, depth - k)
+                    y_at = (panel * PANEL + first) * depth + k * PANEL
+                    x_from, to = x_at + i * depth + k, out_at + i * stride + first
+                    if first + PANEL - LANES < columns:
                         if many:
-                            _many_narrow(x, x_from, depth, packed, y_at + v, PANEL, deep, out, to + v, stride, k > 0)
+                            _many_wide(x, x_from, depth, packed, y_at, PANEL, deep, out, to, stride, k > 0)
                         else:
-                            _one_narrow(x, x_from, depth, packed, y_at + v, PANEL, deep, out, to + v, stride, k > 0)
-                i += TALL if many else 1
+                            _one_wide(x, x_from, depth, packed, y_at, PANEL, deep, out, to, stride, k > 0)
+                    else:
+                        for v in range(0, columns - first, LANES):
+                            y_from, there = y_at + v, to + v
+                            if many:
+                                _many_narrow(x, x_from, depth, packed, y_from, PANEL, deep, out, there, stride, k > 0)
+                            else:
+                                _one_narrow(x, x_from, depth, packed, y_from, PANEL, deep, out, there, stride, k > 0)
+            i += TALL if many else 1
 
 
 def _entries(cache: bool, source: str) -> tuple[Any, Any, Any, Any]:

@@ -129,6 +129,20 @@ def top2_listed(context, entries, columns, start, price):
 
 
 @intrinsic
+def best_listed_float64(context, entries, columns, start, price):
+    """Return the largest profit of a list's candidates in float64; as `top2_listed` else."""
+    signature = types.float64(entries, columns, start, price)
+
+    def emit(context, builder, signature, arguments):
+        entry, column, prices = (_data(context, builder, signature, arguments, k) for k in (0, 1, 3))
+        scan = _Scan(context, builder, entries.dtype, types.float64, price.dtype)
+        count = ACCUMULATORS * LANES[price.dtype]
+        return scan.largest_listed(*(builder.gep(p, [arguments[2]]) for p in (entry, column)), prices, count)
+
+    return signature, emit
+
+
+@intrinsic
 def best_of_lanes(context, affinity, start, price, columns, at):
     """Store the best column of each lane at columns[at:]; return what no other column's profit exceeds.
 
@@ -173,19 +187,26 @@ class _Scan:
 
     def over_listed(self, entries, columns, prices):
         """Emit the scan of a list's candidates; return scalars (best, column, second)."""
-        builder, lanes = self.builder, self.lanes
         states = []
-        for first in range(0, ACCUMULATORS * lanes, lanes):
-            column = self._load(columns, _int64(first), self.columns)
-            price = self._undefined(self.values)
-            for lane in range(lanes):
-                at = builder.zext(builder.extract_element(column, ir.Constant(_INT32, lane)), _INT64)
-                price = builder.insert_element(
-                    price, builder.load(builder.gep(prices, [at])), ir.Constant(_INT32, lane)
-                )
-            profit = builder.fsub(self._load(entries, _int64(first), self.values), price)
+        for first in range(0, ACCUMULATORS * self.lanes, self.lanes):
+            column, profit = self._listed(entries, columns, prices, first)
             states.append([profit, column, self._splat(self.values, float("-inf"))])
         return self._across_lanes(reduce(self._merge, states))
+
+    def largest_listed(self, entries, columns, prices, count):
+        """Emit the maximum of the profits of a list's `count` candidates; return the scalar."""
+        profits = [self._listed(entries, columns, prices, first)[1] for first in range(0, count, self.lanes)]
+        return self.maximum_across(reduce(self.maximum, profits))
+
+    def _listed(self, entries, columns, prices, first):
+        """Return the vectors of the columns of candidates, from the `first` on, and of their profits."""
+        builder = self.builder
+        column, price = self._load(columns, _int64(first), self.columns), self._undefined(self.prices)
+        for lane in range(self.lanes):
+            at = builder.zext(builder.extract_element(column, ir.Constant(_INT32, lane)), _INT64)
+            price = builder.insert_element(price, builder.load(builder.gep(prices, [at])), ir.Constant(_INT32, lane))
+        entry = self._load(entries, _int64(first), self.entries)
+        return column, builder.fsub(self._widened(entry), self._widened(price))
 
     def largest(self, row, prices, length):
         """Emit the maximum of the profits of `length` columns, a multiple of 16; return the scalar."""
@@ -228,11 +249,11 @@ class _Scan:
 
     def _profit(self, row, prices, k):
         """Return the vector of profits that begins at k, widened before the prices are taken off."""
-        wide = []
-        for pointer, kind in ((row, self.entries), (prices, self.prices)):
-            vector = self._load(pointer, k, kind)
-            wide.append(vector if kind == self.values else self.builder.fpext(vector, self.values))
-        return self.builder.fsub(*wide)
+        given = (self._load(row, k, self.entries), self._load(prices, k, self.prices))
+        return self.builder.fsub(*map(self._widened, given))
+
+    def _widened(self, vector):
+        return vector if vector.type == self.values else self.builder.fpext(vector, self.values)
 
     def _merge(self, one, other):
         """Return the state of two sets of columns from the states of each."""

@@ -14,8 +14,8 @@ from semrsm_widgets.matching.solvers.simd import top2_listed
 
 
 @njit
-def bound(affinity, stride, rows, price, n, simd):
-    return numba_auction._upper_bound(affinity, 0, stride, rows, price, n, simd)
+def bound(affinity, stride, rows, price, n, lists, simd):
+    return numba_auction._upper_bound(affinity, 0, stride, rows, price, n, lists, simd)
 
 
 @many
@@ -27,7 +27,7 @@ def test_compiled_bound_is_the_dual_bound(seed, size, fewer, entry, dtype):
     price[:size] = rng.random(size)
     expected = float(dual_bound(given[0], price[:size]))
     for simd in (True, None):
-        assert bound(given.flat, given.stride, given.rows, price, size, simd) == pytest.approx(expected, rel=1e-12)
+        assert bound(given.flat, given.stride, given.rows, price, size, None, simd) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("lists", [False, True])
@@ -59,6 +59,32 @@ def listed(affinity, begin, price, entries, columns, at):
 @njit
 def best_listed(entries, columns, at, price):
     return top2_listed(entries, columns, at, price)
+
+
+@many
+@given(
+    seed=st.integers(0, 2**32 - 1), size=st.integers(1, 90), fewer=st.integers(0, 5), entry=dtypes, dtype=dtypes,
+    ties=st.booleans(), scale=st.sampled_from([1e-3, 1.0, 1e3]),
+)  # fmt: skip
+def test_the_bound_of_lists_is_the_dual_bound_however_old_they_are(seed, size, fewer, entry, dtype, ties, scale):
+    if entry == np.float64 and dtype == np.float32:
+        return  # prices are never narrower than affinities
+    rng = np.random.default_rng(seed)
+    rows = max(1, size - fewer)
+    values = rng.integers(-3, 3, (1, rows, size)) if ties else rng.normal(size=(1, rows, size))
+    given = Affinities.read((scale * values).astype(entry))
+    price = np.full(given.stride, numba_auction.PADDING_PRICE, dtype)
+    price[:size] = scale * rng.random(size)
+    entries, columns, limit = numba_auction.empty_lists(rows, dtype)
+    limit[:] = np.inf  # no list is good yet
+    for i in range(rows):  # some rows have no list; each is older than the next, as prices have risen since
+        if i % 4:
+            at = i * numba_auction.CANDIDATES
+            limit[i] = listed(given.flat, i * given.stride, price, entries, columns, at)
+        price[rng.integers(0, size, 2)] += scale * rng.choice([1e-7, 0.01, 0.5])
+    expected = float(dual_bound(given[0], price[:size]))
+    found = bound(given.flat, given.stride, rows, price, size, (entries, columns, limit), True)
+    assert found == pytest.approx(expected, rel=1e-12, abs=1e-12 * scale * size)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
