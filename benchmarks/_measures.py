@@ -55,10 +55,9 @@ def measures() -> Iterator[Measure]:
                 name = f"Auction()(x, y), S = {size}, {pairs} pair{'s' if pairs > 1 else ''}"
                 peer_name = f"{peer.__name__.split('_', maxsplit=1)[0]}, pair by pair, with the products"
                 yield Measure("matching", name, peer_name, partial(direct, size, pairs, peer))
-    for size in (49, 196):
-        yield Measure(
-            "rsm", f"matched_gram, 32 images, S = {size}", "scipy, pair by pair, with the products", partial(rsm, size)
-        )
+    for size, images in ((49, 32), (196, 32), (784, 8)):
+        name = f"matched_gram, {images} images, S = {size}"
+        yield Measure("rsm", name, "scipy, pair by pair, with the products", partial(rsm, size, images))
     yield Measure("extraction", "extract, lite0, 16 images, 8 layers", "the model over the same loader", extraction)
     for count in (100, 300):
         yield Measure("statistics", f"cka, N = {count}, from features", "ckatorch", partial(cka_of_features, count))
@@ -76,6 +75,12 @@ def interleaved(ours: Work, theirs: Work, passes: int) -> tuple[float, float]:
         for side, (work, count) in enumerate(zip((ours, theirs), repeats, strict=True)):
             times[side].append(_timed(work, count))
     return float(np.median(times[0])), float(np.median(times[1]))
+
+
+def alone(ours: Work, passes: int) -> float:
+    """Return the median CPU seconds of our call."""
+    count = _repeats(ours)
+    return float(np.median([_timed(ours, count) for _ in range(passes)]))
 
 
 def _repeats(work: Work) -> int:
@@ -134,9 +139,9 @@ def direct(size: int, pairs: int, peer: Callable[[np.ndarray, np.ndarray], list[
     return lambda: matcher(*next(ours)), lambda: peer(*next(theirs))
 
 
-def rsm(size: int) -> tuple[Work, Work]:
+def rsm(size: int, images: int) -> tuple[Work, Work]:
     """A whole RSM."""
-    values = features([LAYERS[size]])[LAYERS[size]]
+    values = features([LAYERS[size]])[LAYERS[size]][:images]
     i, j = np.triu_indices(len(values), 1)
     x = values.numpy()
 

@@ -6,7 +6,7 @@ For each pair of token sets SciPy's optimum of their float64 affinity is compare
 violated where the optimum lies above the upper bound, where the value is further from it than the gap, or where value
 and bound are further apart than the gap. The optimum itself is a float64 sum: it is allowed what that rounds.
 
-With `--large`, so many pairs of 700 to 784 tokens of photographs come first, of which SciPy takes a tenth of a second each.
+With `--large`, so many pairs of 700 to 784 tokens of photographs come first; each takes SciPy a tenth of a second.
 
 Printed are the pairs of each kind, the violations, and the worst of three margins in units of ‖X‖‖Y‖: how far the bound
 lies above the optimum at least, and the largest errors, true and certified, as parts of the gap.

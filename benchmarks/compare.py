@@ -51,7 +51,7 @@ def git(*arguments: str) -> None:
 
 def measured(path: Path, groups: list[str], passes: int) -> dict[str, float]:
     """Return the seconds of each measure with the package in a folder, from a process of its own."""
-    command = [sys.executable, str(HERE / "run.py"), "--json", "--without-history", "--passes", str(passes)]
+    command = [sys.executable, str(HERE / "run.py"), "--json", "--ours", "--passes", str(passes)]
     if groups:
         command += ["--groups", *groups]
     done = subprocess.run(

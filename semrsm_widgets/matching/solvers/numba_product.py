@@ -198,20 +198,20 @@ def _multiply(x, x_at, rows, packed, panel, columns, depth, chunk, out, out_at, 
     """Write the products of `rows` tokens of x with `columns` packed tokens, from a panel on, in whole vectors.
 
     A panel meets all rows before the next does: it stays in the nearest cache. Products that outgrow the cache are
-    written along their rows instead, as far as the panels for it stay near: each tile would begin other pages of memory.
+    written along their rows instead, as far as the panels for it stay near: else each tile would begin other pages.
     """
     width = PANEL
     if 4 * rows * stride > _LARGE:
         width *= max(1, _NEAR // (4 * PANEL * depth))
     for left in range(0, columns, width):
-        i = 0
-        while i < rows:
-            many = i + TALL <= rows
-            for first in range(left, min(left + width, columns), PANEL):
-                for k in range(0, depth, chunk):
-                    deep = min(chunk, depth - k)
-                    y_at = (panel * PANEL + first) * depth + k * PANEL
-                    x_from, to = x_at + i * depth + k, out_at + i * stride + first
+        for k in range(0, depth, chunk):
+            deep = min(chunk, depth - k)
+            i = 0
+            while i < rows:
+                many = i + TALL <= rows
+                x_from = x_at + i * depth + k
+                for first in range(left, min(left + width, columns), PANEL):
+                    y_at, to = (panel * PANEL + first) * depth + k * PANEL, out_at + i * stride + first
                     if first + PANEL - LANES < columns:
                         if many:
                             _many_wide(x, x_from, depth, packed, y_at, PANEL, deep, out, to, stride, k > 0)
@@ -224,7 +224,7 @@ def _multiply(x, x_at, rows, packed, panel, columns, depth, chunk, out, out_at, 
                                 _many_narrow(x, x_from, depth, packed, y_from, PANEL, deep, out, there, stride, k > 0)
                             else:
                                 _one_narrow(x, x_from, depth, packed, y_from, PANEL, deep, out, there, stride, k > 0)
-            i += TALL if many else 1
+                i += TALL if many else 1
 
 
 def _entries(cache: bool, source: str) -> tuple[Any, Any, Any, Any]:

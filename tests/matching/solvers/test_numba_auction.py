@@ -27,7 +27,9 @@ def test_compiled_bound_is_the_dual_bound(seed, size, fewer, entry, dtype):
     price[:size] = rng.random(size)
     expected = float(dual_bound(given[0], price[:size]))
     for simd in (True, None):
-        assert bound(given.flat, given.stride, given.rows, price, size, None, simd) == pytest.approx(expected, rel=1e-12)
+        assert bound(given.flat, given.stride, given.rows, price, size, None, simd) == pytest.approx(
+            expected, rel=1e-12
+        )
 
 
 @pytest.mark.parametrize("lists", [False, True])
