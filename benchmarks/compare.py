@@ -5,7 +5,7 @@
 A and B are commits, branches or tags; "." is the files as they are. Both are measured by this checkout's `run.py`, each
 round in a process of its own, A then B, so that a machine that gets busier slows both. Printed are the medians of our
 side and how many times as fast B is, with the least and the most of the rounds: where these stand on both sides of 1,
-nothing is shown. What one of the two does not have is named.
+nothing is shown. Ctrl-C ends it with the rounds that are done. What one of the two does not have is named.
 """
 
 from __future__ import annotations
@@ -75,9 +75,17 @@ def main() -> None:
         for path in (first, second):  # compiles
             measured(path, given.groups, 1)
         rounds = []
-        for k in range(given.rounds):
-            rounds.append([measured(path, given.groups, given.passes) for path in (first, second)])
-            print(f"round {k + 1} of {given.rounds}", file=sys.stderr)
+        try:
+            for k in range(given.rounds):
+                rounds.append([measured(path, given.groups, given.passes) for path in (first, second)])
+                print(f"round {k + 1} of {given.rounds}", file=sys.stderr)
+        except KeyboardInterrupt:
+            if not rounds:
+                raise
+            print(f"stopped in round {len(rounds) + 1}", file=sys.stderr)
+    from _features import machine  # it loads the package, which a version that is not there need not wait for
+
+    print(f"{json.dumps(machine())}, medians of {len(rounds)}")
     print(f"{'':60} {given.a:>12} {given.b:>12}   B is so many times as fast")
     for name in rounds[0][0] | rounds[0][1]:
         if any(name not in side for pair in rounds for side in pair):
