@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semrsm_widgets.common import __version__, printable
+from semrsm_widgets.common import __version__, end_soon, printable
 
 from .check import check
 from .errors import INTERRUPTED, CommandError
@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0 done, 1 failed, 2 wrong use."""
+    """Run one command and return its exit status: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C.
+
+    Args:
+        arguments: of the command; None: those of the process, which ends with it.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Split by hand: argparse would take the first word after "--" for FOLDER when FOLDER is left out.
     split = given.index("--") if "--" in given else len(given)
@@ -55,10 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CommandError as error:
         # It may name what a file says, and that is not to drive the terminal.
         print("semrsm:", "\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)
-        return error.code
+        status = error.code
     except KeyboardInterrupt:
         print("semrsm: stopped.", file=sys.stderr)
-        return INTERRUPTED
+        status = INTERRUPTED
+    if status == INTERRUPTED and arguments is None:
+        end_soon(status)
     return status
 
 

@@ -1,7 +1,7 @@
 """What every package uses; it knows nothing of models, images or matching."""
 
 from .arrays import read_numbers
-from .background import in_background, interruptibly
+from .background import in_background, interruptibly, large_heard
 from .checks import (
     check_choice,
     check_flag,
@@ -15,6 +15,7 @@ from .checks import (
     message,
     suggest,
 )
+from .ending import end_soon
 from .files import check_html_path, placed_whole, shown_path, sweep, try_writing, without_path, written_whole
 from .interrupts import interrupts_heard
 from .memo import Memo, cached_property
@@ -49,12 +50,14 @@ __all__ = [
     "data_frame",
     "describe",
     "describe_seconds",
+    "end_soon",
     "frame_of",
     "in_background",
     "in_notebook",
     "in_words_of",
     "interruptibly",
     "interrupts_heard",
+    "large_heard",
     "listed",
     "message",
     "natural_key",

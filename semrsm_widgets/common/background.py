@@ -7,16 +7,23 @@ where it next asks for the interpreter's lock, and C++ answers that with "termin
 from __future__ import annotations
 
 import atexit
+import math
 import threading
 import time
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from .ending import hurry, is_interrupted
 
 V = TypeVar("V")
 
 LAST_SECONDS = 20.0
 """How long the end of the process waits for the work at hand. Loading a model takes so long at the very worst."""
+AFTER_INTERRUPT = 0.5
+"""How long it waits after a Ctrl-C that ends the process; what is still at work then ends with it."""
+LARGE = 2**21
+"""Entries of an array that a pass takes some hundredths of a second for."""
 _POLL_SECONDS = 0.1  # on Windows a wait does not end for Ctrl-C
 
 _running: dict[threading.Thread, Callable[[], None] | None] = {}
@@ -81,10 +88,32 @@ def interruptibly(work: Callable[[], V], name: str) -> V:
     return found[0]
 
 
+def large_heard(work: Callable[[], V], name: str, *arrays: Any) -> V:
+    """Return what `work` gives, `interruptibly` where it is about large arrays.
+
+    One pass over the entries of a large array is a call of seconds, on a busy machine; one over a small array takes
+    less than a thread does.
+
+    Args:
+        work: called once.
+        name: of the thread.
+        arrays: what it goes through, whatever they are.
+    """
+    for each in arrays:
+        try:
+            entries = math.prod(each.shape)
+        except Exception:  # none of an array: a tensor of several parts raises an error of its own
+            continue
+        if entries >= LARGE:
+            return interruptibly(work, name)
+    return work()
+
+
 def _end() -> None:
     """Stop what runs, and wait until it is quiet: not longer than LAST_SECONDS, and not after Ctrl-C."""
     running = [(thread, stop) for thread, stop in list(_running.items()) if thread.is_alive()]
-    last = time.monotonic() + LAST_SECONDS
+    interrupted = is_interrupted()
+    last = time.monotonic() + (AFTER_INTERRUPT if interrupted else LAST_SECONDS)
     try:
         for _, stop in running:
             if stop is not None:
@@ -93,6 +122,8 @@ def _end() -> None:
             thread.join(max(0.0, last - time.monotonic()))
     except KeyboardInterrupt:
         pass
+    if interrupted:
+        hurry(is_quiet=not any(thread.is_alive() for thread, _ in running))
 
 
 atexit.register(_end)

@@ -7,9 +7,11 @@ import threading
 import time
 from contextvars import ContextVar
 
+import numpy as np
 import pytest
+import torch
 
-from semrsm_widgets.common import background, in_background, interruptibly
+from semrsm_widgets.common import background, in_background, interruptibly, large_heard
 
 # Short operations of torch, each of which lets go of the interpreter's lock and asks for it again.
 TORCH = """
@@ -107,3 +109,14 @@ def test_what_the_work_gives_or_raises_comes_back_and_its_context_is_the_callers
     other.start()
     other.join()
     assert names == [other]
+
+
+def test_only_what_goes_through_large_arrays_has_a_thread_of_its_own() -> None:
+    def where(*arrays: object) -> str:
+        return large_heard(lambda: threading.current_thread().name, "semrsm-test", *arrays)
+
+    here = threading.current_thread().name
+    side = int(background.LARGE**0.5) + 1
+    ragged = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged)
+    assert where(np.eye(3), "text", None, [[1.0]], ragged) == here
+    assert where(np.eye(3), np.broadcast_to(1.0, (side, side))) == "semrsm-test"
