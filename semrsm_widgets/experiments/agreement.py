@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from semrsm_widgets.analysis import KEPT_LAYERS, check_analysis, layer_costs
-from semrsm_widgets.common import Matrix, Meter, ProgressOption, check_flag, message
+from semrsm_widgets.common import Matrix, Meter, ProgressOption, check_flag, large_heard, message
 from semrsm_widgets.rsm import Kernel, cosine, inner_product, kernel_name, rbf
 from semrsm_widgets.statistics import (
     Ranked,
@@ -35,6 +35,11 @@ class _Output(NamedTuple):
     ranked: Ranked
     ranked_centred: Ranked
 
+    @classmethod
+    def of(cls, divergence: Matrix) -> _Output:
+        """Return it, ranked once for all comparisons."""
+        return cls(divergence, Ranked.of(divergence), Ranked.of(doubly_centred(divergence)))
+
 
 MEASURES: dict[str, Callable[[Matrix, _Output], Statistic]] = {
     "pearson": lambda K, output: jackknife(partial(rsa, method="pearson"), K, output.divergence),
@@ -45,6 +50,7 @@ MEASURES: dict[str, Callable[[Matrix, _Output], Statistic]] = {
     "spearman, double-centred": lambda K, output: rsa_of_ranks(Ranked.of(doubly_centred(K)), output.ranked_centred),
 }
 
+_THREAD = "semrsm-comparison"
 _SECONDS_PER_ENTRY = 2e-6
 """Of an RSM, roughly: what its correlations with the output take."""
 _SECONDS_PER_CLASS = 1e-8
@@ -101,7 +107,7 @@ def output_agreement(
         meter(0, len(names))
         with meter.part(predictions / meter.costs[0]):
             divergence = js_divergence(analysis.probabilities)
-        output = _Output(divergence, Ranked.of(divergence), Ranked.of(doubly_centred(divergence)))
+        output = large_heard(lambda: _Output.of(divergence), _THREAD, divergence)
         for done, layer in enumerate(names):
             if done:
                 meter(done, len(names))
@@ -122,6 +128,6 @@ def _answer(measure: Callable[[Matrix, _Output], Statistic], K: Matrix | ValueEr
     try:
         if isinstance(K, ValueError):
             raise UndefinedStatisticError(str(K))
-        return measure(K, output)
+        return large_heard(lambda: measure(K, output), _THREAD, K)
     except UndefinedStatisticError as error:
         return undefined(error, len(output.divergence))

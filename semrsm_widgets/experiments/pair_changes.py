@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from semrsm_widgets.common import Matrix, Meter, ProgressOption, check_int, interruptibly
+from semrsm_widgets.common import Matrix, Meter, ProgressOption, check_int, large_heard
 from semrsm_widgets.statistics import cka, doubly_centred
 
 
@@ -123,17 +123,18 @@ def rsm_difference(K: Any, L: Any, *, progress: ProgressOption = None) -> RSMDif
         meter(0, 5)
         value = cka(K, L)  # which also refuses what has no difference
         meter(1, 5)
-        a = _standardised(K)
+        a = large_heard(lambda: _standardised(K), _THREAD, K)
         meter(2, 5)
-        b = _standardised(L)
+        b = large_heard(lambda: _standardised(L), _THREAD, L)
         meter(3, 5)
-        rank_a = interruptibly(lambda: _places(np.asarray(K)), "semrsm-ranks")
+        rank_a = large_heard(lambda: _places(np.asarray(K)), _THREAD, K)
         meter(4, 5)
-        rank_b = interruptibly(lambda: _places(np.asarray(L)), "semrsm-ranks")
+        rank_b = large_heard(lambda: _places(np.asarray(L)), _THREAD, L)
         meter(5, 5)
     return RSMDifference(a=a, b=b, rank_a=rank_a, rank_b=rank_b, cka=value)
 
 
+_THREAD = "semrsm-comparison"
 _COST_OF_RANKS = 4
 """Of one RSM, roughly, where standardising it costs 1."""
 

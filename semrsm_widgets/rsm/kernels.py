@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.common import Matrix, check_number, message
+from semrsm_widgets.common import Matrix, Meter, check_number, message
 from semrsm_widgets.matching import AffinityMatcher, SetMatcher
 
 from .gram import MatchedGram
@@ -91,7 +91,8 @@ def rbf_sigma(gram: MatchedGram) -> float:
             message("gram", "of at least two images to derive the RBF width", str(gram.shape), "Pass sigma=...")
         )
     if isinstance(gram, LazyGram) and not gram.fits:
-        median = streamed_median(lambda: _distances_by_rows(gram), count)
+        with Meter("Finding the median distance"):
+            median = streamed_median(lambda: _distances_by_rows(gram), count)
     else:
         distances = _sq_distances(gram)
         median = float(np.median(distances[np.triu_indices(n, 1)] if gram.symmetric else distances))

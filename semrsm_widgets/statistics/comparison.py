@@ -24,6 +24,7 @@ from semrsm_widgets.common import (
     check_function,
     check_int,
     interruptibly,
+    large_heard,
     message,
 )
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 Method = Literal["pearson", "spearman", "kendall"]
 RSMStatistic = Callable[..., float]
 
+_THREAD = "semrsm-comparison"
 METHODS = ("pearson", "spearman", "kendall")
 LEAST_PERMUTATIONS, MOST_PERMUTATIONS = 19, 10_000_000
 
@@ -70,7 +72,8 @@ def cka(K: Any, L: Any, *, unbiased: bool = True) -> float:
     product = UNBIASED if check_flag("unbiased", unbiased) else BIASED
     if is_streamed(K, L):
         return streamed_alignment(product, K, L)[0]
-    return _alignment(product, *_prepared(product, *_checked(K, L, product.least)))
+    with Meter("Comparing the pairs"):
+        return large_heard(lambda: _cosine(product, K, L), _THREAD, K, L)
 
 
 def rsa(K: Any, L: Any, *, method: Method = "spearman") -> float:
@@ -98,13 +101,7 @@ def rsa(K: Any, L: Any, *, method: Method = "spearman") -> float:
     if is_streamed(K, L):
         return streamed_alignment(_check_sum(method), K, L)[0]
     with Meter("Comparing the pairs"):
-        K, L = _checked(K, L, PEARSON.least)
-        if method == "kendall":
-            _alignment(PEARSON, *_prepared(PEARSON, K, L))  # raises where constant
-            return interruptibly(lambda: _kendall(K, L), "semrsm-ranks")
-        if method == "spearman":
-            K, L = ranks(K), ranks(L)
-        return _alignment(PEARSON, *_prepared(PEARSON, K, L))
+        return large_heard(lambda: _correlation(method, K, L), _THREAD, K, L)
 
 
 def rsa_of_ranks(one: Ranked, other: Ranked) -> Statistic:
@@ -138,8 +135,7 @@ def smallest_eigenvalue(K: Any) -> float:
         0.333...
     """
     with Meter("Finding the eigenvalues"):
-        matrix = check_rsm("K", K, least=1)
-        values = interruptibly(lambda: np.linalg.eigvalsh(matrix), "semrsm-eigenvalues")
+        values = interruptibly(lambda: np.linalg.eigvalsh(check_rsm("K", K, least=1)), _THREAD)  # seconds from N = 2000
     peak = float(np.abs(values).max())
     return float(values[0] / peak) if peak > 0 else 0.0
 
@@ -176,20 +172,24 @@ def jackknife(
     """
     check_statistic(statistic)
     exact = check_flag("exact", exact)
-    if is_streamed(*rsms):
-        return _streamed_jackknife(statistic, rsms, level)
     product = _product_of(statistic)
     with Meter("Leaving out one image at a time", progress, unit="images") as meter:
-        matrices = [check_rsm(f"rsms[{k}]", rsm, least=2) for k, rsm in enumerate(rsms)]
+        if is_streamed(*rsms):
+            return _streamed_jackknife(statistic, rsms, level)
+        matrices = large_heard(
+            lambda: [check_rsm(f"rsms[{k}]", rsm, least=2) for k, rsm in enumerate(rsms)], _THREAD, *rsms
+        )
         n = len(matrices[0])
         is_short = len(matrices) == 2 and not exact
         value = statistic(*matrices)
         if n - 1 < (product.least if product else 2):
             return Statistic(value=value, n=n, reason=f"no interval: needs more than {n} images")
         if product and is_short:
-            replicates = _alignments_without_one(product, *_prepared(product, matrices[0], matrices[1]))
+            replicates = large_heard(
+                lambda: _alignments_without_one(product, *_prepared(product, *matrices)), _THREAD, *matrices
+            )
         elif _is_spearman(statistic) and is_short:
-            replicates = spearman_without_one(*map(Ranked.of, matrices))
+            replicates = large_heard(lambda: spearman_without_one(*map(Ranked.of, matrices)), _THREAD, *matrices)
         else:
             replicates = np.full(n, nan)
             for i in range(n):
@@ -247,7 +247,7 @@ def permutation_test(
     """
     check_statistic(statistic)
     check_permutations("n", n)
-    K, L = _checked(K, L, 2)
+    K, L = large_heard(lambda: _checked(K, L, 2), _THREAD, K, L)
     rng = np.random.default_rng(check_int("seed", seed, minimum=0))
     product = _product_of(statistic)
     null = np.zeros(n)
@@ -255,15 +255,16 @@ def permutation_test(
         meter(0, n)
         value = statistic(K, L)
         if _is_spearman(statistic):
-            product, K, L = PEARSON, ranks(K), ranks(L)  # ranks are permuted with the images
+            product = PEARSON
+            K, L = large_heard(lambda: (ranks(K), ranks(L)), _THREAD, K)  # ranks are permuted with the images
         left, right, norm, agreement = K, L, 1.0, statistic
         if product is not None:
-            left, right = _prepared(product, K, L)
+            left, right = large_heard(lambda: _prepared(product, K, L), _THREAD, K)
             norm, agreement = np.sqrt(product.of(left, left) * product.of(right, right)), product.of
         for k in range(n):
             meter(k, n)
             order = rng.permutation(len(K))
-            null[k] = agreement(left, right[np.ix_(order, order)]) / norm
+            null[k] = large_heard(partial(_permuted, agreement, left, right, order), _THREAD, K) / norm
         meter(n, n)
     reached = int(np.sum(null >= value - 1e-12))
     return PermutationTest(
@@ -273,6 +274,11 @@ def permutation_test(
         null_quantile95=float(np.quantile(null, 0.95)),
         n=n,
     )
+
+
+def _permuted(agreement: RSMStatistic, K: Matrix, L: Matrix, order: NDArray[np.int64]) -> float:
+    """Return how well two RSMs agree with the images of one permuted."""
+    return agreement(K, L[np.ix_(order, order)])
 
 
 def check_statistic(value: Any) -> RSMStatistic:
@@ -303,6 +309,20 @@ def doubly_centred(K: Any) -> Matrix:
     centred: Matrix = matrix - np.add.outer(rows, rows) / (n - 2) + rows.sum() / ((n - 1) * (n - 2))
     np.fill_diagonal(centred, 0)
     return centred
+
+
+def _cosine(product: Centred, K: Any, L: Any) -> float:
+    """Return <K, L> / (‖K‖‖L‖) in a centred inner product, of whatever a user gave."""
+    return _alignment(product, *_prepared(product, *_checked(K, L, product.least)))
+
+
+def _correlation(method: Method, K: Any, L: Any) -> float:
+    """Return the correlation of off-diagonal entries, of whatever a user gave."""
+    K, L = _checked(K, L, PEARSON.least)
+    if method == "spearman":
+        K, L = ranks(K), ranks(L)
+    value = _alignment(PEARSON, *_prepared(PEARSON, K, L))  # raises where constant
+    return _kendall(K, L) if method == "kendall" else value
 
 
 def _kendall(K: Matrix, L: Matrix) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.common import Matrix, cached_property, interruptibly
+from semrsm_widgets.common import Matrix, cached_property
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,7 @@ def ranks(K: NDArray[np.float64]) -> Matrix:
     from scipy.stats import rankdata  # here: it takes a third of a second, which most sessions never need
 
     upper = np.triu_indices(len(K), 1)
-    return _symmetric(interruptibly(lambda: rankdata(K[upper]), "semrsm-ranks"), len(K), upper)
+    return _symmetric(rankdata(K[upper]), len(K), upper)
 
 
 def spearman_without_one(one: Ranked, other: Ranked) -> NDArray[np.float64]:
@@ -75,7 +75,7 @@ class Ranked:
         upper = np.triu_indices(n, 1)
         values = K[upper]
         # What the order within a tied group is says nothing: the quicker sort, which keeps none, will do.
-        order = interruptibly(lambda: np.argsort(values), "semrsm-ranks")
+        order = np.argsort(values)
         placed = values[order]
         begins = np.flatnonzero(np.concatenate([[True], placed[1:] != placed[:-1]]))
         sizes = np.diff(np.concatenate([begins, [len(values)]]))
@@ -91,11 +91,10 @@ class Ranked:
 
     @cached_property
     def own(self) -> NDArray[np.float64]:
-        """(N, N) in row i for the pairs of image i the number of i's pairs below them, ties half; diagonal 0."""
-        return interruptibly(self._own, "semrsm-ranks")
+        """(N, N) in row i for the pairs of image i the number of i's pairs below them, ties half; diagonal 0.
 
-    def _own(self) -> NDArray[np.float64]:
-        """Deal the sorted pairs out to their two images: each gets its own in order, without a sort of its own."""
+        The sorted pairs are dealt out to their two images: each gets its own in order, without a sort of its own.
+        """
         n = len(self.ranks)
         images = np.stack([each[self.order] for each in self.upper], axis=1)
         kind = np.uint16 if n <= 2**16 else np.int64  # small integers are sorted in one pass over their bits

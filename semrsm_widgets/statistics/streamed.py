@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 import numpy as np
 
-from semrsm_widgets.common import message
+from semrsm_widgets.common import Meter, message
 
 from .centred import RELATIVE_FLOOR, Centred
 from .statistic import UndefinedStatisticError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Blocks = Iterator[tuple[slice, NDArray[np.float64]]]
 
 CONSTANT_TODO = "Compare layers at which the images differ."
 
@@ -33,13 +35,27 @@ class RSMBlocks(Protocol):
         """Yield rows (n, N) float64 from the top, with which they are; the same ones each time."""
 
 
+class _Told:
+    """Tells a meter of the rows that are read of two RSMs, of so many in all."""
+
+    def __init__(self, meter: Meter, total: int) -> None:
+        self._meter, self._total, self._done = meter, total, 0
+
+    def blocks(self, rsm: RSMBlocks) -> Blocks:
+        """Yield the blocks of an RSM."""
+        for rows, block in rsm.blocks():
+            self._meter(self._done, self._total)
+            yield rows, block
+            self._done += rows.stop - rows.start
+
+
 class _Centring:
     """What is taken out of the entries of an RSM, and the power of two that they are divided by."""
 
-    def __init__(self, name: str, rsm: RSMBlocks, *, diagonal: bool) -> None:
+    def __init__(self, name: str, blocks: Blocks, *, diagonal: bool) -> None:
         total, count, peak = 0.0, 0, 0.0
         low, high = np.inf, -np.inf
-        for rows, block in rsm.blocks():
+        for rows, block in blocks:
             if not np.isfinite(block).all():
                 raise ValueError(message(name, "finite", f"NaN or infinity in rows {rows.start} to {rows.stop - 1}"))
             counted = block[_counted(rows, block.shape[1], diagonal=diagonal)]
@@ -91,10 +107,23 @@ def streamed_alignment(
         raise ValueError(message("L", f"of the shape of K, {K.shape}, and square", str(L.shape)))
     if n < product.least:
         raise ValueError(message("K", f"of at least {product.least} images", f"{n}"))
-    centring = _Centring("K", K, diagonal=product.diagonal), _Centring("L", L, diagonal=product.diagonal)
+    with Meter("Comparing the RSMs", unit="rows") as meter:
+        return _alignment(product, K, L, meter, intervals=intervals)
+
+
+def _alignment(
+    product: Centred, K: RSMBlocks, L: RSMBlocks, meter: Meter, *, intervals: bool
+) -> tuple[float, NDArray[np.float64] | None]:
+    """Return `streamed_alignment` of RSMs that fit; a meter is told of the rows that were read."""
+    n = K.shape[0]
+    told = _Told(meter, 2 * n * (3 if intervals else 2))
+    centring = (
+        _Centring("K", told.blocks(K), diagonal=product.diagonal),
+        _Centring("L", told.blocks(L), diagonal=product.diagonal),
+    )
     pairs = ((0, 1), (0, 0), (1, 1))
     cross, row_sums, own = np.zeros((3, n)), np.zeros((2, n)), np.zeros((2, n))
-    for rows, both in _together(centring, K, L):
+    for rows, both in _together(centring, told.blocks(K), told.blocks(L)):
         for k, (a, b) in enumerate(pairs):
             cross[k, rows] = np.einsum("ij,ij->i", both[a], both[b])
         for k, block in enumerate(both):
@@ -114,7 +143,7 @@ def streamed_alignment(
     if not intervals:
         return value, None
     with_sums = np.zeros((2, 2, n))  # which matrix, times whose row sums
-    for rows, blocks in _together(centring, K, L):
+    for rows, blocks in _together(centring, told.blocks(K), told.blocks(L)):
         for k, block in enumerate(blocks):
             with_sums[k, :, rows] = row_sums @ block.T
     found = []
@@ -132,9 +161,9 @@ def streamed_alignment(
 
 
 def _together(
-    centring: tuple[_Centring, _Centring], K: RSMBlocks, L: RSMBlocks
+    centring: tuple[_Centring, _Centring], K: Blocks, L: Blocks
 ) -> Iterator[tuple[slice, tuple[NDArray[np.float64], NDArray[np.float64]]]]:
-    for (rows, left), (same, right) in zip(K.blocks(), L.blocks(), strict=True):
+    for (rows, left), (same, right) in zip(K, L, strict=True):
         if rows != same:
             raise ValueError(message("L", "read in the blocks of K", f"rows {same}, where K has {rows}"))
         yield rows, (centring[0].of(rows, left), centring[1].of(rows, right))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -223,6 +224,31 @@ def test_ctrl_c_says_what_is_kept_and_leaves_nothing_half_written(tmp_path):
     assert "Saving stopped at 0 of 2 layers. The layers that are done are kept in the Analysis" in ended.text
     assert list(tmp_path.iterdir()) == []
     assert ended.answered < 5  # seconds, on a machine that is busy; the interrupt itself is heard at once
+
+
+RANKING = """
+import hashlib
+import numpy as np
+import semrsm_widgets as srsm
+from semrsm_widgets.common import background
+from semrsm_widgets.statistics import comparison
+
+def sorts(K, L):  # for minutes, and hears no signal
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2**28)
+    print("went on to the end")
+
+background.LARGE, comparison._kendall = 0, sorts
+K = np.cov(np.random.default_rng(0).normal(size=(10, 30)))
+srsm.rsa(K, K, method="kendall")
+"""
+
+
+@terminal
+def test_a_comparison_says_that_it_is_at_work_and_hears_ctrl_c_within_a_long_sort():
+    ended = on_terminal(RANKING, interrupt_at="Comparing the pairs: 2 s so far")
+    assert ended.text.rstrip().endswith("KeyboardInterrupt\nComparing the pairs stopped. Nothing of it is kept.")
+    assert "went on" not in ended.text  # nor did the end of the process wait for it
+    assert ended.status == -signal.SIGINT
 
 
 def test_a_callback_is_heard_of_inner_calls_and_ends_the_call_with_its_own_error():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
 import pytest
 
+from semrsm_widgets.common import Meter
 from semrsm_widgets.statistics import UndefinedStatisticError
 from semrsm_widgets.statistics.comparison import cka, jackknife, rsa
 
@@ -40,6 +42,28 @@ def test_blocks_give_what_matrices_give(statistic, scale, level, step):
     assert found.n == expected.n
     for name in ("value", "low", "high"):
         assert getattr(found, name) == pytest.approx(getattr(expected, name), abs=1e-8)
+
+
+def test_rows_that_are_read_move_a_bar_and_a_callback_ends_them():
+    told = []
+
+    def tell(done, total):
+        told.append(done)
+        if done >= ends:
+            raise InterruptedError
+
+    for ends in (200, 50):
+        told.clear()
+        with (
+            Meter("Comparing", tell, in_percent=True) as meter,
+            nullcontext() if ends > 100 else pytest.raises(InterruptedError),
+        ):
+            meter(0, 1)
+            jackknife(cka, Blocks(rsm()), Blocks(rsm()))
+            meter(1, 1)
+        assert told == sorted(told)
+        assert len(set(told)) > 5
+        assert 50 <= told[-1] <= min(100, ends + 10)
 
 
 def test_what_needs_all_pairs_at_once_is_refused_and_says_what_does_not():

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from semrsm_widgets.common import Meter, interruptibly
+
 from ..affinities import Affinities, padded
 from ..threads import default_threads
 
@@ -198,8 +200,14 @@ def kernel_for(entry: Any, price: Any = None, lists: bool = False) -> _Loader | 
         entry: the dtype of the affinities.
         price: the dtype of the prices; None takes that of the affinities.
         lists: whether rows keep candidate lists.
+
+    The compiler's callbacks would swallow Ctrl-C. After one it goes on, for the next call.
     """
-    return _loader.get(Kind(np.dtype(entry), np.dtype(price or entry), lists))
+    kind = Kind(np.dtype(entry), np.dtype(price or entry), lists)
+    if is_ready(entry, price, lists):
+        return _loader.get(kind)
+    with Meter("Compiling the matcher (only the first time)"):
+        return interruptibly(lambda: _loader.get(kind), "semrsm-compile")
 
 
 def is_ready(entry: Any, price: Any = None, lists: bool = False) -> bool:
