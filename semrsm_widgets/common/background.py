@@ -101,10 +101,10 @@ def large_heard(work: Callable[[], V], name: str, *arrays: Any) -> V:
     """
     for each in arrays:
         try:
-            entries = math.prod(each.shape)
-        except Exception:  # none of an array: a tensor of several parts raises an error of its own
+            is_large = math.prod(each.shape) >= LARGE
+        except Exception:  # no array: a tensor of several parts raises errors of its own
             continue
-        if entries >= LARGE:
+        if is_large:
             return interruptibly(work, name)
     return work()
 

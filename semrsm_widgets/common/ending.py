@@ -13,6 +13,7 @@ import signal
 import sys
 from contextlib import suppress
 
+_FILES = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 _status: int | None = None
 
 
@@ -53,7 +54,7 @@ def hurry(*, is_quiet: bool) -> None:
 def _flush_files() -> None:
     """Write what open files hold: those that are part of a cycle are not closed any more."""
     for each in gc.get_objects():
-        if isinstance(each, io.TextIOWrapper | io.BufferedWriter | io.BufferedRandom):
+        if issubclass(type(each), _FILES):  # `isinstance` asks the object, and some warn or import when asked
             with suppress(Exception):  # closed, detached, or nobody reads on
                 each.flush()
 

@@ -2,7 +2,8 @@
 
 Every function that may last opens a `Meter` and tells it how far it is; what it calls in turn opens meters of its own,
 which move the outer one. So one bar stands for a call, however many functions are under it. A thread of its own draws,
-after two seconds and then a few times a second: time goes on also where nothing is told for a while.
+after two seconds and then a few times a second: time goes on also where nothing is told for a while. It also says that
+Ctrl-C was pressed where the call does not end by it at once.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from shutil import get_terminal_size
 from typing import Any
 
 from .checks import describe, message
+from .interrupts import Presses
 from .settings import options
 from .text import describe_seconds
 from .types import Progress, ProgressOption
@@ -29,6 +31,7 @@ LONG = 30.0
 """Seconds: what is expected to last longer says so before it begins."""
 _REDRAWN_EVERY = 0.25
 _IDLE_LOOKS = 20  # without an open meter, after which the drawing thread ends
+_ANSWERED_LOOKS = 2  # after which a Ctrl-C that has not ended the call is said to be heard
 _SURE_SECONDS = 0.7  # of moving: how long the rest takes is a guess before
 _LEAST_BAR = "120px"  # of a bar in a notebook
 _NARROW = 100  # columns of a terminal below which a line says nothing of inner calls
@@ -90,7 +93,7 @@ class Meter:
         )
         self._is_inner, self._has_told = False, False
         self._first, self._share = 0.0, 1.0  # of the step at hand: what is done, and what the part at hand takes
-        self._drawn = False
+        self._drawn, self._hears = False, False
         self._token: Token[Meter | None] | None = None
 
     # -- as a context ---------------------------------------------------------------------------------------------
@@ -106,6 +109,9 @@ class Meter:
         if self._outer is None and self._callback is None and wished and screen.is_there():
             self._drawn = True
             screen.add(self)
+            self._hears = threading.current_thread() is threading.main_thread()
+            if self._hears:
+                screen.presses.begin()
         return self
 
     def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
@@ -113,6 +119,8 @@ class Meter:
             _current.reset(self._token)
         if self._above is not None:
             self._above.inner = None
+        if self._hears:
+            screen.presses.end()
         if self._drawn:
             screen.remove(self)
         if isinstance(error, KeyboardInterrupt) and not self._is_inner and self.what:
@@ -215,6 +223,8 @@ class Screen:
         self._shown: Meter | None = None
         self._places: list[str] = []  # in a notebook: of the bar, and before it of the estimate
         self._broken = False
+        self._pressed = 0  # looks at a Ctrl-C that has not ended the call
+        self.presses = Presses()
 
     def is_there(self) -> bool:
         """Return whether anybody would see a bar: a notebook's reader, or who sits at a terminal."""
@@ -232,6 +242,7 @@ class Screen:
         """Draw a meter no more; its bar goes."""
         with self._lock:
             self._meters.remove(meter)
+            self._pressed = 0
             if self._shown is meter:
                 self._guarded(self._clear)
 
@@ -244,6 +255,7 @@ class Screen:
                 if idle > _IDLE_LOOKS or self._broken:
                     self._thread = None
                     return
+                self._pressed = self._pressed + 1 if self._pressed or self.presses.seen() else 0
                 if self._meters:
                     self._guarded(self._draw)
 
@@ -257,9 +269,11 @@ class Screen:
     def _draw(self) -> None:
         meter, now = self._meters[0], time.monotonic()
         if self._shown is None:
-            if now - meter.began < APPEARS_AFTER and not meter.expected:
+            if now - meter.began < APPEARS_AFTER and not meter.expected and self._pressed < _ANSWERED_LOOKS:
                 return
             self._open(meter)
+        if self._pressed == _ANSWERED_LOOKS:
+            self._say(f"{meter.what} stops when the step at hand ends. {meter.kept}")
         bar = self._bar
         inner = bool(self._places) or get_terminal_size().columns >= _NARROW
         told = meter.words(now, inner=inner).replace("{", "{{").replace("}", "}}")
@@ -268,6 +282,14 @@ class Screen:
         known = meter.total or meter.fraction
         bar.bar_format = f"{{desc}}: {{percentage:3.0f}}%|{{bar}}| {told}" if known else f"{{desc}}: {told}"
         bar.refresh()
+
+    def _say(self, text: str) -> None:
+        """Write a line above the bar: in a notebook in a place of its own, where it can break and goes with the bar."""
+        if in_notebook():
+            self._show({"text/plain": text, "text/html": html.escape(text)}, raw=True)
+        else:
+            self._bar.clear()
+            print(text, file=sys.stderr, flush=True)
 
     def _open(self, meter: Meter) -> None:
         from tqdm.auto import tqdm
@@ -290,7 +312,7 @@ class Screen:
 
     def _clear(self) -> None:
         bar, places = self._bar, self._places
-        self._bar, self._shown, self._places = None, None, []
+        self._bar, self._shown, self._places, self._pressed = None, None, [], 0
         bar.n = bar.total  # less would stay in a notebook, in red
         bar.close()
         for place in places:

@@ -175,7 +175,11 @@ def jackknife(
     product = _product_of(statistic)
     with Meter("Leaving out one image at a time", progress, unit="images") as meter:
         if is_streamed(*rsms):
-            return _streamed_jackknife(statistic, rsms, level)
+            meter.costs = [1.0]  # all at once, in a few passes over the rows
+            meter(0, 1)
+            found = _streamed_jackknife(statistic, rsms, level)
+            meter(1, 1)
+            return found
         matrices = large_heard(
             lambda: [check_rsm(f"rsms[{k}]", rsm, least=2) for k, rsm in enumerate(rsms)], _THREAD, *rsms
         )

@@ -67,3 +67,35 @@ def test_the_explorer_writes_its_report(lab_page):
     page.keyboard.press("Escape")
     expect(panel).to_be_hidden()
     assert layout_faults(page) == []
+
+
+INTERRUPTED = """
+import hashlib, itertools, time
+calls = itertools.count()
+def deaf(K, L):
+    if next(calls) < 12:
+        time.sleep(0.25)
+    else:
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 2**24)  # hears nothing for ten seconds
+    return srsm.cka(K, L)
+K = np.cov(np.random.default_rng(0).normal(size=(10, 30)))
+srsm.permutation_test(deaf, K, K, n=60).n
+"""
+
+
+def test_an_interrupted_call_says_at_once_that_it_heard_and_then_what_is_kept(lab_page):
+    page = lab_page.page
+    notebook = lab_page.lab.write_notebook("stopped.ipynb", ["import numpy as np, semrsm_widgets as srsm", INTERRUPTED])
+    lab_page.open_and_begin(notebook)
+    bar = page.locator(".jp-OutputArea-output .widget-hbox").filter(has_text="11\u2007of\u200760\u2007permutations")
+    expect(bar).to_be_visible()
+    lab_page.execute("notebook:interrupt-kernel")
+    heard = page.get_by_text("Permuting the images stops when the step at hand ends. Nothing of it is kept.")
+    expect(heard).to_be_visible()
+    lab_page.screenshot("bar-stopping-light")
+    expect(lab_page.outputs().last).to_contain_text(re.compile(r"Permuting the images stopped at \d+ of 60 permut"))
+    lab_page.screenshot("bar-stopped-light")
+    lab_page.set_theme("dark")
+    lab_page.screenshot("bar-stopped-dark")
+    expect(bar).to_have_count(0)
+    assert heard.count() == 0

@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 
 from semrsm_widgets.common import interrupts_heard
+from semrsm_widgets.common.interrupts import Presses
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 
@@ -61,3 +62,49 @@ def test_a_handler_that_raises_nothing_and_other_threads_are_left_alone():
     thread.start()
     thread.join()
     assert done == [before]
+
+
+def pressed():
+    with suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+@posix
+def test_a_press_is_seen_once_and_handed_on_to_whoever_looked_before():
+    theirs = os.pipe()
+    os.set_blocking(theirs[1], False)
+    before = signal.set_wakeup_fd(theirs[1])
+    try:
+        presses = Presses()
+        pressed()
+        assert not presses.seen()
+        presses.begin()
+        assert not presses.seen()
+        pressed()
+        assert [presses.seen(), presses.seen()] == [True, False]
+        pressed()
+        presses.end()
+        assert not presses.seen()
+        assert os.read(theirs[0], 100) == bytes([signal.SIGINT]) * 3
+        assert signal.set_wakeup_fd(-1) == theirs[1]
+    finally:
+        signal.set_wakeup_fd(before)
+        for end in theirs:
+            os.close(end)
+
+
+@posix
+def test_what_came_later_stays_and_only_the_main_thread_looks():
+    presses = Presses()
+    thread = threading.Thread(target=presses.begin)
+    thread.start()
+    thread.join()
+    assert signal.set_wakeup_fd(-1) == -1
+    presses.begin()
+    later = os.pipe()
+    os.set_blocking(later[1], False)
+    signal.set_wakeup_fd(later[1])
+    presses.end()
+    assert signal.set_wakeup_fd(-1) == later[1]
+    for end in later:
+        os.close(end)

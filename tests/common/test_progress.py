@@ -251,6 +251,24 @@ def test_a_comparison_says_that_it_is_at_work_and_hears_ctrl_c_within_a_long_sor
     assert ended.status == -signal.SIGINT
 
 
+DEAF = """
+import hashlib
+from semrsm_widgets.common import Meter
+with Meter("Writing", unit="pages", kept="Two pages are kept.") as meter:
+    meter(2, 3)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2**{size})  # hears no signal
+"""
+
+
+@terminal
+def test_ctrl_c_is_answered_at_once_where_a_librarys_call_goes_on():
+    ended = on_terminal(DEAF.format(size=24), interrupt_at="Writing:")
+    said = "Writing stops when the step at hand ends. Two pages are kept."
+    assert ended.text.index(said) < ended.text.index("KeyboardInterrupt")
+    assert ended.text.count(said) == 1
+    assert ended.text.rstrip().endswith("KeyboardInterrupt\nWriting stopped at 2 of 3 pages. Two pages are kept.")
+
+
 def test_a_callback_is_heard_of_inner_calls_and_ends_the_call_with_its_own_error():
     told = []
 
