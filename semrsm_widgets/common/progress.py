@@ -276,7 +276,12 @@ class Screen:
             self._say(f"{meter.what} stops when the step at hand ends. {meter.kept}")
         bar = self._bar
         inner = bool(self._places) or get_terminal_size().columns >= _NARROW
-        told = meter.words(now, inner=inner).replace("{", "{{").replace("}", "}}")
+        stops = self._pressed >= _ANSWERED_LOOKS
+        told = (
+            (f"{meter.count()}, stopping" if stops else meter.words(now, inner=inner))
+            .replace("{", "{{")
+            .replace("}", "}}")
+        )
         bar.n = meter.fraction
         bar.set_description_str(meter.what, False)
         known = meter.total or meter.fraction
