@@ -128,6 +128,11 @@ class Analysis:
         return self._stored is not None
 
     @property
+    def is_beyond_memory(self) -> bool:
+        """Whether its Grams are in a store, and larger than `memory`: RSMs are read some rows at a time then."""
+        return self._stored is not None and not self._stored.hold(len(self))
+
+    @property
     def layers(self) -> tuple[str, ...]:
         """The layers' names, in depth order."""
         return tuple(self.tokens)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from semrsm_widgets.rsm import StoredGram, kept_gram, matched_gram, token_gram
+from semrsm_widgets.rsm import PAIR_BYTES, StoredGram, kept_gram, matched_gram, token_gram
 from semrsm_widgets.storage import group_name, part_of
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ class StoredGrams:
     """
 
     def __init__(self, store: Any, memory: int) -> None:
-        self._store, self._memory = store, memory
+        self._store, self.memory = store, memory
         part_of(store)  # what is no place for Grams says so before anything is matched
 
     def kept(self, layer: str, tokens: Tokens, matcher: Matcher) -> StoredGram | None:
         """Return the Gram of a layer if it is complete."""
         found = kept_gram(self._place(layer, matcher), tokens.values, matcher)
-        return None if found is None else found.within(self._memory)
+        return None if found is None else found.within(self.memory)
 
     def matched(self, layer: str, tokens: Tokens, matcher: Matcher, progress: Progress) -> StoredGram:
         """Return the Gram of a layer, having matched what is missing of it."""
@@ -58,11 +58,15 @@ class StoredGrams:
 
     def of_class_tokens(self, rows: Tensor, columns: Tensor | None) -> MatchedGram:
         """Return the Gram of class tokens (N, 1, D), with themselves or with others; it is not kept, but multiplied."""
-        return token_gram(rows, columns, memory=self._memory)
+        return token_gram(rows, columns, memory=self.memory)
+
+    def hold(self, images: int) -> bool:
+        """Return whether a Gram of so many images with themselves may be read at once."""
+        return PAIR_BYTES * images**2 <= self.memory
 
     def _within(self, gram: MatchedGram) -> StoredGram:
         assert isinstance(gram, StoredGram), "a Gram that was to be stored"
-        return gram.within(self._memory)
+        return gram.within(self.memory)
 
     def _place(self, layer: str, matcher: Matcher) -> Any:
         return gram_place(self._store, layer, matcher)

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from semrsm_widgets.analysis import KEPT_LAYERS, check_analysis, layer_costs
 from semrsm_widgets.common import Matrix, Meter, ProgressOption, check_flag, large_heard, message
-from semrsm_widgets.rsm import Kernel, cosine, inner_product, kernel_name, rbf
+from semrsm_widgets.rsm import Kernel, StreamedRSM, cosine, inner_product, kernel_name, rbf
 from semrsm_widgets.statistics import (
+    PEARSON,
+    UNBIASED,
+    Divergence,
+    MeanFree,
     Ranked,
+    RowsInFile,
     Statistic,
+    UCentredRows,
     UndefinedStatisticError,
+    aligned,
+    check_rsm,
     cka,
-    doubly_centred,
     jackknife,
     js_divergence,
     rsa,
     rsa_of_ranks,
+    u_centred,
     undefined,
 )
 
@@ -28,29 +36,64 @@ if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
 
 
-class _Output(NamedTuple):
-    """The divergence of the predictions (N, N), and what every comparison with it needs."""
-
-    divergence: Matrix
-    ranked: Ranked
-    ranked_centred: Ranked
-
-    @classmethod
-    def of(cls, divergence: Matrix) -> _Output:
-        """Return it, ranked once for all comparisons."""
-        return cls(divergence, Ranked.of(divergence), Ranked.of(doubly_centred(divergence)))
-
-
-MEASURES: dict[str, Callable[[Matrix, _Output], Statistic]] = {
-    "pearson": lambda K, output: jackknife(partial(rsa, method="pearson"), K, output.divergence),
-    "spearman": lambda K, output: rsa_of_ranks(Ranked.of(K), output.ranked),
-    # The Pearson correlation of doubly centred RSMs is their unbiased CKA.
-    "pearson, double-centred": lambda K, output: jackknife(cka, K, output.divergence),
-    # Centred once, not anew without each image: the interval covers as well (`benchmarks/intervals.py`).
-    "spearman, double-centred": lambda K, output: rsa_of_ranks(Ranked.of(doubly_centred(K)), output.ranked_centred),
-}
-
 _THREAD = "semrsm-comparison"
+MEASURES = ("pearson", "spearman", "pearson, double-centred", "spearman, double-centred")
+_Answer = Statistic | UndefinedStatisticError
+
+
+class _Output:
+    """The divergence of the predictions (N, N), and what every comparison with it needs, once."""
+
+    def __init__(self, divergence: Matrix) -> None:
+        self._mean_free = MeanFree.of(divergence, diagonal=False)
+        self._ranked, self._ranked_centred = Ranked.of(divergence), Ranked.of(u_centred(self._mean_free))
+
+    def answers(self, K: Any) -> tuple[_Answer, ...]:
+        """Return what MEASURES say of a similarity; an error where one is undefined."""
+        matrix = check_rsm("kernel", K, least=4)
+        mean_free = MeanFree.of(matrix, diagonal=False)
+        # The Pearson correlation of doubly centred RSMs is their unbiased CKA.
+        pearson, centred = aligned((PEARSON, UNBIASED), mean_free, self._mean_free)
+        # Centred once, not anew without each image: the interval covers as well (`benchmarks/intervals.py`).
+        return (
+            pearson,
+            _or_error(lambda: rsa_of_ranks(Ranked.of(matrix), self._ranked)),
+            centred,
+            _or_error(lambda: rsa_of_ranks(Ranked.of(u_centred(mean_free)), self._ranked_centred)),
+        )
+
+
+class _StreamedOutput:
+    """The same for similarities that are read some rows at a time: the divergence lies in a file that goes with it."""
+
+    def __init__(self, probabilities: Matrix, row_blocks: Sequence[slice], meter: Meter) -> None:
+        of, n = Divergence(probabilities), len(probabilities)
+
+        def rows() -> Iterator[Matrix]:
+            for each in row_blocks:
+                meter(each.start, n)
+                yield of.of(each, slice(0, n))
+
+        self._divergence = RowsInFile(rows(), row_blocks, n)
+        self._centred = UCentredRows("output", self._divergence)
+
+    def answers(self, K: Any) -> tuple[_Answer, ...]:
+        """Return what MEASURES say of a similarity; an error where one is undefined."""
+        return (
+            _or_error(lambda: jackknife(partial(rsa, method="pearson"), K, self._divergence)),
+            _or_error(lambda: jackknife(rsa, K, self._divergence)),
+            _or_error(lambda: jackknife(cka, K, self._divergence)),
+            _or_error(lambda: jackknife(rsa, UCentredRows("K", K), self._centred)),
+        )
+
+
+def _or_error(answer: Callable[[], Statistic]) -> _Answer:
+    try:
+        return answer()
+    except UndefinedStatisticError as error:
+        return error
+
+
 _SECONDS_PER_ENTRY = 2e-6
 """Of an RSM, roughly: what its correlations with the output take."""
 _SECONDS_PER_CLASS = 1e-8
@@ -70,6 +113,9 @@ def output_agreement(
     Correlations over pairs of images; *negative* where alike images get alike predictions. The raw figure is swamped
     by row effects: images that are near to all others, and predictions that are flat. Double-centred, only what a
     pair has beyond its two images' levels counts; 0 is then what an unrelated similarity reaches on average.
+
+    Of an Analysis whose Grams are larger than its memory some rows are read at a time, several times over; the
+    divergences, 8 N² bytes, lie in a temporary file meanwhile.
 
     Args:
         analysis: made with `probabilities=`.
@@ -105,9 +151,11 @@ def output_agreement(
         meter.costs = [cost + scoring for cost in matching]
         meter.costs[0] += predictions
         meter(0, len(names))
-        with meter.part(predictions / meter.costs[0]):
-            divergence = js_divergence(analysis.probabilities)
-        output = large_heard(lambda: _Output.of(divergence), _THREAD, divergence)
+        output: _Output | _StreamedOutput | None = None
+        if not analysis.is_beyond_memory:
+            with meter.part(predictions / meter.costs[0]):
+                divergence = js_divergence(analysis.probabilities)
+                output = large_heard(lambda: _Output(divergence), _THREAD, divergence)
         for done, layer in enumerate(names):
             if done:
                 meter(done, len(names))
@@ -115,19 +163,16 @@ def output_agreement(
                 analysis.gram(layer)
             for kernel in kernels:
                 for similarity, K in rsms_of(analysis, layer, kernel, centred=centred).items():
+                    if output is None and isinstance(K, StreamedRSM):
+                        with Meter("Comparing the predictions", unit="images") as inner:
+                            output = _StreamedOutput(analysis.probabilities, K.row_blocks(), inner)
                     key = ScoreKey(layer=layer, kernel=kernel_name(kernel), similarity=similarity)
-                    rows += [
-                        score(key, name, _answer(measure, K, output), chance=0.0) for name, measure in MEASURES.items()
-                    ]
+                    answers: Sequence[_Answer | ValueError] = [K] * len(MEASURES) if isinstance(K, ValueError) else []
+                    if output is not None and not answers:
+                        work = partial(output.answers, K)
+                        answers = work() if isinstance(K, StreamedRSM) else large_heard(work, _THREAD, K)
+                    for name, answer in zip(MEASURES, answers, strict=True):
+                        told = undefined(answer, len(analysis)) if isinstance(answer, ValueError) else answer
+                        rows.append(score(key, name, told, chance=0.0))
         meter(len(names), len(names))
     return Scores(question="Does the representation agree with the output?", rows=tuple(rows))
-
-
-def _answer(measure: Callable[[Matrix, _Output], Statistic], K: Matrix | ValueError, output: _Output) -> Statistic:
-    """Return a measure of a similarity; where it or the similarity is undefined, with the reason."""
-    try:
-        if isinstance(K, ValueError):
-            raise UndefinedStatisticError(str(K))
-        return large_heard(lambda: measure(K, output), _THREAD, K)
-    except UndefinedStatisticError as error:
-        return undefined(error, len(output.divergence))

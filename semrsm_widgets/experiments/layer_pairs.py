@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import nan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from semrsm_widgets.analysis import KEPT_LAYERS, check_analysis, layer_costs
 from semrsm_widgets.common import (
-    Matrix,
     Meter,
     ProgressOption,
     Row,
@@ -25,13 +24,17 @@ from semrsm_widgets.common import (
 from semrsm_widgets.rsm import PATCH_SIMILARITIES, SIMILARITIES, Kernel, check_kernel, cosine, kernel_name
 from semrsm_widgets.statistics import (
     RSMStatistic,
+    Statistic,
     UndefinedStatisticError,
     check_permutations,
+    check_rsm,
     check_statistic,
     cka,
-    jackknife,
+    is_streamed,
+    jackknife_ready,
+    make_ready,
     permutation_test,
-    smallest_eigenvalue,
+    relative_smallest,
     undefined,
 )
 
@@ -160,14 +163,17 @@ def compare(
         matching = sum(layer_costs(left, rows_of)) + sum(layer_costs(right, columns_of))
         meter.costs = [matching + each, *[each] * (total - 1)]
         meter(0, total)
+        asked = _Asked(statistic, kernel, similarities, permutations, seed)
         with meter.part(matching / (matching + each)):
-            sides = _all_rsms(((left, rows_of), (right, columns_of)), kernel, similarities)
+            sides = _all_sides(((left, rows_of), (right, columns_of)), asked)
+        found: dict[tuple[str, str, str], tuple[Statistic, float]] = {}
         for done, (a, b) in enumerate(product(rows_of, columns_of)):
             for name in similarities:
                 if name in sides[0][a] and name in sides[1][b]:
-                    pair = (sides[0][a][name], sides[1][b][name])
-                    words = {"layer_a": a, "layer_b": b, "kernel": kernel_name(kernel), "similarity": name}
-                    rows.append(_row(words, pair, statistic, len(left), permutations, seed))
+                    one, other = sides[0][a][name], sides[1][b][name]
+                    known = found.get((b, a, name)) if right is left else None
+                    answer = found[a, b, name] = _answer(one, other, asked, len(left)) if known is None else known
+                    rows.append(_row((a, b, name), (one, other), asked, *answer))
             meter(done + 1, total)
     if not rows:
         raise ValueError(message("similarities", "some that both analyses have", str(list(similarities))))
@@ -176,61 +182,99 @@ def compare(
 
 _SECONDS_PER_ENTRY = 3e-8
 """Of an RSM, roughly: what a statistic takes."""
-_Side = tuple["Matrix | ValueError", float]
 
 
-def _all_rsms(
-    given: Sequence[tuple[Analysis, Sequence[str]]], kernel: Kernel, similarities: Sequence[str]
-) -> list[dict[str, dict[str, _Side]]]:
-    """Return the wanted RSMs of the layers of each analysis."""
+class _Asked(NamedTuple):
+    """What is asked of each pair of layers."""
+
+    statistic: RSMStatistic
+    kernel: Kernel
+    similarities: Sequence[str]
+    permutations: int
+    seed: int
+
+
+class _Side(NamedTuple):
+    """One RSM of a layer, as all comparisons with it need it.
+
+    Attributes:
+        rsm: itself where images are permuted, else None; an error where it is undefined.
+        ready: what the statistic takes of it.
+        smallest_eigenvalue: NaN where it is undefined, or the RSM is read some rows at a time.
+    """
+
+    rsm: Any
+    ready: Any
+    smallest_eigenvalue: float
+
+
+def _all_sides(given: Sequence[tuple[Analysis, Sequence[str]]], asked: _Asked) -> list[dict[str, dict[str, _Side]]]:
+    """Return the wanted RSMs of the layers of each analysis; those of one analysis are made once."""
     sides: list[dict[str, dict[str, _Side]]] = [{} for _ in given]
     wanted = [
         (side, analysis, layer) for side, (analysis, layers) in zip(sides, given, strict=True) for layer in layers
     ]
+    made: dict[tuple[int, str], dict[str, _Side]] = {}
     with Meter("Making the RSMs", unit="layers") as meter:
         meter.costs = [layer_costs(analysis, [layer])[0] for _, analysis, layer in wanted]
         for done, (side, analysis, layer) in enumerate(wanted):
             meter(done, len(wanted))
-            side[layer] = _rsms(analysis, layer, kernel, similarities)
+            key = id(analysis), layer
+            if key not in made:
+                made[key] = _sides(analysis, layer, asked)
+            side[layer] = made[key]
         meter(len(wanted), len(wanted))
     return sides
 
 
-def _rsms(analysis: Analysis, layer: str, kernel: Kernel, names: Sequence[str]) -> dict[str, _Side]:
-    """Return the wanted RSMs of a layer, each with its smallest eigenvalue."""
-    found = rsms_of(analysis, layer, kernel)
-    return {
-        name: (found[name], nan if isinstance(found[name], ValueError) else smallest_eigenvalue(found[name]))
-        for name in names
-        if name in found
-    }
+def _sides(analysis: Analysis, layer: str, asked: _Asked) -> dict[str, _Side]:
+    """Return the wanted RSMs of a layer."""
+    found = rsms_of(analysis, layer, asked.kernel)
+    return {name: _side(found[name], asked) for name in asked.similarities if name in found}
+
+
+def _side(rsm: Any, asked: _Asked) -> _Side:
+    if isinstance(rsm, ValueError):
+        return _Side(rsm, None, nan)
+    if is_streamed(rsm):
+        return _Side(rsm, rsm, nan)
+    matrix = check_rsm("kernel", rsm, least=4)
+    return _Side(matrix if asked.permutations else None, make_ready(asked.statistic, matrix), relative_smallest(matrix))
+
+
+def _answer(one: _Side, other: _Side, asked: _Asked, n: int) -> tuple[Statistic, float]:
+    """Return the statistic of two RSMs and its p-value (NaN if not asked for); undefined, with the reason."""
+    p_value = nan
+    try:
+        for side in (one, other):
+            if isinstance(side.rsm, ValueError):
+                raise UndefinedStatisticError(str(side.rsm))
+        answer = jackknife_ready(asked.statistic, one.ready, other.ready)
+        if asked.permutations:
+            test = permutation_test(asked.statistic, one.rsm, other.rsm, n=asked.permutations, seed=asked.seed)
+            p_value = test.p_value
+    except UndefinedStatisticError as error:
+        answer = undefined(error, n)
+    return answer, p_value
 
 
 def _row(
-    words: dict[str, str], pair: tuple[_Side, _Side], statistic: RSMStatistic, n: int, permutations: int, seed: int
+    words: tuple[str, str, str], pair: tuple[_Side, _Side], asked: _Asked, answer: Statistic, p_value: float
 ) -> LayerPair:
-    """Return one line of the table; where the statistic is undefined, with the reason."""
-    (K, lowest_a), (L, lowest_b) = pair
-    p_value = nan
-    try:
-        for matrix in (K, L):
-            if isinstance(matrix, ValueError):
-                raise UndefinedStatisticError(str(matrix))
-        answer = jackknife(statistic, K, L)
-        if permutations:
-            p_value = permutation_test(statistic, K, L, n=permutations, seed=seed).p_value
-    except UndefinedStatisticError as error:
-        answer = undefined(error, n)
+    """Return one line of the table."""
     return LayerPair(
-        **words,
-        statistic=kernel_name(statistic),
+        layer_a=words[0],
+        layer_b=words[1],
+        kernel=kernel_name(asked.kernel),
+        similarity=words[2],
+        statistic=kernel_name(asked.statistic),
         value=answer.value,
         low=answer.low,
         high=answer.high,
         n=answer.n,
         p_value=p_value,
-        smallest_eigenvalue_a=lowest_a,
-        smallest_eigenvalue_b=lowest_b,
+        smallest_eigenvalue_a=pair[0].smallest_eigenvalue,
+        smallest_eigenvalue_b=pair[1].smallest_eigenvalue,
         reason=answer.reason,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,8 +60,8 @@ def retrieval_scores(
     many these are. Hubs need no labels and are counted over all images.
 
     Args:
-        source: an Analysis, or similarities by name: (N, N), or (M, N) for M queries; or each a `StreamedRSM`, which is
-            read some rows at a time, so that nothing of N x N is in memory.
+        source: an Analysis, or similarities by name: (N, N), or (M, N) for M queries; or each a `StreamedRSM`. These,
+            and an Analysis whose Grams are larger than its memory, are read some rows at a time.
         labels: N label sets; None takes those of the images.
         query_labels: M label sets of queries that are not among the images; None takes those of `analysis.queries`.
         k: neighbours that count; at most the number of other images with a label.
@@ -97,7 +97,24 @@ def retrieval_scores(
             query_labels = source.queries.labels
     labels = _given("labels", labels)
     if isinstance(source, Mapping) and is_streamed(*source.values(), *(own or {}).values()):
-        return _streamed_scores({**source, **(own or {})}, labels, k, progress, queries=queries)
+        rsms = {**source, **(own or {})}
+        in_memory = [name for name, each in rsms.items() if not is_streamed(each)]
+        if in_memory or queries:
+            got = "queries" if queries else f"{listed(in_memory)} in memory"
+            todo = "Score these in a call of their own." if in_memory else "Leave `query_labels` out."
+            expected = "StreamedRSM of a set with itself alone, where one is given"
+            raise ValueError(message("source", expected, got, todo))
+        steps = [("", [(ScoreKey("", "", name), rsm)]) for name, rsm in rsms.items()]
+        with Meter("Scoring what is retrieved", progress, unit="similarities", kept="Nothing of it is kept.") as meter:
+            return _streamed_scores(steps, labels, k, meter)
+    if isinstance(source, Analysis) and source.is_beyond_memory and not queries:
+        if own:
+            todo = "Score these in a call of their own: retrieval_scores({'mine': K}, labels)."
+            raise ValueError(message("own", "none beside an Analysis that is larger than its memory", own, todo))
+        names = chosen_layers(source, layers)
+        layered = ((name, _similarities(source, name, kernels, centred=centred, queries=False)) for name in names)
+        with Meter("Scoring what is retrieved", progress, unit="layers", kept=KEPT_LAYERS) as meter:
+            return _streamed_scores(layered, labels, k, meter, total=len(names))
     asked = labels if not queries else _given("query_labels", query_labels)
     f1 = label_f1(asked, labels if queries else None)
     of_queries, of_images = (np.array([any(True for _ in each) for each in sets]) for sets in (asked, labels))
@@ -130,14 +147,14 @@ def retrieval_scores(
 
 
 def _streamed_scores(
-    rsms: Mapping[str, Any], labels: Labels, k: int, progress: ProgressOption, *, queries: bool
+    steps: Iterable[tuple[str, Iterable[tuple[ScoreKey, Any]]]],
+    labels: Labels,
+    k: int,
+    meter: Meter,
+    *,
+    total: int | None = None,
 ) -> Scores:
     """Return the scores of similarities that are read some rows at a time; nothing of N x N is made."""
-    others = [name for name, each in rsms.items() if not is_streamed(each)]
-    if others or queries:
-        got = "queries" if queries else f"{listed(others)} in memory"
-        todo = "Score these in a call of their own." if others else "Leave `query_labels` out."
-        raise ValueError(message("source", "StreamedRSM of a set with itself alone, where one is given", got, todo))
     levels = LabelLevels.of(labels)
     if not np.isfinite(levels.least):
         raise _too_few()
@@ -151,13 +168,17 @@ def _streamed_scores(
     average = chance_average_precision(relevant, answers) if len(relevant) else np.array(np.nan)
     chance = {f"F1@{k}": levels.f1, "mAP": float(average.mean())}
     rows: list[Score] = []
-    with Meter("Scoring what is retrieved", progress, unit="similarities", kept="Nothing of it is kept.") as meter:
-        for done, (name, rsm) in enumerate(rsms.items()):
-            meter(done, len(rsms))
-            found = _by_measure(score_blocks(name, rsm, levels, k), k)
-            key = ScoreKey("", "", name)
+    total = len(list(steps)) if total is None else total
+    for done, (_, similarities) in enumerate(steps):
+        meter(done, total)
+        for key, rsm in similarities:
+            if isinstance(rsm, ValueError):
+                found = {name: undefined(rsm, len(levels.places)) for name in chance}
+                found |= {name: undefined(rsm, len(labels)) for name in ("top hub", "orphans")}
+            else:
+                found = _by_measure(score_blocks(key.similarity, rsm, levels, k), k)
             rows += [score(key, what, value, chance=chance.get(what, np.nan)) for what, value in found.items()]
-        meter(len(rsms), len(rsms))
+    meter(total, total)
     return Scores(
         question="Does it retrieve?", rows=tuple(rows), note=_left_out(Labelled(labelled, labelled, queries=False))
     )

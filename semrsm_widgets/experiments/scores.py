@@ -10,10 +10,20 @@ from typing import Any, NamedTuple
 from semrsm_widgets.analysis import Analysis
 from semrsm_widgets.common import Matrix, Row, check_choice, check_flag, check_several, frame_of, message
 from semrsm_widgets.matching import Identity
-from semrsm_widgets.rsm import Kernel, MatchedGram, UndefinedKernelError, check_kernel, cosine
+from semrsm_widgets.rsm import (
+    Kernel,
+    LazyGram,
+    MatchedGram,
+    StreamedRSM,
+    UndefinedKernelError,
+    check_kernel,
+    cosine,
+)
 from semrsm_widgets.statistics import Statistic
 
 CENTRED = ("aligned centred", "semantic centred")
+_BLOCKS = 4
+"""A streamed RSM takes this part of an Analysis' memory for a block: two are held, and what is made of them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,9 +115,10 @@ def score(key: ScoreKey, measure: str, statistic: Statistic, *, chance: float = 
 
 def rsms_of(
     analysis: Analysis, layer: str, kernel: Kernel = cosine, *, queries: bool = False, centred: bool = False
-) -> dict[str, Matrix | UndefinedKernelError]:
+) -> dict[str, Matrix | StreamedRSM | UndefinedKernelError]:
     """Return every similarity of a layer under a kernel, by name; an error that says why where it has no value.
 
+    Of an Analysis whose Grams are larger than its memory they are `StreamedRSM`, which are read some rows at a time.
     Under the RBF, aligned, semantic and pooled share the width of the semantic Gram; the class token has its own.
 
     Args:
@@ -120,14 +131,26 @@ def rsms_of(
     grams = _grams(analysis, layer, queries=queries)
     if check_flag("centred", centred) and grams["semantic"].sizes[0] == grams["semantic"].sizes[1]:
         grams |= {f"{name} centred": grams[name].centred() for name in ("aligned", "semantic") if name in grams}
-    found: dict[str, Matrix | UndefinedKernelError] = {}
+    found: dict[str, Matrix | StreamedRSM | UndefinedKernelError] = {}
+    shared: Kernel | UndefinedKernelError
+    try:
+        shared = analysis.shared_kernel(layer, kernel)[0]  # once: the median of all distances takes its time
+    except UndefinedKernelError as error:
+        shared = error
     for name, gram in grams.items():
+        own = kernel if name == "class token" or name in CENTRED else shared
         try:
-            shared = kernel if name == "class token" or name in CENTRED else analysis.shared_kernel(layer, kernel)[0]
-            found[name] = shared(gram)
+            found[name] = own if isinstance(own, UndefinedKernelError) else _rsm_of(gram, own)
         except UndefinedKernelError as error:
             found[name] = error
     return found
+
+
+def _rsm_of(gram: MatchedGram, kernel: Kernel) -> Matrix | StreamedRSM:
+    """Return the RSM of a Gram; of one that is larger than its memory what reads it some rows at a time."""
+    if not isinstance(gram, LazyGram) or gram.fits or gram.sizes[0] != gram.sizes[1] or not gram.symmetric:
+        return kernel(gram)
+    return StreamedRSM(gram, kernel, memory=max(1, (gram.memory or 1) // _BLOCKS))
 
 
 def _grams(analysis: Analysis, layer: str, *, queries: bool) -> dict[str, MatchedGram]:

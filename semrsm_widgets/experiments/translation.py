@@ -14,7 +14,7 @@ from semrsm_widgets.analysis import Analysis, layer_costs
 from semrsm_widgets.common import Matrix, Meter, check_int, check_number, check_several, message
 from semrsm_widgets.extraction import extract
 from semrsm_widgets.images import Images, Source, as_images, crop_boxes
-from semrsm_widgets.rsm import Kernel, cosine, kernel_name
+from semrsm_widgets.rsm import Kernel, StreamedRSM, cosine, kernel_name
 from semrsm_widgets.statistics import UNIT, Statistic, from_replicates, undefined
 
 from .scores import Score, ScoreKey, Scores, rsms_of, score
@@ -140,6 +140,7 @@ def _layer_scores(analysis: Analysis, layer: str, kernel: Kernel, overlap: float
         if isinstance(K, ValueError):
             found = {name: undefined(K, n) for name in found}
         else:
+            assert not isinstance(K, StreamedRSM), "those of queries are in memory"
             found = separation(K)
             if similarity == "semantic":
                 level = analysis.null(layer, kernel).mean

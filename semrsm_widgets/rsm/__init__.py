@@ -13,7 +13,7 @@ from .kernels import (
     rbf,
     rbf_sigma,
 )
-from .lazy_gram import token_gram
+from .lazy_gram import PAIR_BYTES, LazyGram, token_gram
 from .null import NULL_PAIRS, NullLevel, null_grams
 from .overview import Overview, RSMWindow
 from .rsm import aligned_rsm, matched_gram, pooled_rsm, semantic_rsm
@@ -33,10 +33,12 @@ __all__ = [
     "BASELINES",
     "EXPLAINED",
     "NULL_PAIRS",
+    "PAIR_BYTES",
     "PATCH_SIMILARITIES",
     "SIMILARITIES",
     "Estimate",
     "Kernel",
+    "LazyGram",
     "MatchedGram",
     "NullLevel",
     "Overview",

@@ -16,8 +16,8 @@ from .gram import MatchedGram, mirrored
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_BYTES = 3 * 8
-"""Of a pair in memory: its product, upper bound and pooled product."""
+PAIR_BYTES = 3 * 8
+"""Of a pair of a Gram in memory: its product, upper bound and pooled product."""
 _WORK = 3
 """So many times these are held while rows are gone through."""
 _TILE = 256
@@ -66,9 +66,14 @@ class LazyGram(MatchedGram):
         """Return the same Gram, of which no more than so many bytes are read at once."""
 
     @property
+    def memory(self) -> int | None:
+        """Bytes of it that may be read at once; None for all."""
+        return self._most
+
+    @property
     def fits(self) -> bool:
         """Whether all of it may be read into memory."""
-        return self._most is None or _BYTES * self._shape[0] * self._shape[1] <= self._most
+        return self._most is None or PAIR_BYTES * self._shape[0] * self._shape[1] <= self._most
 
     def row_blocks(self) -> list[range]:
         """Return rows that may be read together with all columns, with room for what is made of them.
@@ -76,7 +81,7 @@ class LazyGram(MatchedGram):
         Of a row that is too long alone, `select` says so.
         """
         n, m = self._shape
-        step = n if self._most is None else max(1, self._most // (_WORK * _BYTES * max(1, m)))
+        step = n if self._most is None else max(1, self._most // (_WORK * PAIR_BYTES * max(1, m)))
         step = step // _TILE * _TILE or step  # whole tiles, which are read once then
         return [range(first, min(first + step, n)) for first in range(0, n, max(1, step))]
 
@@ -90,7 +95,7 @@ class LazyGram(MatchedGram):
 
     def _check_room(self, rows: int, columns: int) -> None:
         """Raise where so many pairs take more than the limit."""
-        needed = _BYTES * rows * columns
+        needed = PAIR_BYTES * rows * columns
         if self._most is not None and needed > self._most:
             got = f"{rows:,} x {columns:,} pairs at once, which take {needed / 1e9:.2g} GB"
             todo = "Take fewer: gram.select(rows, columns), analysis.select(images); or allow more: memory=..."
@@ -101,8 +106,8 @@ class LazyGram(MatchedGram):
         return self._whole.at_upper_bound()
 
     def centred(self) -> MatchedGram:
-        """Return the Gram of the mean-free tokens, in memory."""
-        return self._whole.centred()
+        """Return the Gram of the mean-free tokens: in memory, or where that is too small read where it is asked for."""
+        return self._whole.centred() if self.fits else LazyCentredGram(self)
 
     def pooled(self) -> MatchedGram:
         """Return the Gram of the mean tokens, in memory."""
@@ -111,6 +116,40 @@ class LazyGram(MatchedGram):
     def scaled(self, factor: float) -> MatchedGram:
         """Return the Gram of tokens multiplied by sqrt(factor), in memory."""
         return self._whole.scaled(factor)
+
+
+class LazyCentredGram(LazyGram):
+    """The Gram of the mean-free tokens of another one: what is asked for is read of that."""
+
+    _gram: LazyGram
+
+    def __init__(self, gram: LazyGram) -> None:
+        known = gram.select(range(0), range(0)).centred()  # raises where S and T differ
+        sides = {"x": (gram.x_sq_norms, gram.x_pooled_sq_norms), "y": (gram.y_sq_norms, gram.y_pooled_sq_norms)}
+        for name, (squares, pooled) in sides.items():
+            rest = np.maximum(squares - gram.sizes[0] * pooled, 0)
+            sides[name] = rest, np.zeros(len(rest))
+        super().__init__(
+            shape=gram.shape,
+            most=gram.memory,
+            x_sq_norms=sides["x"][0],
+            y_sq_norms=sides["y"][0],
+            x_pooled_sq_norms=sides["x"][1],
+            y_pooled_sq_norms=sides["y"][1],
+            sizes=gram.sizes,
+            symmetric=gram.symmetric,
+            matcher=known.matcher,
+            fallbacks=gram.fallbacks,
+            _gram=gram,
+        )
+
+    def select(self, rows: Sequence[int] | None = None, columns: Sequence[int] | None = None) -> MatchedGram:
+        """Return the Gram of some images on either side, in memory."""
+        return self._gram.select(rows, columns).centred()
+
+    def within(self, memory: int | None) -> LazyCentredGram:
+        """Return the same Gram, of which no more than so many bytes are read at once."""
+        return LazyCentredGram(self._gram.within(memory))
 
 
 class LazyPooledGram(LazyGram):

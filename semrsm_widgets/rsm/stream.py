@@ -63,11 +63,14 @@ class StreamedRSM:
         """(N, M)."""
         return self._gram.shape
 
-    def blocks(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-        """Yield rows (n, M) float64 from the top, with which they are."""
+    def row_blocks(self) -> list[slice]:
+        """Return the rows that are read together."""
         count, width = self.shape
         step = max(1, self._memory // (_BYTES * max(1, width)))
         step = max(step // _TILE * _TILE, min(step, _TILE))  # whole tiles, which are read once then
-        for first in range(0, count, step):
-            rows = slice(first, min(first + step, count))
+        return [slice(first, min(first + step, count)) for first in range(0, count, step)]
+
+    def blocks(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        """Yield rows (n, M) float64 from the top, with which they are."""
+        for rows in self.row_blocks():
             yield rows, self._kernel(self._gram.select(range(rows.start, rows.stop), None))

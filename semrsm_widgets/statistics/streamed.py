@@ -6,7 +6,8 @@ products with row sums that the intervals take. One block of each RSM is held at
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 import numpy as np
@@ -35,7 +36,7 @@ class RSMBlocks(Protocol):
         """Yield rows (n, N) float64 from the top, with which they are; the same ones each time."""
 
 
-class _Told:
+class Told:
     """Tells a meter of the rows that are read of two RSMs, of so many in all."""
 
     def __init__(self, meter: Meter, total: int) -> None:
@@ -49,15 +50,30 @@ class _Told:
             self._done += rows.stop - rows.start
 
 
-class _Centring:
+class ToldRSM:
+    """An RSM that is read block by block, and of whose rows a meter is told."""
+
+    def __init__(self, rsm: RSMBlocks, told: Told) -> None:
+        self._rsm, self._told = rsm, told
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, N)."""
+        return self._rsm.shape
+
+    def blocks(self) -> Blocks:
+        """Yield rows (n, N) float64 from the top, with which they are."""
+        return self._told.blocks(self._rsm)
+
+
+class Centring:
     """What is taken out of the entries of an RSM, and the power of two that they are divided by."""
 
     def __init__(self, name: str, blocks: Blocks, *, diagonal: bool) -> None:
         total, count, peak = 0.0, 0, 0.0
         low, high = np.inf, -np.inf
         for rows, block in blocks:
-            if not np.isfinite(block).all():
-                raise ValueError(message(name, "finite", f"NaN or infinity in rows {rows.start} to {rows.stop - 1}"))
+            check_finite(name, rows, block)
             counted = block[_counted(rows, block.shape[1], diagonal=diagonal)]
             total, count = total + float(counted.sum()), count + counted.size
             peak = max(peak, float(np.abs(block).max(initial=0)))
@@ -77,6 +93,59 @@ class _Centring:
         return rest
 
 
+class UCentredRows:
+    """`doubly_centred` of an RSM that is read block by block: one more pass finds the row sums."""
+
+    def __init__(self, name: str, rsm: RSMBlocks) -> None:
+        self._rsm, self._centring = rsm, Centring(name, rsm.blocks(), diagonal=False)
+        sums = np.zeros(rsm.shape[0])
+        for rows, block in rsm.blocks():
+            sums[rows] = self._centring.of(rows, block).sum(1)
+        n = len(sums)
+        self._levels = sums / (n - 2) - sums.sum() / (2 * (n - 1) * (n - 2))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, N)."""
+        return self._rsm.shape
+
+    def blocks(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        """Yield rows (n, N) float64 from the top, with which they are."""
+        for rows, block in self._rsm.blocks():
+            part = self._centring.of(rows, block)
+            part -= self._levels[rows, None] + self._levels  # added first: a pair's two entries are to stay one number
+            part[np.arange(len(part)), np.arange(rows.start, rows.stop)] = 0
+            yield rows, part
+
+
+class RowsInFile:
+    """An RSM that takes long to make, in a temporary file: read block by block, and gone when nobody holds it.
+
+    Args:
+        parts: blocks of rows (n, N), from the top.
+        row_blocks: which rows these are.
+        n: N.
+    """
+
+    def __init__(self, parts: Iterable[NDArray[np.float64]], row_blocks: Sequence[slice], n: int) -> None:
+        self._rows, self._n = list(row_blocks), n
+        self._file = TemporaryFile()  # noqa: SIM115  # it is open as long as the RSM is there
+        for part in parts:
+            self._file.write(np.ascontiguousarray(part, dtype=np.float64).data)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, N)."""
+        return self._n, self._n
+
+    def blocks(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        """Yield rows (n, N) float64 from the top, with which they are."""
+        for rows in self._rows:
+            self._file.seek(8 * self._n * rows.start)
+            read = self._file.read(8 * self._n * (rows.stop - rows.start))
+            yield rows, np.frombuffer(read, dtype=np.float64).reshape(-1, self._n)
+
+
 def is_streamed(*rsms: Any) -> bool:
     """Return whether any of some RSMs is read block by block."""
     return any(_has_blocks(each) for each in rsms)
@@ -85,6 +154,27 @@ def is_streamed(*rsms: Any) -> bool:
 def _has_blocks(rsm: Any) -> TypeGuard[RSMBlocks]:
     """Return whether an RSM is read block by block; only its type is asked: a nested tensor raises at its shape."""
     return callable(getattr(type(rsm), "blocks", None))
+
+
+def check_blocks(K: Any, L: Any, least: int) -> int:
+    """Return how many images two RSMs are of, if both are read in blocks and fit each other."""
+    for name, rsm in (("K", K), ("L", L)):
+        if not _has_blocks(rsm):
+            raise TypeError(
+                message(name, "read in blocks as the other one is", rsm, "Make it with StreamedRSM(gram, kernel).")
+            )
+    n: int = K.shape[0]
+    if K.shape != L.shape or n != K.shape[1]:
+        raise ValueError(message("L", f"of the shape of K, {K.shape}, and square", str(L.shape)))
+    if n < least:
+        raise ValueError(message("K", f"of at least {least} images", f"{n}"))
+    return n
+
+
+def check_finite(name: str, rows: slice, block: NDArray[np.float64]) -> None:
+    """Raise where some rows are not finite."""
+    if not np.isfinite(block).all():
+        raise ValueError(message(name, "finite", f"NaN or infinity in rows {rows.start} to {rows.stop - 1}"))
 
 
 def streamed_alignment(
@@ -97,16 +187,7 @@ def streamed_alignment(
         ValueError: RSMs of different sizes or in different blocks, too few images, NaN.
         UndefinedStatisticError: one is constant once centred.
     """
-    for name, rsm in (("K", K), ("L", L)):
-        if not _has_blocks(rsm):
-            raise TypeError(
-                message(name, "read in blocks as the other one is", rsm, "Make it with StreamedRSM(gram, kernel).")
-            )
-    n = K.shape[0]
-    if K.shape != L.shape or n != K.shape[1]:
-        raise ValueError(message("L", f"of the shape of K, {K.shape}, and square", str(L.shape)))
-    if n < product.least:
-        raise ValueError(message("K", f"of at least {product.least} images", f"{n}"))
+    check_blocks(K, L, product.least)
     with Meter("Comparing the RSMs", unit="rows") as meter:
         return _alignment(product, K, L, meter, intervals=intervals)
 
@@ -116,10 +197,10 @@ def _alignment(
 ) -> tuple[float, NDArray[np.float64] | None]:
     """Return `streamed_alignment` of RSMs that fit; a meter is told of the rows that were read."""
     n = K.shape[0]
-    told = _Told(meter, 2 * n * (3 if intervals else 2))
+    told = Told(meter, 2 * n * (3 if intervals else 2))
     centring = (
-        _Centring("K", told.blocks(K), diagonal=product.diagonal),
-        _Centring("L", told.blocks(L), diagonal=product.diagonal),
+        Centring("K", told.blocks(K), diagonal=product.diagonal),
+        Centring("L", told.blocks(L), diagonal=product.diagonal),
     )
     pairs = ((0, 1), (0, 0), (1, 1))
     cross, row_sums, own = np.zeros((3, n)), np.zeros((2, n)), np.zeros((2, n))
@@ -161,7 +242,7 @@ def _alignment(
 
 
 def _together(
-    centring: tuple[_Centring, _Centring], K: Blocks, L: Blocks
+    centring: tuple[Centring, Centring], K: Blocks, L: Blocks
 ) -> Iterator[tuple[slice, tuple[NDArray[np.float64], NDArray[np.float64]]]]:
     for (rows, left), (same, right) in zip(K, L, strict=True):
         if rows != same:

@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 
 import semrsm_widgets as srsm
-from semrsm_widgets.statistics.comparison import (
+from semrsm_widgets.statistics import (
     cka,
     doubly_centred,
     jackknife,

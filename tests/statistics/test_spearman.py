@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import rankdata, spearmanr
 
 from semrsm_widgets.statistics.comparison import jackknife, rsa, rsa_of_ranks
-from semrsm_widgets.statistics.spearman import Ranked, ranks, spearman_without_one
+from semrsm_widgets.statistics.spearman import Ranked, centred_ranks, ranks, spearman_without_one
 
 
 def without_one(K, L):
@@ -76,5 +76,14 @@ def test_an_rsm_that_is_constant_without_one_image_has_no_correlation_then():
 def test_ranks_are_scipys():
     K = drawn(1, 7, 2.0)[0]
     upper = np.triu_indices(7, 1)
-    np.testing.assert_array_equal(ranks(K)[upper], rankdata(K[upper]))
+    np.testing.assert_array_equal(ranks(K)[upper], rankdata(K[upper]) - 11)  # less their mean
     np.testing.assert_array_equal(ranks(K), ranks(K).T)
+
+
+@pytest.mark.parametrize("power", [1, 15])
+@pytest.mark.parametrize("steps", [None, 1e-4, 0.5])
+def test_many_numbers_are_ranked_as_scipy_does(power, steps):
+    values = np.random.default_rng(0).normal(size=2**16 + 3) ** power
+    values = values if steps is None else np.round(values / steps)
+    middle = (len(values) + 1) / 2
+    np.testing.assert_array_equal(centred_ranks(values), rankdata(values) - middle)

@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 
 from semrsm_widgets.common import Meter
-from semrsm_widgets.statistics import UndefinedStatisticError
-from semrsm_widgets.statistics.comparison import cka, jackknife, rsa
+from semrsm_widgets.statistics import (
+    UndefinedStatisticError,
+    cka,
+    jackknife,
+    rsa,
+)
 
 RNG = np.random.default_rng(1)
 
@@ -68,11 +72,12 @@ def test_rows_that_are_read_move_a_bar_and_a_callback_ends_them():
 
 def test_what_needs_all_pairs_at_once_is_refused_and_says_what_does_not():
     K, L = Blocks(rsm()), Blocks(rsm())
-    for method in ("spearman", "kendall"):
-        with pytest.raises(ValueError, match=r"`method` must be \"pearson\", of RSMs that are read in blocks; got"):
-            rsa(K, L, method=method)
-        with pytest.raises(ValueError, match="`method` must be"):
-            jackknife(partial(rsa, method=method), K, L)
+    with pytest.raises(
+        ValueError, match=r"`method` must be \"pearson\" or \"spearman\", of RSMs that are read in blocks; got"
+    ):
+        rsa(K, L, method="kendall")
+    with pytest.raises(ValueError, match="`method` must be"):
+        jackknife(partial(rsa, method="kendall"), K, L)
     with pytest.raises(ValueError, match="`statistic` must be cka, or rsa by"):
         jackknife(lambda a, b: 0.5, K, L)
     with pytest.raises(TypeError, match="`L` must be read in blocks as the other one is"):
