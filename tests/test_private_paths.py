@@ -80,6 +80,12 @@ CALLS = {
     "a ragged table": lambda home: srsm.load_images(home / "ragged.csv"),
     "a table of something else": lambda home: srsm.load_images(home / "words.csv"),
     "a table that is cut": lambda home: srsm.load_images(home / "cut.csv"),
+    "a long name of a table": lambda home: srsm.load_images(home / f"{LONG}.csv"),
+    "a long name of pictures": lambda home: srsm.load_images(home / LONG),
+    "a long name in a list": lambda home: srsm.load_images([home / f"{LONG}.png"]),
+    "a figure under a long name": lambda home: srsm.RSMView(make_analysis(3)).save_figure(home / LONG / "a.svg"),
+    "weights under a long name": lambda home: srsm.load_model("test_resnet", weights=home / f"{LONG}.pt"),
+    "load a long name": lambda home: srsm.Analysis.load(home / f"{LONG}.npz"),
     "no weights": lambda home: srsm.load_model("test_resnet", weights=home / "gone.pt"),
     "weights that are a folder": lambda home: srsm.load_model("test_resnet", weights=home / "folder"),
     "junk weights": lambda home: srsm.load_model("test_resnet", weights=home / "junk.pt"),
@@ -111,6 +117,33 @@ def told(error):
         texts += lines.format_exception_only()
         lines = lines.__cause__ or (None if lines.__suppress_context__ else lines.__context__)
     return "".join(texts)
+
+
+NOBODYS = "~nobody-of-this-name"
+OF_NOBODY = {
+    "`path`": (
+        lambda: make_analysis(3).save(f"{NOBODYS}/a.npz"),
+        lambda: srsm.Analysis.load(f"{NOBODYS}/a.npz"),
+        lambda: srsm.to_html(make_analysis(3), f"{NOBODYS}/a.html"),
+        lambda: srsm.RSMView(make_analysis(3)).save_figure(f"{NOBODYS}/a.svg"),
+    ),
+    "`source`": (lambda: srsm.load_images(NOBODYS),),
+    "`images`": (lambda: srsm.extract(model(), NOBODYS, "first"),),
+    "`weights`": (lambda: srsm.load_model("test_resnet", weights=f"{NOBODYS}/a.pt"),),
+    "`cache`": (lambda: extract(None, cache=NOBODYS),),
+    "`store`": (
+        lambda: extract(None, store=NOBODYS),
+        lambda: srsm.open_tokens(NOBODYS),
+        lambda: srsm.matched_gram(torch.ones(3, 4, 5), store=NOBODYS),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_NOBODY)
+def test_the_home_of_nobody_is_named_by_its_argument(name):
+    for call in OF_NOBODY[name]:
+        with pytest.raises(ValueError, match=f"{name} must be a path whose ~ is somebody's home; got '{NOBODYS}'"):
+            call()
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -38,7 +38,7 @@ from semrsm_widgets.statistics import check_probabilities
 from semrsm_widgets.tokens import Tokens, token_boxes
 
 from .answers import Answers, AssignmentKey, GramKey, NullKey
-from .archive import AnalysisRecord, LayerGrams, read_archive, write_archive
+from .archive import AnalysisRecord, LayerGrams, archive_path, read_archive, write_archive
 from .class_token import class_token_cosine, class_tokens
 from .costs import KEPT_LAYERS, gram_share, layer_costs
 from .export import to_frame, to_rdms, to_xarray
@@ -495,11 +495,13 @@ class Analysis:
             progress: as for `matched_gram`, with (layers done, layers in all).
 
         Raises:
-            ValueError: the analysis has queries, which are not saved: save the one of the images alone.
+            ValueError: the analysis has queries, which are not saved: save the one of the images alone; or there is no
+                folder for the file.
         """
         if self.queries is not None:
             todo = "Save Analysis(images, tokens) of the images alone."
             raise ValueError(message("analysis", "one without queries to be saved", "one with queries", todo))
+        target = archive_path(path, new=True)  # before hours of matching
         layers = {}
         with Meter("Saving", progress, unit="layers", kept=KEPT_LAYERS) as meter:
             costs = layer_costs(self, self.layers)
@@ -522,7 +524,7 @@ class Analysis:
                 probabilities=self.probabilities,
                 provenance=self._card(),
             )
-            write_archive(record, Path(path), tokens=tokens)
+            write_archive(record, target, tokens=tokens)
             meter(len(self.layers), len(self.layers))
 
     @classmethod
@@ -533,7 +535,7 @@ class Analysis:
             FileNotFoundError: there is no such file.
             ValueError: it is no such file, or from a newer version.
         """
-        record = read_archive(Path(path))
+        record = read_archive(archive_path(path))
         analysis = cls(record.images, record.tokens, matcher=record.matcher, probabilities=record.probabilities)
         analysis.provenance = record.provenance
         for layer, kept in record.layers.items():

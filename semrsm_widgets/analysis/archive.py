@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from semrsm_widgets.common import clipped, message, printable, written_whole
+from semrsm_widgets.common import clipped, describe, home_expanded, message, printable, shown_path, written_whole
 from semrsm_widgets.images import Images, MemorySource, unique_ids
 from semrsm_widgets.matching import Assignment, Auction, BatchOptimal, Exact, Fallbacks, Greedy, Identity, TopKGreedy
 from semrsm_widgets.rsm import MatchedGram
@@ -90,6 +91,24 @@ class AnalysisRecord:
     provenance: Mapping[str, Any]
 
 
+def archive_path(path: Any, *, new: bool = False) -> Path:
+    """Return the path of a file; one to be written gets the suffix, and its folder must be there.
+
+    Raises:
+        TypeError: it is no path.
+        ValueError: it cannot be one, or there is no such folder.
+    """
+    if not isinstance(path, str | os.PathLike) or isinstance(path, bytes) or not os.fspath(path):
+        raise TypeError(message("path", "the name of an .npz file", describe(path)))
+    found = home_expanded("path", path)
+    if not new:
+        return found
+    if not found.name or not os.path.isdir(found.parent):
+        got = repr(shown_path(found))
+        raise ValueError(message("path", "a file in a folder that exists", got, "Make that folder first."))
+    return found if found.suffix else found.with_suffix(".npz")
+
+
 def write_archive(record: AnalysisRecord, path: Path, *, tokens: bool) -> None:
     """Write a record, with its tokens or with their shapes alone; the file appears whole or not at all."""
     arrays: dict[str, NDArray[Any]] = {}
@@ -112,7 +131,7 @@ def write_archive(record: AnalysisRecord, path: Path, *, tokens: bool) -> None:
         "provenance": record.provenance,
     }
     arrays["header"] = np.array(json.dumps(header, ensure_ascii=False))
-    with written_whole(path if path.suffix else path.with_suffix(".npz")) as file:
+    with written_whole(path) as file:
         try:
             members: dict[str, Any] = dict(arrays)  # all plain; `allow_pickle` would be one of them before NumPy 2.1
             np.savez(file, **members)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -106,7 +107,7 @@ class AnalysisRecipe:
         if not isinstance(self.images, Images):
             with in_words_of(_WORDS):
                 check_source(self.images)
-        if isinstance(self.images, str | Path) and not Path(self.images).exists():
+        if isinstance(self.images, str | Path) and not os.path.exists(self.images):
             raise ValueError(message("images", "a folder or file that exists", self.images, "Check the path."))
         if isinstance(self.images, Images | list | tuple):
             _check_count(len(self.images))
@@ -154,7 +155,7 @@ class AnalysisRecipe:
     def _loaded_model(self) -> VisionModel:
         """Return the model of a name; a folder in its place was meant for the images."""
         words = {"`name`": "`model`"}
-        if self.model is not None and Path(self.model).is_dir():
+        if self.model is not None and os.path.isdir(self.model):
             words["a model that timm knows"] = "a model that timm knows (a folder of pictures is given as images=...)"
         with in_words_of(words):
             return load_model(self.model)

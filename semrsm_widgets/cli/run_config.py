@@ -13,13 +13,16 @@ from semrsm_widgets.common import (
     check_flag,
     check_int,
     check_number,
-    check_several,
     describe,
+    home_expanded,
     message,
     suggest,
 )
 
 DTYPES = ("float16", "bfloat16", "float32")
+PATHS = (("model", "weights"), ("images", "source"), ("store", "folder"), ("cluster", "scheduler_file"))
+"""Tables and keys whose texts are paths."""
+MOST_MEMORY_GIB = 2.0**30
 ADDRESSES = ("tcp://", "tls://", "ucx://", "ws://", "wss://")
 
 
@@ -80,37 +83,42 @@ def read_config(path: Path) -> RunConfig:
         raise FileNotFoundError(message("CONFIG", "a file that exists", str(path), "Check the path.")) from None
     except OSError as error:
         raise OSError(f"{path.name} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path.name} is no TOML: {error}. Texts stand in quotes, tables in [brackets].") from None
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, numbers of thousands of digits, too deep
+        why = "tables or lists too deep" if isinstance(error, RecursionError) else error
+        raise ValueError(f"{path.name} is no TOML: {why}. Texts stand in quotes, tables in [brackets].") from None
     try:
         found = _read_tables(given)
+        _place_paths(found, path.absolute().parent)
     except (ValueError, TypeError) as error:
         raise type(error)(f"{path.name}: {error}") from None
     model, layers, matching, cluster = (found[name] for name in ("model", "layers", "matching", "cluster"))
     device, names = model.pop("device"), layers.pop("names")
-    below = path.absolute().parent
-    if model["weights"] is not None:
-        model["weights"] = _placed(model["weights"], below)
     return RunConfig(
         model=model,
         device=device,
-        source=_placed(found["images"]["source"], below),
+        source=found["images"]["source"],
         skip_unreadable=found["images"]["skip_unreadable"],
         layers=names,
         extraction=layers,
-        folder=_placed(found["store"]["folder"], below),
+        folder=found["store"]["folder"],
         grams=found["store"]["grams"],
         gap=matching["gap"],
         memory=int(matching["memory_gib"] * 2**30),
         workers=cluster["workers"],
         scheduler=cluster["scheduler"],
-        scheduler_file=None if cluster["scheduler_file"] is None else _placed(cluster["scheduler_file"], below),
+        scheduler_file=cluster["scheduler_file"],
     )
 
 
-def _placed(path: str, below: Path) -> str:
-    """Return a path as seen from the file; a URL stays as it is."""
-    return path if "://" in path else str(below / Path(path).expanduser())
+def _place_paths(found: Mapping[str, dict[str, Any]], below: Path) -> None:
+    """Have paths be seen from the file's folder; a URL stays as it is."""
+    for table, key in PATHS:
+        path = found[table][key]
+        if path is None or "://" in path:
+            continue
+        if "\0" in path:  # which no file has in its name
+            raise ValueError(message(f"{table}.{key}", "a path", describe(path)))
+        found[table][key] = str(below / home_expanded(f"{table}.{key}", path))
 
 
 def _read_tables(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -171,10 +179,11 @@ def _layers(name: str, value: Any) -> str | int | list[str]:
         return _text(name, value)
     if isinstance(value, int):
         return check_int(name, value, minimum=1)
-    several = check_several(name, value, "a name, a pattern, a list of these, or how many layers")
-    if not several:
+    if not isinstance(value, list):
+        raise TypeError(message(name, "a name, a pattern, a list of these, or how many layers", describe(value)))
+    if not value:
         raise ValueError(message(name, "at least one name or pattern", "an empty list", "Leave it out for a choice."))
-    return [_text(name, each) for each in several]
+    return [_text(name, each) for each in value]
 
 
 def _address(name: str, value: Any) -> str:
@@ -210,7 +219,7 @@ TABLES: Mapping[str, Mapping[str, _Key]] = {
     },
     "matching": {
         "gap": _Key(lambda name, value: check_number(name, value, above=0, maximum=1), 1e-4),
-        "memory_gib": _Key(lambda name, value: check_number(name, value, above=0), 1.0),
+        "memory_gib": _Key(lambda name, value: check_number(name, value, above=0, maximum=MOST_MEMORY_GIB), 1.0),
     },
     "cluster": {
         "workers": _Key(_whole(1)),

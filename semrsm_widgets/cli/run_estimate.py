@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -160,7 +161,7 @@ def _room_words(config: RunConfig) -> str:
     """Return how much room the disk has, where the folder lies on one of this machine."""
     if "://" in config.folder:
         return ""
-    above = next(each for each in [Path(config.folder), *Path(config.folder).parents] if each.exists())
+    above = next(each for each in [Path(config.folder), *Path(config.folder).parents] if os.path.exists(each))
     return f"; {_bytes(shutil.disk_usage(above).free)} are free"
 
 

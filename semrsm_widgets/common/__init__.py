@@ -16,7 +16,16 @@ from .checks import (
     suggest,
 )
 from .ending import end_soon
-from .files import check_html_path, placed_whole, shown_path, sweep, try_writing, without_path, written_whole
+from .files import (
+    check_html_path,
+    home_expanded,
+    placed_whole,
+    shown_path,
+    sweep,
+    try_writing,
+    without_path,
+    written_whole,
+)
 from .interrupts import interrupts_heard
 from .memo import Memo, cached_property
 from .progress import LONG, Meter, in_notebook, quietly
@@ -52,6 +61,7 @@ __all__ = [
     "describe_seconds",
     "end_soon",
     "frame_of",
+    "home_expanded",
     "in_background",
     "in_notebook",
     "in_words_of",

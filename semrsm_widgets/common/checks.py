@@ -26,7 +26,11 @@ def describe(value: Any) -> str:
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple) and shape != ():
         return f"{type(value).__name__} of shape {tuple(shape)}"
-    return f"{clipped(repr(value))} ({type(value).__name__})"
+    try:
+        shown = clipped(repr(value))
+    except Exception:  # of an integer of thousands of digits, which Python does not write out, or of anybody's object
+        shown = "a value that cannot be shown"
+    return f"{shown} ({type(value).__name__})"
 
 
 def clipped(text: str, longest: int = 80) -> str:
@@ -96,6 +100,8 @@ def check_number(
         number = float(value)
     except (TypeError, ValueError):
         raise TypeError(message(name, expected, describe(value), todo)) from None
+    except OverflowError:  # an integer of hundreds of digits
+        raise ValueError(message(name, expected, f"an integer of {value.bit_length()} bits", todo)) from None
     inside = (
         number - number == 0
         and (above is None or number > above)

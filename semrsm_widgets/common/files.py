@@ -100,17 +100,31 @@ def check_html_path(path: str | Path) -> Path:
     """Return where a page goes, or raise ValueError if that cannot be a page; ".html" is added to no suffix."""
     if not isinstance(path, str | Path):
         raise TypeError(message("path", 'the name of an ".html" file', path))
-    path = Path(path).expanduser()
+    path = home_expanded("path", path)
     if not path.name:
         raise ValueError(message("path", 'the name of an ".html" file', "a folder"))
     if not path.suffix:
         path = path.with_suffix(".html")
     if path.suffix.lower() not in HTML_SUFFIXES:
         raise ValueError(message("path", 'the name of an ".html" file', repr(path.name), "It would be replaced."))
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         todo = "Make that folder first."
         raise ValueError(message("path", "in a folder that exists", repr(shown_path(path)), todo))
     return path
+
+
+def home_expanded(name: str, path: str | os.PathLike[str]) -> Path:
+    """Return a path with the folder that its `~` stands for; `name` is what the caller's argument is called.
+
+    Raises:
+        ValueError: `~` stands before what is nobody's name.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        whose = next(iter(Path(path).parts))
+        todo = "Write the folder out, or ./~ for a folder of that name."
+        raise ValueError(message(name, "a path whose ~ is somebody's home", repr(whose), todo)) from None
 
 
 def shown_path(path: str | os.PathLike[str]) -> str:

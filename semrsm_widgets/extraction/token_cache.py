@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semrsm_widgets.common import listed, message, placed_whole, sweep, try_writing
+from semrsm_widgets.common import home_expanded, listed, message, placed_whole, sweep, try_writing
 from semrsm_widgets.models import VisionModel, weights_sha256
 
 from .layer_table import LayerRow
@@ -57,7 +57,7 @@ class TokenCache:
     def __init__(
         self, folder: Path, model: VisionModel, setting: Setting, images: Images, options: Iterable[Any]
     ) -> None:
-        self._folder = folder.expanduser()
+        self._folder = home_expanded("cache", folder)
         if os.path.lexists(self._folder) and not os.path.isdir(self._folder):  # neither minds a name that cannot be
             raise ValueError(message("cache", "a folder", f"the file {folder.name!r}"))
         self._setting, self._count = setting, len(images)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from semrsm_widgets.common import clipped, message, printable
+from semrsm_widgets.common import clipped, home_expanded, message, printable
 
 from .image_set import Images
 from .labels import Labels
@@ -104,4 +104,4 @@ def of_file(path: str | os.PathLike[str], labels: Labels | None) -> Entry:
         todo = "Fetch it first, and give the file."
         raise ValueError(message("source", "files on this machine", clipped(repr(path)), todo))
     path = Path(path)
-    return Entry("", FileSource("", Path(os.path.abspath(path.expanduser()))), labels)
+    return Entry("", FileSource("", Path(os.path.abspath(home_expanded("source", path)))), labels)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from semrsm_widgets.common import check_int, in_words_of, message, printable, shown_path
+from semrsm_widgets.common import check_int, home_expanded, in_words_of, message, printable, shown_path
 
 from .datasets import from_items
 from .entries import Entry, Found, images_of, named, of_file
@@ -153,16 +153,16 @@ def _found(
     if isinstance(source, str | os.PathLike):
         if isinstance(source, str) and "://" in source:
             return Found([of_file(source, None)])
-        return _from_path(Path(source).expanduser(), labelled=labelled, skip_unreadable=skip_unreadable)
+        return _from_path(home_expanded("source", source), labelled=labelled, skip_unreadable=skip_unreadable)
     if is_table(source):
         return Found(from_table(source, Path(), labelled=labelled, scale=scale))
     return from_items(source, labelled=labelled, in_order=in_order, scale=scale, frame=frame)
 
 
 def _from_path(path: Path, *, labelled: bool, skip_unreadable: bool) -> Found:
-    if path.is_dir():
+    if os.path.isdir(path):  # a name that is too long raises nothing here
         return from_folder(path, skip_unreadable=skip_unreadable)
-    if not path.exists():
+    if not os.path.exists(path):
         expected = "an existing folder or file"
         raise FileNotFoundError(message("source", expected, repr(shown_path(path)), "Check the spelling."))
     suffix = path.suffix.lower()

@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from semrsm_widgets.common import listed, message, without_path
+from semrsm_widgets.common import home_expanded, listed, message, without_path
 
 from .file_facts import FileFacts, opened, read_facts, unreadable
 from .pixels import Scale, ValueRangeError, is_array, to_pil, to_rgb
@@ -223,7 +223,7 @@ def as_picture(data: Any, name: str, scale: Scale | None = None) -> Image.Image:
         except Exception as error:
             raise unreadable(name, Path(), error) from error
     if isinstance(data, str | Path):
-        return FileSource(name, Path(data).expanduser(), scale=scale).image()
+        return FileSource(name, home_expanded(name, data), scale=scale).image()
     return to_pil(data, name, scale)
 
 

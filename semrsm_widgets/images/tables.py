@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from semrsm_widgets.common import clipped, describe, listed, message, printable
+from semrsm_widgets.common import clipped, describe, home_expanded, listed, message, printable
 
 from .entries import Entry, named, of_file
 from .labels import Labels, label_set
@@ -106,7 +106,7 @@ def _entry(cell: Any, labels: Labels | None, folder: Path, row: str, column: str
         raise ValueError(message(row, f"a picture's path under {column!r}", got, "Fill it in, or delete the row."))
     if isinstance(cell, str) and "://" in cell:
         return of_file(cell, labels)
-    return of_file(folder / Path(cell).expanduser(), labels)
+    return of_file(folder / home_expanded(row, cell), labels)
 
 
 def _shown(cell: Any, k: int) -> str:
@@ -164,7 +164,7 @@ def _delimiter(header: str) -> str:
 
 
 def _text(path: Path) -> str:
-    if path.exists() and not path.is_file():  # a pipe would be waited for
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
         raise ValueError(message("source", "a table in a file", f"{printable(path.name)!r}, which is none"))
     content = path.read_bytes()
     encoding = _WIDE.get(content[:2], "utf-8-sig")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,8 +62,8 @@ def read_checkpoint(path: Path) -> dict[str, State]:
         FileNotFoundError: there is no such file.
         ValueError: the file holds no tensors by name, or Python objects besides them.
     """
-    if not path.is_file():
-        what = "which is none" if path.exists() else "which does not exist"
+    if not os.path.isfile(path):  # a name that is too long raises nothing here
+        what = "which is none" if os.path.exists(path) else "which does not exist"
         raise FileNotFoundError(message("weights", "a file of weights", f"{shown_path(path)!r}, {what}"))
     content: Any
     if path.suffix == ".safetensors":

@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from semrsm_widgets.common import check_flag, check_int, describe, message, suggest
+from semrsm_widgets.common import check_flag, check_int, describe, home_expanded, message, suggest
 
 from .checkpoint import State, best_fit, classes_in, load_fit, read_checkpoint
 from .hub import cached_weights, hub_reachable
@@ -68,7 +67,7 @@ def load_model(
     size = None if image_size is None else _check_size(image_size)
     if not isinstance(weights, str | os.PathLike | None):
         raise TypeError(message("weights", "None or the path of a file", weights))
-    path = None if weights is None else Path(weights).expanduser()
+    path = None if weights is None else home_expanded("weights", weights)
     states = None if path is None else read_checkpoint(path)
     if name is None:
         bundled = _bundled_weights() if pretrained and path is None else None

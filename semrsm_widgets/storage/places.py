@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from semrsm_widgets.common import __version__, describe, message, optional, printable, without_path
+from semrsm_widgets.common import __version__, describe, home_expanded, message, optional, printable, without_path
 
 TOKENS, GRAM, SEVERAL = "tokens", "a matched Gram", "matched Grams"
 """What stores hold."""
@@ -218,7 +218,7 @@ def open_place(store: Any, kind: str, *, make: bool = False) -> Place:
         store = url2pathname(urlsplit(store).path)
     target: Any = store
     if isinstance(store, str | os.PathLike) and "://" not in str(store):
-        path = Path(store).expanduser()
+        path = home_expanded("store", store)
         target = path if make or path.suffix != ZIP else _zip(zarr, path, kind)
         if make and path.suffix == ZIP and os.path.isfile(path):  # which minds no name that cannot be
             target = _zip(zarr, path, kind)

@@ -149,6 +149,18 @@ def test_an_interruption_that_zipfile_answers_with_an_error_stays_one(tmp_path, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("path", [3, "", b"a.npz", "gone/a.npz", "."])
+def test_a_path_that_takes_no_file_is_refused_before_anything_is_matched(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    analysis = make()
+    with pytest.raises((TypeError, ValueError), match=r"`path` must be"):
+        analysis.save(path)
+    assert not analysis.has("first")
+    if path != "gone/a.npz":
+        with pytest.raises((TypeError, ValueError), match=r"`path` must be"):
+            srsm.Analysis.load(path)
+
+
 def test_one_image_can_be_saved(tmp_path):
     whole = make()
     tokens = {"a": srsm.Tokens(values=whole.tokens["first"].values[:1], layer="a")}

@@ -67,6 +67,20 @@ def test_check_number_refuses_what_is_outside(value: float) -> None:
         check_number("gap", value, above=0, maximum=1)
 
 
+def test_integers_that_no_float_holds_and_values_that_cannot_be_shown_are_named() -> None:
+    with pytest.raises(ValueError, match="`x` must be a finite number; got an integer of 40000 bits"):
+        check_number("x", 2**39_999)
+
+    class Shy:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    assert describe(Shy()) == "a value that cannot be shown (Shy)"
+    assert describe(10**5000) == "a value that cannot be shown (int)"
+    with pytest.raises(ValueError, match="`x` must be an integer from 0 to 9; got a value that cannot be shown"):
+        check_int("x", 10**5000, minimum=0, maximum=9)
+
+
 def test_check_number_includes_its_minimum() -> None:
     assert check_number("gap", 0, minimum=0) == 0.0
     with pytest.raises(ValueError, match=re.escape("a finite number and >= 0")):

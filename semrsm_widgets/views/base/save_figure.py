@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semrsm_widgets.common import check_number, message, optional, shown_path
+from semrsm_widgets.common import check_number, home_expanded, message, optional, shown_path
 
 if TYPE_CHECKING:
     from semrsm_widgets.figures.sheet import Sheet
@@ -48,13 +49,13 @@ class SavesFigure:
         """
         if not isinstance(path, str | Path):
             raise TypeError(message("path", f"a file name ending in {', '.join(FORMATS)}", path))
-        target = Path(path).expanduser()
+        target = home_expanded("path", path)
         if target.suffix.lower() not in FORMATS:
             todo = "The suffix says which format is written."
             raise ValueError(
                 message("path", f"a file name ending in {', '.join(FORMATS)}", repr(shown_path(target)), todo)
             )
-        if not target.parent.is_dir():
+        if not os.path.isdir(target.parent):
             raise FileNotFoundError(
                 message("path", "in a folder that exists", repr(shown_path(target)), "Make it first.")
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,9 +31,9 @@ def chosen(image: Any) -> Images:
         return image
     if isinstance(image, str | Path):
         path = Path(image)
-        if not path.exists():
+        if not os.path.exists(path):
             raise ValueError(message("image", "a picture or folder that exists", image, "Check the path."))
-        return _loaded(path if path.is_dir() else [path])
+        return _loaded(path if os.path.isdir(path) else [path])
     single = hasattr(image, "convert") or getattr(image, "ndim", 0) in (2, 3)
     return _loaded([image] if single else image)
 
