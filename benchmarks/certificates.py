@@ -1,12 +1,14 @@
 """Certificates against SciPy in float64: many pairs of real and adversarial kinds, by every door, on 1 and 2 threads.
 
-    python benchmarks/certificates.py [--pairs 100000] [--seed 0] [--lists] [--large 0]
+    python benchmarks/certificates.py [--pairs 100000] [--seed 0] [--lists] [--large 0] [--channels]
 
 For each pair of token sets SciPy's optimum of their float64 affinity is compared with the answer. A certificate is
 violated where the optimum lies above the upper bound, where the value is further from it than the gap, or where value
 and bound are further apart than the gap. The optimum itself is a float64 sum: it is allowed what that rounds.
 
 With `--large`, so many pairs of 700 to 784 tokens of photographs come first; each takes SciPy a tenth of a second.
+With `--channels` tokens have from 1 to 300,000 channels, in half, single and double precision, each kind with each
+number of channels and each gap; the pairs are then a few for each of these.
 
 Printed are the pairs of each kind, the violations, and the worst of three margins in units of ‖X‖‖Y‖: how far the bound
 lies above the optimum at least, and the largest errors, true and certified, as parts of the gap.
@@ -37,6 +39,10 @@ BATCH = 64
 """Images of a side: their pairs, all with all or each with its partner, are matched in one call."""
 GAPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
+CHANNELS = (1, 2, 3, 7, 31, 64, 257, 320, 768, 1601, 2048, 5000, 50_000, 148_000, 300_000)
+PRECISIONS = (np.float16, np.float32, np.float64)
+FINEST_GAP = 1e-7
+
 Rng = np.random.Generator
 Tokens = np.ndarray
 
@@ -63,6 +69,12 @@ def normal(rng: Rng, count: int, size: int, depth: int) -> Tokens:
     return rng.normal(size=(count, size, depth))
 
 
+def one_hot(places: np.ndarray, depth: int) -> Tokens:
+    tokens = np.zeros((*places.shape, depth))
+    np.put_along_axis(tokens, places[..., None], 1.0, -1)
+    return tokens
+
+
 KINDS: dict[str, Callable[[Rng, int, int, int], Tokens]] = {
     "normal": normal,
     "relu": lambda *a: np.maximum(normal(*a), 0),
@@ -75,7 +87,7 @@ KINDS: dict[str, Callable[[Rng, int, int, int], Tokens]] = {
     "one sign": lambda rng, *a: 1 + rng.random(a) * 1e-3,
     "rank one": lambda rng, n, s, d: rng.normal(size=(n, s, 1)) * rng.normal(size=(1, 1, d)),
     "integers": lambda rng, *a: rng.integers(-3, 4, size=a).astype(float),
-    "one-hot": lambda rng, n, s, d: np.eye(d)[rng.integers(d, size=(n, s))],
+    "one-hot": lambda rng, n, s, d: one_hot(rng.integers(d, size=(n, s)), d),
     "scales of tokens": lambda rng, *a: normal(rng, *a) * 10.0 ** rng.uniform(-3, 3, size=(*a[:2], 1)),
     "scales of images": lambda rng, *a: normal(rng, *a) * 10.0 ** rng.uniform(-15, 15, size=(a[0], 1, 1)),
     "one giant token": lambda rng, *a: normal(rng, *a) * np.where(np.arange(a[1]) == 0, 1e4, 1)[:, None],
@@ -113,6 +125,32 @@ def batches(seed: int, large: int) -> Iterator[tuple[str, Tokens, Tokens, float]
             yield kind, x, y, float(rng.choice(GAPS))
 
 
+def real_numbers(count: int, size: int, depth: int, rng: Rng) -> Tokens:
+    """Return tokens whose numbers are those of photographs' features, one after another."""
+    values = features([LAYERS[49]])[LAYERS[49]].numpy().ravel()
+    return np.resize(values[int(rng.integers(len(values))) :], (count, size, depth))
+
+
+def wide_batches(seed: int) -> Iterator[tuple[str, Tokens, Tokens, float]]:
+    """Yield (kind, x, y, gap) for every kind, number of channels, precision and gap; then none."""
+    rng = np.random.default_rng(seed)
+    for depth in CHANNELS:
+        for kind, make in {"real": None, **KINDS}.items():
+            count, most = (8, 12) if depth < 2000 else (4, 6) if depth < 10_000 else (2, 3)
+            sizes = [int(rng.integers(1, most + 1)) for _ in range(2)]
+            x, y = (
+                real_numbers(count, size, depth, rng) if make is None else make(rng, count, size, depth)
+                for size in sizes
+            )
+            for precision in PRECISIONS:
+                most_held = float(np.finfo(precision).max) / 2
+                left, right = (
+                    np.clip(side.astype(np.float64), -most_held, most_held).astype(precision) for side in (x, y)
+                )
+                for gap in (*GAPS, FINEST_GAP):
+                    yield f"{kind}, {np.dtype(precision).name}", left, right, gap
+
+
 def answers(
     x: Tokens, y: Tokens, gap: float, threads: int, direct: bool
 ) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int]]]:
@@ -121,7 +159,7 @@ def answers(
     if direct:
         found = matcher(x, y)
         return found.value, found.upper_bound, [(k, k) for k in range(len(x))]
-    rows, columns = 8, 8
+    rows, columns = min(8, len(x)), min(8, len(y))
     gram = srsm.matched_gram(x[:rows], y[:columns], matcher=matcher)
     pairs = [(i, j) for i in range(rows) for j in range(columns)]
     return gram.products.ravel(), gram.upper_bound.ravel(), pairs
@@ -153,6 +191,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--channels", action="store_true", help="1 to 300,000 channels, in three precisions")
     parser.add_argument("--lists", action="store_true", help="rows keep candidate lists, as they do from 700 tokens on")
     parser.add_argument("--large", type=int, default=0, help="pairs of 700 to 784 tokens, before all others")
     given = parser.parse_args()
@@ -163,23 +202,25 @@ def main() -> int:
     started = time.perf_counter()
     tallies: dict[tuple[str, int], Tally] = {}
     done = {1: 0, 2: 0}
-    several = -(-given.large // BATCH)
-    for turn, (kind, x, y, gap) in enumerate(batches(given.seed, given.large)):
-        each = turn if turn < several else (turn - several) // (len(KINDS) + 1)  # every kind by every door
+    several = 0 if given.channels else -(-given.large // BATCH)
+    kinds = len(GAPS) + 1 if given.channels else len(KINDS) + 1
+    made = wide_batches(given.seed) if given.channels else batches(given.seed, given.large)
+    for turn, (kind, x, y, gap) in enumerate(made):
+        each = turn if turn < several else (turn - several) // kinds  # every kind by every door
         threads, direct = 1 + each % 2, each % 4 < 2
         tally = tallies.setdefault((kind, threads), Tally())
         before = tally.pairs
         check(tally, x, y, gap, answers(x, y, gap, threads, direct))
         done[threads] += tally.pairs - before
-        if sum(done.values()) >= given.pairs:
+        if sum(done.values()) >= given.pairs and not given.channels:
             break
     print(
-        f"{'kind':20}{'threads':>8}{'pairs':>9}{'violated':>10}"
+        f"{'kind':28}{'threads':>8}{'pairs':>9}{'violated':>10}"
         f"{'bound - optimum':>18}{'true/gap':>10}{'certified/gap':>15}"
     )
     for (kind, threads), tally in sorted(tallies.items()):
         print(
-            f"{kind:20}{threads:8}{tally.pairs:9}{tally.violated:10}{tally.least_above:18.1e}"
+            f"{kind:28}{threads:8}{tally.pairs:9}{tally.violated:10}{tally.least_above:18.1e}"
             f"{tally.true_error:10.3f}{tally.certified:15.3f}"
         )
     violated = sum(tally.violated for tally in tallies.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import re
 import zipfile
 
 import numpy as np
@@ -271,6 +272,51 @@ HOSTILE = {
     "hash": lambda a: with_header(a, lambda h: h["provenance"].update(weights_sha256=5)),
     "format": lambda a: with_header(a, lambda h: h.update(format="1")),
 }
+
+
+EVIL = "x\nraise SystemExit('ran')\x1b[2J\u2028\u202e</script>"
+NAMES_IN_A_FILE = {
+    "id": lambda h: h["ids"].__setitem__(0, EVIL),
+    "label": lambda h: h["labels"].__setitem__(0, [EVIL]),
+    "note": lambda h: h.update(note=EVIL),
+    "layer": lambda h: h["layers"][0].update(name=EVIL),
+    "layer of tokens": lambda h: h["layers"][0]["words"].update(layer=EVIL, note=EVIL, caution=EVIL),
+    "matcher of a Gram": lambda h: h["layers"][0]["grams"]["semantic"].update(matcher=EVIL),
+    "matcher": lambda h: h.update(matcher={"name": EVIL, "options": {}, "known": False}),
+    "model": lambda h: h["provenance"].update(name=EVIL),
+    "weights": lambda h: h["provenance"].update(weights=EVIL),
+}
+
+
+@pytest.mark.parametrize("name", NAMES_IN_A_FILE)
+def test_what_a_file_calls_anything_is_one_line(name, saved, tmp_path):
+    found = srsm.Analysis.load(written(tmp_path / "a.npz", with_header(saved[1], NAMES_IN_A_FILE[name])))
+    tokens = [each for layer in found.layers for each in (found.tokens[layer], found.gram(layer))]
+    known = found.provenance
+    said = [*found.images.ids, *[text for each in found.images.labels for text in each], found.images.note]
+    said += [*found.layers, known.get("name") or "", known.get("weights") or "", repr(found.matcher)]
+    said += [repr(found), repr(found.images), *map(repr, tokens)]
+    said += [text for each in found.tokens.values() for text in (each.layer, each.note, each.caution)]
+    said += [found.gram(layer).matcher for layer in found.layers]
+    assert any("SystemExit" in text for text in said)
+    for text in said:
+        assert text.isprintable() or "\u202e" in text, text
+        assert not re.search("[\x00-\x1f\x7f-\x9f\u2028\u2029]", text), text
+
+
+def test_a_matcher_whose_name_has_several_lines_is_saved_in_one(tmp_path):
+    class Mine:
+        def __repr__(self):
+            return EVIL * 100
+
+        def __call__(self, x, y):
+            return srsm.Exact()(x, y)
+
+    make(matcher=Mine()).save(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as file:
+        name = json.loads(file["header"].item())["matcher"]["name"]
+    assert len(name) <= 200
+    assert not re.search("[\x00-\x1f\x7f-\x9f\u2028\u2029]", name)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

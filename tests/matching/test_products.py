@@ -72,7 +72,10 @@ def test_chunks_are_used_where_one_product_would_be_off_too_far():
     assert multiplication(2048, 49, torch.float32, 5e-5).chunk == 256
     assert multiplication(200, 49, torch.float32, 5e-5).chunk == 200
     assert multiplication(768, 49, torch.float32, 5e-6).chunk == 64
-    assert multiplication(300_000, 49, torch.float32, 5e-5).dtype == torch.float64
+    for gap, last in ((1e-4, 148_736), (1e-5, 1600), (1e-6, 6)):  # as docs/matching.md has it
+        assert multiplication(last, 49, torch.float32, gap / 2).dtype == torch.float32
+        assert multiplication(last + 1, 49, torch.float32, gap / 2).dtype == torch.float64
+    assert multiplication(1, 49, torch.float32, 1e-7 / 2).dtype == torch.float64
 
 
 @pytest.mark.parametrize("precision", ["high", "medium"])
