@@ -112,6 +112,7 @@ class Place:
             todo = "Write a folder, and pack it when it is done: shutil.make_archive(name, 'zip', folder)."
             raise ValueError(message("store", "one whose parts can be replaced", f"{self.label!r} ({kind})", todo))
         with self._locked():
+            self._look_again()
             if self.folder is not None:
                 for left in self.folder.rglob(f"*{PARTIAL}"):
                     with suppress(OSError):
@@ -122,18 +123,27 @@ class Place:
                 _wait_for_zarr()
                 raise
 
+    def _look_again(self) -> None:
+        """Open the group anew: one that is open writes all attributes as they were when it was opened.
+
+        Of what another process has written since then, each of them would be undone.
+        """
+        group = _zarr().open_group(self.group.store, path=self.group.path, mode="r+")
+        object.__setattr__(self, "group", group)
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
         busy = f"`store`, {self.label!r}, is being written by another process or thread. Wait for it, or pass another."
         if self.folder is None:  # nobody but this process can see a store in memory; of one elsewhere nobody knows
+            held = id(self.group.store)
             with _guard:
-                if id(self.group.store) in _held:
+                if held in _held:
                     raise BlockingIOError(busy)
-                _held.add(id(self.group.store))
+                _held.add(held)
             try:
                 yield
             finally:
-                _held.discard(id(self.group.store))
+                _held.discard(held)
             return
         filelock = optional("filelock", "scale")
         path = self.folder / LOCK

@@ -89,6 +89,32 @@ def test_products_are_float64_where_torch_was_told_that_less_than_float32_will_d
     assert multiplication(64, 49, torch.float32, 5e-5).dtype == torch.float32
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_one_token_the_bound_has_the_rounding_of_its_product_and_nothing_else(kind):
+    for channels in (*range(2, 260, 9), 300, 768, 2048):
+        x, y = (wide_tokens(kind, seed, 8, 1, channels) for seed in (0, 1))
+        best, scale = optima(x, y), norms(x, y)
+        found = Auction()(x, y)
+        assert np.all(best <= found.upper_bound + channels * 2.0**-53 * scale)
+        assert np.all(found.upper_bound - found.value <= 1e-4 * scale)
+
+
+def test_an_interval_of_the_search_holds_the_exact_value_however_products_round():
+    from semrsm_widgets.retrieval import candidates
+    from semrsm_widgets.rsm import inner_product
+
+    coarse = Auction(gap=0.01)
+    for channels in range(1800, 2100, 7):
+        x, y = (wide_tokens(kind, channels + k, 4, 1, channels) for k, kind in enumerate(("stagnant", "constant")))
+        for left, right in ((x, x), (x, y), (y, y)):
+            exact = (left[:, 0].astype(float) @ right[:, 0].T.astype(float)).astype(float)
+            gram = matched_gram(left, right, matcher=coarse)
+            rounding = products.multiplication(channels, 1, torch.float32, coarse.bearable).rounding
+            low, high = candidates.interval(gram, inner_product, rounding)
+            assert np.all(low <= exact * (1 + 1e-12))
+            assert np.all(exact <= high * (1 + 1e-12))
+
+
 def test_search_keeps_what_the_rounding_of_a_coarse_look_leaves_open(monkeypatch):
     from semrsm_widgets.retrieval import candidates, exact_search
 

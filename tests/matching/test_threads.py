@@ -41,13 +41,17 @@ import semrsm_widgets as srsm
 
 torch.set_num_threads(2)
 x = np.random.default_rng(0).normal(size=(8, 100, 16)).astype("f4")
+finest = srsm.Auction(gap=1e-7)  # torch multiplies for it, by threads of its own
+wide = np.random.default_rng(0).normal(size=(4, 100, 500))
 stop = []
 
 def work():
     while not stop:
         srsm.matched_gram(x)
+        srsm.matched_gram(wide, matcher=finest)
 
 srsm.matched_gram(x)
+srsm.matched_gram(wide, matcher=finest)
 thread = threading.Thread(target=work)
 thread.start()
 time.sleep(0.2)
@@ -56,6 +60,7 @@ for _ in range(5):
     child = os.fork()
     if child == 0:
         srsm.matched_gram(x)
+        srsm.matched_gram(wide, matcher=finest)
         os._exit(0)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and os.waitpid(child, os.WNOHANG)[0] == 0:
@@ -69,6 +74,44 @@ stop.append(True)
 thread.join()
 print(ended)
 """
+
+
+HELD = """
+import os, threading, time
+from semrsm_widgets.matching.solvers import engine
+
+inside, go = threading.Event(), threading.Event()
+
+def compile_something():
+    with engine._lock:
+        inside.set()
+        go.wait()
+
+thread = threading.Thread(target=compile_something)
+thread.start()
+inside.wait()
+child = os.fork()
+if child == 0:
+    engine.warm_up()
+    os._exit(0)
+deadline = time.monotonic() + 60
+while (ended := os.waitpid(child, os.WNOHANG)[0] != 0) is False and time.monotonic() < deadline:
+    time.sleep(0.02)
+if not ended:
+    os.kill(child, 9)
+go.set()
+thread.join()
+print(ended)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork there")
+def test_a_child_forked_while_another_thread_compiles_does_not_hang():
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore::DeprecationWarning"}
+    done = subprocess.run(
+        [sys.executable, "-c", HELD], capture_output=True, text=True, timeout=150, check=True, env=environment
+    )
+    assert done.stdout.split() == ["True"], done.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork there")

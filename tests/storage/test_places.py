@@ -1,4 +1,4 @@
-"""Stores behind URLs: the same tokens and Grams as in a folder; Ctrl-C while Zarr begins."""
+"""Stores behind URLs: the same tokens and Grams as in a folder; Ctrl-C while Zarr begins; who opened one early."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from helpers import stores
 from helpers.command_line import ROOT
 
 import semrsm_widgets as srsm
+from semrsm_widgets.storage.places import GRAM, open_place
 
 pytest.importorskip("fsspec")
 
@@ -83,3 +84,16 @@ def test_a_loop_that_was_interrupted_before_its_thread_ran_is_waited_for_by_nobo
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=environment)
     assert ended.stdout.splitlines() == ["stopped", "(3, 3)"], ended.stderr
+
+
+def test_who_opened_a_store_before_another_wrote_undoes_nothing(tmp_path):
+    x = np.random.default_rng(0).normal(size=(6, 4, 5)).astype(np.float32)
+    store = tmp_path / "gram.zarr"
+    srsm.matched_gram(x[:3], store=store)
+    early = open_place(store, GRAM, make=True)
+    srsm.matched_gram(x[::-1], store=store)  # another process would do the same
+    there = open_place(store, GRAM).facts(GRAM)
+    with early.written():
+        early.group.attrs.update({})  # as whoever writes does first
+    assert open_place(store, GRAM).facts(GRAM) == there
+    assert np.array_equal(srsm.open_gram(store).products, srsm.matched_gram(x[::-1], store=store).products)
