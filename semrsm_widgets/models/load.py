@@ -170,6 +170,7 @@ def _finish(module: nn.Module, name: str, size: tuple[int, int] | None, known: M
 def _try_size(module: nn.Module, size: tuple[int, int]) -> None:
     """Raise ValueError unless the model takes inputs of this size; only trying tells."""
     try:
+        _check_patches(module, size)
         with torch.no_grad():
             module(torch.zeros(1, 3, *size))
     except (RuntimeError, ValueError, AssertionError) as error:
@@ -179,6 +180,17 @@ def _try_size(module: nn.Module, size: tuple[int, int]) -> None:
         raise ValueError(
             message("image_size", "a size that this model takes", f"{size} ({why})", f"{todo} Try a multiple of 32.")
         ) from error
+
+
+def _check_patches(module: nn.Module, size: tuple[int, int]) -> None:
+    """Raise ValueError where patches of a fixed size would leave a border out, which older versions of timm do."""
+    embed = getattr(module, "patch_embed", None)
+    patch = getattr(embed, "patch_size", None)
+    fills_up = getattr(embed, "dynamic_img_pad", False)
+    if not isinstance(patch, tuple) or len(patch) != 2 or fills_up:
+        return
+    if size[0] % patch[0] or size[1] % patch[1]:
+        raise ValueError(f"its patches have {patch[0]} x {patch[1]} pixels")
 
 
 def _bundled_weights() -> str:

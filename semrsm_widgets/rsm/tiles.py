@@ -104,7 +104,12 @@ def gram_into(
         except (BlockingIOError, ValueError) as error:  # all may be there already, to be read by anybody
             refusal = error
         places = _Places(target)
-        missing = [places.tile(each) for each in target.missing()]
+        try:
+            missing = [places.tile(each) for each in target.missing()]
+        except (ValueError, IndexError, KeyError):
+            if refusal is None:
+                raise
+            raise refusal from None  # whoever writes changes what is read here
         if missing and refusal is not None:
             raise refusal
         levels = cosine_levels(target) if target.is_plain else None

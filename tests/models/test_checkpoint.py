@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from semrsm_widgets.extraction.forward import extract
 from semrsm_widgets.extraction.predictions import predict
 from semrsm_widgets.images.demo import demo_images
+from semrsm_widgets.models import load
 from semrsm_widgets.models.load import load_model
 from semrsm_widgets.models.vision_model import weights_sha256
 
@@ -141,6 +142,23 @@ def test_other_input_sizes(name, size, layer, grid):
     tokens = extract(model, IMAGES, layer)[layer]
     assert tokens.grid == grid
     assert "input_size" in model.provenance["config"]
+
+
+def test_patches_that_would_leave_a_border_out_are_refused_whatever_timm_does():
+    class Taking(torch.nn.Module):
+        """Takes any size, as timm 1.0.9 does."""
+
+        def __init__(self):
+            super().__init__()
+            self.patch_embed = torch.nn.Conv2d(3, 2, 16, 16)
+            self.patch_embed.patch_size = (16, 16)
+
+        def forward(self, x):
+            return self.patch_embed(x)
+
+    load._try_size(Taking(), (96, 160))
+    with pytest.raises(ValueError, match=r"`image_size` must be .*\(96, 100\) \(its patches have 16 x 16 pixels\)"):
+        load._try_size(Taking(), (96, 100))
 
 
 def test_sizes_that_a_model_does_not_take():

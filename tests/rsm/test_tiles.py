@@ -24,6 +24,8 @@ from semrsm_widgets.rsm import tiles
 from semrsm_widgets.rsm.kernels import cosine, inner_product, rbf
 from semrsm_widgets.rsm.rsm import matched_gram, semantic_rsm
 from semrsm_widgets.rsm.stored_gram import open_gram
+from semrsm_widgets.storage.gram_store import GramStore
+from semrsm_widgets.storage.places import GRAM, open_place
 from semrsm_widgets.storage.token_store import open_tokens
 from semrsm_widgets.tokens import stored
 
@@ -410,6 +412,21 @@ def test_only_one_writes_and_a_zip_is_read(tmp_path):
     assert agree(open_gram(packed), matched_gram(X, store=packed))
     memory = zarr.storage.MemoryStore()
     assert agree(matched_gram(torch.from_numpy(X), store=memory), open_gram(memory))
+
+
+def test_what_another_changes_meanwhile_is_no_damage(tmp_path, monkeypatch):
+    """Who may not write looks whether all is there, while the images of the store become others."""
+    matched_gram(X, store=tmp_path / "rsm.zarr")
+
+    def changing(self):
+        raise ValueError("operands could not be broadcast together with shapes (21,21) (15,15)")
+
+    monkeypatch.setattr(GramStore, "missing", changing)
+    with (
+        open_place(tmp_path / "rsm.zarr", GRAM, make=True).written(),
+        pytest.raises(BlockingIOError, match=r"'rsm.zarr', is being written by another"),
+    ):
+        matched_gram(X, store=tmp_path / "rsm.zarr")
 
 
 @own_disk
