@@ -77,14 +77,15 @@ NO_SUBJECT = ("utils", "util", "helpers", "misc")
 
 OF_THE_WHOLE = (
     "ahead",
+    "any_value",
     "architecture",
     "bad_input",
+    "beyond_memory",
     "benchmarks",
     "examples",
     "killed",
     "launch",
     "lifetimes",
-    "page_twins",
     "packaging",
     "page_twins",
     "peers",
@@ -95,6 +96,7 @@ OF_THE_WHOLE = (
     "results_in_one_line",
     "site",
     "situations",
+    "soak",
 )
 """What tests at the top of their folder are about; every other lies as its file does: tests/PACKAGE/test_FILE.py."""
 
