@@ -1,4 +1,4 @@
-"""Experiments on an Analysis whose Grams are larger than its memory: what they say where these fit."""
+"""Experiments and look-ups on an Analysis whose Grams are larger than its memory: what they say where these fit."""
 
 from __future__ import annotations
 
