@@ -191,7 +191,7 @@ def record(command: list[str], folder: Path, after: float, *, begun: bool) -> Re
         if (
             pressed is not None
             and seen.answered is None
-            and re.search("KeyboardInterrupt|topped|nterrupted", seen.last)
+            and re.search("KeyboardInterrupt|stops when|topped|nterrupted", seen.last)
         ):
             seen.answered = time.monotonic() - pressed
     seen.status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -220,7 +220,7 @@ class Auction:
         status: NDArray[np.int64],
     ) -> Assignment:  # fmt: skip
         """Return what was found, and solve again what is not certified."""
-        if not np.count_nonzero(status):
+        if not np.count_nonzero(status) or pool.cancel[0]:  # nobody waits for what was cancelled
             return found
         permutation, value, bound = found.permutation, found.value, found.upper_bound
         fallbacks = Fallbacks()

@@ -105,6 +105,8 @@ def match_all(matcher: AffinityMatcher, job: PairJob, maker: Multiplier, made: M
             stride, offset = maker.of_block(
                 lefts(top, bottom), numbers, token, (end - first) * columns, depth, made.chunk, own.room, pool.cancel
             )
+            if pool.cancel[0]:  # a part of them is not there, and none is wanted
+                return
             count, size = maker.places(
                 block, job.symmetric, x.size, columns, stride, offset, tail, x_norms, y_norms, own.images, own.starts,
                 own.norms, own.room,

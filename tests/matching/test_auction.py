@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semrsm_widgets.matching import auction
+from semrsm_widgets.matching.affinities import Affinities
 from semrsm_widgets.matching.assignment import Fallbacks, affinity
 from semrsm_widgets.matching.auction import Auction
 from semrsm_widgets.matching.solvers import engine, numba_auction
+from semrsm_widgets.matching.threads import Pool
 
 
 @pytest.mark.parametrize("sizes", [(31, 31), (17, 40), (40, 17)])
@@ -189,3 +191,17 @@ def test_pairs_side_by_side_are_solved_as_they_are_alone():
 def test_bad_options_are_refused(options):
     with pytest.raises(ValueError, match=f"`{next(iter(options))}` must be"):
         Auction(**options)
+
+
+def test_a_pair_that_was_cancelled_is_not_solved_again(monkeypatch):
+    again = []
+    solve_again = Auction._solve_again
+    monkeypatch.setattr(Auction, "_solve_again", lambda *given: again.append(1) or solve_again(*given))
+    affinity = np.random.default_rng(0).normal(size=(1, 500, 500))  # takes more bids than lie between two looks
+    affinities, pool = Affinities.read(affinity), Pool.here()
+    matcher, norm = Auction(gap=1e-9), np.full(1, np.linalg.norm(affinity))
+    whole = matcher.solve_pairs(affinities, norm, pool)
+    pool.cancel[0] = 1
+    part = matcher.solve_pairs(affinities, norm, pool)
+    assert again == []
+    assert whole.upper_bound - whole.value <= 1e-9 * norm < part.upper_bound - part.value  # it was cut short

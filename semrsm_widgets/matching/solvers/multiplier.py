@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _FLOPS = 2**31
 """Multiply-adds of one call: a tenth of a second, after which an interruption is heard."""
 
+_LEAST_DEPTH = 128
+"""Channels below which a product takes no less: to write it, in memory that was never written to, takes as long."""
 
 _NO_ROOM = np.empty(0, np.float32)
 _FIRST = np.zeros(1, np.int64)
@@ -77,7 +79,7 @@ class Multiplier:
         """
         panel, offset = divmod(first, self.panel)
         stride, rows = padded(offset + columns), x.size // depth
-        step, at_panel = max(1, _FLOPS // (stride * depth)), np.array((panel,), np.int64)
+        step, at_panel = max(1, _FLOPS // (stride * max(depth, _LEAST_DEPTH))), np.array((panel,), np.int64)
         if rows <= step:
             self.multiply(
                 x, _FIRST, rows, packed, at_panel, offset + columns, depth, chunk, out, _FIRST, stride, _NO_ROOM
