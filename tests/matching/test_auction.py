@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from semrsm_widgets.matching import auction
 from semrsm_widgets.matching.affinities import Affinities
-from semrsm_widgets.matching.assignment import Fallbacks, affinity
+from semrsm_widgets.matching.assignment import Assignment, Fallbacks, affinity
 from semrsm_widgets.matching.auction import Auction
 from semrsm_widgets.matching.solvers import engine, numba_auction
 from semrsm_widgets.matching.threads import Pool
@@ -193,15 +193,13 @@ def test_bad_options_are_refused(options):
         Auction(**options)
 
 
-def test_a_pair_that_was_cancelled_is_not_solved_again(monkeypatch):
-    again = []
-    solve_again = Auction._solve_again
-    monkeypatch.setattr(Auction, "_solve_again", lambda *given: again.append(1) or solve_again(*given))
-    affinity = np.random.default_rng(0).normal(size=(1, 500, 500))  # takes more bids than lie between two looks
-    affinities, pool = Affinities.read(affinity), Pool.here()
-    matcher, norm = Auction(gap=1e-9), np.full(1, np.linalg.norm(affinity))
-    whole = matcher.solve_pairs(affinities, norm, pool)
+def test_a_pair_that_was_cancelled_is_not_solved_again():
+    affinity = np.random.default_rng(0).normal(size=(1, 5, 5))
+    affinities, pool, norm = Affinities.read(affinity), Pool.here(), np.full(1, np.linalg.norm(affinity))
+    nothing = np.zeros(1)
+    uncertified = Assignment(np.zeros((1, 5), np.int64), nothing, nothing)
+    given = (affinities, norm, pool, np.dtype(np.float64))
     pool.cancel[0] = 1
-    part = matcher.solve_pairs(affinities, norm, pool)
-    assert again == []
-    assert whole.upper_bound - whole.value <= 1e-9 * norm < part.upper_bound - part.value  # it was cut short
+    assert Auction()._answer(*given, uncertified, np.ones(1, np.int64)) is uncertified
+    pool.cancel[0] = 0
+    assert Auction()._answer(*given, uncertified, np.ones(1, np.int64)).fallbacks.exact == 1
