@@ -48,6 +48,19 @@ test("a window is unpacked, and shows means or the largest, less the level of un
   assert.deepEqual([...cellColours(semantic, [0, 0.2])], [0, 127, 254, 255]);
 });
 
+test("a cell of one pair has one value, which is sent once", () => {
+  const { matrices, "baseline largest": _, "semantic largest": __, ...rest } = message();
+  const means = matrices.filter(({ name }) => name.endsWith("mean"));
+  const window = unpackWindow({ ...rest, side: 1, rows: [8, 10], columns: [0, 2], matrices: means });
+  const found = cellAt(window, [9, 0]);
+  assert.ok(found);
+  near([found.semantic.mean, found.semantic.largest, found.baseline.largest], [0.3, 0.3, 0.2]);
+  assert.deepEqual(
+    windowMatrices(window, { statistic: "largest", level: 0 }),
+    windowMatrices(window, { statistic: "mean", level: 0 }),
+  );
+});
+
 test("the cell that a pair is in is told with what it holds", () => {
   const window = unpackWindow(message());
   const found = cellAt(window, [13, 3]);

@@ -51,7 +51,8 @@ export function unpackWhole(message) {
 }
 
 /**
- * A message of the kernel, with its steps made numbers.
+ * A message of the kernel, with its steps made numbers: of a matrix, when it is first looked at, which the largest
+ * values often are not. A cell of one pair has one value.
  *
  * @param {any} message
  * @returns {Window & { baseline: string }}
@@ -60,8 +61,14 @@ export function unpackWindow({ matrices, ...message }) {
   /** @type {Record<string, Float32Array>} */
   const values = {};
   for (const { name, low, high } of matrices) {
-    values[name] = mapped(message[name], new Float32Array(message[name].length), decoder({ low, high, exact: false }));
+    const packed = message[name];
     delete message[name];
+    /** @type {Float32Array | undefined} */
+    let numbers;
+    const get = () =>
+      (numbers ??= mapped(packed, new Float32Array(packed.length), decoder({ low, high, exact: false })));
+    Object.defineProperty(values, name, { get });
+    if (message.side === 1) Object.defineProperty(values, name.replace("mean", "largest"), { get });
   }
   const [height, width] = [message.rows, message.columns].map(([first, last]) =>
     Math.ceil((last - first) / message.side),
@@ -76,9 +83,12 @@ export function unpackWindow({ matrices, ...message }) {
  * @param {{ statistic: string, level: number }} choice `level` is subtracted from semantic
  */
 export function windowMatrices({ values }, { statistic, level }) {
-  const semantic = values[`semantic ${statistic}`].map((value) => value - level);
-  const means = values["semantic mean"];
-  const difference = means.map((value, k) => value - level - values["baseline mean"][k]);
+  const [means, others, shown] = [values["semantic mean"], values["baseline mean"], values[`semantic ${statistic}`]];
+  const [semantic, difference] = [new Float32Array(means.length), new Float32Array(means.length)];
+  for (let k = 0; k < means.length; k += 1) {
+    semantic[k] = shown[k] - level;
+    difference[k] = means[k] - level - others[k];
+  }
   return [values[`baseline ${statistic}`], semantic, difference];
 }
 

@@ -106,11 +106,15 @@ class LargeLayer:
         )
 
     def window(self, row: int, column: int, side: int, cells: int) -> Message:
-        """Return the window of a square of pairs, in at most so many cells a side."""
+        """Return the window of a square of pairs, in at most so many cells a side.
+
+        Where a cell is one pair its mean is its largest value, too, and is sent once.
+        """
         semantic, other = self._windows(row, column, side, cells)
+        statistics = STATISTICS if semantic.side > 1 else STATISTICS[:1]
         rows, packed = [], {}
         for name, found in (("baseline", other), ("semantic", semantic)):
-            for statistic, values in zip(STATISTICS, (found.mean, found.high), strict=True):
+            for statistic, values in zip(statistics, (found.mean, found.high), strict=False):
                 low, high = finite_range(values.astype(np.float64))
                 rows.append({"name": f"{name} {statistic}", "low": low, "high": high})
                 packed[f"{name} {statistic}"] = steps(values, low, high)

@@ -49,6 +49,8 @@ export function largeView({ model, size, panels, scales, palettes, set }) {
   const root = h("div", { class: "srsm-overview" }, cellsAre, statistic.root);
   /** @type {Float32Array[]} */
   let painted = []; // what the heatmaps show
+  /** @type {{ whole: Whole, isExcess: boolean, kept: string, range: Range } | null} */
+  let scaled = null; // what the scales show: it is the same in every window
 
   /** @type {<Shown extends { layer: string, kernel: string, baseline: string }>(shown: Shown | null) => Shown | null} */
   const ifWanted = (shown) =>
@@ -66,7 +68,8 @@ export function largeView({ model, size, panels, scales, palettes, set }) {
    * @returns {Range} of the levels
    */
   function drawScales(whole) {
-    const isExcess = model.get("excess");
+    const [isExcess, kept] = [model.get("excess"), String(model.get("colour_range"))];
+    if (scaled?.whole === whole && scaled.isExcess === isExcess && scaled.kept === kept) return scaled.range;
     const level = whole.null?.mean ?? 0;
     const own = /** @type {Range} */ ([Math.min(0, whole.range[0] - (isExcess ? level : 0)), whole.range[1]]);
     /** @type {Range} */
@@ -88,6 +91,7 @@ export function largeView({ model, size, panels, scales, palettes, set }) {
           : "Both levels share these colours, from afar and from near: those of all pairs but one in 5,000.",
       });
     });
+    scaled = { whole, isExcess, kept, range };
     return range;
   }
 
@@ -122,7 +126,10 @@ export function largeView({ model, size, panels, scales, palettes, set }) {
         painted = [];
         for (const map of maps) map.clear();
         for (const panel of panels) panel.missing(sent.isAnswered ? "reading …" : "computing …");
-        if (!whole) for (const scale of scales) scale.clear();
+        if (!whole) {
+          scaled = null;
+          for (const scale of scales) scale.clear();
+        }
         cellsAre.textContent = "";
         return range;
       }

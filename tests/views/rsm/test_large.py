@@ -65,6 +65,7 @@ def test_a_page_gets_what_is_known_of_all_pairs_and_the_whole_from_afar(view, an
     content, arrays = sent.newest("window")
     assert (content["side"], content["rows"], content["columns"]) == (1, [8, 20], [3, 15])
     assert np.allclose(numbers(content, arrays, "semantic mean"), known.semantic[8:20, 3:15], atol=1e-4)
+    assert sorted(arrays) == ["baseline mean", "semantic mean"]  # a pair's one value is sent once
 
 
 @pytest.mark.parametrize("kernel", ["cosine", "inner product"])
