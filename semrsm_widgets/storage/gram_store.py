@@ -201,7 +201,7 @@ class GramStore:
                 facts = self.place.facts(GRAM)
                 if facts is None:
                     self._begin()
-                self.place.group.attrs.update({})  # what cannot be written says so before the first pair
+                self.place.group.update_attributes({})  # what cannot be written says so before the first pair
                 if facts is None or self._is_other(facts):
                     self._grow(sides, (0, 0) if facts is None else tuple(facts["shape"]), facts)
             except OSError as error:

@@ -108,7 +108,7 @@ class TokenStore:
         with self.place.written():
             self.check()
             try:
-                self.place.group.attrs.update({})  # before the first forward, what cannot be written says so
+                self.place.group.update_attributes({})  # before the first forward, what cannot be written says so
                 self._grow()
             except OSError as error:
                 raise self.place.refuse(error) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import shutil
 import signal
@@ -372,6 +374,25 @@ def test_a_place_that_cannot_be_written_is_found_before_the_first_pair(tmp_path,
     matched_gram(X, store=tmp_path / "rsm.zarr")
     gram = matched_gram(X, store=zarr.storage.LocalStore(tmp_path / "rsm.zarr", read_only=True))  # all is there
     assert agree(gram, matched_gram(X))
+
+
+def test_a_place_that_is_full_is_found_before_the_first_pair(monkeypatch):
+    class Full(zarr.storage.MemoryStore):
+        async def set(self, key, value, byte_range=None):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def stop(done, total):
+        if done >= 28 + 64:
+            raise KeyboardInterrupt
+
+    held = {}
+    with pytest.raises(KeyboardInterrupt):
+        matched_gram(X, store=zarr.storage.MemoryStore(held), progress=stop)
+    matched = counting(monkeypatch)
+    with pytest.raises(ValueError, match="No space left on device"):
+        matched_gram(X, store=Full(held))
+    assert matched == []
+    assert agree(matched_gram(X, store=zarr.storage.MemoryStore(held)), matched_gram(X))
 
 
 def test_a_store_of_before_grams_could_grow_is_read_and_not_gone_on_with(tmp_path, monkeypatch):
