@@ -92,6 +92,7 @@ class Meter:
             None  # whose line says what this one does: the outer, also where a callback tells it
         )
         self._is_inner, self._has_told = False, False
+        self._at_hand = 1
         self._first, self._share = 0.0, 1.0  # of the step at hand: what is done, and what the part at hand takes
         self._drawn, self._hears = False, False
         self._token: Token[Meter | None] | None = None
@@ -132,9 +133,15 @@ class Meter:
 
     # -- telling --------------------------------------------------------------------------------------------------
 
-    def __call__(self, done: int, total: int) -> None:
-        """Tell that so many steps of all are done; the callback may raise to cancel. A total of 0 is unknown."""
-        self.done, self.total, self._has_told = done, total, True
+    def __call__(self, done: int, total: int, at_hand: int = 1) -> None:
+        """Tell that so many steps of all are done; the callback may raise to cancel. A total of 0 is unknown.
+
+        Args:
+            done: steps that are done.
+            total: steps in all.
+            at_hand: steps that are done next, together.
+        """
+        self.done, self.total, self._at_hand, self._has_told = done, total, at_hand, True
         self._first, self._share = 0.0, 1.0
         self._move(0.0)
 
@@ -173,7 +180,7 @@ class Meter:
     def _step(self) -> tuple[float, float]:
         """Return how far the call was when the step at hand began, and how much of it the step is."""
         if self.costs is None:
-            return (self.done / self.total, 1 / self.total) if self.total else (0.0, 0.0)
+            return (self.done / self.total, self._at_hand / self.total) if self.total else (0.0, 0.0)
         whole = sum(self.costs) or 1.0
         return sum(self.costs[: self.done]) / whole, sum(self.costs[self.done : self.done + 1]) / whole
 

@@ -100,7 +100,7 @@ def search(
         seen = len(stored) if isinstance(stored, StoredTensor) else 0
         for block in () if isinstance(stored, StoredTensor) else _blocks(database):
             total = 0 if _is_stream(database) else len(database)
-            meter(seen, total)
+            meter(seen, total, len(block))
             with meter.part(_COARSE_SHARE):
                 left.look(block, seen, wanted, coarse)
             seen += len(block)

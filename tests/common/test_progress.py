@@ -416,6 +416,11 @@ def test_parts_and_costs_say_how_far_a_call_is():
         assert outer.fraction == pytest.approx(0.75)
         outer(2, 2)
         assert outer.fraction == 1
+    with Meter("Outer", False, unit="images") as outer:
+        outer(0, 600, 300)  # three hundred at once
+        with outer.part(0.5), Meter("Inner") as inner:
+            inner(1, 2)
+        assert outer.fraction == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize(("wish", "setting", "quiet", "drawn"), [

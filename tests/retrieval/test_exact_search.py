@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import semrsm_widgets as srsm
+from semrsm_widgets.common import Meter
 from semrsm_widgets.retrieval.exact_search import search
 
 S, D = 9, 12
@@ -162,3 +163,18 @@ def test_what_holds_no_tokens_is_named():
             search(x[0], blocks, k=1)
     sparse = torch.from_numpy(x).to_sparse()
     assert search(sparse[2].to_dense().to_sparse(), sparse, k=1).indices == [[2]]
+
+
+def test_a_database_in_memory_is_one_step_of_its_size():
+    rng = np.random.default_rng(0)
+    query, database = rng.normal(size=(4, 8)).astype(np.float32), rng.normal(size=(30, 4, 8)).astype(np.float32)
+    known, looked = srsm.Auction(), []
+
+    def matcher(x, y):
+        looked.append(outer.fraction)
+        return known(x, y)
+
+    with Meter("Outer", False) as outer:
+        outer(0, 1)
+        search(query, database, 3, matcher=matcher)
+    assert looked[0] >= 0.5  # all but what is left undecided: not one image of thirty
