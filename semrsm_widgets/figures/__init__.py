@@ -1,6 +1,6 @@
 """The drawing kit, with no widget in it: figures of results, colours, still pictures, sheets for papers."""
 
-from .palettes import DIVERGING, MISSING, PALETTE, colour_indices, colour_range, finite_range
+from .palettes import DIVERGING, MISSING, PALETTE, colour_indices, colour_range, difference_range, finite_range
 from .place_palette import AGAINST, CORNERS, FOR, place_colours
 from .results import comparison_figure, matchers_figure, scores_figure
 from .sentences import (
@@ -37,6 +37,7 @@ __all__ = [
     "colour_indices",
     "colour_range",
     "comparison_figure",
+    "difference_range",
     "finite_range",
     "fitted_panel",
     "heatmap_still",

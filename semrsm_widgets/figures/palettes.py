@@ -22,6 +22,10 @@ PALETTE = tuple(Viridis256[round(k * (MISSING - 1) / 255)] for k in range(MISSIN
 DIVERGING = tuple(interp_palette(tuple(reversed(PuOr11)), MISSING))
 """For differences: 255 colours, orange below zero, white at it, purple above."""
 
+LEAST_DIFFERENCE = 1e-4
+"""Part of the levels' range that a difference must reach to have the last colour: matched values are certified to no
+more, and what is less than that is no finding."""
+
 
 def colour_indices(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Return values as uint8 colour indices 0..254 on [low, high]; NaN becomes `MISSING`."""
@@ -45,3 +49,15 @@ def colour_range(*matrices: Matrix) -> tuple[float, float]:
     low, high = finite_range(np.concatenate([matrix[off_diagonal] for matrix in matrices]))
     low = min(0.0, low)
     return low, high if high > low else low + 1.0
+
+
+def difference_range(reach: float, low: float, high: float) -> tuple[float, float]:
+    """Return the values of the first and the last colour of differences, as far to either side of 0.
+
+    Args:
+        reach: the largest difference, either way.
+        low: of the levels' range.
+        high: of the levels' range.
+    """
+    reach = max(reach, LEAST_DIFFERENCE * (high - low))
+    return -reach, reach

@@ -12,6 +12,7 @@ import {
   windowPaint,
   windowRequests,
 } from "../../semrsm_widgets/views/rsm/large.js";
+import { shownMatrices } from "../../semrsm_widgets/views/rsm/matrices.js";
 import "./page.js";
 
 /** @param {number[]} shares */
@@ -106,4 +107,19 @@ test("one window is asked for at a time, and then the newest wish", () => {
   assert.equal(requests.came(), false);
   requests.wish({ row: 3, column: 0, side: 4 }, 100);
   assert.deepEqual(asked, [1, 3, 3]);
+});
+
+test("a difference below what is certified has no colour, in windows as in frames of all pairs", () => {
+  const off_diagonal = /** @type {import("../../semrsm_widgets/views/rsm/matrices.js").Range} */ ([0, 0.5]);
+  /** @type {(other: number) => any} */
+  const frame = (other) => ({
+    matrices: [
+      { name: "aligned", off_diagonal },
+      { name: "semantic", off_diagonal },
+    ], // as they come
+    full: { aligned: Float32Array.of(1, 0.5, 0.5, 1), semantic: Float32Array.of(1, other, other, 1) },
+  });
+  const choice = { baseline: "aligned", excess: false, locked: null };
+  assert.ok(Math.abs(shownMatrices(frame(0.5 + 2e-7), choice, 2).reach - 5e-5) < 1e-9);
+  near([shownMatrices(frame(0.75), choice, 2).reach], [0.25]);
 });

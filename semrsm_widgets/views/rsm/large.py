@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semrsm_widgets.figures import DIVERGING, PALETTE, colour_indices, finite_range, heatmap_still
+from semrsm_widgets.figures import DIVERGING, PALETTE, colour_indices, difference_range, finite_range, heatmap_still
 from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import SIMILARITIES
 from semrsm_widgets.views.base import KERNELS, Message
@@ -84,7 +84,7 @@ class LargeLayer:
     def reach(self) -> float:
         """How far the colours of the difference go, to either side."""
         reach = float(np.quantile(np.abs(self.differences), 1 - _DIFFERENCE_TAIL)) if len(self.differences) else 0.0
-        return reach if reach > 0 else 1.0
+        return difference_range(reach, *self.range)[1]
 
     def message(self) -> Message:
         """Return what the page is to know before it asks for a window."""

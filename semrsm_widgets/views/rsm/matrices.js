@@ -24,6 +24,7 @@ export const MISSING_COLOUR = 255; // drawn transparent
 export const TOP_COLOUR = 254;
 const MISSING_STEP = 65535;
 const TOP_STEP = 65534;
+const LEAST_DIFFERENCE = 1e-4; // of the levels (figures/palettes.py): matched values are certified to no more
 const KEPT_BYTES = 96 * 2 ** 20; // of frames as they came; the kernel sends a dropped one again
 const KEPT_NUMBERS = 24e6; // of unpacked matrices, 4 bytes each
 
@@ -169,13 +170,13 @@ export function shownMatrices(frame, { baseline, excess, locked }, size) {
   const levels = [...limits(baseline), ...limits("semantic", excess ? -level : 0)];
   const low = Math.min(0, ...levels);
   const high = Math.max(...levels);
+  const range = locked ?? /** @type {Range} */ ([low, high > low ? high : low + 1]);
   const reach = difference ? offDiagonalReach(difference, size) : 0;
   return {
     /** those of the baseline, semantic, difference; undefined while they are not there */
     matrices: [full[baseline], semantic, difference],
-    /** @type {Range} */
-    range: locked ?? [low, high > low ? high : low + 1],
-    reach: reach > 0 ? reach : 1,
+    range,
+    reach: Math.max(reach, LEAST_DIFFERENCE * (range[1] - range[0])),
   };
 }
 

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from semrsm_widgets.figures import (
     certificate_sentence,
     colour_range,
+    difference_range,
     layer_sentence,
     matcher_sentence,
     model_sentence,
@@ -90,9 +91,9 @@ def draw_rsms(
     first = getattr(similarities, baseline)[np.ix_(rows, rows)]
     semantic = similarities.semantic[np.ix_(rows, rows)] - (similarities.null.mean if excess else 0.0)
     matrices = (first, semantic, semantic - first)
-    reach = np.abs(colour_range(matrices[2])).max()
     levels = colour_range(first, semantic) if limits is None else limits
-    looks = [(colormaps["viridis"], *levels)] * 2 + [(colormaps["PuOr"], -reach, reach)]
+    reaches = difference_range(np.abs(colour_range(matrices[2])).max(), *levels)
+    looks = [(colormaps["viridis"], *levels)] * 2 + [(colormaps["PuOr"], *reaches)]
     panels = (
         (baseline, (SIMILARITIES[baseline].caption,)),
         ("semantic", ("excess over unrelated", "excess"))

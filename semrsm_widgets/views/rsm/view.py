@@ -11,7 +11,7 @@ import traitlets as t
 
 from semrsm_widgets.analysis import Analysis, check_analysis
 from semrsm_widgets.common import check_int, message
-from semrsm_widgets.figures import DIVERGING, PALETTE, colour_indices, colour_range, heatmap_still
+from semrsm_widgets.figures import DIVERGING, PALETTE, colour_indices, colour_range, difference_range, heatmap_still
 from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import BASELINES, PATCH_SIMILARITIES, SIMILARITIES, Similarities, UndefinedKernelError, rbf
 from semrsm_widgets.views.base import (
@@ -443,17 +443,19 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
         semantic = shown.semantic - shown.null.mean if self.excess else shown.semantic
         difference = semantic - baseline
         low, high = self.colour_range or colour_range(baseline, semantic)
-        reach = max(-colour_range(difference)[0], colour_range(difference)[1])
+        least, most = colour_range(difference)
+        reaches = difference_range(max(-least, most), low, high)
         paint = partial(colour_indices, low=low, high=high)
         best = "semantic, excess over unrelated" if self.excess else SIMILARITIES["semantic"].title
         panels = {
             SIMILARITIES[self.baseline].title: (paint(baseline), PALETTE),
             best: (paint(semantic), PALETTE),
-            f"semantic - {self.baseline}": (colour_indices(difference, -reach, reach), DIVERGING),
+            f"semantic - {self.baseline}": (colour_indices(difference, *reaches), DIVERGING),
         }
         rows = self.rows()
         arranged = {name: (matrix[np.ix_(rows, rows)], palette) for name, (matrix, palette) in panels.items()}
-        title = f"{self.layer} · {self.kernel} · {low:.2f} to {high:.2f}; difference {-reach:.2f} to {reach:.2f}"
+        to_either_side = "difference {:.2f} to {:.2f}".format(*reaches)
+        title = f"{self.layer} · {self.kernel} · {low:.2f} to {high:.2f}; {to_either_side}"
         return heatmap_still(arranged, title)
 
     def draw_figure(self, sheet: Sheet) -> None:
