@@ -29,6 +29,8 @@ _AT_ONCE = 2**20
 """Numbers of tokens that are read in float64."""
 _IMAGES_AT_ONCE = 4096
 _UNIT = 2.0**-53
+_LEAST = 2.0**-1074
+"""The least positive number: what a product that is too small for float64 is off by, at most."""
 
 
 def sketch_of(values: torch.Tensor) -> Sketch:
@@ -47,7 +49,9 @@ def sketch_of(values: torch.Tensor) -> Sketch:
                 some = slice(first, min(first + step, here.stop))
                 part = block[some.start - here.start : some.stop - here.start].double().cpu().numpy()
                 mean = part.sum(1) / tokens
-                squares = np.square(part - mean[:, None]).sum(1)
+                deviations = part - mean[:, None]
+                squares = np.square(deviations).sum(1)
+                squares += tokens * _LEAST * (deviations != 0).any(1)  # of deviations below 1e-162 nothing is left
                 sq_norms[some] = np.square(part).sum((1, 2))
                 means[some], spreads[some] = mean, _rounded_up(np.sqrt(squares / tokens))
         meter(count, count)
@@ -61,7 +65,8 @@ def upper_products(queries: Sketch, database: Sketch, size: int, other: int) -> 
     in units of ‖X‖ / √n, so that deviations from it do not quite add up to zero: 2 n for both images, and as much again
     where zeros are added afterwards. Deviations are off by 1, the sums of their squares by n + 4, whose roots take
     half: n + 8 for both. Products of D means and of D spreads are off by D + 2. Spreads are stored rounded up. The
-    norms, which bound everything and divide a cosine, are off by n D / 2 + 2 each. What is taken is twice that.
+    norms, which bound everything and divide a cosine, are off by n D / 2 + 2 each. What is taken is twice that. Squares
+    and products that are too small for float64 are off by the least positive number each.
 
     Args:
         queries: sketch of the queries, filled up to the larger of both sizes.
@@ -73,7 +78,9 @@ def upper_products(queries: Sketch, database: Sketch, size: int, other: int) -> 
     channels = database.means.shape[1]
     norm_rounding = size * channels + 4
     slack = 2 * _UNIT * (4 * size + (size + 8) + (channels + 2) + norm_rounding)
-    left_norms, widest = np.sqrt(queries.sq_norms), 1 + 2 * _UNIT * norm_rounding
+    left_is_any, widest = _is_any(queries.means, queries.spreads), 1 + 2 * _UNIT * norm_rounding
+    left_norms = np.sqrt(queries.sq_norms + size * channels * _LEAST * left_is_any)
+    lost = 4 * size * (channels + 2) * _LEAST
     with np.errstate(over="ignore", invalid="ignore"):
         for first in range(0, len(database), _IMAGES_AT_ONCE):
             some = slice(first, first + _IMAGES_AT_ONCE)
@@ -82,10 +89,19 @@ def upper_products(queries: Sketch, database: Sketch, size: int, other: int) -> 
                 share = other / size
                 spreads = np.sqrt(share * (np.square(spreads) + (1 - share) * np.square(means)))
                 means = share * means
-            norms = np.multiply.outer(left_norms, np.sqrt(database.sq_norms[some]))
+            is_any = _is_any(database.means[some], database.spreads[some])
+            sq_norms = database.sq_norms[some] + size * channels * _LEAST * is_any
+            norms = np.multiply.outer(left_norms, np.sqrt(sq_norms))
             bound = size * (queries.means @ means.T + queries.spreads.astype(np.float64) @ spreads.T) + slack * norms
             upper[:, some] = np.minimum(np.where(np.isnan(bound), np.inf, bound), norms * widest)
+            upper[:, some] += lost * np.multiply.outer(left_is_any, is_any)
     return np.where(np.isnan(upper), np.inf, upper)
+
+
+def _is_any(means: NDArray[np.float64], spreads: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which images have a token that is not zero."""
+    found: NDArray[np.bool_] = ((means != 0) | (spreads != 0)).any(1)
+    return found
 
 
 def _rounded_up(values: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -59,11 +59,21 @@ def test_no_matching_is_worth_more(pair):
     assert bound(x, y)[0, 0] >= best_by_brute_force(x[0], y[0])
 
 
+@pytest.mark.parametrize("small", [1.75743306e-274, 1e-200, 1e-163, 1e-160])
+def test_squares_that_are_too_small_for_float64_make_no_bound_too_low(small):
+    rng = np.random.default_rng(0)
+    plain, other = (rng.integers(-3, 4, size=(1, 3, 2)).astype(np.float64) for _ in range(2))
+    for x, y in ((plain, other * small), (plain * small, other * small), (plain[:, :1], other[:, :1] * small)):
+        assert bound(x, y)[0, 0] >= best_by_brute_force(x[0], y[0])
+    assert bound(plain, np.zeros_like(plain))[0, 0] == 0
+
+
 @given(pairs_of_images())
 def test_norms_alone_are_never_better(pair):
     x, y = (z.astype(np.longdouble) for z in pair)
-    norms = np.sqrt(np.square(x).sum()) * np.sqrt(np.square(y).sum())
-    assert bound(*pair)[0, 0] <= norms * (1 + 1e-12)
+    left, right = (np.sqrt(np.square(z).sum()) for z in (x, y))
+    lost = 1e-160 * (left + right) + 1e-310  # squares that are too small for float64
+    assert bound(*pair)[0, 0] <= left * right * (1 + 1e-12) + lost
 
 
 @pytest.mark.parametrize(("s", "t"), [(49, 49), (9, 49), (49, 9)])
