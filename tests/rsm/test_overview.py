@@ -115,8 +115,14 @@ def test_what_is_no_window_or_no_kernel_for_one_is_refused(tmp_path):
 def test_a_gram_larger_than_its_limit_is_read_in_parts_alone(tmp_path):
     gram = matched_gram(X, store=tmp_path / "rsm.zarr").within(24 * 37 * 37 - 1)
     assert not gram.fits
-    for whole in (lambda: gram.products, lambda: cosine(gram), lambda: cosine(gram.pooled()), gram.centred):
+    for whole in (
+        lambda: gram.products,
+        lambda: cosine(gram),
+        lambda: cosine(gram.pooled()),
+        lambda: gram.centred().products,
+    ):
         with pytest.raises(ValueError, match=r"`gram` must be read in parts of at most 3.3e-05 GB; got 37 x 37 pairs"):
             whole()
     assert gram.select([1], None).products.shape == (1, 37)
+    assert np.allclose(gram.centred().select([1], None).products, gram.within(None).centred().products[[1]])
     assert gram.within(None).products.shape == (37, 37)
