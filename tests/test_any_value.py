@@ -149,6 +149,19 @@ FIELDS = st.dictionaries(
 )
 
 
+def test_none_selects_nothing_and_an_error_is_one_line():
+    analysis = make_analysis(4)
+    explorer = srsm.explore(analysis)
+    assert finished(explorer)
+    for view in (srsm.RSMView(analysis), explorer):
+        view.selection = [1, 2]
+        view.selection = None
+        assert view.selection.ids == ()
+        with pytest.raises(traitlets.TraitError, match=r"got \\x1f\. Give a list"):
+            view.selection = "\x1f"
+        view.close()
+
+
 def test_a_page_that_says_anything_is_answered_or_passed_over(view):
     parts = parts_of(view)
 

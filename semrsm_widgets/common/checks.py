@@ -10,13 +10,15 @@ import operator
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from .text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 
 def message(name: str, expected: str, got: object, todo: str = "") -> str:
     """Return the error text for parameter `name`: expected, got, what to do."""
-    came = got if isinstance(got, str) else describe(got)
+    came = printable(got) if isinstance(got, str) else describe(got)
     text = f"`{name}` must be {expected}; got {came}{'' if came.endswith('.') else '.'}"
     return f"{text} {todo}" if todo else text
 

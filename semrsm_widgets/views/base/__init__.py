@@ -16,6 +16,7 @@ from .page import PAGE_DIGITS, json_block, page_traits, standalone_html
 from .placed import PlacedPicture, missing_picture, picture_place, placed_picture, printed_picture, thumbnail
 from .traits import (
     KERNELS,
+    Checked,
     ImagesSelected,
     KernelChosen,
     LayerChosen,
@@ -40,6 +41,7 @@ __all__ = [
     "PICTURES",
     "BokehPane",
     "CancelledError",
+    "Checked",
     "ComposedView",
     "Cost",
     "ImagesSelected",

@@ -91,14 +91,20 @@ class LayerChosen(t.HasTraits):
         return check_pair(self.analysis, proposal["value"])
 
 
+class Checked(t.Any):
+    """Anything that the check of the trait takes: None, too, is checked, which traitlets lets pass otherwise."""
+
+    allow_none = False
+
+
 class ImagesSelected(t.HasTraits):
     """A view of an Analysis in which some images may be selected; the page knows them by their indices."""
 
     analysis: Analysis
 
-    selection: Any = t.Any(help="The images selected, in order: a `Selection`. Ids or indices may be set.").tag(
-        sync=True, to_json=lambda chosen, _view: list(chosen.indices)
-    )
+    selection: Any = Checked(
+        help="The images selected, in order: a `Selection`. Ids or indices may be set; None for none.",
+    ).tag(sync=True, to_json=lambda chosen, _view: list(chosen.indices))
 
     @t.default("selection")
     def _nothing_selected(self) -> Selection:

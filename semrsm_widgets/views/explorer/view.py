@@ -17,6 +17,7 @@ from semrsm_widgets.images import Images, Selection
 from semrsm_widgets.views.base import (
     PATIENCE_SECONDS,
     CancelledError,
+    Checked,
     ComposedView,
     View,
     ViewPlace,
@@ -75,7 +76,7 @@ class Explorer(ComposedView):
     kernel = t.Unicode("cosine", help='"cosine", "inner product" or "RBF".')
     pair = t.Tuple(t.Int(), t.Int(), default_value=(0, 1), help="Indices of the two images shown.")
     query = t.Int(0, help="Index of the image whose nearest are shown; -1: a picture from outside.")
-    selection: Any = t.Any(Selection(Images(ids=(), sources=())), help="The images selected, in order.")
+    selection: Any = Checked(Selection(Images(ids=(), sources=())), help="The images selected, in order.")
     top_k = t.Int(20, help="How many of the strongest matches are drawn.")
     arrangement = t.Unicode("one screen", help='How the views stand: "one screen", "columns" or "tabs".')
     part = t.Unicode("heatmaps", help='The view that "tabs" shows: "heatmaps", "pair" or "retrieval".')
