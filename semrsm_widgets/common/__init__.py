@@ -28,7 +28,8 @@ from .files import (
 )
 from .interrupts import interrupts_heard
 from .memo import Memo, cached_property
-from .progress import LONG, Meter, in_notebook, quietly
+from .progress import LONG, Meter, quietly
+from .screen import in_notebook
 from .settings import options
 from .tables import Row, data_frame, frame_of, optional
 from .text import describe_seconds, in_words_of, natural_key, printable

@@ -88,7 +88,7 @@ def interruptibly(work: Callable[[], V], name: str) -> V:
     return found[0]
 
 
-def large_heard(work: Callable[[], V], name: str, *arrays: Any) -> V:
+def large_heard(work: Callable[[], V], *arrays: Any) -> V:
     """Return what `work` gives, `interruptibly` where it is about large arrays.
 
     One pass over the entries of a large array is a call of seconds, on a busy machine; one over a small array takes
@@ -96,7 +96,6 @@ def large_heard(work: Callable[[], V], name: str, *arrays: Any) -> V:
 
     Args:
         work: called once.
-        name: of the thread.
         arrays: what it goes through, whatever they are.
     """
     for each in arrays:
@@ -105,7 +104,7 @@ def large_heard(work: Callable[[], V], name: str, *arrays: Any) -> V:
         except Exception:  # no array: a tensor of several parts raises errors of its own
             continue
         if is_large:
-            return interruptibly(work, name)
+            return interruptibly(work, "semrsm-large")
     return work()
 
 

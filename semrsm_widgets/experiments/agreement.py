@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from semrsm_widgets.analysis import Analysis
 
 
-_THREAD = "semrsm-comparison"
 MEASURES = ("pearson", "spearman", "pearson, double-centred", "spearman, double-centred")
 _Answer = Statistic | UndefinedStatisticError
 
@@ -155,7 +154,7 @@ def output_agreement(
         if not analysis.is_beyond_memory:
             with meter.part(predictions / meter.costs[0]):
                 divergence = js_divergence(analysis.probabilities)
-                output = large_heard(lambda: _Output(divergence), _THREAD, divergence)
+                output = large_heard(lambda: _Output(divergence), divergence)
         for done, layer in enumerate(names):
             if done:
                 meter(done, len(names))
@@ -167,12 +166,20 @@ def output_agreement(
                         with Meter("Comparing the predictions", unit="images") as inner:
                             output = _StreamedOutput(analysis.probabilities, K.row_blocks(), inner)
                     key = ScoreKey(layer=layer, kernel=kernel_name(kernel), similarity=similarity)
-                    answers: Sequence[_Answer | ValueError] = [K] * len(MEASURES) if isinstance(K, ValueError) else []
-                    if output is not None and not answers:
-                        work = partial(output.answers, K)
-                        answers = work() if isinstance(K, StreamedRSM) else large_heard(work, _THREAD, K)
-                    for name, answer in zip(MEASURES, answers, strict=True):
-                        told = undefined(answer, len(analysis)) if isinstance(answer, ValueError) else answer
-                        rows.append(score(key, name, told, chance=0.0))
+                    for name, told in zip(MEASURES, _answers(K, output), strict=True):
+                        value = undefined(told, len(analysis)) if isinstance(told, ValueError) else told
+                        rows.append(score(key, name, value, chance=0.0))
         meter(len(names), len(names))
     return Scores(question="Does the representation agree with the output?", rows=tuple(rows))
+
+
+def _answers(
+    K: Matrix | StreamedRSM | ValueError, output: _Output | _StreamedOutput | None
+) -> Sequence[Statistic | ValueError]:
+    """Return what MEASURES say of a similarity; errors where they, or the similarity, are undefined."""
+    if isinstance(K, ValueError):
+        return [K] * len(MEASURES)
+    assert output is not None, "it was made for the first similarity that has a value"
+    if isinstance(K, StreamedRSM):
+        return output.answers(K)
+    return large_heard(lambda: output.answers(K), K)

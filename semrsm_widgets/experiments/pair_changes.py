@@ -123,18 +123,17 @@ def rsm_difference(K: Any, L: Any, *, progress: ProgressOption = None) -> RSMDif
         meter(0, 5)
         value = cka(K, L)  # which also refuses what has no difference
         meter(1, 5)
-        a = large_heard(lambda: _standardised(K), _THREAD, K)
+        a = large_heard(lambda: _standardised(K), K)
         meter(2, 5)
-        b = large_heard(lambda: _standardised(L), _THREAD, L)
+        b = large_heard(lambda: _standardised(L), L)
         meter(3, 5)
-        rank_a = large_heard(lambda: _places(np.asarray(K)), _THREAD, K)
+        rank_a = large_heard(lambda: _places(np.asarray(K)), K)
         meter(4, 5)
-        rank_b = large_heard(lambda: _places(np.asarray(L)), _THREAD, L)
+        rank_b = large_heard(lambda: _places(np.asarray(L)), L)
         meter(5, 5)
     return RSMDifference(a=a, b=b, rank_a=rank_a, rank_b=rank_b, cka=value)
 
 
-_THREAD = "semrsm-comparison"
 _COST_OF_RANKS = 4
 """Of one RSM, roughly, where standardising it costs 1."""
 

@@ -104,17 +104,17 @@ def retrieval_scores(
             todo = "Score these in a call of their own." if in_memory else "Leave `query_labels` out."
             expected = "StreamedRSM of a set with itself alone, where one is given"
             raise ValueError(message("source", expected, got, todo))
-        steps = [("", [(ScoreKey("", "", name), rsm)]) for name, rsm in rsms.items()]
+        steps = [[(ScoreKey("", "", name), rsm)] for name, rsm in rsms.items()]
         with Meter("Scoring what is retrieved", progress, unit="similarities", kept="Nothing of it is kept.") as meter:
-            return _streamed_scores(steps, labels, k, meter)
+            return _streamed_scores(steps, len(steps), labels, k, meter)
     if isinstance(source, Analysis) and source.is_beyond_memory and not queries:
         if own:
             todo = "Score these in a call of their own: retrieval_scores({'mine': K}, labels)."
             raise ValueError(message("own", "none beside an Analysis that is larger than its memory", own, todo))
         names = chosen_layers(source, layers)
-        layered = ((name, _similarities(source, name, kernels, centred=centred, queries=False)) for name in names)
+        layered = (_similarities(source, name, kernels, centred=centred, queries=False) for name in names)
         with Meter("Scoring what is retrieved", progress, unit="layers", kept=KEPT_LAYERS) as meter:
-            return _streamed_scores(layered, labels, k, meter, total=len(names))
+            return _streamed_scores(layered, len(names), labels, k, meter)
     asked = labels if not queries else _given("query_labels", query_labels)
     f1 = label_f1(asked, labels if queries else None)
     of_queries, of_images = (np.array([any(True for _ in each) for each in sets]) for sets in (asked, labels))
@@ -147,14 +147,17 @@ def retrieval_scores(
 
 
 def _streamed_scores(
-    steps: Iterable[tuple[str, Iterable[tuple[ScoreKey, Any]]]],
-    labels: Labels,
-    k: int,
-    meter: Meter,
-    *,
-    total: int | None = None,
+    steps: Iterable[Iterable[tuple[ScoreKey, Any]]], total: int, labels: Labels, k: int, meter: Meter
 ) -> Scores:
-    """Return the scores of similarities that are read some rows at a time; nothing of N x N is made."""
+    """Return the scores of similarities that are read some rows at a time; nothing of N x N is made.
+
+    Args:
+        steps: the similarities of each step; made when it is their turn.
+        total: how many steps there are.
+        labels: N label sets.
+        k: neighbours that count.
+        meter: is told (steps done, steps in all).
+    """
     levels = LabelLevels.of(labels)
     if not np.isfinite(levels.least):
         raise _too_few()
@@ -168,8 +171,7 @@ def _streamed_scores(
     average = chance_average_precision(relevant, answers) if len(relevant) else np.array(np.nan)
     chance = {f"F1@{k}": levels.f1, "mAP": float(average.mean())}
     rows: list[Score] = []
-    total = len(list(steps)) if total is None else total
-    for done, (_, similarities) in enumerate(steps):
+    for done, similarities in enumerate(steps):
         meter(done, total)
         for key, rsm in similarities:
             if isinstance(rsm, ValueError):

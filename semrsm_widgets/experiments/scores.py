@@ -23,7 +23,7 @@ from semrsm_widgets.statistics import Statistic
 
 CENTRED = ("aligned centred", "semantic centred")
 _BLOCKS = 4
-"""A streamed RSM takes this part of an Analysis' memory for a block: two are held, and what is made of them."""
+"""So many blocks of a streamed RSM an Analysis' memory holds: two are there at a time, and what is made of them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

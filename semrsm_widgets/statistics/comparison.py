@@ -34,7 +34,6 @@ from .streamed_ranks import streamed_spearman
 Method = Literal["pearson", "spearman", "kendall"]
 RSMStatistic = Callable[..., float]
 
-_THREAD = "semrsm-comparison"
 METHODS = ("pearson", "spearman", "kendall")
 
 
@@ -67,9 +66,7 @@ def cka(K: Any, L: Any, *, unbiased: bool = True) -> float:
     if is_streamed(K, L):
         return streamed_alignment(product, K, L)[0]
     with Meter("Comparing the pairs"):
-        return large_heard(
-            lambda: alignment(product, *_prepared(product, *check_pair(K, L, product.least))), _THREAD, K, L
-        )
+        return large_heard(lambda: alignment(product, *_prepared(product, *check_pair(K, L, product.least))), K, L)
 
 
 def rsa(K: Any, L: Any, *, method: Method = "spearman") -> float:
@@ -98,7 +95,7 @@ def rsa(K: Any, L: Any, *, method: Method = "spearman") -> float:
         _check_streamed(method)
         return (streamed_spearman(K, L) if method == "spearman" else streamed_alignment(PEARSON, K, L))[0]
     with Meter("Comparing the pairs"):
-        return large_heard(lambda: _correlation(method, K, L), _THREAD, K, L)
+        return large_heard(lambda: _correlation(method, K, L), K, L)
 
 
 def rsa_of_ranks(one: Ranked, other: Ranked, *, level: float = LEVEL) -> Statistic:
@@ -156,15 +153,12 @@ def jackknife(
             found = _streamed_jackknife(statistic, rsms, level)
             meter(1, 1)
             return found
-        matrices = large_heard(
-            lambda: [check_rsm(f"rsms[{k}]", rsm, least=2) for k, rsm in enumerate(rsms)], _THREAD, *rsms
-        )
+        matrices = large_heard(lambda: [check_rsm(f"rsms[{k}]", rsm, least=2) for k, rsm in enumerate(rsms)], *rsms)
         n = len(matrices[0])
         if len(matrices) == 2 and not exact and (product or is_spearman(statistic)):
             check_pair(matrices[0], matrices[1], (product or PEARSON).least)
             return large_heard(
                 lambda: jackknife_ready(statistic, *(make_ready(statistic, each) for each in matrices), level=level),
-                _THREAD,
                 *matrices,
             )
         value = statistic(*matrices)

@@ -83,7 +83,7 @@ def permutation_test(
         if is_streamed(K, L):
             value, null = streamed_null(statistic, K, L, n, rng, memory, meter)
         else:
-            K, L = large_heard(lambda: check_pair(K, L, 2), "semrsm-comparison", K, L)
+            K, L = large_heard(lambda: check_pair(K, L, 2), K, L)
             value = statistic(K, L)
             null = _null(statistic, K, L, n, rng, meter)
         meter(n, n)

@@ -79,8 +79,8 @@ def test_on_a_terminal_it_says_how_far_it_is_and_ctrl_c_ends_it_in_a_line(photos
     target = photos.parent / "out.html"
     call = ["report", str(photos), "-o", str(target)]
     script = (
-        "import sys, semrsm_widgets.cli, semrsm_widgets.common.progress as progress\n"
-        f"progress.APPEARS_AFTER = 0.0\nsys.exit(semrsm_widgets.cli.main({call!r}))"
+        "import sys, semrsm_widgets.cli, semrsm_widgets.common.screen as screen\n"
+        f"screen.APPEARS_AFTER = 0.0\nsys.exit(semrsm_widgets.cli.main({call!r}))"
     )
     ended = on_terminal(script, interrupt_at="Writing the report:")
     assert "Comparing the images ...\n" in ended.text

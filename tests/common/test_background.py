@@ -113,10 +113,10 @@ def test_what_the_work_gives_or_raises_comes_back_and_its_context_is_the_callers
 
 def test_only_what_goes_through_large_arrays_has_a_thread_of_its_own() -> None:
     def where(*arrays: object) -> str:
-        return large_heard(lambda: threading.current_thread().name, "semrsm-test", *arrays)
+        return large_heard(lambda: threading.current_thread().name, *arrays)
 
     here = threading.current_thread().name
     side = int(background.LARGE**0.5) + 1
     ragged = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged)
     assert where(np.eye(3), "text", None, [[1.0]], ragged) == here
-    assert where(np.eye(3), np.broadcast_to(1.0, (side, side))) == "semrsm-test"
+    assert where(np.eye(3), np.broadcast_to(1.0, (side, side))) != here

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -451,32 +450,3 @@ def test_what_is_no_progress_and_no_setting_is_refused(monkeypatch):
     monkeypatch.setenv("SEMRSM_PROGRESS", "maybe")
     with pytest.warns(RuntimeWarning, match="`SEMRSM_PROGRESS` must be 0 or 1; got 'maybe'"):
         assert Options().progress
-
-
-def test_a_terminal_that_goes_away_ends_no_call(monkeypatch):
-    class Gone:
-        def isatty(self):
-            return True
-
-        def write(self, text):
-            raise OSError("gone")
-
-        def flush(self):
-            raise OSError("gone")
-
-    drawn = threading.Event()
-    screen = module.Screen()
-    guard = screen._guarded
-
-    def guarded(draw):
-        guard(draw)
-        drawn.set()
-
-    monkeypatch.setattr(sys, "stderr", Gone())
-    monkeypatch.setattr(module, "screen", screen)
-    monkeypatch.setattr(module, "APPEARS_AFTER", 0.0)
-    monkeypatch.setattr(screen, "_guarded", guarded)
-    with Meter("Call") as meter:
-        meter(1, 2)
-        assert drawn.wait(10)
-    assert not screen.is_there()

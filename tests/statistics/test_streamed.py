@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from helpers.blocks import Blocks
 
 from semrsm_widgets.common import Meter
 from semrsm_widgets.statistics import (
@@ -17,18 +18,6 @@ from semrsm_widgets.statistics import (
 )
 
 RNG = np.random.default_rng(1)
-
-
-class Blocks:
-    """A matrix, some rows at a time."""
-
-    def __init__(self, matrix, step=5):
-        self.matrix, self.step, self.shape = np.asarray(matrix, dtype=float), step, np.shape(matrix)
-
-    def blocks(self):
-        for first in range(0, len(self.matrix), self.step):
-            rows = slice(first, min(first + self.step, len(self.matrix)))
-            yield rows, self.matrix[rows].copy()
 
 
 def rsm(n=23, scale=1.0, level=0.0):

@@ -196,12 +196,13 @@ _loader = _Loader()
 def kernel_for(entry: Any, price: Any = None, lists: bool = False) -> _Loader | None:
     """Return the loader whose kernel is ready, or None where only SciPy can serve.
 
+    It is compiled on a thread of its own: the compiler's callbacks would swallow Ctrl-C. After one it goes on, for the
+    next call.
+
     Args:
         entry: the dtype of the affinities.
         price: the dtype of the prices; None takes that of the affinities.
         lists: whether rows keep candidate lists.
-
-    The compiler's callbacks would swallow Ctrl-C. After one it goes on, for the next call.
     """
     kind = Kind(np.dtype(entry), np.dtype(price or entry), lists)
     if is_ready(entry, price, lists):
