@@ -14,8 +14,9 @@ from .affinities import Affinities
 from .assignment import Assignment, Fallbacks
 from .block_plan import check_memory
 from .blocks import match_batch, match_batches, match_sets, transposed
+from .direct_call import match_few
 from .exact import Exact
-from .matcher import PairJob, Products
+from .matcher import Limits, PairJob, Products
 from .solvers import multiplier, torch_auction
 from .solvers.engine import is_ready, kernel_for
 from .threads import Pool, default_threads
@@ -114,7 +115,10 @@ class Auction:
 
     def __call__(self, x: Any, y: Any) -> Assignment:
         """Return the certified assignment of B pairs of token sets (B, S, D), (B, T, D)."""
-        return match_batch(self, x, y, self._solve_tensor if self.device == "same" else None)
+        if self.device == "same":
+            return match_batch(self, x, y, self._solve_tensor)
+        answer = match_few(self, x, y)
+        return match_batch(self, x, y) if answer is None else answer
 
     def is_ready(self, columns: int) -> bool:
         """Return whether images of at most `columns` tokens match at once, with nothing to compile; never waits."""
@@ -170,10 +174,28 @@ class Auction:
 
     def solve_pairs(self, affinities: Affinities, norms: NDArray[np.float64], pool: Pool) -> Assignment:
         """Return the certified assignment of every pair of a block of S x T affinities, S <= T."""
-        answer = self._solve_pairs(affinities, norms, pool, affinities.flat.dtype)
-        bound = answer.upper_bound
-        bound += affinities.rounding * norms  # for the tokens of which the affinities were made
-        return answer
+        return _widened(self._solve_pairs(affinities, norms, pool, affinities.flat.dtype), affinities, norms)
+
+    def limits(self, columns: int, rounding: float) -> Limits | None:
+        """Return what compiled code needs to know to make products, too; None if it shall not.
+
+        Args:
+            columns: T; from 700 on, where rows keep candidate lists, the interpreter's part does not count.
+            rounding: of the products, in units of ‖X‖‖Y‖.
+        """
+        if self.device != "cpu" or self.gap < FLOAT64_BELOW or columns >= LISTS_FROM:
+            return None
+        kernel = kernel_for(np.float32)
+        if kernel is None or not kernel.makes_products or kernel.flag is None:
+            return None
+        return Limits(kernel, self.gap - rounding, BIDS_PER_ROW * columns)
+
+    def settle(
+        self, affinities: Affinities, norms: NDArray[np.float64], pool: Pool, found: Assignment,
+        status: NDArray[np.int64],
+    ) -> Assignment:  # fmt: skip
+        """Return what compiled code found for float32 products within `limits`, pairs not certified solved again."""
+        return _widened(self._answer(affinities, norms, pool, np.dtype(np.float32), found, status), affinities, norms)
 
     def _solve_tensor(
         self, affinity: torch.Tensor, norms: NDArray[np.float64], pool: Pool, rounding: float = 0.0
@@ -244,6 +266,13 @@ class Auction:
                 f"bids a row, and is too large for SciPy. Ask for a larger gap, or pool the tokens to a smaller grid."
             )
         return Exact().solve_pairs(affinity, norm, pool), Fallbacks(exact=1)
+
+
+def _widened(answer: Assignment, affinities: Affinities, norms: NDArray[np.float64]) -> Assignment:
+    """Return the answer with bounds for the tokens of which the affinities were made."""
+    bound = answer.upper_bound
+    bound += affinities.rounding * norms
+    return answer
 
 
 def _read_norms(norms: Any, batch: tuple[int, ...]) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -121,6 +121,28 @@ class AffinityMatcher(Protocol):
 
     def solve_pairs(self, affinities: Affinities, norms: NDArray[np.float64], pool: Pool) -> Assignment:
         """Return the assignment of every pair; norms are the products of the two token sets' Frobenius norms."""
+
+
+class Limits(NamedTuple):
+    """What an auction is run with by compiled code."""
+
+    kernel: Any
+    gap: float
+    bids: int
+
+
+@runtime_checkable
+class CompiledMatcher(AffinityMatcher, Protocol):
+    """A matcher whose auction compiled code may run by itself, products included."""
+
+    def limits(self, columns: int, rounding: float) -> Limits | None:
+        """Return what it takes to match products of T columns and a rounding; None if compiled code shall not."""
+
+    def settle(
+        self, affinities: Affinities, norms: NDArray[np.float64], pool: Pool, found: Assignment,
+        status: NDArray[np.int64],
+    ) -> Assignment:  # fmt: skip
+        """Return what was found, pairs whose status is not 0 solved again, with bounds that include the rounding."""
 
 
 class TensorSolver(Protocol):

@@ -6,6 +6,7 @@ Whatever interrupts the calling thread sets the cancel flag, as in `blocks.py`.
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,8 @@ import torch
 from .affinities import Affinities, padded
 from .assignment import NO_FALLBACKS, Assignment, Fallbacks
 from .block_plan import OWN_BLOCK_BYTES, check_memory, index_blocks, is_prepared, own_blocks
-from .matcher import AffinityMatcher, PairJob, Products
+from .matcher import AffinityMatcher, CompiledMatcher, Limits, PairJob, Products
+from .solvers.multiplier import entries_at_once
 from .threads import BRIEF, Pool
 from .token_set import TokenSet
 
@@ -37,11 +39,7 @@ def match_pairs(
     count, size = len(left), left.size
     sizes = (size, right.size, left.channels)
     step = max(2, OWN_BLOCK_BYTES // (4 * size * padded(sizes[1])))
-    seconds = _seconds(*sizes)
-    if count * seconds < BRIEF and count <= step and left.numbers is not None and right.numbers is not None:
-        flat, starts, stride = maker.of_pairs(left.numbers, right.numbers, sizes, count, made.chunk)
-        affinities = Affinities(flat, starts, stride, size, sizes[1], made.rounding)
-        return matcher.solve_pairs(affinities, np.sqrt(left.sq_norms * right.sq_norms), Pool.here())
+    seconds = seconds_of(*sizes)
     norms = _scaled_norms(left) * _scaled_norms(right)
     parts: dict[int, Assignment] = {}
 
@@ -79,54 +77,130 @@ def match_all(matcher: AffinityMatcher, job: PairJob, maker: Multiplier, made: M
     x, y = job.x, job.y
     tall, wide, threads, need = own_blocks(matcher, job)
     check_memory(need, job)
-    depth, columns = x.channels, y.size
-    ready = _numbers(x, slice(0, len(x))) if is_prepared(x, torch.float32, job) else None
-    lefts, packed = _left(x, ready), _Packed(y, job, maker, ready if y is x else None)
-    x_norms, y_norms = _scaled_norms(x), _scaled_norms(y)
-    products, upper_bound = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
-    blocks = list(index_blocks(len(x), len(y), tall, wide, job.symmetric))
-    done, fallbacks = np.zeros(len(blocks), np.int64), [Fallbacks()]
-    own = threading.local()
-    tail = padded(columns)
-    room = tall * x.size * padded(wide * columns + maker.panel) + tail
-
-    def solve(part: slice) -> None:
-        # What is done for each block is written for few calls: after a block's products nothing else is in the cache.
-        if not hasattr(own, "room"):
-            own.room, own.pool = np.empty(room, np.float32), pool.alone()
-            own.images, own.starts = np.empty((2, tall * wide), np.int64), np.empty(tall * wide, np.int64)
-            own.norms = np.empty(tall * wide)
-        for number in range(part.start, part.stop):
-            if pool.cancel[0]:
-                return
-            block = blocks[number]
-            top, bottom, first, end = block
-            numbers, token = packed(first, end)
-            stride, offset = maker.of_block(
-                lefts(top, bottom), numbers, token, (end - first) * columns, depth, made.chunk, own.room, pool.cancel
-            )
-            if pool.cancel[0]:  # a part of them is not there, and none is wanted
-                return
-            count, size = maker.places(
-                block, job.symmetric, x.size, columns, stride, offset, tail, x_norms, y_norms, own.images, own.starts,
-                own.norms, own.room,
-            )  # fmt: skip
-            affinities = Affinities(own.room[:size], own.starts[:count], stride, x.size, columns, made.rounding)
-            answer = matcher.solve_pairs(affinities, own.norms[:count], own.pool)
-            i, j = own.images[:, :count]
-            products[i, j], upper_bound[i, j] = answer.value, answer.upper_bound
-            if answer.fallbacks is not NO_FALLBACKS:
-                fallbacks.append(answer.fallbacks)
-            done[number] = count
-
-    each = _seconds(x.size, y.size, depth) * job.pairs / max(1, len(blocks))
-    with Pool(threads, lambda _: job.tick(int(done.sum()))) as pool:
-        pool.run(solve, len(blocks), each)
+    work = _Blocks(matcher, job, maker, made, (tall, wide))
+    count = len(work.blocks)
+    each = seconds_of(x.size, y.size, x.channels) * job.pairs / max(1, count)
+    with Pool(threads, lambda _: job.tick(int(work.done.sum()))) as pool:
+        pool.run(partial(work.solve, pool), count, each)
     job.tick(job.pairs)
+    products, upper_bound = work.products, work.upper_bound
     exponents = np.add.outer(x.exponents, y.exponents)
     if exponents.any():
         products, upper_bound = np.ldexp(products, exponents), np.ldexp(upper_bound, exponents)
-    return Products(products, upper_bound, sum(fallbacks, Fallbacks()))
+    return Products(products, upper_bound, sum(work.fallbacks, Fallbacks()))
+
+
+class _Bench:
+    """What one thread needs for a block: room for products, the block's pairs, and what compiled code answers."""
+
+    def __init__(self, pool: Pool, pairs: int, rows: int, room: int) -> None:
+        self.pool, self.room = pool.alone(), np.empty(room, np.float32)
+        self.images, self.permutation = np.empty((2, pairs), np.int64), np.empty((pairs, rows), np.int64)
+        self.starts, self.status, self.bids = np.empty((3, pairs), np.int64)
+        self.norms, self.value, self.bound = np.empty((3, pairs))
+        self.shape = np.empty(3, np.int64)
+
+
+class _Blocks:
+    """All blocks of a job, and what is known of their pairs so far.
+
+    Where tokens are ready at once and the matcher allows, compiled code goes through the blocks by itself.
+    """
+
+    def __init__(
+        self, matcher: AffinityMatcher, job: PairJob, maker: Multiplier, made: Multiplication, shape: tuple[int, int]
+    ) -> None:
+        """Cut the job into blocks of `shape` images of x and y."""
+        x, y = job.x, job.y
+        self.matcher, self.job, self.maker, self.made = matcher, job, maker, made
+        self.blocks = list(index_blocks(len(x), len(y), *shape, job.symmetric))
+        self._most_pairs = shape[0] * shape[1]
+        self._room = shape[0] * x.size * padded(shape[1] * y.size + maker.panel) + padded(y.size)
+        self.rows, self.columns, self.depth = x.size, y.size, x.channels
+        self.ready = _numbers(x, slice(0, len(x))) if is_prepared(x, torch.float32, job) else None
+        self.lefts = _left(x, self.ready)
+        self.packed = _Packed(y, job, maker, self.ready if y is x else None)
+        self.x_norms, self.y_norms = _scaled_norms(x), _scaled_norms(y)
+        self.products, self.upper_bound = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
+        self.cuts = np.array(self.blocks, np.int64).reshape(-1, 4)
+        self.done = np.zeros(len(self.blocks), np.int64)
+        self.fallbacks = [Fallbacks()]
+        self._own = threading.local()
+
+    def solve(self, pool: Pool, part: slice) -> None:
+        """Match the pairs of consecutive blocks on this thread."""
+        bench = self._bench(pool)
+        if isinstance(self.matcher, CompiledMatcher) and self.ready is not None and self.packed.all is not None:
+            limits = self.matcher.limits(self.columns, self.made.rounding)
+            if limits is not None:
+                self._solve_compiled(self.matcher, limits, bench, part, (self.ready, self.packed.all))
+                return
+        for number in range(part.start, part.stop):
+            if pool.cancel[0]:
+                return
+            self._solve_block(number, bench)
+
+    def _solve_block(self, number: int, bench: _Bench) -> None:
+        """Match the pairs of a block; written for few calls: after its products nothing else is in the cache."""
+        block = self.blocks[number]
+        top, bottom, first, end = block
+        numbers, token = self.packed(first, end)
+        columns, maker = self.columns, self.maker
+        stride, offset = maker.of_block(
+            self.lefts(top, bottom), numbers, token, (end - first) * columns, self.depth, self.made.chunk, bench.room,
+            bench.pool.cancel,
+        )  # fmt: skip
+        if bench.pool.cancel[0]:  # a part of them is not there, and none is wanted
+            return
+        count, size = maker.places(
+            block, self.job.symmetric, self.rows, columns, stride, offset, padded(columns), self.x_norms, self.y_norms,
+            bench.images, bench.starts, bench.norms, bench.room,
+        )  # fmt: skip
+        affinities = self._affinities(bench, count, stride, size)
+        self._keep(number, bench, self.matcher.solve_pairs(affinities, bench.norms[:count], bench.pool))
+
+    def _solve_compiled(
+        self, matcher: CompiledMatcher, limits: Limits, bench: _Bench, part: slice, sets: tuple[Any, Any]
+    ) -> None:
+        """Have compiled code do all that `_solve_block` does, but for pairs that need a second solver."""
+        kernel, gap, bids = limits
+        number = part.start
+        while True:
+            making = kernel.module.making(
+                kernel.module.BLOCKS, depth=self.depth, chunk=self.made.chunk, rounding=self.made.rounding,
+                blocks=self.cuts, part=(number, part.stop), symmetric=self.job.symmetric,
+                entries=entries_at_once(self.depth), norms=(self.x_norms, self.y_norms), images=bench.images,
+                answers=(self.products, self.upper_bound, self.done, bench.shape),
+            )  # fmt: skip
+            number = kernel.match(
+                sets, making, bench.room, (bench.starts, bench.norms), (0, self.rows, self.columns), (gap, bids),
+                bench.pool.cancel, (bench.permutation, bench.value, bench.bound, bench.status, bench.bids),
+            )  # fmt: skip
+            if number == part.stop or bench.pool.cancel[0]:
+                return
+            count, stride, size = bench.shape.tolist()
+            found = Assignment(bench.permutation[:count], bench.value[:count], bench.bound[:count])
+            affinities = self._affinities(bench, count, stride, size)
+            answer = matcher.settle(affinities, bench.norms[:count], bench.pool, found, bench.status[:count])
+            self._keep(number, bench, answer)
+            number += 1
+
+    def _affinities(self, bench: _Bench, count: int, stride: int, size: int) -> Affinities:
+        return Affinities(bench.room[:size], bench.starts[:count], stride, self.rows, self.columns, self.made.rounding)
+
+    def _keep(self, number: int, bench: _Bench, answer: Assignment) -> None:
+        i, j = bench.images[:, : len(answer)]
+        self.products[i, j], self.upper_bound[i, j] = answer.value, answer.upper_bound
+        if answer.fallbacks is not NO_FALLBACKS:
+            self.fallbacks.append(answer.fallbacks)
+        self.done[number] = len(answer)
+
+    def _bench(self, pool: Pool) -> _Bench:
+        """Return this thread's bench."""
+        if not hasattr(self._own, "bench"):
+            self._own.bench = _Bench(pool, self._most_pairs, self.rows, self._room)
+        bench: _Bench = self._own.bench
+        return bench
 
 
 class _Packed:
@@ -177,6 +251,6 @@ def _scaled_norms(tokens: TokenSet) -> NDArray[np.float64]:
     return norms
 
 
-def _seconds(rows: int, columns: int, depth: int) -> float:
+def seconds_of(rows: int, columns: int, depth: int) -> float:
     """Return what a pair takes, roughly."""
     return rows * columns * (_SECONDS_PER_ENTRY + depth * _SECONDS_PER_FLOP)

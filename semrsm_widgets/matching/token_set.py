@@ -19,8 +19,8 @@ _FLOAT32 = np.dtype(np.float32)  # in the byte order of the machine, as a compar
 _CHUNK = 2**15
 """Numbers read at a time, in float64: few enough that torch starts no threads for them, which a busy machine makes
 wait for each other longer than the work takes."""
-_COMMON = 2.0**20
-"""Norms up to this, and root mean squares from its inverse, make products that float32 holds as they are."""
+LARGEST_PLAIN_NORM = 2.0**40
+"""Squared norms up to this, and mean squares from its inverse, make products that float32 holds as they are."""
 _LARGEST = 1e75
 """Above this the squared norms' products leave float64; below its inverse a token set counts as zero."""
 
@@ -72,10 +72,10 @@ class TokenSet:
             ValueError: not three axes, an empty axis, or an image holds NaN or infinity (the image and the layer are
                 named).
         """
-        if _compiled and _is_plain(value):
+        if _compiled and is_plain(value):
             count, size, channels = value.shape
             numbers, sq_norms, each = value.reshape(-1), np.zeros(count), size * channels
-            if _compiled[0](numbers, each, each / _COMMON**2, _COMMON**2, sq_norms):
+            if _compiled[0](numbers, each, each / LARGEST_PLAIN_NORM, LARGEST_PLAIN_NORM, sq_norms):
                 found = cls(torch.from_numpy(value), np.zeros(count, np.int64), sq_norms, numbers)
                 vars(found)["shape"] = value.shape  # which it would ask the tensor for
                 return found
@@ -86,11 +86,11 @@ class TokenSet:
         if _compiled and plain and values.is_contiguous():
             each = values.shape[1] * values.shape[2]
             numbers = values.numpy().reshape(-1)
-            if _compiled[0](numbers, each, each / _COMMON**2, _COMMON**2, sq_norms):
+            if _compiled[0](numbers, each, each / LARGEST_PLAIN_NORM, LARGEST_PLAIN_NORM, sq_norms):
                 return cls(values, exponents, sq_norms, numbers)
         for here, part in _parts(values):
             sq_norms[here] = _square_sums(part)
-            common = (sq_norms[here] >= part.shape[1] / _COMMON**2) & (sq_norms[here] <= _COMMON**2)
+            common = (sq_norms[here] >= part.shape[1] / LARGEST_PLAIN_NORM) & (sq_norms[here] <= LARGEST_PLAIN_NORM)
             if common.all():  # NaN and infinity are not
                 continue
             peaks = np.maximum(part.max(1), -part.min(1))  # NaN wins: this finds what is not finite
@@ -136,7 +136,7 @@ class TokenSet:
         values, norms = self.values[images], self.sq_norms[images]
         values = values.float() if values.dtype.itemsize < 4 else values
         each = values.shape[1] * values.shape[2]
-        common = bool(np.all((norms >= each / _COMMON**2) & (norms <= _COMMON**2)))
+        common = bool(np.all((norms >= each / LARGEST_PLAIN_NORM) & (norms <= LARGEST_PLAIN_NORM)))
         as_they_are = common and values.dtype == torch.float32 and values.is_contiguous() and not values.is_cuda
         numbers = values.numpy().reshape(-1) if _compiled and as_they_are else None
         return TokenSet(values, self.exponents[images], norms, numbers)
@@ -168,7 +168,7 @@ def check_comparable(x: TokenSet, y: TokenSet) -> None:
         raise ValueError(message("y", f"on the device of x, {x.values.device}", str(y.values.device), todo))
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
     """Return whether tokens are an array like most: nothing else is to be asked of it, and its memory can be shared."""
     if type(value) is not np.ndarray or value.dtype != _FLOAT32 or value.ndim != 3 or not value.size:
         return False
@@ -178,7 +178,7 @@ def _is_plain(value: Any) -> bool:
 
 def as_tensor(name: str, value: Any) -> torch.Tensor:
     """Return (N, S, D) floating-point numbers as a tensor that shares memory where it can."""
-    if _is_plain(value):
+    if is_plain(value):
         return torch.from_numpy(value)
     if isinstance(value, torch.Tensor):
         if value.is_nested:

@@ -22,7 +22,7 @@ from semrsm_widgets.analysis import gram_names
 from semrsm_widgets.cli import main
 from semrsm_widgets.cli.lab import copy_tutorials, tutorials_folder
 from semrsm_widgets.common.files import ABANDONED_SECONDS, sweep
-from semrsm_widgets.matching.solvers import engine, numba_auction
+from semrsm_widgets.matching.solvers import engine, numba_kernel
 from semrsm_widgets.rsm import tiles
 from semrsm_widgets.storage.gram_store import ORDERS
 
@@ -326,7 +326,7 @@ def _kernel_cache() -> Work:
 
     def write(folder: Path) -> None:
         numba.config.CACHE_DIR = str(folder / "cache")
-        kernel, _ = numba_auction.build()
+        kernel, _ = numba_kernel.build()
         for signature, code in compiled.items():
             kernel._cache.save_overload(signature, code)
 

@@ -157,9 +157,10 @@ def test_a_stall_in_float32_is_solved_in_float64(monkeypatch):
     def stalling(flat, *arguments):
         compiled(flat, *arguments)
         if arguments[8].dtype == np.float32:  # the prices
-            arguments[-3][:] = numba_auction.STALLED
+            arguments[-6][:] = numba_auction.STALLED
 
     monkeypatch.setattr(loader, "kernel", stalling)
+    monkeypatch.setattr(loader, "makes_products", False)  # which the kernel would say by what it returns
     answer = Auction()(x, y)
     assert answer.fallbacks == Fallbacks(float64=2)
     assert np.all(np.abs(answer.value - optima(x, y)) <= 1.1e-4 * norms(x, y))

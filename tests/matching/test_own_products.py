@@ -57,3 +57,38 @@ def test_threads_change_no_number():
     direct = [Auction(threads=threads)(x[:10].repeat(40, 0), x[10:].repeat(40, 0)) for threads in (1, 2)]
     assert np.array_equal(direct[0].value, direct[1].value)
     assert np.array_equal(direct[0].permutation, direct[1].permutation)
+
+
+@pytest.mark.parametrize("giant", [1, 1e4])  # a token so large that some pairs are solved again
+@pytest.mark.parametrize("sizes", [(60, 60), (60, 71)])
+def test_compiled_code_goes_through_blocks_as_the_interpreter_does(giant, sizes, monkeypatch):
+    x = tokens(0, 30, sizes[0], 4).astype("f4")
+    x[:, 5] *= giant
+    y = None if sizes[0] == sizes[1] else tokens(1, 7, sizes[1], 4).astype("f4")
+    if y is not None:
+        y[:, 7] *= giant
+    for threads in (1, 2):
+        matcher = Auction(threads=threads, gap=1e-6)
+        compiled = matched_gram(x, y, matcher=matcher)
+        with monkeypatch.context() as patch:
+            patch.setattr(Auction, "limits", lambda *_: None)
+            block_by_block = matched_gram(x, y, matcher=matcher)
+        assert np.array_equal(compiled.products, block_by_block.products)
+        assert np.array_equal(compiled.upper_bound, block_by_block.upper_bound)
+        assert compiled.fallbacks == block_by_block.fallbacks
+        assert bool(compiled.fallbacks.float64) == (giant > 1)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_compiled_blocks_end_when_nobody_waits(threads):
+    x = tokens(0, 100, 196, 64).astype("f4")
+    told = []
+
+    def stop(done, total):
+        told.append((done, total))
+        if len(told) > 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        matched_gram(x, matcher=Auction(threads=threads, gap=2e-6), progress=stop)
+    assert told[-1][0] < told[-1][1]

@@ -329,9 +329,10 @@ def stalling(monkeypatch, *types):
     def stall(flat, *arguments):
         compiled(flat, *arguments)
         if arguments[8].dtype in types:  # the prices
-            arguments[-3][:] = numba_auction.STALLED
+            arguments[-6][:] = numba_auction.STALLED
 
     monkeypatch.setattr(loader, "kernel", stall)
+    monkeypatch.setattr(loader, "makes_products", False)  # which the kernel would say by what it returns
 
 
 def test_pairs_that_miss_the_gap_are_solved_otherwise_and_counted_in_the_store(tmp_path, monkeypatch):

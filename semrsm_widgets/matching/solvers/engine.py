@@ -46,6 +46,9 @@ class Kind(NamedTuple):
     lists: bool
 
 
+_PLAIN = Kind(np.dtype(np.float32), np.dtype(np.float32), False)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Engine:
     """What the certified auction runs on here.
@@ -73,11 +76,13 @@ class _Loader:
     def __init__(self) -> None:
         self.module: Any = None
         self.kernel: Any = None
+        self.given: tuple[Any, ...] = ()
         self.numba = ""
         self.simd: Literal["vector", "plain", "none"] = "none"
         self.cache: str | None = None
         self.seconds: float | None = None
         self.note = ""
+        self.makes_products = True
         self.ready: set[Kind] = set()
         self.own = threading.local()
 
@@ -101,14 +106,49 @@ class _Loader:
         permutation, value, bound = np.zeros((count, rows), np.int64), np.zeros(count), np.zeros(count)
         status, bids = np.zeros(count, np.int64), np.zeros(count, np.int64)
         lists = lists and self.flag is not None
-        work = self._workspace(affinities.columns, price, lists)
+        work = self.workspace(affinities.columns, price, lists)
         self.kernel(
             affinities.flat, affinities.starts[part], affinities.stride, rows, affinities.columns, norms[part], gap,
-            cap, cancel, *work, permutation, value, bound, status, bids, self.flag,
+            cap, cancel, *work, permutation, value, bound, status, bids,
+            *self.ending(Kind(affinities.flat.dtype, price, lists)),
         )  # fmt: skip
         return permutation, value, bound, status, bids
 
-    def _workspace(self, columns: int, price: np.dtype[Any], lists: bool) -> Any:
+    def ending(self, kind: Kind) -> tuple[Any, ...]:
+        """Return the kernel's last arguments for affinities that are given: (simd, x, y, making)."""
+        if self.makes(kind):
+            return self.flag, self.module.NO_TOKENS, self.module.NO_TOKENS, self.given
+        return self.flag, None, None, None
+
+    def makes(self, kind: Kind) -> bool:
+        """Return whether the kernel of a kind makes products, too: where both are float32, and rows keep no lists."""
+        return self.makes_products and self.flag is not None and kind == _PLAIN
+
+    def match(
+        self, sets: tuple[NDArray[np.float32], NDArray[np.float32]], making: tuple[Any, ...], room: NDArray[np.float32],
+        pairs: tuple[Any, ...], sizes: tuple[int, int, int], limits: tuple[float, int], cancel: NDArray[np.int64],
+        answers: tuple[Any, ...],
+    ) -> int:  # fmt: skip
+        """Match token sets in one call on this thread; return what the kernel does (`numba_kernel.py`).
+
+        Args:
+            sets: float32 numbers of x and y, flat; y packed where blocks are made.
+            making: how their products are made.
+            room: for the affinities.
+            pairs: where each pair begins in them, and room for ‖X‖‖Y‖.
+            sizes: (stride of the affinities, S, T).
+            limits: (gap, most bids).
+            cancel: not zero where nobody waits any more.
+            answers: room for (permutation, value, upper bound, status, bids).
+        """
+        starts, norms = pairs
+        work = self.workspace(sizes[2], _PLAIN.price, False)
+        ended: int = self.kernel(
+            room, starts, *sizes, norms, *limits, cancel, *work, *answers, self.flag, *sets, making
+        )
+        return ended
+
+    def workspace(self, columns: int, price: np.dtype[Any], lists: bool) -> Any:
         """Return this thread's workspace; the last one is kept, as the next block is most often like it."""
         kind = (columns, price, lists)
         if getattr(self.own, "kind", None) != kind:
@@ -122,7 +162,8 @@ class _Loader:
             self.numba = str(numba.__version__)
             if numba.config.DISABLE_JIT:
                 raise ImportError(_DISABLED)
-            self.module = import_module(f"{__package__}.numba_auction")
+            self.module = import_module(f"{__package__}.numba_kernel")
+            self.given = self.module.making(self.module.GIVEN)
             self.kernel, self.cache = self.module.build()
             self.simd = "vector"
             if self.cache is None:
@@ -142,7 +183,10 @@ class _Loader:
                     raise
                 self._rehearse_anew(kind, error)
         except Exception as error:
-            if self.simd == "vector":
+            if self.makes(kind):
+                self.makes_products, self.note = False, f"products do not compile ({_first_line(error)})"
+                self._prepare(kind)
+            elif self.simd == "vector":
                 self.simd, self.note = "plain", f"vector code does not compile ({_first_line(error)})"
                 self._prepare(kind)
             else:
@@ -175,6 +219,8 @@ class _Loader:
         )
         if status[0] or value[0] != REHEARSAL or not np.array_equal(permutation[0], wanted):
             raise RuntimeError("the compiled kernel gives a wrong answer")
+        if self.makes(kind):
+            _rehearse_products(self)
 
     @property
     def flag(self) -> bool | None:
@@ -188,6 +234,45 @@ class _Loader:
         warnings.warn(
             f"{self.note}: SciPy solves the assignments, exactly but slowly. {way_out}", RuntimeWarning, stacklevel=2
         )
+
+
+def _rehearse_products(loader: _Loader) -> None:
+    """Match pairs of token sets whose answers are known, one alone and three in two blocks."""
+    size, module = REHEARSAL, loader.module
+    wanted = np.roll(np.arange(size), 7)
+    tokens = np.eye(size, dtype=np.float32)
+    sets = np.concatenate([tokens, tokens[np.argsort(wanted)], tokens]).reshape(-1)  # three images
+    panel = module.PANEL
+    packed = np.zeros((-(-3 * size // panel) * panel, size), np.float32)
+    packed[: 3 * size] = sets.reshape(-1, size)
+    packed = packed.reshape(-1, panel, size).swapaxes(1, 2).reshape(-1).copy()
+    images, permutation = np.zeros((2, 2), np.int64), np.zeros((2, size), np.int64)
+    starts, status, bids = np.zeros((3, 2), np.int64)
+    norms, value, bound = np.zeros((3, 2))
+    each = size * padded(size)
+    room = np.zeros(2 * each + 2 * packed.size + padded(size), np.float32)
+    limits, cancel = (1e-4, 10**6), np.zeros(1, np.int64)
+    making = module.making(module.PAIRS, depth=size, chunk=size, rounding=1e-6, most=2.0**20, room=packed.copy())
+    ended = loader.match(
+        (sets[: size * size], sets[size * size :][: size * size]), making, room[: each + padded(size)],
+        (starts[:1], norms[:1]), (padded(size), size, size), limits, cancel,
+        (permutation[:1], value[:1], bound[:1], status[:1], bids[:1]),
+    )  # fmt: skip
+    alone = ended, permutation[0].tolist(), value[0], bool(value[0] < bound[0] < value[0] + 2e-4 * size)
+    products, bounds, done, shape = np.zeros((3, 3)), np.zeros((3, 3)), np.zeros(2, np.int64), np.zeros(3, np.int64)
+    roots = np.full(3, np.sqrt(size))
+    making = module.making(
+        module.BLOCKS, depth=size, chunk=size, rounding=1e-6, blocks=np.array([(0, 2, 1, 2), (0, 2, 2, 3)]),
+        part=(0, 2), symmetric=True, entries=10**6, norms=(roots, roots), images=images,
+        answers=(products, bounds, done, shape),
+    )  # fmt: skip
+    ended = loader.match(
+        (sets, packed), making, room, (starts, norms), (0, size, size), limits, cancel,
+        (permutation, value, bound, status, bids),
+    )  # fmt: skip
+    together = ended, done.tolist(), np.allclose(products, np.triu(np.full((3, 3), float(size)), 1), rtol=1e-3)
+    if alone != (1, wanted.tolist(), size, True) or together != (2, [1, 2], True):
+        raise RuntimeError("the compiled products are wrong")
 
 
 _loader = _Loader()

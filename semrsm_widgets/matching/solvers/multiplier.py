@@ -79,7 +79,7 @@ class Multiplier:
         """
         panel, offset = divmod(first, self.panel)
         stride, rows = padded(offset + columns), x.size // depth
-        step, at_panel = max(1, _FLOPS // (stride * max(depth, _LEAST_DEPTH))), np.array((panel,), np.int64)
+        step, at_panel = max(1, entries_at_once(depth) // stride), np.array((panel,), np.int64)
         if rows <= step:
             self.multiply(
                 x, _FIRST, rows, packed, at_panel, offset + columns, depth, chunk, out, _FIRST, stride, _NO_ROOM
@@ -94,6 +94,11 @@ class Multiplier:
                 at * stride, stride, _NO_ROOM,
             )  # fmt: skip
         return stride, offset
+
+
+def entries_at_once(depth: int) -> int:
+    """Return how many products of so many channels are made between two looks at whether they are still wanted."""
+    return _FLOPS // max(depth, _LEAST_DEPTH)
 
 
 _found: dict[Any, Multiplier | None] = {}

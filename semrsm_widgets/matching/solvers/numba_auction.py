@@ -21,16 +21,12 @@ References:
 
 from __future__ import annotations
 
-import hashlib
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from .schedule import EXTRA_PHASES, WORTH_CERTIFYING, schedule, target
-from .simd import ROW_MULTIPLE, best_float64, best_listed_float64, best_of_lanes, top2, top2_listed
+from .simd import ROW_MULTIPLE, best_float64, best_listed_float64, best_of_lanes, compiled_within, top2, top2_listed
 
 SOLVED, CAPPED, STALLED, UNCERTIFIED, CANCELLED = range(5)
 """How a pair ended. Stalled: a bid that the floating-point type cannot tell from the price, or that it cannot hold."""
@@ -53,11 +49,10 @@ POLL = 4096  # bids between two looks at the cancel flag and the cap
 
 # Compile time is what a first user waits for: no array expressions here that could fail (their error texts alone take
 # seconds to compile), and no errors of division.
-_compiled = njit(nogil=True, error_model="numpy")
 
 
-_first_factor_phases = _compiled(schedule)
-_target = _compiled(target)
+_first_factor_phases = compiled_within(schedule)
+_target = compiled_within(target)
 
 
 CANDIDATES = 32
@@ -73,7 +68,7 @@ def empty_lists(rows: int, dtype: Any) -> tuple[np.ndarray[Any, Any], ...]:
     )
 
 
-@njit(nogil=True, error_model="numpy")
+@compiled_within
 def relist(affinity, begin, price, entries, columns, at):
     """Scan a row into its list, which begins at `at`; return what no column outside the list exceeds."""
     bound = best_of_lanes(affinity, begin, price, columns, at)
@@ -82,7 +77,7 @@ def relist(affinity, begin, price, entries, columns, at):
     return bound
 
 
-@_compiled
+@compiled_within
 def _start(affinity, start, stride, rows, price, n):
     """Set the first prices: the columns' means, over some 64 rows; a column that pays for many rows will be dear."""
     step = max(1, rows // START_ROWS)
@@ -99,7 +94,7 @@ def _start(affinity, start, stride, rows, price, n):
         price[j] = PADDING_PRICE
 
 
-@_compiled
+@compiled_within
 def _best_of_row(affinity, begin, price, lists, i, simd):
     """Return the largest profit of row i in float64. Where its list is sure to hold that, the row is not read."""
     if lists is not None:
@@ -110,7 +105,7 @@ def _best_of_row(affinity, begin, price, lists, i, simd):
     return best_float64(affinity, begin, price, simd)
 
 
-@_compiled
+@compiled_within
 def _upper_bound(affinity, start, stride, rows, price, n, lists, simd):
     """Return the dual bound of `price` in float64: no matching of the rows, zero-padded to n, is worth more."""
     bound = 0.0
@@ -123,7 +118,7 @@ def _upper_bound(affinity, start, stride, rows, price, n, lists, simd):
     return bound
 
 
-@_compiled
+@compiled_within
 def _certificate(affinity, start, stride, rows, price, n, chosen, lists, simd):
     """Return the value of the columns chosen and the upper bound of the prices, both in float64."""
     value = 0.0
@@ -132,7 +127,7 @@ def _certificate(affinity, start, stride, rows, price, n, chosen, lists, simd):
     return value, max(value, _upper_bound(affinity, start, stride, rows, price, n, lists, simd))
 
 
-@_compiled
+@compiled_within
 def _settled(k, permutation, value, upper_bound, status, affinity, start, rows, columns, norm):
     """Return whether nothing is to be found out about a pair, and settle it."""
     if columns > 1 and norm != 0:
@@ -145,8 +140,8 @@ def _settled(k, permutation, value, upper_bound, status, affinity, start, rows, 
     return True
 
 
-@_compiled
-def _auction(
+@compiled_within
+def auction(
     affinity, starts, stride, rows, n, norms, gap, cap, cancel, price, owner, chosen, turn, lists, permutation, value,
     upper_bound, status, bids, simd,
 ):  # fmt: skip
@@ -223,7 +218,7 @@ def _auction(
                 pair[p] = -1
 
 
-@_compiled
+@compiled_within
 def _side_by_side(
     affinity, one, other, stride, rows, bidders1, bidders2, eps1, eps2, price1, price2, owner1, owner2, chosen1,
     chosen2, row, upcoming, simd,
@@ -259,7 +254,7 @@ def _side_by_side(
     return bids
 
 
-@_compiled
+@compiled_within
 def _two_rows(
     affinity, start, stride, rows, bidders, eps, price, owner, chosen, lists, one, other, upcoming
 ):  # fmt: skip
@@ -304,7 +299,7 @@ def _two_rows(
     return bids, one, other, upcoming
 
 
-@_compiled
+@compiled_within
 def _phase(
     affinity, start, stride, rows, bidders, eps, cap, price, owner, chosen, row, upcoming, lists, cancel, simd
 ):  # fmt: skip
@@ -374,46 +369,3 @@ def workspace(columns: int, price: Any, lists: bool) -> tuple[Any, ...]:
         np.zeros((5, 2), np.int64),  # how far each of the two is
         empty_lists(columns, price) if lists else None,
     )
-
-
-def _entry(cache: bool, source: str) -> Any:
-    """Return the kernel, compiled on first use: P pairs, two at a time, read from one flat array.
-
-    The row i of pair k begins at affinity[starts[k] + i * stride] and is read in whole vectors, columns and padding;
-    see `workspace` for the arrays after `cancel`. Each type of (entry, price, lists, simd) compiles its own.
-
-    numba's disk cache watches this file but not the others whose code it compiles in; a captured variable is part of
-    its key.
-    """
-
-    def solve_pairs(
-        affinity, starts, stride, rows, columns, norms, gap, cap, cancel, price, owner, chosen, turn, lists,
-        permutation, value, upper_bound, status, bids, simd,
-    ):  # fmt: skip
-        _ = source
-        _auction(
-            affinity, starts, stride, rows, columns, norms, gap, cap, cancel, price, owner, chosen, turn, lists,
-            permutation, value, upper_bound, status, bids, simd,
-        )  # fmt: skip
-
-    return njit(nogil=True, error_model="numpy", cache=cache)(solve_pairs)
-
-
-def forget(folder: str) -> None:
-    """Remove what was kept of this file's kernels in a cache folder, so that they are compiled anew."""
-    for path in Path(folder).glob(f"{Path(__file__).stem}.*.nb[ci]"):
-        with suppress(OSError):
-            path.unlink()
-
-
-def build(cache: bool = True) -> tuple[Any, str | None]:
-    """Return the kernel and the folder that keeps its machine code between sessions, None if none is writable."""
-    files = [Path(__file__).with_name(name) for name in ("simd.py", "schedule.py")]
-    source = hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=8).hexdigest()
-    if cache:
-        try:
-            kernel = _entry(True, source)
-        except RuntimeError:  # numba finds no folder it may write to
-            return _entry(False, source), None
-        return kernel, str(kernel.stats.cache_path)
-    return _entry(False, source), None

@@ -22,6 +22,8 @@ from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from .simd import compiled_within
+
 LANES = 16
 TALL = 6
 """Rows of a tile. With 4 vectors a row it takes 24 of the 32 registers of AVX-512, with one 12 of the 16 of AVX2."""
@@ -169,13 +171,11 @@ def _int64(number: int) -> ir.Constant:
     return ir.Constant(_INT64, number)
 
 
-_compiled = njit(nogil=True, error_model="numpy")
-
 _many_wide, _one_wide, _many_narrow, _one_narrow = (_tile(i, v) for v in (VECTORS, 1) for i in (TALL, 1))
 
 
-@_compiled
-def _pack(y, begin, columns, depth, out):
+@compiled_within
+def pack(y, begin, columns, depth, out):
     """Pack `columns` tokens of y, from `begin` on, into panels: channel k of token j of a panel at k * PANEL + j."""
     for first in range(0, columns, LANES):
         to = first // PANEL * PANEL * depth + first % PANEL
@@ -193,8 +193,8 @@ def _pack(y, begin, columns, depth, out):
                 out[at + j] = y[begin + (first + j) * depth + kk]
 
 
-@_compiled
-def _multiply(x, x_at, rows, packed, panel, columns, depth, chunk, out, out_at, stride):
+@compiled_within
+def multiply_panels(x, x_at, rows, packed, panel, columns, depth, chunk, out, out_at, stride):
     """Write the products of `rows` tokens of x with `columns` packed tokens, from a panel on, in whole vectors.
 
     A panel meets all rows before the next does: it stays in the nearest cache. Products that outgrow the cache are
@@ -227,6 +227,34 @@ def _multiply(x, x_at, rows, packed, panel, columns, depth, chunk, out, out_at, 
                 i += TALL if many else 1
 
 
+@compiled_within
+def sum_of_squares(x, begin, count):
+    """Return the sum of the squares of `count` numbers of x in float64."""
+    whole = begin + count - count % LANES
+    total = _square_sum(x, begin, whole)
+    for k in range(whole, begin + count):
+        total += np.float64(x[k]) * np.float64(x[k])
+    return total
+
+
+@compiled_within
+def place_pairs(
+    top, bottom, first, end, symmetric, rows, columns, stride, offset, tail, x_norms, y_norms, images, starts, norms,
+    out,
+):  # fmt: skip
+    """Write the pairs of a block of images top to bottom of x and first to end of y; see `places`."""
+    count = 0
+    for i in range(top, bottom):
+        for j in range(max(first, i + 1) if symmetric else first, end):
+            images[0, count], images[1, count] = i, j
+            starts[count] = (i - top) * rows * stride + (j - first) * columns + offset
+            norms[count] = x_norms[i] * y_norms[j]
+            count += 1
+    size = (bottom - top) * rows * stride
+    out[size : size + tail] = 0
+    return count, size + tail
+
+
 def _entries(cache: bool, source: str) -> tuple[Any, Any, Any, Any]:
     """Return (multiply, squares, sums, places), to be compiled; a captured variable is part of the cache's key."""
 
@@ -241,9 +269,9 @@ def _entries(cache: bool, source: str) -> tuple[Any, Any, Any, Any]:
         for p in range(x_at.size):
             packed, panel = y, y_at[p]
             if room.size:
-                _pack(y, y_at[p], columns, depth, room)
+                pack(y, y_at[p], columns, depth, room)
                 packed, panel = room, 0
-            _multiply(x, x_at[p], rows, packed, panel, columns, depth, chunk, out, out_at[p], stride)
+            multiply_panels(x, x_at[p], rows, packed, panel, columns, depth, chunk, out, out_at[p], stride)
 
     def squares(x, each, least, most, out):
         """Write the sum of the squares of every `each` numbers of x in float64; return if all are `least` to `most`.
@@ -253,10 +281,7 @@ def _entries(cache: bool, source: str) -> tuple[Any, Any, Any, Any]:
         _ = source
         within = True
         for p in range(out.size):
-            begin, whole = p * each, each - each % LANES
-            out[p] = _square_sum(x, begin, begin + whole)
-            for k in range(begin + whole, begin + each):
-                out[p] += np.float64(x[k]) * np.float64(x[k])
+            out[p] = sum_of_squares(x, p * each, each)
             within &= least <= out[p] <= most
         return within
 
@@ -283,16 +308,10 @@ def _entries(cache: bool, source: str) -> tuple[Any, Any, Any, Any]:
         """
         _ = source
         top, bottom, first, end = block
-        count = 0
-        for i in range(top, bottom):
-            for j in range(max(first, i + 1) if symmetric else first, end):
-                images[0, count], images[1, count] = i, j
-                starts[count] = (i - top) * rows * stride + (j - first) * columns + offset
-                norms[count] = x_norms[i] * y_norms[j]
-                count += 1
-        size = (bottom - top) * rows * stride
-        out[size : size + tail] = 0
-        return count, size + tail
+        return place_pairs(
+            top, bottom, first, end, symmetric, rows, columns, stride, offset, tail, x_norms, y_norms, images, starts,
+            norms, out,
+        )  # fmt: skip
 
     plain = njit(nogil=True, error_model="numpy", cache=cache)
     return plain(multiply), plain(squares), plain(sums), plain(places)
@@ -302,8 +321,3 @@ def build(cache: bool) -> tuple[Any, Any, Any, Any]:
     """Return the compiled functions (multiply, squares, sums, places), kept between sessions where a folder allows."""
     source = hashlib.blake2b(Path(__file__).read_bytes(), digest_size=8).hexdigest()
     return _entries(cache, source)
-
-
-def panels(columns: int) -> int:
-    """Return the panels that hold so many columns."""
-    return -(-columns // PANEL)
