@@ -2,7 +2,8 @@
 
 - first paint: from running the cell that shows the view, its Analysis open, to the frame with all heatmaps;
 - zoom: from the key press to the frame after the window in the cells that fit the screen was painted, from the whole
-  set down to pairs, at several places; and what of it is the kernel's;
+  set down to pairs, at several places; and what of it each stretch of the way takes: to the wish, to its answer, what
+  of that is the kernel's, from there until the heatmaps are painted, and to the next frame;
 - memory: of the kernel's process, of the page's heap and of its process.
 
 The store is made first, unless `--folder` holds one: tokens of kinds of images, of one token each, so that making it is
@@ -14,6 +15,7 @@ Run: python benchmarks/overview.py [IMAGES] [--folder kept] [--gram kept] [--bas
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import shutil
 import statistics
@@ -34,6 +36,8 @@ import semrsm_widgets as srsm
 from semrsm_widgets.analysis import gram_names
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from playwright.sync_api import Browser
 
 KINDS_EACH, CHANNELS, PLACES = 50, 16, 6
@@ -49,22 +53,42 @@ took, plain = [], large.LargeLayer.window
 def window(*given):
     began = time.perf_counter()
     found = plain(*given)
-    took.append(time.perf_counter() - began)
+    if "mean" in given[-1]:  # the largest values are asked for when the pointer rests
+        took.append(time.perf_counter() - began)
     return found
 large.LargeLayer.window = window
 """
 SHOW = "view = srsm.RSMView(analysis, baseline={baseline!r}); view"
 
-# Whether the window that is painted is the one that the part in sight asks for, and was painted after a moment.
+# When a key was pressed, the wish for a window left, its answer came, it was painted, and the frame after that began.
 PROBE = """() => {
-  window.probe = { keyed: 0, painted: 0, began: performance.now() };
+  const probe = { keyed: 0, sent: 0, came: 0, painted: 0, frame: 0, began: performance.now() };
+  window.probe = probe;
   const draw = CanvasRenderingContext2D.prototype.putImageData;
   CanvasRenderingContext2D.prototype.putImageData = function (...given) {
-    if (given[0].width > 4) window.probe.painted = performance.now();
-    return draw.apply(this, given);
+    const answer = draw.apply(this, given);
+    if (given[0].width > 4) {
+      probe.painted = performance.now();
+      requestAnimationFrame(() => { probe.frame = performance.now(); });
+    }
+    return answer;
   };
-  document.addEventListener('keydown', (event) => { window.probe.keyed = event.timeStamp; }, true);
+  const heard = new WeakSet();
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (data) {
+    const text = typeof data === 'string' ? data : new TextDecoder().decode(data);
+    if (text.includes('"kind":"window"')) probe.sent = performance.now();
+    if (!heard.has(this)) {
+      heard.add(this);
+      this.addEventListener('message', ({ data: answer, timeStamp }) => {
+        if (answer.byteLength > 5e4) probe.came = timeStamp; // a window, which is painted by now; all else is small
+      });
+    }
+    return send.call(this, data);
+  };
+  document.addEventListener('keydown', (event) => { probe.keyed = event.timeStamp; }, true);
 }"""
+# Waits for the window that the part in sight asks for, and returns when what happened, from the key on.
 SETTLED = """([size, before]) => new Promise((resolve) => {
   const fits = (root) => {
     const width = Math.max(...[...document.querySelectorAll('.srsm-surface')].map((each) => each.clientWidth));
@@ -76,10 +100,11 @@ SETTLED = """([size, before]) => new Promise((resolve) => {
   };
   const look = () => {
     const root = document.querySelector(".srsm-rsm[data-ready='true']");
-    const since = Math.max(window.probe.keyed, window.probe.began);
-    const isNew = root && (window.probe.painted > since || root.dataset.window === before.window);
+    const { keyed, sent, came, painted, frame, began } = window.probe;
+    const since = Math.max(keyed, began);
+    const isNew = root && ((painted > since && frame > painted) || root.dataset.window === before.window);
     return isNew && (before.zoom === null || root.dataset.zoom !== before.zoom) && fits(root)
-      ? requestAnimationFrame(() => resolve(performance.now() - since)) : requestAnimationFrame(look);
+      ? resolve([sent, came, painted, frame].map((time) => time - since)) : requestAnimationFrame(look);
   };
   look();
 })"""
@@ -138,10 +163,10 @@ def page_process(browser: Browser) -> float:
     return max(resident(each["id"]) for each in processes if each["type"] == "renderer")
 
 
-def quote(name: str, milliseconds: list[float]) -> None:
+def quote(name: str, milliseconds: Sequence[float]) -> None:
     """Print the median of some times, and how far they reach."""
     values = sorted(milliseconds)
-    print(f"  {name:34}{statistics.median(values):6.0f} ms  ({values[0]:.0f} to {values[-1]:.0f}, n = {len(values)})")
+    print(f"  {name:42}{statistics.median(values):6.0f} ms  ({values[0]:.0f} to {values[-1]:.0f}, n = {len(values)})")
 
 
 def look(page: LabPage, browser: Browser, folder: Path, baseline: str, shots: Path | None) -> None:
@@ -169,11 +194,11 @@ def look(page: LabPage, browser: Browser, folder: Path, baseline: str, shots: Pa
     )
     size = int(page.run_code("print(len(analysis))"))
     first = page.page.evaluate(SETTLED, [size, {"zoom": None, "window": ""}])
-    print(f"  first paint {first:,.0f} ms; load {os.getloadavg()[0]:.1f}", flush=True)
+    print(f"  first paint {first[-1]:,.0f} ms; load {os.getloadavg()[0]:.1f}", flush=True)
     surface = page.page.locator(".srsm-map:visible .srsm-surface").first
 
-    def pressed(key: str) -> tuple[float, bool, int]:
-        """Return how long a key's window took, whether it is another one than before, and the side of its cells."""
+    def pressed(key: str) -> tuple[list[float], bool, int]:
+        """Return when what happened to a key's window, whether it is another than before, and the side of its cells."""
         attributes = "(node) => ({ zoom: node.dataset.zoom, window: node.dataset.window })"
         before = page.page.locator(".srsm-rsm").evaluate(attributes)
         page.page.keyboard.press(key)
@@ -183,6 +208,7 @@ def look(page: LabPage, browser: Browser, folder: Path, baseline: str, shots: Pa
 
     page.run_code("took.clear()")
     times: dict[int, list[float]] = {}
+    stretches: list[list[float]] = []
     for k in range(PLACES):
         box = surface.bounding_box()
         surface.hover(position={"x": box["width"] * (0.15 + 0.13 * k), "y": box["height"] * (0.8 - 0.11 * k)})
@@ -192,7 +218,8 @@ def look(page: LabPage, browser: Browser, folder: Path, baseline: str, shots: Pa
         while side > 1:
             took, is_other, side = pressed("+")
             if is_other:
-                times.setdefault(side, []).append(took)
+                times.setdefault(side, []).append(took[-1])
+                stretches.append([after - before for before, after in itertools.pairwise([0.0, *took])])
             steps += 1
             if shots and k == 0 and steps in (2, 5):
                 page.page.locator(".srsm-rsm").screenshot(path=str(shots / f"zoom-{steps}.png"))
@@ -200,6 +227,9 @@ def look(page: LabPage, browser: Browser, folder: Path, baseline: str, shots: Pa
     for side, found in sorted(times.items(), reverse=True):
         quote(f"zoom to cells of {side} x {side}", found)
     quote("all zooms", [each for found in times.values() for each in found])
+    words = ("until the wish is sent", "there and back, with the kernel", "until it is painted", "to the next frame")
+    for name, found in zip(words, zip(*stretches, strict=True), strict=True):
+        quote(f"of these {name}", found)
     kernel = [1e3 * float(each) for each in page.run_code("print(*took)").split()]
     quote("of these in the kernel", kernel)
     process = int(page.run_code("print(os.getpid())"))

@@ -35,6 +35,8 @@ Method = Literal["pearson", "spearman", "kendall"]
 RSMStatistic = Callable[..., float]
 
 METHODS = ("pearson", "spearman", "kendall")
+_KENDALL_BYTES = 90
+"""That Kendall's tau takes for each of N² entries, as measured: two RSMs, their pairs, and these sorted."""
 
 
 def cka(K: Any, L: Any, *, unbiased: bool = True) -> float:
@@ -92,7 +94,7 @@ def rsa(K: Any, L: Any, *, method: Method = "spearman") -> float:
     """
     check_choice("method", method, METHODS)
     if is_streamed(K, L):
-        _check_streamed(method)
+        _check_streamed(method, K, L)
         return (streamed_spearman(K, L) if method == "spearman" else streamed_alignment(PEARSON, K, L))[0]
     with Meter("Comparing the pairs"):
         return large_heard(lambda: _correlation(method, K, L), K, L)
@@ -298,7 +300,7 @@ def _streamed_jackknife(statistic: RSMStatistic, rsms: tuple[Any, ...], level: f
     """Return a statistic of RSMs that are read in blocks, with its interval."""
     function, options = _options(statistic)
     if function is rsa:
-        _check_streamed(options.get("method", "spearman"))
+        _check_streamed(options.get("method", "spearman"), *rsms)
     product = product_of(statistic)
     if (product is None and not is_spearman(statistic)) or len(rsms) != 2:
         got, todo = repr(statistic), "Compare a part of the images: analysis.select(images)."
@@ -314,12 +316,14 @@ def _streamed_jackknife(statistic: RSMStatistic, rsms: tuple[Any, ...], level: f
     return from_replicates(value, replicates, bounds=(-1, 1), level=level)
 
 
-def _check_streamed(method: str) -> None:
+def _check_streamed(method: str, *rsms: Any) -> None:
     """Raise for a method that counts pairs of pairs."""
     if method == "kendall":
-        todo = "It compares all pairs of pairs at once: take a part of the images, analysis.select(images)."
+        n = max(rsm.shape[0] for rsm in rsms if is_streamed(rsm))
+        needed = f"{_KENDALL_BYTES * n**2 / 1e9:.2g} GB"
+        got = f'"{method}" of {n:,} images, which takes some {needed} of memory, as it compares all pairs of pairs'
         expected = '"pearson" or "spearman", of RSMs that are read in blocks'
-        raise ValueError(message("method", expected, f'"{method}"', todo))
+        raise ValueError(message("method", expected, got, "Or take a part of the images: analysis.select(images)."))
 
 
 def _or_nan(statistic: RSMStatistic, matrices: list[Matrix]) -> float:

@@ -6,6 +6,8 @@ import {
   cellAt,
   cellColours,
   cellWords,
+  has,
+  joined,
   unpackWindow,
   viewWords,
   windowMatrices,
@@ -19,7 +21,7 @@ import "./page.js";
 const steps = (...shares) => Uint16Array.from(shares, (share) => Math.round(65534 * share));
 const message = () => ({
   ...{ kind: "window", layer: "a", kernel: "cosine", baseline: "aligned" },
-  ...{ rows: [8, 14], columns: [0, 8], side: 4 },
+  ...{ rows: [8, 14], columns: [0, 8], side: 4, asked: { row: 8, column: 0, side: 8, cells: 2 } },
   matrices: ["baseline mean", "baseline largest", "semantic mean", "semantic largest"].map((name) => ({
     name,
     low: 0,
@@ -30,10 +32,10 @@ const message = () => ({
   "semantic mean": Uint16Array.from([...steps(0.2, 0.4, 0.6), 65535]),
   "semantic largest": Uint16Array.from([...steps(0.4, 0.6, 1), 65535]),
 });
-/** @type {(found: Iterable<number>, expected: number[]) => void} */
+/** @type {(found: Iterable<number | undefined>, expected: number[]) => void} */
 const near = (found, expected) =>
   [...found].forEach((value, k) => {
-    assert.ok(Object.is(value, expected[k]) || Math.abs(value - expected[k]) < 1e-4, `${value} at ${k}`);
+    assert.ok(Object.is(value, expected[k]) || Math.abs((value ?? NaN) - expected[k]) < 1e-4, `${value} at ${k}`);
   });
 
 test("a window is unpacked, and shows means or the largest, less the level of unrelated tokens", () => {
@@ -60,6 +62,33 @@ test("a cell of one pair has one value, which is sent once", () => {
     windowMatrices(window, { statistic: "largest", level: 0 }),
     windowMatrices(window, { statistic: "mean", level: 0 }),
   );
+});
+
+/** The same message with some of its matrices. */
+const part = (/** @type {string} */ statistic) => {
+  const whole = message();
+  return { ...whole, matrices: whole.matrices.filter(({ name }) => name.endsWith(statistic)) };
+};
+
+test("largest values come later, and join the window that they are of", () => {
+  const window = unpackWindow(part("mean"));
+  assert.deepEqual([has(window, "mean"), has(window, "largest")], [true, false]);
+  const cell = cellAt(window, [13, 3]);
+  assert.ok(cell);
+  assert.match(cellWords(cell, 4, "aligned"), /: semantic 0\.30 on average; aligned 0\.20 on average\./);
+  const other = unpackWindow({ ...part("largest"), rows: [4, 10] });
+  assert.equal(joined(window, other), window);
+  assert.equal(has(window, "largest"), false);
+  assert.equal(joined(null, other), null);
+  assert.equal(joined(window, unpackWindow(part("largest"))), window);
+  near([...windowMatrices(window, { statistic: "largest", level: 0 })[0]], [0.1, 0.2, 0.3, 0.4]);
+  const next = unpackWindow(part("mean"));
+  assert.equal(joined(window, next), next);
+});
+
+test("colours are rounded to the nearest, and end where the range does", () => {
+  const values = Float32Array.of(-1, 0, 0.4 / 254, 0.6 / 254, 0.5, 253.6 / 254, 1, 2, NaN);
+  assert.deepEqual([...cellColours(values, [0, 1])], [0, 0, 0, 1, 127, 254, 254, 254, 255]);
 });
 
 test("the cell that a pair is in is told with what it holds", () => {
@@ -100,12 +129,12 @@ test("one window is asked for at a time, and then the newest wish", () => {
   /** @type {number[]} */
   const asked = [];
   const requests = windowRequests((wish) => asked.push(wish.row));
-  for (const row of [1, 2, 3]) requests.wish({ row, column: 0, side: 4 }, 100);
+  for (const row of [1, 2, 3]) requests.wish({ row, column: 0, side: 4, cells: 100 }, ["mean"]);
   assert.deepEqual(asked, [1]);
   assert.equal(requests.came(), true);
   assert.deepEqual(asked, [1, 3]);
   assert.equal(requests.came(), false);
-  requests.wish({ row: 3, column: 0, side: 4 }, 100);
+  requests.wish({ row: 3, column: 0, side: 4, cells: 100 }, ["mean"]);
   assert.deepEqual(asked, [1, 3, 3]);
 });
 

@@ -105,16 +105,20 @@ class LargeLayer:
             sampled=len(self.differences),
         )
 
-    def window(self, row: int, column: int, side: int, cells: int) -> Message:
+    def window(
+        self, row: int, column: int, side: int, cells: int, statistics: Sequence[str] = STATISTICS[:1]
+    ) -> Message:
         """Return the window of a square of pairs, in at most so many cells a side.
 
-        Where a cell is one pair its mean is its largest value, too, and is sent once.
+        Largest values are half of a message, and are sent where they are asked for. Where a cell is one pair its mean
+        is its largest value, too, and is sent once.
         """
         semantic, other = self._windows(row, column, side, cells)
-        statistics = STATISTICS if semantic.side > 1 else STATISTICS[:1]
+        statistics = statistics if semantic.side > 1 else STATISTICS[:1]
         rows, packed = [], {}
         for name, found in (("baseline", other), ("semantic", semantic)):
-            for statistic, values in zip(statistics, (found.mean, found.high), strict=False):
+            for statistic in statistics:
+                values = found.mean if statistic == STATISTICS[0] else found.high
                 low, high = finite_range(values.astype(np.float64))
                 rows.append({"name": f"{name} {statistic}", "low": low, "high": high})
                 packed[f"{name} {statistic}"] = steps(values, low, high)
@@ -127,6 +131,7 @@ class LargeLayer:
             rows=semantic.rows,
             columns=semantic.columns,
             side=semantic.side,
+            asked={"row": row, "column": column, "side": side, "cells": cells},
             matrices=rows,
         )
 

@@ -7,6 +7,7 @@ import {
   cellAt,
   cellColours,
   cellWords,
+  has,
   MOST_CELLS,
   viewWords,
   windowMatrices,
@@ -23,6 +24,8 @@ import {
 
 const NAMES = ["baseline", "semantic", "difference"];
 const LEAST_CELLS = 16; // a side, of a heatmap that is not laid out yet
+const [MEAN, LARGEST] = ["mean", "largest"];
+const REST_MS = 250; // so long the pointer rests before largest values are asked for that are only told
 
 /**
  * @param {object} given
@@ -39,8 +42,8 @@ export function largeView({ model, size, panels, scales, palettes, set }) {
   const statistic = segmented(
     "what the colour of a cell of several pairs is",
     [
-      ["mean", "mean"],
-      ["largest", "largest"],
+      [MEAN, MEAN],
+      [LARGEST, LARGEST],
     ],
     model.get("statistic"),
     (name) => set("statistic", name),
@@ -51,6 +54,8 @@ export function largeView({ model, size, panels, scales, palettes, set }) {
   let painted = []; // what the heatmaps show
   /** @type {{ whole: Whole, isExcess: boolean, kept: string, range: Range } | null} */
   let scaled = null; // what the scales show: it is the same in every window
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let resting;
 
   /** @type {<Shown extends { layer: string, kernel: string, baseline: string }>(shown: Shown | null) => Shown | null} */
   const ifWanted = (shown) =>
@@ -134,12 +139,13 @@ export function largeView({ model, size, panels, scales, palettes, set }) {
         return range;
       }
       const level = model.get("excess") ? (whole.null?.mean ?? 0) : 0;
-      painted = windowMatrices(window, { statistic: model.get("statistic"), level });
+      const shown = has(window, model.get("statistic")) ? model.get("statistic") : MEAN; // until the largest come
+      painted = windowMatrices(window, { statistic: shown, level });
       NAMES.forEach((name, k) => {
         maps[k].setWindow(cellColours(painted[k], name === "difference" ? [-whole.reach, whole.reach] : range), window);
         panels[k].missing("");
       });
-      cellsAre.textContent = viewWords(window.side, model.get("statistic"));
+      cellsAre.textContent = viewWords(window.side, shown);
       statistic.root.hidden = window.side === 1;
       this.ask(sent, area);
       return range;
@@ -158,7 +164,8 @@ export function largeView({ model, size, panels, scales, palettes, set }) {
       };
     },
     /**
-     * What the cell under the pointer holds, where it is several pairs.
+     * What the cell under the pointer holds, where it is several pairs. Largest values come once the pointer rests: a
+     * zoom does not wait for them.
      *
      * @param {Sent} sent
      * @param {Pair | null} cell
@@ -166,6 +173,11 @@ export function largeView({ model, size, panels, scales, palettes, set }) {
     cellWords(sent, cell) {
       const window = ifWanted(sent.window);
       const found = cell && window && window.side > 1 ? cellAt(window, cell) : null;
+      clearTimeout(resting);
+      if (found && window && !has(window, LARGEST))
+        resting = setTimeout(() => {
+          if (ifWanted(sent.window) === window) requests.wish(window.asked, [LARGEST]);
+        }, REST_MS);
       return found && window ? cellWords(found, window.side, model.get("baseline")) : "";
     },
     /**
@@ -195,8 +207,13 @@ export function largeView({ model, size, panels, scales, palettes, set }) {
       /** @type {(held: [number, number], first: number) => boolean} */
       const holds = ([first, end], start) => first <= start && end >= Math.min(size, start + area.side);
       const isThere = window?.side === side && holds(window.rows, area.row) && holds(window.columns, area.column);
-      if (!isThere) requests.wish(area, cells);
+      const isLargest = model.get("statistic") === LARGEST;
+      if (!isThere) requests.wish({ ...area, cells }, isLargest ? [MEAN, LARGEST] : [MEAN]);
+      else if (isLargest && !has(window, LARGEST)) requests.wish(window.asked, [LARGEST]);
     },
     came: requests.came,
+    stop() {
+      clearTimeout(resting);
+    },
   };
 }

@@ -120,6 +120,22 @@ export function decoder({ low, high, exact }) {
 }
 
 /**
+ * The values that many steps stand for; a plain loop, as there are many.
+ *
+ * @param {ArrayLike<number>} packed
+ * @param {{ low: number, high: number }} ends
+ */
+export function decoded(packed, { low, high }) {
+  const values = new Float32Array(packed.length);
+  const step = (high - low) / TOP_STEP;
+  for (let k = 0; k < values.length; k += 1) {
+    const place = packed[k];
+    values[k] = place === MISSING_STEP ? NaN : low + place * step;
+  }
+  return values;
+}
+
+/**
  * Returns name -> matrix, from upper triangles of numbers or of 16-bit steps.
  *
  * @param {Pick<Frame, "matrices" | "packed" | "exact">} frame

@@ -19,7 +19,7 @@ import { BINS, distribution, spreadLegend } from "./distribution.js";
 import { finder } from "./finder.js";
 import { firstPaint } from "./first_paint.js";
 import { heatmapPanel } from "./heatmap.js";
-import { unpackWhole, unpackWindow } from "./large.js";
+import { joined, unpackWhole, unpackWindow } from "./large.js";
 import { largeView } from "./large_view.js";
 import { colourIndices, frameStore, MISSING_COLOUR, pairKinds, shownMatrices, spread, taken } from "./matrices.js";
 import { readout } from "./readout.js";
@@ -100,7 +100,7 @@ export default () => {
           for (const view of views) view.draw();
         },
         window(message) {
-          sent.window = unpackWindow(message);
+          sent.window = joined(sent.window, unpackWindow(message));
           for (const view of views) view.windowCame();
         },
       });
@@ -321,12 +321,7 @@ function rsmView(model, el, sent) {
       caption();
       arrange();
       if (large) {
-        range = large.draw(sent, area);
-        const shown = frame();
-        if (shown) note(shown);
-        Object.assign(root.dataset, large.facts(sent));
-        read();
-        if (shown && !cell) ask(model.get("pair"));
+        drawWindow(large);
         return;
       }
       const shown = frame();
@@ -337,6 +332,16 @@ function rsmView(model, el, sent) {
       drawLayers();
       if (!shown) askAgain();
     });
+  }
+
+  /** @param {ReturnType<typeof largeView>} some */
+  function drawWindow(some) {
+    range = some.draw(sent, area);
+    const shown = frame();
+    if (shown) note(shown);
+    Object.assign(root.dataset, some.facts(sent));
+    read();
+    if (shown && !cell) ask(model.get("pair"));
   }
 
   /** @param {Frame & { full: import("./matrices.js").Matrices }} shown */
@@ -571,8 +576,9 @@ function rsmView(model, el, sent) {
   return {
     draw,
     windowCame() {
-      large?.came();
-      draw();
+      if (!large || isOver) return;
+      large.came();
+      drawWindow(large); // at once: to wait for a frame and then draw would show it a frame later
     },
     thumbnails() {
       card.thumbnails(sent.thumbnails);
@@ -589,6 +595,7 @@ function rsmView(model, el, sent) {
       clearTimeout(timer);
       events.stop();
       search.stop();
+      large?.stop();
       for (const panel of panels) panel.stop();
       isOver = true;
       for (const map of maps) map.remove();

@@ -10,7 +10,7 @@ import numpy as np
 import traitlets as t
 
 from semrsm_widgets.analysis import Analysis, check_analysis
-from semrsm_widgets.common import check_int, message
+from semrsm_widgets.common import check_choice, check_int, check_several, message
 from semrsm_widgets.figures import DIVERGING, PALETTE, colour_indices, colour_range, difference_range, heatmap_still
 from semrsm_widgets.matching import Identity
 from semrsm_widgets.rsm import BASELINES, PATCH_SIMILARITIES, SIMILARITIES, Similarities, UndefinedKernelError, rbf
@@ -284,7 +284,9 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
             return  # the worker sends one when it is there
         row, column = (check_int(name, content[name], minimum=0, maximum=last) for name in ("row", "column"))
         side, cells = (check_int(name, content[name], minimum=1) for name in ("side", "cells"))
-        self.post(shown.window(row, column, side, cells))
+        asked = check_several("statistics", content["statistics"], f"some of {', '.join(large.STATISTICS)}")
+        statistics = [check_choice("statistics", each, large.STATISTICS) for each in asked]
+        self.post(shown.window(row, column, side, cells, statistics))
 
     # -- the worker ---------------------------------------------------------------------------------------------
 
@@ -298,7 +300,8 @@ class RSMView(ImagesSelected, LayerChosen, KernelChosen, SimilaritiesTold, Bokeh
         self._in_sight = shown
         self._sent.add((shown.layer, shown.kernel))
         self.post(shown.message())
-        self.post(shown.window(0, 0, len(self.analysis), large.FIRST_CELLS))
+        statistics = large.STATISTICS if self.statistic != large.STATISTICS[0] else large.STATISTICS[:1]
+        self.post(shown.window(0, 0, len(self.analysis), large.FIRST_CELLS, statistics))
 
     def _work(self, job: Job) -> None:
         """Compute and send: the shown layer (baseline, then semantic), then the others, the nearest first.

@@ -61,7 +61,8 @@ def test_a_page_gets_what_is_known_of_all_pairs_and_the_whole_from_afar(view, an
         assert arrays[f"{name} spread"].sum() == pytest.approx(1, abs=1e-5)
     content, arrays = sent.newest("window")
     assert (content["side"], content["rows"], content["columns"]) == (2, [0, COUNT], [0, COUNT])
-    ask(view, kind="window", row=8, column=3, side=12, cells=12)
+    assert sorted(arrays) == ["baseline mean", "semantic mean"]  # the largest are sent to those who look at them
+    ask(view, kind="window", row=8, column=3, side=12, cells=12, statistics=["mean", "largest"])
     content, arrays = sent.newest("window")
     assert (content["side"], content["rows"], content["columns"]) == (1, [8, 20], [3, 15])
     assert np.allclose(numbers(content, arrays, "semantic mean"), known.semantic[8:20, 3:15], atol=1e-4)
@@ -74,7 +75,7 @@ def test_a_window_has_the_means_and_the_largest_of_what_is_in_sight(kernel, base
     view.kernel, view.baseline = kernel, baseline
     settled(view)
     sent = opened_page(view)
-    ask(view, kind="window", row=4, column=10, side=20, cells=10)
+    ask(view, kind="window", row=4, column=10, side=20, cells=10, statistics=["mean", "largest"])
     content, arrays = sent.newest("window")
     assert (content["rows"], content["columns"], content["side"]) == ([4, 24], [10, 30], 2)
     assert (content["layer"], content["kernel"], content["baseline"]) == ("a", kernel, baseline)
@@ -90,6 +91,21 @@ def test_a_window_has_the_means_and_the_largest_of_what_is_in_sight(kernel, base
             assert np.allclose(
                 numbers(content, arrays, f"{name} {statistic}"), reduce(squares, (1, 3)), atol=1e-3 * scale
             )
+
+
+def test_largest_values_are_sent_when_they_are_asked_for_or_shown(view):
+    sent = opened_page(view)
+    content, _ = sent.newest("window")
+    ask(view, kind="window", **content["asked"], statistics=["largest"])
+    more, arrays = sent.newest("window")
+    assert sorted(arrays) == ["baseline largest", "semantic largest"]
+    assert [more[name] for name in ("rows", "columns", "side")] == [
+        content[name] for name in ("rows", "columns", "side")
+    ]
+    view.statistic = "largest"
+    assert len(opened_page(view).newest("window")[1]) == 4
+    ask(view, kind="window", **content["asked"], statistics=["median"])
+    assert "`statistics` must be one of 'mean', 'largest'" in str(view.last_error)
 
 
 def test_a_hover_is_answered_from_the_tiles(view, analysis):
