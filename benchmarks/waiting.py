@@ -7,7 +7,8 @@ seconds after its first word: whatever runs in the foreground gets it. The table
 first word, and from Ctrl-C to its answer and to the end of the process, where the shell's prompt stands again; what was
 said last; and what lies on the disk that did not before. "nothing" is a script that sleeps: what the end of a process
 takes anyway. A recording has each change of the screen with its second. No word within a minute is said so, and Ctrl-C
-is typed then; a call that was done before is named.
+is typed then; a call that was done before is named. The matcher is compiled before, as after `semrsm warm`; what a
+fresh installation sees is "compiling". MOMENTS says for which calls the key waits for another word than the first.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import select
 import shlex
 import signal
 import struct
+import subprocess
 import sys
 import tempfile
 import time
@@ -101,8 +103,20 @@ CALLS = {
     "rsa, Spearman, N = 6000": ("K, L = rsm(6000), rsm(6000)", "srsm.rsa(K, L)"),
     "rsa, Kendall, N = 6000": ("K, L = rsm(6000), rsm(6000)", "srsm.rsa(K, L, method='kendall')"),
     "permutation_test": ("K, L = rsm(1000), rsm(1000)", "srsm.permutation_test(srsm.rsa, K, L, n=99_999)"),
-    "smallest_eigenvalue, N = 6000": ("K = rsm(6000)", "srsm.smallest_eigenvalue(K)"),
+    "smallest_eigenvalue, N = 12000": ("K = rsm(12000)", "srsm.smallest_eigenvalue(K)"),
+    "nearest, N = 10000": ("K = rsm(10000)", "srsm.nearest(K)"),
+    "hub_counts, N = 10000": ("K = rsm(10000)", "srsm.hub_counts(K, 5)"),
+    "load_images, 200000 files": (
+        "import os, tempfile; from PIL import Image\n"
+        "made = tempfile.TemporaryDirectory(); photos = made.name\n"
+        "for k in range(0, 200_000, 50_000):\n"
+        "    Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(f'{photos}/{k}.jpg')\n"
+        "    for j in range(k + 1, k + 50_000): os.link(f'{photos}/{k}.jpg', f'{photos}/{j}.jpg')",
+        "srsm.load_images(photos)",
+    ),
+    "compiling": ("x = noise(64, 3136, 64)", "srsm.matched_gram(x)"),
     "save": ("a = analysis(128, 40)", "a.save('a.npz', tokens=True)"),
+    "save, a layer is done": ("a = analysis(90, 40)", "a.save('a.npz', tokens=True)"),
     "to_html": ("a = analysis(64, 40)", "srsm.to_html(a, 'a.html')"),
 }
 """What is made ready and the call, by name: lines of a script, after HEAD."""
@@ -115,10 +129,24 @@ folder = "results"
 """
 COMMANDS = {
     "semrsm report": "report photos -o out.html",
+    "semrsm report, comparing": "report photos -o out.html",
     "semrsm run": "run config.toml",
+    "semrsm run, tokens": "run config.toml",
+    "semrsm run, Grams": "run config.toml",
     "semrsm layers": "layers",
 }
 """Arguments of the commands, in a folder with `photos` and `config.toml`."""
+
+MOMENTS = {
+    "save, a layer is done": "1 of 2 layers",
+    "semrsm report, comparing": "Comparing the images",
+    "semrsm run, tokens": "Tokens",
+    "semrsm run, Grams": "Gram of",
+}
+"""What stands on the screen when the seconds to Ctrl-C begin, as a regular expression; elsewhere the first word."""
+
+COMPILING = "compiling"
+"""The call for which nothing was compiled before."""
 
 
 @dataclass
@@ -149,8 +177,16 @@ class Recording:
         return next((text for _, text in reversed(self.frames) if text), "")
 
 
-def record(command: list[str], folder: Path, after: float, *, begun: bool) -> Recording:
-    """Run a command on a terminal in a folder, and type Ctrl-C; `begun` says that the call begins with the process."""
+def record(command: list[str], folder: Path, after: float, *, begun: bool, moment: str = "") -> Recording:
+    """Run a command on a terminal in a folder, and type Ctrl-C.
+
+    Args:
+        command: to run.
+        folder: where.
+        after: seconds to Ctrl-C.
+        begun: whether the call begins with the process.
+        moment: what the screen shows when they begin; the first word where this is empty.
+    """
     before = set(folder.rglob("*"))
     child, terminal = pty.fork()
     if child == 0:
@@ -165,8 +201,9 @@ def record(command: list[str], folder: Path, after: float, *, begun: bool) -> Re
     while True:
         now = time.monotonic()
         if start is not None and pressed is None:
-            told = seen.first_word is not None and now - start > seen.first_word + after
-            if told or now - start > PATIENCE:
+            since = next((second for second, text in seen.frames if re.search(moment, text)), None)
+            told = since is not None and now - start > since + after
+            if told or now - start > (10 * PATIENCE if moment else PATIENCE):
                 pressed = now
                 os.write(terminal, b"\x03")
                 seen.frames.append((now - start, "^C typed"))
@@ -219,8 +256,11 @@ def record_call(name: str, after: float) -> Recording:
     """Record one of CALLS."""
     ready, call = CALLS[name]
     script = f"{HEAD}\n{ready}\nsys.stdout.write({BEGINS!r}[:-2] + '\\n'); sys.stdout.flush()\n{call}\nprint('done')\n"
-    with tempfile.TemporaryDirectory() as folder:
-        return record([sys.executable, "-c", script], Path(folder), after, begun=False)
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as fresh:
+        command = [sys.executable, "-c", script]
+        if name == COMPILING:
+            command = ["env", f"NUMBA_CACHE_DIR={fresh}", *command]
+        return record(command, Path(folder), after, begun=False, moment=MOMENTS.get(name, ""))
 
 
 def record_command(name: str, after: float) -> Recording:
@@ -230,7 +270,7 @@ def record_command(name: str, after: float) -> Recording:
         (Path(folder) / "config.toml").write_text(RUN, encoding="utf-8")
         _make_photos(Path(folder) / "photos")
         command = [sys.executable, "-m", "semrsm_widgets.cli", *shlex.split(COMMANDS[name])]
-        return record(command, Path(folder), after, begun=True)
+        return record(command, Path(folder), after, begun=True, moment=MOMENTS.get(name, ""))
 
 
 def _make_photos(folder: Path) -> None:
@@ -257,6 +297,8 @@ def main() -> None:
     if unknown := set(given.calls) - set(every):
         sys.exit(f"unknown: {', '.join(sorted(unknown))}; known are: {', '.join(every)}")
     given.recordings.mkdir(parents=True, exist_ok=True)
+    warm = f"{HEAD}\nfor s in (49, 3136):\n    srsm.matched_gram(noise(3, s, 32), progress=False)"
+    subprocess.run([sys.executable, "-c", warm], check=True)
     print(json.dumps(machine()))
     print("| call | first word | Ctrl-C heard | prompt | exit | said last | left on disk |")
     print("| --- | --- | --- | --- | --- | --- | --- |")

@@ -17,6 +17,7 @@ HTML_SUFFIXES = (".html", ".htm")
 ABANDONED_SECONDS = 3600.0
 """An unfinished file that nobody wrote to for so long was left by a process that was killed."""
 _SUFFIX = ".unfinished"
+_TRIES = 20
 
 
 @contextmanager
@@ -59,12 +60,25 @@ def placed_whole(path: Path, *, new: bool = False) -> Iterator[Path]:
 
 
 def try_writing(folder: Path) -> None:
-    """Raise OSError where a folder takes no file of some kilobytes; nothing stays, and others may try it meanwhile."""
+    """Raise OSError where a folder cannot be made, or takes no file of some kilobytes; nothing stays.
+
+    Others may try it meanwhile, also with a folder that was not there: each removes what it made, while it is empty.
+    """
     trial = folder / f".try.{secrets.token_hex(8)}{_SUFFIX}"
-    try:
-        trial.write_bytes(bytes(4096))
-    finally:
-        trial.unlink(missing_ok=True)
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            trial.write_bytes(bytes(4096))
+            return
+        except (FileNotFoundError, FileExistsError):  # another one's trial has just taken the folder away
+            if not tries_left:
+                raise
+        finally:
+            trial.unlink(missing_ok=True)
+            for each in made:
+                with suppress(OSError):  # somebody has written there since
+                    each.rmdir()
 
 
 def _named_anew(unfinished: Path, path: Path) -> None:

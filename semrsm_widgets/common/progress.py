@@ -194,7 +194,7 @@ class Meter:
                 deepest = below
         if inner and deepest is not self:
             doing = f"{deepest.what[0].lower()}{deepest.what[1:]}"
-            parts.append(f"{doing}: {deepest.count()}" if deepest.total else doing)
+            parts.append(f"{doing}: {deepest.count()}" if deepest.total or deepest.done else doing)
         return ", ".join(parts)
 
 

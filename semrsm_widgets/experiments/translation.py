@@ -88,7 +88,7 @@ def translation_test(
     Example:
         >>> translation_test(load_model(), demo_images(crops=1), layers="blocks.4").of("AUC")
     """
-    chosen = as_images(images)
+    chosen = as_images(images, progress=progress)
     check_int("len(images)", len(chosen), minimum=4, todo="Intervals over images need more of them.")
     overlaps = check_several("overlaps", overlaps, "shares of area, such as (0.25, 0.5)")
     if not overlaps:

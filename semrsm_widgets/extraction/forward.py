@@ -99,7 +99,7 @@ def extract(
         Tokens('blocks.4': 16 images, 196 tokens (14×14 grid), 112 channels)
     """
     check_model(model)
-    chosen_images = as_images(images)
+    chosen_images = as_images(images, progress=progress)
     check_int("batch_size", batch_size, minimum=1)
     if cache is not None and (not isinstance(cache, str | os.PathLike) or not os.fspath(cache)):
         raise TypeError(message("cache", "None or a folder", cache))
@@ -115,7 +115,7 @@ def extract(
     first, as_keyword = prepare(model.transform, chosen_images.image(0))
     check_repeatable(model.transform, chosen_images.image(0), first)
     whole = "" if cache is None else " (`cache` takes whole layers)"
-    kept_words = f"Nothing of it is kept{whole}: {_STORES_KEEP}"
+    kept_words = f"Nothing of it is kept{whole}: {_STORES_KEEP}" if store is None else "Nothing is kept yet."
     meter = Meter("Looking at the images", progress, unit="images", kept=kept_words)
     with meter, as_found(module, device) as home:
         setting = Setting(module, tuple(first.shape), as_keyword, home, first.is_floating_point())

@@ -65,7 +65,7 @@ def predict(
         >>> analysis = Analysis(images, tokens, model=model, probabilities=probabilities)
     """
     check_model(model)
-    chosen = as_images(images)
+    chosen = as_images(images, progress=progress)
     check_int("batch_size", batch_size, minimum=1)
     threads = default_workers() if workers is None else check_int("workers", workers, minimum=0)
     module = unwrapped(model.module)
@@ -120,7 +120,7 @@ def extract_and_predict(
         >>> analysis = Analysis(images, tokens, model=model, probabilities=probabilities)
     """
     check_model(model)
-    chosen = as_images(images)
+    chosen = as_images(images, progress=progress)
     answers = _Answers(unwrapped(model.module), chosen.ids)
     with answers_heard(answers.hear):
         tokens = extract(

@@ -159,7 +159,6 @@ class TokenCache:
     def _try_writing(self) -> None:
         """Raise if the folder cannot be written, before anything is computed."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
             try_writing(self._folder)
         except OSError as error:
             todo = "Pass another folder, or leave `cache` out."

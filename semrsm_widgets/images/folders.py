@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from semrsm_widgets.common import message, printable
+from semrsm_widgets.common import Meter, message, printable
 
 from .entries import Entry, Found
 from .file_facts import SUFFIXES, WAYS_IN
@@ -19,6 +19,8 @@ _SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,7}")
 """What is said of a file's kind; a longer ending may be part of somebody's name."""
 _MOST_KINDS = 6
+_TOLD_EVERY = 256
+"""Pictures: finding one takes a microsecond or two."""
 _ZARR_FILES = (".zarray", ".zgroup", "zarr.json")
 
 
@@ -33,7 +35,13 @@ def from_folder(folder: Path, *, skip_unreadable: bool) -> Found:
         ValueError: there are no pictures.
     """
     walk = _Walk(folder, skip_unreadable=skip_unreadable)
-    names = sorted(walk.pictures(folder, "", ()))
+    names: list[str] = []
+    with Meter("Looking through the folder", unit="pictures") as meter:
+        for name in walk.pictures(folder, "", ()):
+            if len(names) % _TOLD_EVERY == 0:
+                meter(len(names), 0)
+            names.append(name)
+    names.sort()
     if not names:
         raise ValueError(_none_in(folder, walk.others))
     entries = [

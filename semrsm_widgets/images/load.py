@@ -9,7 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from semrsm_widgets.common import check_int, home_expanded, in_words_of, message, printable, shown_path
+from semrsm_widgets.common import (
+    Meter,
+    Progress,
+    ProgressOption,
+    check_int,
+    home_expanded,
+    in_words_of,
+    message,
+    printable,
+    shown_path,
+)
 
 from .datasets import from_items
 from .entries import Entry, Found, images_of, named, of_file
@@ -22,6 +32,9 @@ from .refusals import ACCEPTED, check_stack, refuse_stranger
 from .sources import FileSource, ItemSource, MemorySource
 from .tables import TABLE_SUFFIXES, from_csv, from_table, is_table
 
+_TOLD_EVERY = 16
+"""Pictures: opening a file takes less than telling a notebook's bar of it."""
+
 
 def load_images(
     source: Any,
@@ -30,6 +43,7 @@ def load_images(
     scale: float | tuple[float, float] | None = None,
     frame: int | None = None,
     skip_unreadable: bool = False,
+    progress: ProgressOption = None,
 ) -> Images:
     """Return the pictures of a folder, a table, a list or a dataset, in a stable order.
 
@@ -61,6 +75,7 @@ def load_images(
             how many there are.
         skip_unreadable: go on without files that cannot be decoded, with a warning that names them. This decodes
             every file once.
+        progress: as for `matched_gram`, with (files opened, pictures in all).
 
     Raises:
         FileNotFoundError: `source` or a listed file does not exist.
@@ -73,7 +88,10 @@ def load_images(
         >>> images
         Images(2 images; 2 labels: '0', '1')
     """
-    images, lines = open_images(source, labels, scale=scale, frame=frame, skip_unreadable=skip_unreadable)
+    with Meter("Opening the pictures", progress, unit="pictures") as meter:
+        images, lines = open_images(
+            source, labels, scale=scale, frame=frame, skip_unreadable=skip_unreadable, progress=meter
+        )
     if scale is not None and not any(map(_takes_scale, images.sources)):
         todo = "Pictures of 8 bits have their own, 255. For another one give floats: x / white."
         raise ValueError(message("scale", "None for these pictures", scale, todo))
@@ -82,12 +100,18 @@ def load_images(
     return images
 
 
-def as_images(images: Any, name: str = "images") -> Images:
-    """Return Images, or what `load_images` makes of something else; `name` is what the caller's argument is called."""
+def as_images(images: Any, name: str = "images", *, progress: ProgressOption = None) -> Images:
+    """Return Images, or what `load_images` makes of something else.
+
+    Args:
+        images: of a caller.
+        name: what the caller's argument is called.
+        progress: the caller's, whose function is told of its own steps alone.
+    """
     if isinstance(images, Images):
         return images
     with in_words_of({"`source`": f"`{name}`"}):
-        return load_images(images)
+        return load_images(images, progress=False if callable(progress) else progress)
 
 
 def check_source(source: Any) -> None:
@@ -112,6 +136,7 @@ def open_images(
     scale: Any = None,
     frame: int | None = None,
     skip_unreadable: bool = False,
+    progress: Progress | None = None,
 ) -> tuple[Images, list[str]]:
     """Return what `load_images` does, with the lines of its warning in place of it; a scale need not apply."""
     given = check_scale(scale)
@@ -126,7 +151,7 @@ def open_images(
         ids = images_of(entries).ids
         known = given_labels(labels, ids)
         entries = [entry._replace(labels=names) for entry, names in zip(entries, known, strict=True)]
-    readable, failures = _readable(entries, skip_unreadable=skip_unreadable)
+    readable, failures = _readable(entries, skip_unreadable=skip_unreadable, progress=progress)
     kept = {id(entry) for entry in readable}
     missing = tuple(entry.id for entry in entries if id(entry) not in kept)
     notes = [f"{len(missing)} of {len(entries)} left out, unreadable"] if missing else []
@@ -224,14 +249,18 @@ def _is_sixteen_bits(data: Any) -> bool:
     return str(getattr(data, "mode", "")).startswith("I") or str(getattr(data, "dtype", "")).endswith("uint16")
 
 
-def _readable(entries: list[Entry], *, skip_unreadable: bool) -> tuple[list[Entry], list[OSError]]:
+def _readable(
+    entries: list[Entry], *, skip_unreadable: bool, progress: Progress | None
+) -> tuple[list[Entry], list[OSError]]:
     """Return the entries whose files can be read, and what was wrong with the others.
 
     Only headers are looked at, unless the others are to be skipped.
     """
     good: list[Entry] = []
     failures: list[OSError] = []
-    for entry in entries:
+    for done, entry in enumerate(entries):
+        if progress is not None and done % _TOLD_EVERY == 0:
+            progress(done, len(entries))
         try:
             if isinstance(entry.source, FileSource):
                 entry.source.size()
@@ -243,6 +272,8 @@ def _readable(entries: list[Entry], *, skip_unreadable: bool) -> tuple[list[Entr
             if not skip_unreadable:
                 raise
             failures.append(error)
+    if progress is not None:
+        progress(len(entries), len(entries))
     if not good:
         raise failures[0]
     return good, failures

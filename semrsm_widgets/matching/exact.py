@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from semrsm_widgets.common import message
+from semrsm_widgets.common import in_background, message
 
 from .affinities import Affinities
 from .assignment import Assignment
@@ -17,9 +18,15 @@ from .matcher import PairJob, Products
 from .threads import Pool, default_threads
 from .token_set import TokenSet, check_comparable
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _CHUNK = 2**20
 _SECONDS_PER_ENTRY = 1e-7
 """Of an affinity; it grows with S."""
+_BRIEF = 0.05
+"""Seconds of SciPy's on a pair that Ctrl-C may wait for."""
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +108,6 @@ class Exact:
 
     def solve_pairs(self, affinities: Affinities, norms: Any, pool: Pool) -> Assignment:
         """Return the optimal assignment of every pair of a block."""
-        from scipy.optimize import linear_sum_assignment  # here: it takes a third of a second
-
         permutation = np.full((len(affinities), affinities.rows), -1, np.int64)
         value = np.zeros(len(affinities))
 
@@ -111,7 +116,10 @@ class Exact:
                 if pool.cancel[0]:
                     return
                 matrix = affinities[k].astype(np.float64, copy=False)
-                rows, columns = linear_sum_assignment(matrix, maximize=True)
+                found = _optimum(matrix, pool)
+                if found is None:
+                    return
+                rows, columns = found
                 permutation[k, rows] = columns
                 value[k] = matrix[rows, columns].sum()
 
@@ -121,6 +129,32 @@ class Exact:
     def match_sets(self, job: PairJob) -> Products:
         """Return the products of all pairs of a job."""
         return match_sets(self, job)
+
+
+def _optimum(matrix: NDArray[np.float64], pool: Pool) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Return the rows and the columns of SciPy's optimum; None where the pool was cancelled meanwhile.
+
+    SciPy's call hears nothing for the seconds that a pair of many tokens takes: it is on a thread of its own, which
+    after an interrupt runs out by itself, and nobody gets its result.
+    """
+    from scipy.optimize import linear_sum_assignment  # here: it takes a third of a second
+
+    if matrix.size * _SECONDS_PER_ENTRY < _BRIEF:
+        rows, columns = linear_sum_assignment(matrix, maximize=True)
+        return rows, columns
+    answer: Future[tuple[NDArray[np.int64], NDArray[np.int64]]] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(linear_sum_assignment(matrix, maximize=True))
+        except BaseException as error:  # raised where it is waited for
+            answer.set_exception(error)
+
+    in_background(work, "semrsm-exact")
+    while not pool.cancel[0]:
+        if wait([answer], timeout=_POLL_SECONDS).done:
+            return answer.result()
+    return None
 
 
 def _check_sizes(x: TokenSet, y: TokenSet) -> None:

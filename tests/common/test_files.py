@@ -104,13 +104,23 @@ def test_a_new_file_replaces_none(has_links, tmp_path, monkeypatch):
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a", "link"]
 
 
-def test_many_may_try_a_folder_at_once_and_nothing_stays(tmp_path):
+def test_a_folder_that_is_tried_does_not_stay_where_it_was_not(tmp_path):
+    try_writing(tmp_path / "new" / "within")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_bytes(b"mine")
+    with pytest.raises(NotADirectoryError):
+        try_writing(tmp_path / "file" / "within")
+    assert (tmp_path / "file").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("new", ["", "new"], ids=["that is there", "that is not"])
+def test_many_may_try_a_folder_at_once_and_nothing_stays(new, tmp_path):
     failures = []
 
     def work():
         try:
             for _ in range(100):
-                try_writing(tmp_path)
+                try_writing(tmp_path / new)
         except OSError as error:
             failures.append(error)
 

@@ -203,7 +203,8 @@ def test_a_stopped_extraction_says_what_is_kept_or_how_to_keep_it(tmp_path, wher
         rf"Looking at the images stopped at \d+ of 100 images\. {re.escape(kept)}", after.splitlines()[-1]
     )
     assert len(after.splitlines()) < 10  # where in the model it was pushed none of this off the screen
-    assert [each.name for each in tmp_path.rglob("*.safetensors")] == []
+    if "store" not in where:
+        assert list(tmp_path.iterdir()) == []
 
 
 SAVING = """

@@ -10,9 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
+from semrsm_widgets.common import Meter
+from semrsm_widgets.images import folders
 from semrsm_widgets.images.demo import demo_images
+from semrsm_widgets.images.folders import from_folder
 from semrsm_widgets.images.image_set import Images, subset
-from semrsm_widgets.images.load import load_images
+from semrsm_widgets.images.load import as_images, load_images
 from semrsm_widgets.images.sources import to_rgb
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
@@ -40,6 +43,39 @@ def folder(tmp_path: Path) -> Path:
 def truncate(path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
+
+
+def test_opening_files_says_how_far_it_is_and_ends_where_it_is_told_to(folder):
+    told = []
+    load_images(folder, progress=lambda *counts: told.append(counts))
+    assert told == [(0, 3), (3, 3)]
+
+    def refuse(done, total):
+        raise InterruptedError(f"{done} of {total}")
+
+    with pytest.raises(InterruptedError, match="0 of 3"):
+        load_images(folder, progress=refuse)
+
+
+def test_a_bar_counts_what_is_found_before_it_knows_how_much_there_is(folder, monkeypatch):
+    monkeypatch.setattr(folders, "_TOLD_EVERY", 1)
+    told = []
+    with Meter("Opening the pictures", False, unit="pictures") as meter:
+        monkeypatch.setattr(Meter, "_move", lambda inner, _: told.append(meter.words(meter.began, inner=True)))
+        from_folder(folder, skip_unreadable=False)
+    assert told[1:] == [f"0 s so far, looking through the folder: {k} pictures" for k in (1, 2)]
+
+
+def test_a_call_that_opens_files_itself_tells_its_own_steps_alone(folder, monkeypatch):
+    drawn = []
+    entered = Meter.__enter__
+    monkeypatch.setattr(Meter, "__enter__", lambda meter: drawn.append((meter.what, meter._wish)) or entered(meter))
+    told = []
+    as_images(folder, progress=lambda *counts: told.append(counts))
+    as_images(folder, progress=False)
+    as_images(folder)
+    assert told == []
+    assert [wish for what, wish in drawn if what == "Opening the pictures"] == [False, False, None]
 
 
 # ---- demo

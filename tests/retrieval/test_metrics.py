@@ -66,6 +66,24 @@ def test_chance_is_the_mean_over_random_orders():
     assert chance_average_precision(1, 1) == pytest.approx(1)
 
 
+def test_ranking_goes_through_some_rows_at_a_time_says_how_far_it_is_and_may_be_stopped(monkeypatch):
+    K = similarities(3)
+    K[np.median(K) < K] = 1.0  # ties, in the order of the images
+    whole, hubs = nearest(K, 2), hub_counts(K, 2)
+    monkeypatch.setattr(metrics, "_ENTRIES", 2 * N + 1)
+    told = []
+    assert np.array_equal(nearest(K, 2, progress=lambda *counts: told.append(counts)), whole)
+    assert np.array_equal(hub_counts(K, 2), hubs)
+    assert told == [*((k, N) for k in range(0, N, 2)), (N, N)]
+
+    def refuse(done, total):
+        if done:
+            raise StopIteration
+
+    with pytest.raises(StopIteration):
+        hub_counts(K, 2, progress=refuse)
+
+
 def test_hub_counts_are_k_occurrences():
     K = similarities(3)
     order = nearest(K, 2)
