@@ -20,6 +20,7 @@ from _features import LAYERS, features
 from scipy.optimize import linear_sum_assignment
 
 import semrsm_widgets as srsm
+from semrsm_widgets.retrieval import Lookup, Query
 
 Work = Callable[[], Any]
 
@@ -55,6 +56,17 @@ def measures() -> Iterator[Measure]:
                 name = f"Auction()(x, y), S = {size}, {pairs} pair{'s' if pairs > 1 else ''}"
                 peer_name = f"{peer.__name__.split('_', maxsplit=1)[0]}, pair by pair, with the products"
                 yield Measure("matching", name, peer_name, partial(direct, size, pairs, peer))
+    for size in (49, 196):
+        name = f"Auction().solve(affinity, norms), S = {size}, {_STREAM} pairs"
+        for peer, call in (("scipy", scipy_assignments), ("lapx", lapx_assignments)):
+            yield Measure("matching", name, f"{peer}, pair by pair", partial(solved, size, call))
+        for what, make in (
+            (f"analysis.assignment, {_STREAM} new pairs", assignments),
+            ("Lookup.rank, a query among 32 images", looked_up),
+            (f"analysis.null, {_STREAM} pairs", nulls),
+        ):
+            peer = "scipy, pair by pair, with the products"
+            yield Measure("matching", f"{what}, S = {size}", peer, partial(make, size))
     for size, images in ((49, 32), (196, 32), (784, 8)):
         name = f"matched_gram, {images} images, S = {size}"
         yield Measure("rsm", name, "scipy, pair by pair, with the products", partial(rsm, size, images))
@@ -137,6 +149,92 @@ def direct(size: int, pairs: int, peer: Callable[[np.ndarray, np.ndarray], list[
         return partial(matcher, x, y), partial(peer, x, y)
     ours, theirs = (cycle([(x[k : k + 1], y[k : k + 1]) for k in range(_STREAM)]) for _ in range(2))
     return lambda: matcher(*next(ours)), lambda: peer(*next(theirs))
+
+
+def scipy_assignments(affinity: np.ndarray) -> list[float]:
+    """Solve given affinities with SciPy, one after the other."""
+    return [float(a[linear_sum_assignment(a, maximize=True)].sum()) for a in affinity]
+
+
+def lapx_assignments(affinity: np.ndarray) -> list[float]:
+    """Solve given affinities with lapx, one after the other."""
+    import lap
+
+    costs = -affinity.astype(np.float64)
+    return [-float(lap.lapjv(each)[0]) for each in costs]
+
+
+def solved(size: int, peer: Callable[[np.ndarray], list[float]]) -> tuple[Work, Work]:
+    """Affinities that are there already."""
+    x, y = some_pairs(size, _STREAM)
+    affinity = x @ y.transpose(0, 2, 1)
+    norms = np.linalg.norm(x, axis=(1, 2)) * np.linalg.norm(y, axis=(1, 2))
+    matcher = srsm.Auction(threads=1)
+    assert np.allclose(matcher.solve(affinity, norms).value, peer(affinity), rtol=1e-3)
+    return partial(matcher.solve, affinity, norms), partial(peer, affinity)
+
+
+def analysed(size: int) -> srsm.Analysis:
+    """Return an Analysis of one layer that has matched nothing yet."""
+    name = LAYERS[size]
+    values = features([name])[name]
+    known = {"grid": None, "native_grid": None, "note": "", "prefix": None, "has_class_token": False}
+    tokens = srsm.Tokens(values=values, layer=name, **known)
+    return srsm.Analysis(srsm.demo_images(crops=4), {name: tokens}, matcher=srsm.Auction(threads=1))
+
+
+def assignments(size: int) -> tuple[Work, Work]:
+    """The door of single pairs, each asked for the first time."""
+    name = LAYERS[size]
+    i, j = np.triu_indices(32, 1)
+    pairs = [(int(i[k]), int(j[k])) for k in np.linspace(0, len(i) - 1, _STREAM).astype(int)]
+
+    def ours() -> list[float]:
+        analysis = analysed(size)
+        return [float(analysis.assignment(name, *pair).value[0]) for pair in pairs]
+
+    x, y = some_pairs(size, _STREAM)
+    assert np.allclose(ours(), scipy_pairs(x, y), rtol=1e-3)
+    return ours, partial(scipy_pairs, x, y)
+
+
+def looked_up(size: int) -> tuple[Work, Work]:
+    """All images in the order of their similarity to one of them."""
+    name = LAYERS[size]
+    values = features([name])[name].numpy()
+    norms = np.linalg.norm(values, axis=(1, 2))
+
+    def ours() -> list[int]:
+        return Lookup(analysed(size)).rank("semantic", name, Query(key=3, index=3), srsm.cosine).order.tolist()
+
+    def theirs() -> list[int]:
+        others = [k for k in range(len(values)) if k != 3]
+        found = np.array(scipy_pairs(values[[3] * len(others)], values[others])) / norms[others]
+        return [others[k] for k in np.argsort(-found, kind="stable")]
+
+    assert ours()[:5] == theirs()[:5]
+    return ours, theirs
+
+
+def nulls(size: int) -> tuple[Work, Work]:
+    """What unrelated tokens reach: pairs of which one has its channels permuted."""
+    name = LAYERS[size]
+    values = features([name])[name].numpy()
+    rng = np.random.default_rng(0)
+    i = rng.integers(len(values), size=_STREAM)
+    j = (i + rng.integers(1, len(values), size=_STREAM)) % len(values)
+    order = np.stack([rng.permutation(values.shape[2]) for _ in range(_STREAM)])
+    norms = np.linalg.norm(values, axis=(1, 2))
+
+    def ours() -> float:
+        return analysed(size).null(name, n=_STREAM).mean
+
+    def theirs() -> float:
+        y = np.take_along_axis(values[j], order[:, None], 2)
+        return float(np.mean(np.array(scipy_pairs(values[i], y)) / (norms[i] * norms[j])))
+
+    assert np.isclose(ours(), theirs(), rtol=1e-2)
+    return ours, theirs
 
 
 def rsm(size: int, images: int) -> tuple[Work, Work]:

@@ -6,7 +6,8 @@ CPU seconds on one thread. A Gram is the matched and the aligned one of a layer,
 than `--largest` is reckoned from as many, by the number of pairs. What the experiments take does not depend on the
 number of tokens, so they are run on Grams of few: `output_agreement` of one layer under three kernels, `compare` of two
 layers with each other by CKA and by Spearman (two layers' Grams), `retrieval_scores` of a layer, and what
-`translation_test` makes of the similarities of queries (the Grams of all pairs, i with j and j with i).
+`translation_test` makes of the similarities of queries (the Grams of all pairs, i with j and j with i). The last column
+is what a bar reckons with before, as a part of what it took.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ import torch
 from _features import machine
 
 import semrsm_widgets as srsm
+from semrsm_widgets.experiments.agreement import scoring_seconds
+from semrsm_widgets.experiments.layer_pairs import comparing_seconds
 from semrsm_widgets.experiments.scores import rsms_of
 from semrsm_widgets.experiments.translation import separation
 
@@ -87,6 +90,17 @@ def experiment_seconds(count: int, classes: int) -> dict[str, tuple[float, int]]
     return {name: (seconds(call), grams) for name, (call, grams) in work.items()}
 
 
+def reckoned_seconds(name: str, count: int, classes: int) -> float:
+    """Return what the bar of an experiment reckons with; NaN for those that reckon with no time."""
+    if name == "output_agreement":
+        scoring, predictions = scoring_seconds(count, classes)
+        return 3 * scoring + predictions
+    if name.startswith("compare"):
+        making, comparing = comparing_seconds(srsm.cka if name.endswith("CKA") else srsm.rsa, count, 2, 0)
+        return 2 * making + 3 * comparing  # of four pairs of layers one is the mirror image of another
+    return float("nan")
+
+
 def main() -> None:
     """Print a table of seconds, and of how many of its Grams each experiment takes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -100,15 +114,18 @@ def main() -> None:
     experiment_seconds(20, 3)  # what is imported and compiled at the first call
     gram_seconds(20, 16, 20)
     rows = []
-    print(f"| N | experiment | seconds | {' | '.join(f'of its Grams, S = {size}' for size in given.sizes)} |")
-    print("| --- " * (3 + len(given.sizes)) + "|")
+    print(
+        f"| N | experiment | seconds | {' | '.join(f'of its Grams, S = {size}' for size in given.sizes)} | reckoned |"
+    )
+    print("| --- " * (4 + len(given.sizes)) + "|")
     for count in given.images:
         grams = {size: gram_seconds(count, size, given.largest) for size in given.sizes}
-        print(f"| {count} | Gram of a layer | | {' | '.join(f'{grams[size]:.3g} s' for size in given.sizes)} |")
+        print(f"| {count} | Gram of a layer | | {' | '.join(f'{grams[size]:.3g} s' for size in given.sizes)} | |")
         for name, (taken, layers) in experiment_seconds(count, given.classes).items():
             ratios = {size: taken / (layers * grams[size]) for size in given.sizes}
             shown = " | ".join(f"{ratios[size]:.2f}" for size in given.sizes)
-            print(f"| {count} | {name} | {taken:.3g} | {shown} |", flush=True)
+            reckoned = reckoned_seconds(name, count, given.classes) / taken
+            print(f"| {count} | {name} | {taken:.3g} | {shown} | {reckoned:.2f} |", flush=True)
             rows.append({"images": count, "experiment": name, "seconds": taken, "grams": grams, "ratios": ratios})
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "experiments.json").write_text(json.dumps({"machine": about, "rows": rows}, indent=1))

@@ -1,6 +1,6 @@
 """Do the 95 % intervals hold what they promise? Simulations with a known truth; run it from this folder.
 
-    python intervals.py [--draws 500] [--images 60] [--quick]
+    python intervals.py [--draws 500] [--images 60] [--quick] [--shares 0 0.5 0.8]
 
 Each row draws a data set again and again and counts how often the interval holds the truth. The bootstrap over images
 stands beside the jackknife to show why it is not used: drawn with replacement, an image meets itself off the diagonal.
@@ -120,14 +120,17 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=500)
     parser.add_argument("--images", type=int, default=60)
     parser.add_argument("--quick", action="store_true", help="leave out what is computed anew without each image")
+    parser.add_argument("--shares", type=float, nargs="+", help="only RSMs of features that are correlated by these")
     options = parser.parse_args()
     n, draws = options.images, options.draws
     found: dict[str, Any] = {"machine": machine(), "images": n, "draws": draws}
-    for name, share in (("independent", 0.0), ("dependent, 0.5", 0.5), ("dependent, 0.8", 0.8)):
+    for share in options.shares or (0.0, 0.5, 0.8):
+        name = f"dependent, {share}" if share else "independent"
         found[name] = coverage(partial(comparisons, share, quick=options.quick), truths(share), n, draws, 1)
-    for name, signal in (("labels, weak signal", 0.5), ("labels, strong signal", 1.0)):
-        found[name] = coverage(partial(retrieval, signal), None, n, draws, 2)
-    found["p-values of unrelated RSMs"] = p_values(n, 4 * draws)
+    if not options.shares:
+        for name, signal in (("labels, weak signal", 0.5), ("labels, strong signal", 1.0)):
+            found[name] = coverage(partial(retrieval, signal), None, n, draws, 2)
+        found["p-values of unrelated RSMs"] = p_values(n, 4 * draws)
     for name, rows in found.items():
         if isinstance(rows, dict) and name != "machine":
             print(f"\n{name}")

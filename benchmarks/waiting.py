@@ -1,6 +1,6 @@
 """What a person at a terminal sees of each long call, from its first second to Ctrl-C, and what is left.
 
-    python waiting.py [CALL ...] [--list] [--after 1.5] [--recordings FOLDER]
+    python waiting.py [CALL ...] [--list] [--after 1.5] [--recordings FOLDER] [--page]
 
 Run from this folder. Each call is a script of its own on a pseudo-terminal. Ctrl-C is typed there as a key, `--after`
 seconds after its first word: whatever runs in the foreground gets it. The table says the seconds from the call to its
@@ -9,6 +9,7 @@ said last; and what lies on the disk that did not before. "nothing" is a script 
 takes anyway. A recording has each change of the screen with its second. No word within a minute is said so, and Ctrl-C
 is typed then; a call that was done before is named. The matcher is compiled before, as after `semrsm warm`; what a
 fresh installation sees is "compiling". MOMENTS says for which calls the key waits for another word than the first.
+`--page` puts the recordings that lie there into docs/how-to/recordings.md, and records nothing.
 """
 
 from __future__ import annotations
@@ -37,6 +38,15 @@ RESULTS = Path(__file__).parent / "results"
 BEGINS = "\x1b[0mThe call begins\r\n"  # what a call says itself does not begin so
 PATIENCE, LAST = 60.0, 40.0
 """Seconds: for a first word, and for the end after Ctrl-C."""
+
+PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "recordings.md"
+SHOWN_COLUMNS = 118
+PAGE_HEAD = """# Long work, recorded
+
+What a terminal shows of each long call, from its first word to a Ctrl-C, each line with its second: the first two lines, the last
+before the key, and all that came after. `python benchmarks/waiting.py` makes the recordings, on two cores that other work kept
+busy, and `--page` this page. Calls whose recording begins later than "Ctrl-C typed" were interrupted at a later moment.
+"""
 
 HEAD = """
 import numpy as np, sys, torch
@@ -140,8 +150,8 @@ COMMANDS = {
 MOMENTS = {
     "save, a layer is done": "1 of 2 layers",
     "semrsm report, comparing": "Comparing the images",
-    "semrsm run, tokens": "Tokens",
-    "semrsm run, Grams": "Gram of",
+    "semrsm run, tokens": "Looking at the images",
+    "semrsm run, Grams": "Matching",
 }
 """What stands on the screen when the seconds to Ctrl-C begin, as a regular expression; elsewhere the first word."""
 
@@ -282,6 +292,29 @@ def _make_photos(folder: Path) -> None:
         Image.fromarray(rng.integers(0, 255, (224, 224, 3), dtype=np.uint8)).save(folder / f"{k:03d}.jpg")
 
 
+def page(recordings: Path) -> str:
+    """Return a page with what the recordings show: the first words, the last before Ctrl-C, and all that came then."""
+    parts = [PAGE_HEAD]
+    for name, what in {**{name: call for name, (_, call) in CALLS.items()}, **COMMANDS}.items():
+        path = recordings / file_name(name)
+        if name == "nothing" or not path.exists():
+            continue
+        lines = [line[:SHOWN_COLUMNS].rstrip() for line in path.read_text(encoding="utf-8").splitlines()]
+        at = next((k for k, line in enumerate(lines) if "^C typed" in line), len(lines))
+        first, last = lines[:at][:2], lines[max(2, at - 1) : at]
+        dots = ["     ..."] if at > len(first) + len(last) else []
+        kept = path.read_text(encoding="utf-8").splitlines()[at:]  # the last lines say what is kept: whole
+        shown = [*first, *dots, *last, *(line.replace(str(Path(__file__).parents[1]) + "/", "") for line in kept)]
+        call = f"semrsm {what}" if name in COMMANDS else what
+        parts.append(f"## {name}\n\n```text\n{call}\n\n" + "\n".join(shown) + "\n```\n")
+    return "\n".join(parts)
+
+
+def file_name(name: str) -> str:
+    """Return what the recording of a call is called."""
+    return f"{re.sub('[^a-z0-9]+', '-', name.lower())}.txt"
+
+
 def main() -> None:
     """Record what is named and print the table."""
     every = [*CALLS, *COMMANDS]
@@ -290,7 +323,11 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="print their names")
     parser.add_argument("--after", type=float, default=1.5, help="seconds from the first word to Ctrl-C")
     parser.add_argument("--recordings", type=Path, default=RESULTS / "waiting")
+    parser.add_argument("--page", action="store_true", help="write the page of the recordings that are there")
     given = parser.parse_args()
+    if given.page:
+        PAGE.write_text(page(given.recordings), encoding="utf-8")
+        return
     if given.list:
         print("\n".join(every))
         return
@@ -311,8 +348,7 @@ def main() -> None:
         row = [name, *seconds, str(seen.status), last, ", ".join(seen.left[:4]) + ", ..." * (len(seen.left) > 4)]
         print("| " + " | ".join(row) + " |", flush=True)
         lines = [f"{second:8.2f}  {line}" for second, line in seen.frames]
-        target = given.recordings / f"{re.sub('[^a-z0-9]+', '-', name.lower())}.txt"
-        target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (given.recordings / file_name(name)).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -62,7 +62,8 @@ def placed_whole(path: Path, *, new: bool = False) -> Iterator[Path]:
 def try_writing(folder: Path) -> None:
     """Raise OSError where a folder cannot be made, or takes no file of some kilobytes; nothing stays.
 
-    Others may try it meanwhile, also with a folder that was not there: each removes what it made, while it is empty.
+    Others may try it meanwhile. A folder that was not there is removed again; where several try it at the same moment,
+    an empty one may stay.
     """
     trial = folder / f".try.{secrets.token_hex(8)}{_SUFFIX}"
     made = [each for each in (folder, *folder.parents) if not each.exists()]

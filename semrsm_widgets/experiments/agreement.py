@@ -93,10 +93,20 @@ def _or_error(answer: Callable[[], Statistic]) -> _Answer:
         return error
 
 
-_SECONDS_PER_ENTRY = 2e-6
-"""Of an RSM, roughly: what its correlations with the output take."""
-_SECONDS_PER_CLASS = 1e-8
-"""Of a pair of images, roughly: what the divergence of their predictions takes."""
+_SECONDS_PER_ENTRY = 1.9e-7
+"""Of a similarity, as `benchmarks/experiments.py` finds them: what its correlations with the output take."""
+_SECONDS_PER_SIMILARITY = 1.5e-3
+"""Whatever its size."""
+_SIMILARITIES = 3
+"""Of a layer, most often."""
+_SECONDS_PER_CLASS = 4e-9
+"""Of an entry of the divergence, for each class of the predictions."""
+
+
+def scoring_seconds(images: int, classes: int) -> tuple[float, float]:
+    """Return what the correlations of a kernel of a layer take, and the divergence of the predictions, roughly."""
+    per_similarity = _SECONDS_PER_SIMILARITY + _SECONDS_PER_ENTRY * images**2
+    return _SIMILARITIES * per_similarity, _SECONDS_PER_CLASS * images**2 * classes
 
 
 def output_agreement(
@@ -145,9 +155,8 @@ def output_agreement(
     centred = check_flag("centred", centred)
     with Meter("Comparing with the output", progress, unit="layers", kept=KEPT_LAYERS) as meter:
         matching = layer_costs(analysis, names)
-        scoring = _SECONDS_PER_ENTRY * len(kernels) * len(analysis) ** 2
-        predictions = _SECONDS_PER_CLASS * len(analysis) * analysis.probabilities.size
-        meter.costs = [cost + scoring for cost in matching]
+        scoring, predictions = scoring_seconds(*analysis.probabilities.shape)
+        meter.costs = [cost + scoring * len(kernels) for cost in matching]
         meter.costs[0] += predictions
         meter(0, len(names))
         output: _Output | _StreamedOutput | None = None
@@ -161,12 +170,16 @@ def output_agreement(
             with meter.part(matching[done] / meter.costs[done]):
                 analysis.gram(layer)
             for kernel in kernels:
-                for similarity, K in rsms_of(analysis, layer, kernel, centred=centred).items():
+                with meter.part(0.0):
+                    found = rsms_of(analysis, layer, kernel, centred=centred)
+                for similarity, K in found.items():
                     if output is None and isinstance(K, StreamedRSM):
                         with Meter("Comparing the predictions", unit="images") as inner:
                             output = _StreamedOutput(analysis.probabilities, K.row_blocks(), inner)
                     key = ScoreKey(layer=layer, kernel=kernel_name(kernel), similarity=similarity)
-                    for name, told in zip(MEASURES, _answers(K, output), strict=True):
+                    with meter.part(scoring / len(found) / meter.costs[done]):
+                        answers = _answers(K, output)
+                    for name, told in zip(MEASURES, answers, strict=True):
                         value = undefined(told, len(analysis)) if isinstance(told, ValueError) else told
                         rows.append(score(key, name, value, chance=0.0))
         meter(len(names), len(names))

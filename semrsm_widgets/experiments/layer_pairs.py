@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import nan
@@ -30,10 +30,12 @@ from semrsm_widgets.statistics import (
     check_rsm,
     check_statistic,
     cka,
+    is_spearman,
     is_streamed,
     jackknife_ready,
     make_ready,
     permutation_test,
+    product_of,
     relative_smallest,
     undefined,
 )
@@ -158,19 +160,21 @@ def compare(
     rows_of, columns_of = chosen_layers(left, layers_a, "layers_a"), chosen_layers(right, layers_b, "layers_b")
     rows: list[LayerPair] = []
     total = len(rows_of) * len(columns_of)
-    each = _SECONDS_PER_ENTRY * len(left) ** 2 * len(similarities) * (1 + permutations)
+    making, each = comparing_seconds(statistic, len(left), len(similarities), permutations)
     with Meter("Comparing layers", progress, unit="layer pairs", kept=KEPT_LAYERS) as meter:
-        matching = sum(layer_costs(left, rows_of)) + sum(layer_costs(right, columns_of))
-        meter.costs = [matching + each, *[each] * (total - 1)]
+        sides = {(id(analysis), layer) for analysis, names in ((left, rows_of), (right, columns_of)) for layer in names}
+        matching = sum(layer_costs(left, rows_of)) + sum(layer_costs(right, columns_of)) + making * len(sides)
+        meter.costs = _costs(product(rows_of, columns_of), each, mirrored=right is left)
+        meter.costs[0] += matching
         meter(0, total)
         asked = _Asked(statistic, kernel, similarities, permutations, seed)
         with meter.part(matching / (matching + each)):
-            sides = _all_sides(((left, rows_of), (right, columns_of)), asked)
+            made = _all_sides(((left, rows_of), (right, columns_of)), asked)
         found: dict[tuple[str, str, str], tuple[Statistic, float]] = {}
         for done, (a, b) in enumerate(product(rows_of, columns_of)):
             for name in similarities:
-                if name in sides[0][a] and name in sides[1][b]:
-                    one, other = sides[0][a][name], sides[1][b][name]
+                if name in made[0][a] and name in made[1][b]:
+                    one, other = made[0][a][name], made[1][b][name]
                     known = found.get((b, a, name)) if right is left else None
                     answer = found[a, b, name] = _answer(one, other, asked, len(left)) if known is None else known
                     rows.append(_row((a, b, name), (one, other), asked, *answer))
@@ -180,8 +184,43 @@ def compare(
     return Comparison(layers_a=rows_of, layers_b=columns_of, rows=tuple(rows))
 
 
-_SECONDS_PER_ENTRY = 3e-8
-"""Of an RSM, roughly: what a statistic takes."""
+_MAKING = {True: 1.5e-7, False: 8e-8}
+"""Seconds for each entry of an RSM to make it ready for Spearman's correlation, and for CKA or Pearson's."""
+_COMPARING = {True: 3e-8, False: 6e-9}
+"""Seconds for each entry to compare two that are ready."""
+_PERMUTED = 8e-9
+"""Seconds for each entry of a permutation."""
+_COUNTED_ANEW = 1.5e-7
+"""Seconds for each entry of a statistic that is computed anew without each image."""
+_LEAST_SECONDS = 5e-4, 2e-4
+"""Of making one ready and of comparing two, whatever their size."""
+
+
+def comparing_seconds(
+    statistic: RSMStatistic, images: int, similarities: int, permutations: int
+) -> tuple[float, float]:
+    """Return what making a layer's RSMs ready takes, roughly, and comparing those of two layers.
+
+    `benchmarks/experiments.py` holds it against what they took.
+    """
+    entries, by_ranks = images**2, is_spearman(statistic)
+    making, comparing = _LEAST_SECONDS
+    if by_ranks or product_of(statistic) is not None:
+        making += _MAKING[by_ranks] * entries
+        comparing += (_COMPARING[by_ranks] + _PERMUTED * permutations) * entries
+    else:
+        comparing += _COUNTED_ANEW * (1 + images + permutations) * entries
+    return making * similarities, comparing * similarities
+
+
+def _costs(pairs: Iterable[tuple[str, str]], each: float, *, mirrored: bool) -> list[float]:
+    """Return what each pair of layers takes: nothing where its mirror image was compared before."""
+    seen: set[tuple[str, str]] = set()
+    costs = []
+    for a, b in pairs:
+        costs.append(0.0 if mirrored and a != b and (b, a) in seen else each)
+        seen.add((a, b))
+    return costs
 
 
 class _Asked(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from semrsm_widgets.common import Matrix, cached_property
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+
+V = TypeVar("V")
 
 RELATIVE_FLOOR = 1e-13
 """A centred norm below this part of the plain one is rounding: the matrix is constant once centred."""
@@ -132,14 +134,33 @@ class MeanFree:
         turned: NDArray[np.float64] = 2 * (self.matrix @ self.rows)
         return turned
 
-    @property
+    @cached_property
     def floor(self) -> float:
         """The squared norm at and below which nothing but rounding is left."""
         return RELATIVE_FLOOR * float(self.squares.sum())
 
+    def square(self, product: Centred) -> float:
+        """Return its product with itself."""
+        return self._kept("square", product, lambda: product.of(self, self, self.squares))
+
+    def squares_without_one(self, product: Centred) -> NDArray[np.float64]:
+        """Return (N,) its products with itself without image i."""
+        return self._kept("without one", product, lambda: product.without_one(self, self, self.squares, self.turned))
+
     def varies(self, product: Centred) -> bool:
         """Return whether anything is left once it is centred."""
-        return product.of(self, self, self.squares) > self.floor
+        return self.square(product) > self.floor
+
+    def _kept(self, what: str, product: Centred, work: Callable[[], V]) -> V:
+        """Return what `work` gives, computed once: a layer is compared with many."""
+        if (what, product) not in self._products:
+            self._products[what, product] = work()
+        found: V = self._products[what, product]
+        return found
+
+    @cached_property
+    def _products(self) -> dict[tuple[str, Centred], Any]:
+        return {}
 
 
 def row_products(one: MeanFree, other: MeanFree) -> NDArray[np.float64]:
@@ -160,7 +181,7 @@ def alignments(products: Sequence[Centred], one: MeanFree, other: MeanFree) -> l
     found = []
     for product in products:
         shared = product.without_one(one, other, crossed, turned)
-        left, right = (product.without_one(side, side, side.squares, side.turned) for side in (one, other))
+        left, right = one.squares_without_one(product), other.squares_without_one(product)
         varies = (left > one.floor) & (right > other.floor)
         values: NDArray[np.float64] = np.full(len(shared), np.nan)
         np.divide(shared, np.sqrt(np.maximum(left * right, 0)), out=values, where=varies)
@@ -170,8 +191,8 @@ def alignments(products: Sequence[Centred], one: MeanFree, other: MeanFree) -> l
 
 
 def _cosine(product: Centred, one: MeanFree, other: MeanFree, crossed: NDArray[np.float64]) -> float:
-    norms = [product.of(side, side, side.squares) for side in (one, other)]
-    return float(np.clip(product.of(one, other, crossed) / np.sqrt(norms[0] * norms[1]), -1, 1))
+    norms = one.square(product) * other.square(product)
+    return float(np.clip(product.of(one, other, crossed) / np.sqrt(norms), -1, 1))
 
 
 def u_centred(mean_free: MeanFree) -> Matrix:

@@ -110,8 +110,8 @@ def rsa_of_ranks(one: Ranked, other: Ranked, *, level: float = LEVEL) -> Statist
         if not side.every:
             raise _constant(name)
     value = spearman(one, other)
-    if len(one.ranks) - 1 < PEARSON.least:
-        return _without_interval(value, len(one.ranks))
+    if one.images - 1 < PEARSON.least:
+        return _without_interval(value, one.images)
     return from_replicates(value, spearman_without_one(one, other), bounds=(-1, 1), level=level)
 
 

@@ -8,6 +8,7 @@ that RSMs which are read some rows at a time (`streamed_ranks`) go the same way.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import nan
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
 
 FEW = 2**12
 """Pairs, below which the bins are finer. Up to 511 pairs have a bin each: nothing is approximated then."""
+_FEW_IMAGES = 512
+"""Images up to which the places of their pairs are kept, a megabyte: a call for each row would take longer."""
 _TILE = 128
 """Rows and columns that are mirrored at a time."""
 _CONSTANT = 1e-9
 """Ranks that vary by less than this part of the most that they could are all tied."""
-_LARGE = 2**16
+_MANY = 2**12
 """Pairs from which on sorting numbers with their places in one word is quicker than sorting the places by them."""
+_LARGE = 2**16
+"""Pairs whose ranking Ctrl-C is not kept waiting for."""
 _WORD = np.uint64(2**32 - 1)
 
 
@@ -36,8 +41,17 @@ def bins_of(pairs: int) -> int:
     return 512 if pairs < FEW else 128
 
 
+@lru_cache(2)
+def _above_diagonal(n: int) -> NDArray[np.intp]:
+    """Return (P,) where the entries above the diagonal stand in a matrix (N, N)."""
+    i, j = np.triu_indices(n, 1)
+    return i * n + j
+
+
 def pair_values(K: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return (P,) the entries above the diagonal, row by row."""
+    if len(K) <= _FEW_IMAGES:
+        return K.ravel().take(_above_diagonal(len(K)))
     rows = [K[i, i + 1 :] for i in range(len(K) - 1)]
     return np.concatenate(rows) if rows else np.zeros(0)
 
@@ -45,6 +59,10 @@ def pair_values(K: NDArray[np.float64]) -> NDArray[np.float64]:
 def symmetric(flat: NDArray[np.float64], n: int) -> Matrix:
     """Return (N, N) with `pair_values` on both sides of a diagonal of 0."""
     matrix: Matrix = np.zeros((n, n))
+    if n <= _FEW_IMAGES:
+        matrix.ravel()[_above_diagonal(n)] = flat
+        matrix += matrix.T
+        return matrix
     first = 0
     for i in range(n - 1):
         matrix[i, i + 1 :] = flat[first : first + n - 1 - i]
@@ -59,12 +77,17 @@ def symmetric(flat: NDArray[np.float64], n: int) -> Matrix:
     return matrix
 
 
-def ranks(K: NDArray[np.float64]) -> Matrix:
-    """Return the ranks of an RSM's off-diagonal entries less their mean, ties averaged; symmetric, with diagonal 0."""
+def pair_ranks(K: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (P,) the ranks of an RSM's `pair_values` less their mean, ties averaged."""
     values = pair_values(K)
     if len(values) < _LARGE:
-        return symmetric(centred_ranks(values), len(K))
-    return symmetric(interruptibly(lambda: centred_ranks(values), "semrsm-ranks"), len(K))
+        return centred_ranks(values)
+    return interruptibly(lambda: centred_ranks(values), "semrsm-ranks")
+
+
+def ranks(K: NDArray[np.float64]) -> Matrix:
+    """Return the ranks of an RSM's off-diagonal entries less their mean, ties averaged; symmetric, with diagonal 0."""
+    return symmetric(pair_ranks(K), len(K))
 
 
 def centred_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -93,7 +116,7 @@ def _order(values: NDArray[np.float64]) -> NDArray[np.int64]:
     """
     # The order within a tied group says nothing: the quicker sort, which keeps none, will do.
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
-    if len(values) < _LARGE or not 0 < high - low < np.inf or len(values) > _WORD:
+    if len(values) < _MANY or not 0 < high - low < np.inf or len(values) > _WORD:
         return np.argsort(values)
     words = ((values - low) * ((2.0**32 - 1) / (high - low))).astype(np.uint64)
     words <<= np.uint64(32)
@@ -107,7 +130,8 @@ def _order(values: NDArray[np.float64]) -> NDArray[np.int64]:
     at = np.flatnonzero(alike)
     if len(at) > len(values) // 4:
         return np.argsort(values)
-    order[at] = order[at][np.lexsort((values[order[at]], words[at]))]
+    if len(at):
+        order[at] = order[at][np.lexsort((values[order[at]], words[at]))]
     return order
 
 
@@ -121,6 +145,7 @@ class RankSums:
         mean: (bins,) the mean rank of the pairs in a bin, as counted from the mean of all.
         own: (N,) the sum over image i's pairs of the square of their rank less the number of i's pairs below.
         every: the sum of the squares of all ranks.
+        below: (N, bins) how many of image i's pairs lie below each bin, those in it half.
     """
 
     held: Matrix
@@ -128,24 +153,20 @@ class RankSums:
     mean: NDArray[np.float64]
     own: NDArray[np.float64]
     every: float
+    below: Matrix
 
     @classmethod
-    def of(cls, held: Matrix, sums: Matrix, own: NDArray[np.float64], every: float) -> RankSums:
-        """Return them from how many of each image's pairs are in a bin, and the sums of these pairs' ranks."""
+    def of(cls, held: Matrix, sums: Matrix, below: Matrix, own: NDArray[np.float64], every: float) -> RankSums:
+        """Return them from how many of each image's pairs are in a bin and below it, and the sums of their ranks."""
         count = held.sum(0)
         mean = np.divide(sums.sum(0), count, out=np.zeros(len(count)), where=count > 0)
-        return cls(held=held, moments=sums - held * mean, mean=mean, own=own, every=every)
+        return cls(held=held, moments=sums - held * mean, mean=mean, own=own, every=every, below=below)
 
     @cached_property
     def count(self) -> NDArray[np.float64]:
         """(bins,) how many pairs are in a bin."""
         count: NDArray[np.float64] = self.held.sum(0) / 2  # each is in the rows of two images
         return count
-
-    @cached_property
-    def below(self) -> Matrix:
-        """(N, bins) how many of image i's pairs lie below each bin, those in it half."""
-        return below_of(self.held)
 
     @cached_property
     def spread(self) -> NDArray[np.float64]:
@@ -171,8 +192,8 @@ class RankSums:
 
 def below_of(held: Matrix) -> Matrix:
     """Return (n, bins) how many of an image's pairs lie below each bin, those in it half."""
-    below: Matrix = np.cumsum(held, axis=1)
-    below -= held / 2
+    # Whole numbers are added up four times as fast: the next one of floats waits for the last.
+    below: Matrix = np.cumsum(held.astype(np.int64), axis=1) - held / 2
     return below
 
 
@@ -222,25 +243,32 @@ class Ranked:
     """The ranks of an RSM's pairs, and what they become without each image.
 
     Attributes:
-        ranks: (N, N) ranks less their mean, where large sums would cancel; diagonal 0.
+        flat: (P,) ranks of `pair_values` less their mean, where large sums would cancel.
+        images: N.
     """
 
-    ranks: Matrix
+    flat: NDArray[np.float64]
+    images: int
 
     @classmethod
     def of(cls, K: Matrix) -> Ranked:
         """Return the ranks of a symmetric RSM (N, N)."""
-        return cls(ranks(K))
+        return cls(pair_ranks(K), len(K))
 
     @property
     def pairs(self) -> int:
         """P."""
-        return len(self.ranks) * (len(self.ranks) - 1) // 2
+        return len(self.flat)
+
+    @cached_property
+    def ranks(self) -> Matrix:
+        """(N, N) ranks less their mean; diagonal 0."""
+        return symmetric(self.flat, self.images)
 
     @cached_property
     def every(self) -> float:
         """The sum of the squares of all ranks."""
-        return float(np.vdot(self.ranks, self.ranks)) / 2
+        return float(np.vdot(self.flat, self.flat))
 
     @cached_property
     def bins(self) -> NDArray[np.uint16]:
@@ -262,16 +290,21 @@ class Ranked:
     @cached_property
     def rest(self) -> Matrix:
         """(N, N) in row i for the pairs of image i their rank less the number of i's pairs below; diagonal 0."""
-        rest, below = np.empty(self.ranks.shape), below_of(self._tables[0])
+        rest = np.empty(self.ranks.shape)
         for rows in some_rows(*rest.shape):
-            rest[rows] = rest_of(self.ranks[rows], self.bins[rows], below[rows], rows)
+            rest[rows] = rest_of(self.ranks[rows], self.bins[rows], self._below[rows], rows)
         return rest
+
+    @cached_property
+    def _below(self) -> Matrix:
+        """(N, bins) how many of image i's pairs lie below each bin, those in it half."""
+        return below_of(self._tables[0])
 
     @cached_property
     def sums(self) -> RankSums:
         """What leaving out one image needs."""
         own: NDArray[np.float64] = np.einsum("ij,ij->i", self.rest, self.rest)
-        return RankSums.of(*self._tables, own, self.every)
+        return RankSums.of(*self._tables, self._below, own, self.every)
 
 
 def bins_at(ranks: NDArray[np.float64], pairs: int) -> NDArray[np.uint16]:
@@ -298,7 +331,8 @@ def rest_of(
     ranks: NDArray[np.float64], bins: NDArray[np.uint16], below: NDArray[np.float64], rows: slice
 ) -> NDArray[np.float64]:
     """Return the ranks of some rows' pairs less how many of the row's pairs are below them; 0 for the image itself."""
-    rest: NDArray[np.float64] = ranks - np.take_along_axis(below, bins.astype(np.int64), axis=1)
+    places = bins + below.shape[1] * np.arange(len(bins))[:, None]
+    rest: NDArray[np.float64] = ranks - below.ravel().take(places)
     here = np.arange(len(rest))
     rest[here, here + rows.start] = 0
     return rest
@@ -316,18 +350,17 @@ def joint_of(one: NDArray[np.uint16], other: NDArray[np.uint16], rows: slice, co
 
 def spearman(one: Ranked, other: Ranked) -> float:
     """Return the correlation of two RSMs that vary."""
-    shared = float(np.vdot(one.ranks, other.ranks)) / 2
+    shared = float(np.vdot(one.flat, other.flat))
     return float(np.clip(shared / np.sqrt(one.every * other.every), -1, 1))
 
 
 def spearman_without_one(one: Ranked, other: Ranked) -> NDArray[np.float64]:
     """Return (N,) the Spearman correlations without image i, in the time of a few sorts; NaN where one is constant."""
-    n, bins = len(one.ranks), bins_of(one.pairs)
+    n, bins = one.images, bins_of(one.pairs)
     joint = np.zeros((bins, bins), np.int64)
-    own, every = np.empty(n), 0.0
+    own, every = np.empty(n), float(np.vdot(one.flat, other.flat))
     first, second = one.rest, other.rest
     for rows in some_rows(n, n):
         joint += joint_of(one.bins[rows], other.bins[rows], rows, bins)
         own[rows] = np.einsum("ij,ij->i", first[rows], second[rows])
-        every += float(np.vdot(one.ranks[rows], other.ranks[rows]))
-    return correlation_without_one(one.sums, other.sums, joint / 2, own, every / 2)
+    return correlation_without_one(one.sums, other.sums, joint / 2, own, every)

@@ -120,6 +120,10 @@ class _Side:
         self.every += float(np.vdot(ranks, ranks)) / 2
         return ranks, bins, rest
 
+    def told(self) -> RankSums:
+        """Return what leaving out one image needs, once all rows are taken over."""
+        return RankSums.of(self.held, self.sums, below_of(self.held), self.own, self.every)
+
 
 def streamed_spearman(K: Any, L: Any, *, intervals: bool = False) -> tuple[float, NDArray[np.float64] | None]:
     """Return the Spearman correlation of two RSMs' pairs, and (N,) without image i where asked for.
@@ -152,5 +156,4 @@ def _spearman(K: RSMBlocks, L: RSMBlocks, *, intervals: bool) -> tuple[float, ND
     value = float(np.clip(every / np.sqrt(one.every * other.every), -1, 1))
     if not intervals:
         return value, None
-    first, second = (RankSums.of(side.held, side.sums, side.own, side.every) for side in (one, other))
-    return value, correlation_without_one(first, second, joint / 2, own, every)
+    return value, correlation_without_one(one.told(), other.told(), joint / 2, own, every)

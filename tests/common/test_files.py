@@ -130,7 +130,7 @@ def test_many_may_try_a_folder_at_once_and_nothing_stays(new, tmp_path):
     for thread in threads:
         thread.join()
     assert failures == []
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.rglob(".*")) == []
 
 
 def test_a_path_is_shown_from_the_part_on_that_is_not_there(tmp_path):

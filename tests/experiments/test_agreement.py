@@ -11,6 +11,8 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
 import semrsm_widgets as srsm
+from semrsm_widgets.common.progress import _current
+from semrsm_widgets.experiments import agreement
 
 P = np.random.default_rng(3).dirichlet(np.full(4, 0.3), size=N)
 
@@ -55,3 +57,18 @@ def test_without_probabilities_the_error_names_predict():
 def test_the_same_prediction_for_all_has_no_correlation():
     found = srsm.output_agreement(labelled_analysis((1,), probabilities=np.full((N, 4), 0.25)))
     assert all(math.isnan(row.value) and "varies" in row.reason for row in found.rows)
+
+
+def test_a_bar_goes_on_with_each_similarity_and_is_full_only_when_all_are_compared(monkeypatch):
+    seen = []
+    of = agreement._answers
+
+    def answers(*given):
+        seen.append(_current.get().fraction)
+        return of(*given)
+
+    monkeypatch.setattr(agreement, "_answers", answers)
+    analysis = labelled_analysis((1,), probabilities=P)
+    srsm.output_agreement(analysis, kernels=[srsm.rbf, srsm.cosine], progress=False)
+    assert seen == sorted(set(seen))  # none twice
+    assert seen[-1] < 1

@@ -11,6 +11,7 @@ import torch
 from helpers.analyses import LABELS, labelled_analysis, labelled_tokens, make_images
 
 import semrsm_widgets as srsm
+from semrsm_widgets.experiments import layer_pairs
 
 N, S, D = 8, 6, 5
 
@@ -71,3 +72,15 @@ def test_other_images_or_another_order_are_refused():
         srsm.compare(a.rsm("layer 1"))
     with pytest.raises(ValueError, match="Did you mean 'semantic'"):
         srsm.compare(a, similarities=["semantc"])
+
+
+def test_a_bar_reckons_with_what_is_made_ready_and_nothing_for_mirror_images():
+    costs = layer_pairs._costs([("a", "a"), ("a", "b"), ("b", "a"), ("b", "b")], 2.0, mirrored=True)
+    assert costs == [2.0, 2.0, 0.0, 2.0]
+    assert layer_pairs._costs([("a", "b"), ("b", "a")], 2.0, mirrored=False) == [2.0, 2.0]
+    quick = layer_pairs.comparing_seconds(srsm.cka, 300, 2, 0)
+    ranked = layer_pairs.comparing_seconds(srsm.rsa, 300, 2, 0)
+    anew = layer_pairs.comparing_seconds(partial(srsm.rsa, method="kendall"), 300, 2, 0)
+    assert quick < ranked
+    assert sum(anew) > 100 * sum(ranked)  # three hundred times
+    assert layer_pairs.comparing_seconds(srsm.cka, 300, 2, 999)[1] > 100 * quick[1]
