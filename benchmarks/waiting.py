@@ -40,12 +40,12 @@ PATIENCE, LAST = 60.0, 40.0
 """Seconds: for a first word, and for the end after Ctrl-C."""
 
 PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "recordings.md"
-SHOWN_COLUMNS = 118
+BAR_COLUMNS = 20
 PAGE_HEAD = """# Long work, recorded
 
-What a terminal shows of each long call, from its first word to a Ctrl-C, each line with its second: the first two lines, the last
-before the key, and all that came after. `python benchmarks/waiting.py` makes the recordings, on two cores that other work kept
-busy, and `--page` this page. Calls whose recording begins later than "Ctrl-C typed" were interrupted at a later moment.
+What a terminal shows of each long call, from its first word to a Ctrl-C, each line with its second: the first two,
+the last before the key, and all that came after. `python benchmarks/waiting.py` makes the recordings, here on two cores
+that other work kept busy, and `--page` this page.
 """
 
 HEAD = """
@@ -299,15 +299,25 @@ def page(recordings: Path) -> str:
         path = recordings / file_name(name)
         if name == "nothing" or not path.exists():
             continue
-        lines = [line[:SHOWN_COLUMNS].rstrip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [_short(line) for line in path.read_text(encoding="utf-8").splitlines()]
         at = next((k for k, line in enumerate(lines) if "^C typed" in line), len(lines))
         first, last = lines[:at][:2], lines[max(2, at - 1) : at]
         dots = ["     ..."] if at > len(first) + len(last) else []
-        kept = path.read_text(encoding="utf-8").splitlines()[at:]  # the last lines say what is kept: whole
-        shown = [*first, *dots, *last, *(line.replace(str(Path(__file__).parents[1]) + "/", "") for line in kept)]
+        shown = [*first, *dots, *last, *lines[at:]]
         call = f"semrsm {what}" if name in COMMANDS else what
         parts.append(f"## {name}\n\n```text\n{call}\n\n" + "\n".join(shown) + "\n```\n")
     return "\n".join(parts)
+
+
+def _short(line: str) -> str:
+    """Return a line with a bar of few columns, and without the folder of the checkout."""
+    line = line.replace(f"{Path(__file__).parents[1]}/", "")
+
+    def bar(found: re.Match[str]) -> str:
+        full = round(BAR_COLUMNS * found[1].count("█") / len(found[1]))
+        return f"|{'█' * full}{' ' * (BAR_COLUMNS - full)}|"
+
+    return re.sub(r"\|([ █▏▎▍▌▋▊▉]+)\|", bar, line).rstrip()
 
 
 def file_name(name: str) -> str:

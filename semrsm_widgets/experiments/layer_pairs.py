@@ -186,6 +186,8 @@ def compare(
 
 _MAKING = {True: 1.5e-7, False: 8e-8}
 """Seconds for each entry of an RSM to make it ready for Spearman's correlation, and for CKA or Pearson's."""
+_SPECTRUM = 1000, 1.3e-7
+"""Images above which the smallest eigenvalue is found step by step, and seconds for each entry that this takes more."""
 _COMPARING = {True: 3e-8, False: 6e-9}
 """Seconds for each entry to compare two that are ready."""
 _PERMUTED = 8e-9
@@ -207,6 +209,8 @@ def comparing_seconds(
     making, comparing = _LEAST_SECONDS
     if by_ranks or product_of(statistic) is not None:
         making += _MAKING[by_ranks] * entries
+        if images > _SPECTRUM[0]:
+            making += _SPECTRUM[1] * entries
         comparing += (_COMPARING[by_ranks] + _PERMUTED * permutations) * entries
     else:
         comparing += _COUNTED_ANEW * (1 + images + permutations) * entries
