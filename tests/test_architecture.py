@@ -86,6 +86,7 @@ OF_THE_WHOLE = (
     "killed",
     "launch",
     "lifetimes",
+    "no_float64",
     "packaging",
     "page_twins",
     "peers",

@@ -328,7 +328,7 @@ class Analysis:
         """Return the matched patches of images i and j at a layer, with what each match contributes."""
         assignment = self.assignment(layer, i, j, matcher=matcher)
         tokens = self._tokens(layer)
-        x, y = (tokens.values[k].double().cpu().numpy() for k in (i, j))
+        x, y = (tokens.values[k].cpu().double().numpy() for k in (i, j))
         return match_patches(
             assignment,
             x,

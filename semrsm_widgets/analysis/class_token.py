@@ -22,5 +22,5 @@ def class_token_cosine(tokens: Tokens, i: int, j: int) -> float:
     own = class_tokens(tokens)
     if own is None:
         return float("nan")
-    x, y = (own[k, 0].double().cpu().numpy() for k in (i, j))
+    x, y = (own[k, 0].cpu().double().numpy() for k in (i, j))
     return float(x @ y / (np.linalg.norm(x) * np.linalg.norm(y) or 1.0))

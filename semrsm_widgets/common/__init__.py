@@ -1,6 +1,6 @@
 """What every package uses; it knows nothing of models, images or matching."""
 
-from .arrays import read_numbers
+from .arrays import float64_home, read_numbers
 from .background import in_background, interruptibly, large_heard
 from .checks import (
     check_choice,
@@ -61,6 +61,7 @@ __all__ = [
     "describe",
     "describe_seconds",
     "end_soon",
+    "float64_home",
     "frame_of",
     "home_expanded",
     "in_background",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .checks import describe, message
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
 
 # NumPy and torch are imported where they are used: the command line answers where one of them is broken.
@@ -49,6 +51,18 @@ def read_numbers(name: str, value: Any) -> tuple[NDArray[Any], float]:
         todo = _WAYS_IN.get(type(value).__module__.partition(".")[0], "Pass an array.")
         raise TypeError(message(name, "an array of numbers", describe(value), todo))
     return array, float(np.finfo(array.dtype).eps) if array.dtype.kind == "f" else 0.0
+
+
+@lru_cache(maxsize=16)
+def float64_home(device: torch.device) -> torch.device:
+    """Return where tensors of a device can be float64: there, or on the CPU, as Apple's MPS and some GPUs have none."""
+    import torch
+
+    try:
+        torch.ones(1, dtype=torch.float64, device=device).add(1).cpu()
+    except (TypeError, RuntimeError):  # which of them, and in what words, is the device's own
+        return torch.device("cpu")
+    return device
 
 
 def _of_tensor(name: str, value: Any) -> tuple[NDArray[Any], float]:

@@ -177,7 +177,7 @@ def _logits(module: nn.Module, output: Any, n: int) -> Tensor:
     if headless or not isinstance(scores, Tensor) or scores.ndim != 2 or len(scores) != n or scores.shape[1] < 2:
         got = f"{type(module).__name__}, whose output is {describe(output)}"
         raise ValueError(message("model", "a classifier, which returns (N, classes) or `logits`", got))
-    return scores.detach().to("cpu", torch.float64)
+    return scores.detach().cpu().double()
 
 
 def _probabilities(scores: Tensor) -> NDArray[np.float64]:

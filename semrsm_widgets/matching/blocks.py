@@ -88,7 +88,7 @@ def _match_batch(matcher: AffinityMatcher, left: TokenSet, right: TokenSet, solv
         for first in range(0, len(left), step):
             index = slice(first, min(first + step, len(left)))
             count = index.stop - first
-            flat = torch.zeros(count * left.size * width + width, dtype=matcher.dtype, device=left.values.device)
+            flat = torch.zeros(count * left.size * width + width, dtype=matcher.dtype, device=left.home(made.dtype))
             product = flat[:-width].view(count, left.size, width)[:, :, : right.size]
             right_tokens = right.block(index, made.dtype, right.size)
             made.into(product, left.block(index, made.dtype, left.size), right_tokens.mT)
@@ -145,8 +145,8 @@ def match_sets(matcher: AffinityMatcher, job: PairJob) -> Products:
 def _multiplied(matcher: AffinityMatcher, job: PairJob, tall: int, wide: int) -> Iterator[_Multiplied]:
     """Yield the images and the products of one block after another, on the CPU; an accelerator works one ahead."""
     x, y = job.x, job.y
-    device, tail = x.values.device, padded(y.size)
     made = made_for(matcher, x, y)
+    device, tail = x.home(made.dtype), padded(y.size)
     lefts = _prepared(x, made.dtype, job)
     rights = lefts if y is x else _prepared(y, made.dtype, job)
     step = max(1, _PRODUCT_FLOPS // (wide * y.size * x.values.shape[2]))

@@ -49,7 +49,9 @@ class Identity:
         _check_sizes(left, right)
         if len(left) != len(right):
             raise ValueError(message("y", f"{len(left)} token sets, one for each of x", str(len(right))))
-        value = (left.values.double() * right.values.double()).sum((1, 2)).cpu().numpy()
+        home = left.home(torch.float64)
+        x64, y64 = (side.values.to(home).double() for side in (left, right))
+        value = (x64 * y64).sum((1, 2)).cpu().numpy()
         permutation = np.tile(np.arange(left.size), (len(left), 1))
         return Assignment(permutation, value, np.full(len(left), np.inf))
 
@@ -57,12 +59,13 @@ class Identity:
         """Return the products of all images: one float64 product of flattened tokens, some channels at a time."""
         left, right = job.x, job.y
         _check_sizes(left, right)
+        home = left.home(torch.float64)
         x, y = left.values.flatten(1), right.values.flatten(1)
-        products = torch.zeros(len(left), len(right), dtype=torch.float64, device=x.device)
+        products = torch.zeros(len(left), len(right), dtype=torch.float64, device=home)
         step = max(1, min(_CHUNK, job.memory // 16) // max(1, len(left) + len(right)))
         for first in range(0, x.shape[1], step):
             here = slice(first, first + step)
-            products += x[:, here].double() @ y[:, here].double().T
+            products += x[:, here].to(home).double() @ y[:, here].to(home).double().T
             job.tick(int(job.pairs * min(1.0, (first + step) / x.shape[1])))
         return Products(products.cpu().numpy(), np.full(products.shape, np.inf))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from semrsm_widgets.common import cached_property, message, read_numbers
+from semrsm_widgets.common import cached_property, float64_home, message, read_numbers
 from semrsm_widgets.tokens import StoredTensor, Tokens, in_blocks
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class TokenSet:
         layer = value.layer if isinstance(value, Tokens) else ""
         values = as_tensor(name, value.values if isinstance(value, Tokens) else value)
         exponents, sq_norms = np.zeros(values.shape[0], np.int64), np.zeros(values.shape[0])
-        plain = values.dtype == torch.float32 and not values.is_cuda and not isinstance(values, StoredTensor)
+        plain = values.dtype == torch.float32 and values.is_cpu and not isinstance(values, StoredTensor)
         if _compiled and plain and values.is_contiguous():
             each = values.shape[1] * values.shape[2]
             numbers = values.numpy().reshape(-1)
@@ -137,22 +137,31 @@ class TokenSet:
         values = values.float() if values.dtype.itemsize < 4 else values
         each = values.shape[1] * values.shape[2]
         common = bool(np.all((norms >= each / LARGEST_PLAIN_NORM) & (norms <= LARGEST_PLAIN_NORM)))
-        as_they_are = common and values.dtype == torch.float32 and values.is_contiguous() and not values.is_cuda
+        as_they_are = common and values.dtype == torch.float32 and values.is_contiguous() and values.is_cpu
         numbers = values.numpy().reshape(-1) if _compiled and as_they_are else None
         return TokenSet(values, self.exponents[images], norms, numbers)
+
+    def home(self, dtype: torch.dtype) -> torch.device:
+        """Return where blocks of a type are: on the device of the tokens, if it has such numbers."""
+        device = self.values.device
+        return float64_home(device) if dtype == torch.float64 else device
 
     def block(self, images: slice | NDArray[np.int64], dtype: torch.dtype, rows: int) -> torch.Tensor:
         """Return some images' tokens (k, rows, D): of a scale that float32 holds, cast, zero-padded to `rows` tokens.
 
-        They share the memory of `values` where nothing is to be done.
+        They share the memory of `values` where nothing is to be done. They are on its device; float64 is on the CPU
+        where the device has none.
         """
-        part = self.values[images]
-        if not self.exponents[images].any():
+        part, home = self.values[images], self.home(dtype)
+        scaled_down = self.exponents[images]
+        if not scaled_down.any():
+            part = part.to(home)
             same = part.to(dtype)
             return (same if rows == self.size else _padded(same, rows)).contiguous()
-        wide = part.double() if dtype == torch.float64 or _outside(self.exponents[images]) else part.float()
-        factors = torch.from_numpy(np.ldexp(1.0, -self.exponents[images])).to(wide.device, wide.dtype)  # exact
-        scaled = (wide * factors[:, None, None]).to(dtype)
+        kind = torch.float64 if dtype == torch.float64 or _outside(scaled_down) else torch.float32
+        wide = part.to(self.home(kind)).to(kind)
+        factors = torch.from_numpy(np.ldexp(1.0, -scaled_down)).to(kind).to(wide.device)  # exact
+        scaled = (wide * factors[:, None, None]).to(dtype).to(home)
         return (scaled if rows == self.size else _padded(scaled, rows)).contiguous()
 
 
@@ -235,13 +244,13 @@ def _parts_of(values: torch.Tensor) -> Iterator[tuple[slice, NDArray[np.float64]
     count, numbers = values.shape[0], values.shape[1] * values.shape[2]
     step = max(1, _CHUNK // numbers)
     if count <= step:  # of few images, a copy is all that there is to do
-        yield slice(0, count), values.reshape(count, numbers).double().cpu().numpy()
+        yield slice(0, count), values.reshape(count, numbers).cpu().double().numpy()
         return
     room = np.empty((min(step, count), numbers))
     shown = torch.from_numpy(room)
     for first in range(0, count, step):
         part = values[first : first + step]
-        shown[: len(part)].view(part.shape).copy_(part)
+        shown[: len(part)].view(part.shape).copy_(part.cpu())
         yield slice(first, first + len(part)), room[: len(part)]
 
 

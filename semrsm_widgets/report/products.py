@@ -60,7 +60,7 @@ class Shares:
 
 def token_shares(tokens: Tokens, image: int) -> Shares:
     """Return the shares of one image's tokens; 0 where the image has none."""
-    x = tokens.values[image].double().cpu().numpy()
+    x = tokens.values[image].cpu().double().numpy()
     norms = np.linalg.norm(x, axis=1)
     whole, mean = float(np.linalg.norm(x)), len(x) * float(np.linalg.norm(x.mean(0)))
     return Shares(*((norms / (size or 1.0)).astype(np.float32) for size in (whole, mean)))

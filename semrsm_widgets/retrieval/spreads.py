@@ -47,7 +47,7 @@ def sketch_of(values: torch.Tensor) -> Sketch:
             for first in range(here.start, here.stop, step):
                 meter(first, count)
                 some = slice(first, min(first + step, here.stop))
-                part = block[some.start - here.start : some.stop - here.start].double().cpu().numpy()
+                part = block[some.start - here.start : some.stop - here.start].cpu().double().numpy()
                 mean = part.sum(1) / tokens
                 deviations = part - mean[:, None]
                 squares = np.square(deviations).sum(1)

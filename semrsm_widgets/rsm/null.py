@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from semrsm_widgets.common import float64_home
 from semrsm_widgets.matching import check_answer
 
 from .gram import MatchedGram
@@ -93,7 +94,8 @@ def null_grams(
             x = x[:, part.to(x.device)]
         channel = order[some].to(values.device)[:, None, :].expand(-1, tokens_per_image, -1)
         y = _widened(values[torch.from_numpy(j[some])]).gather(2, channel)
-        grams += _one_pair_grams(check_answer(matcher(x, y), len(x), x.shape[1]), x.double(), y.double(), repr(matcher))
+        answer, home = check_answer(matcher(x, y), len(x), x.shape[1]), float64_home(x.device)
+        grams += _one_pair_grams(answer, x.to(home).double(), y.to(home).double(), repr(matcher))
     progress(n, n)
     return grams
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
+from semrsm_widgets.common import float64_home
+
 from .schedule import EXTRA_PHASES, WORTH_CERTIFYING, schedule, target
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def solve(affinity: torch.Tensor, norms: NDArray[np.float64], gap: float, cap: i
     permutation = np.tile(np.arange(rows), (count, 1))
     value, bound = np.zeros(count), np.zeros(count)
     if columns == 1:
-        value = bound = affinity[:, 0, 0].double().cpu().numpy()
+        value = bound = affinity[:, 0, 0].cpu().double().numpy()
     certified = (norms == 0) | (columns == 1)
     open_pairs = np.flatnonzero(~certified)
     if open_pairs.size:
@@ -71,7 +73,7 @@ class _Auction:
         self.read = torch.nn.functional.pad(affinity, (0, 0, 0, 1)) if self.rows < self.columns else affinity
         self.target, self.norms, self.cap = target(gap, 1.0), norms, cap
         self.eps, self.factor, self.phases = schedule(gap, 1.0)
-        self.means = torch.from_numpy(norms / self.columns).to(affinity.device, affinity.dtype)
+        self.means = torch.from_numpy(norms / self.columns).to(affinity.dtype).to(affinity.device)
         self.prices = affinity.mean(1) * (self.rows / self.columns)
         self.owner = torch.full((count, self.columns), -1, device=affinity.device)
         self.column = self.owner.clone()
@@ -138,7 +140,7 @@ class _Auction:
 
         The bound is `dual_bound` of assignment.py, which tests hold it equal to.
         """
-        home = torch.device("cpu") if self.prices.device.type == "mps" else self.prices.device  # MPS has no float64
+        home = float64_home(self.prices.device)
         chosen = self.column[:, : self.rows].to(home)
         values, bounds = [], []
         for k, price in enumerate(self.prices.to(home).double()):

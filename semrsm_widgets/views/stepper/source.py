@@ -77,7 +77,7 @@ def patch_lot(analysis: Analysis, layer: str, pair: tuple[int, int], side: int) 
     if tokens.values.is_meta:
         todo = "Save it with analysis.save(path, tokens=True), or extract the tokens again."
         raise ValueError(message("source", "an Analysis with tokens to match", "one saved without its tokens", todo))
-    x, y = tokens.select(pair).pooled((side, side)).values.double().cpu().numpy()
+    x, y = tokens.select(pair).pooled((side, side)).values.cpu().double().numpy()
     norm = float(np.linalg.norm(x) * np.linalg.norm(y)) or 1.0  # an image that is zero: every affinity is 0
     pooled = "" if tokens.grid == (side, side) else f" averaged to {side}×{side}"
     whole = layer_sentence(analysis, layer).removeprefix("Layer ").rstrip(".")
