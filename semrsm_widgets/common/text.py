@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from math import isfinite
 
-# Halves of surrogate pairs, which no file can hold; control characters and line ends, which break a line in two.
-_UNPRINTABLE = re.compile("[\ud800-\udfff\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Halves of surrogate pairs, which no file can hold; control characters and line ends, which break a line in two; what
+# turns the direction of writing, so that a line reads otherwise than it is.
+_UNPRINTABLE = re.compile("[\ud800-\udfff\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _FIRST_BYTE, _LAST_BYTE = 0xDC80, 0xDCFF  # how Python stands in for the bytes of a file name that is no UTF-8
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _DIGITS = re.compile("([0-9]+)")

@@ -1,8 +1,8 @@
 """Results as Zarr stores: written piece by piece, gone on with after a kill, read lazily and checked when read."""
 
+from .attributes import group_name
 from .gram_form import GramForm, Lacking, Patch, checksums, kind_of
 from .gram_store import GramStore
-from .layer_store import group_name
 from .places import part_of
 from .pyramid import BINS, Cells, Pyramid
 from .sketch_store import Sketch, kept_sketch, piece_of

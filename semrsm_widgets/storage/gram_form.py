@@ -9,15 +9,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from semrsm_widgets.common import describe, message, printable
+from semrsm_widgets.common import printable
 from semrsm_widgets.tokens import StoredTensor, in_blocks
 
+from .attributes import are_counts, check_sound, is_count
 from .token_reading import DIGEST_BYTES, StoredPart, digests_of, to_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from .places import Place
+
+TILES = "tiles"
+SETTLED = "settled"
+"""The attribute that says that all tiles are there, with what `fallbacks` adds up to: a file a tile takes its time."""
+ORDERS = ("orders/0", "orders/1")
+"""Where it is said which images a store is of, where they are not all of them in its order: in turn, as whoever opens
+it meanwhile reads the last one, and what a killed call has left is written over."""
 _AT_ONCE = 256  # images whose checksums are made
 
 
@@ -101,40 +110,55 @@ def rows_of(there: NDArray[np.uint8], now: NDArray[np.uint8]) -> NDArray[np.int6
     return rows
 
 
-def form_of(facts: Mapping[str, Any], label: str) -> GramForm:
-    """Return the form that a store says it has.
+def form_of(facts: Mapping[str, Any], place: Place) -> GramForm:
+    """Return the form that a store says it has, and that its arrays have.
 
     Args:
         facts: what it says; whoever wrote it need not be us.
-        label: what to call it.
+        place: the store.
 
     Raises:
-        ValueError: what it says is no form.
+        ValueError: what it says is no form, or not that of what is there.
     """
-
-    def count(value: Any, least: int) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-    def counts(value: Any, least: int) -> bool:
-        return isinstance(value, list | tuple) and len(value) == 2 and all(count(each, least) for each in value)
-
+    shape, sizes, block = facts.get("shape"), facts.get("sizes"), facts.get("block")
+    symmetric, order, settings = facts.get("symmetric"), facts.get("order", ""), facts.get("settings")
+    tiles = place.group.get(TILES)
+    room = getattr(tiles, "shape", ())[1:]
+    has_shape, has_block = are_counts(shape, 0), is_count(block, 1)
     sound = {
-        "shape": counts(facts.get("shape"), 0),
-        "sizes": counts(facts.get("sizes"), 1),
-        "symmetric": isinstance(facts.get("symmetric"), bool),
+        TILES: len(room) == 2,
+        "shape": has_shape and all(count <= most for count, most in zip(shape or (), room, strict=False)),
+        "sizes": are_counts(sizes, 1),
+        "symmetric": isinstance(symmetric, bool) and symmetric != ("y_sq_norms" in place.group),
         "matcher": isinstance(facts.get("matcher"), str),
-        "block": count(facts.get("block"), 1),
-        "settings": isinstance(facts.get("settings"), dict),
-        "order": isinstance(facts.get("order", ""), str),
+        "block": has_block and (tiles is None or tiles.chunks[1:] == (block, block)),
+        "settings": isinstance(settings, dict) and all(isinstance(each, str) for each in settings.values()),
+        "order": isinstance(order, str) and (order == "" or (order in ORDERS and order in place.group)),
     }
-    if broken := next((name for name, is_sound in sound.items() if not is_sound), None):
-        got = f"{label!r}, whose {broken!r} is {describe(facts.get(broken))}"
-        raise ValueError(message("store", "a matched Gram that is whole", got, "Match it anew, into another store."))
-    shape, sizes = facts["shape"], facts["sizes"]
+    if symmetric is True and has_shape:
+        sound["shape"] &= facts["shape"][0] == facts["shape"][1]
+    todo = "Match it anew, into another store."
+    check_sound(sound, facts, repr(place.label), "a matched Gram that is whole", todo)
     return GramForm(
-        shape=(shape[0], shape[1]),
-        sizes=(sizes[0], sizes[1]),
+        shape=(facts["shape"][0], facts["shape"][1]),
+        sizes=(facts["sizes"][0], facts["sizes"][1]),
         symmetric=facts["symmetric"],
         matcher=printable(facts["matcher"]),
         block=facts["block"],
     )
+
+
+def settled(place: Place) -> tuple[int, int] | None:
+    """Return what a store says that its `fallbacks` add up to, all tiles being there; None where it does not say it.
+
+    Raises:
+        ValueError: it says something else.
+    """
+    both = place.attribute(SETTLED)
+    if both is None:
+        return None
+    todo = "Match it anew, into another store."
+    check_sound(
+        {SETTLED: are_counts(both, 0)}, {SETTLED: both}, repr(place.label), "a matched Gram that is whole", todo
+    )
+    return both[0], both[1]

@@ -16,23 +16,19 @@ import numpy as np
 
 from semrsm_widgets.common import Memo, message
 
-from .gram_form import GramForm, Lacking, Patch, form_of, rows_of
+from .attributes import checked_rows
+from .gram_form import ORDERS, SETTLED, TILES, GramForm, Lacking, Patch, form_of, rows_of, settled
 from .places import GRAM, MADE_OTHERWISE, Place, differences, open_place
 from .pyramid import PYRAMIDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TILES, FALLBACKS = "tiles", "fallbacks"
-SETTLED = "settled"
-"""The attribute that says that all tiles are there, with what `fallbacks` adds up to: a file a tile takes its time."""
+FALLBACKS = "fallbacks"
 DONE, GROWN = 1, 2
 """Marks of a tile: all is there; what is there was all, before images came that fill its block."""
 MADE_WITH_TILES = "cosine"
 """The overview whose levels are made as tiles are written."""
-ORDERS = ("orders/0", "orders/1")
-"""Where it is said which images a store is of, where they are not all of them in its order: in turn, as whoever opens
-it meanwhile reads the last one, and what a killed call has left is written over."""
 RECENT_TILES = 32
 """That were read last, and are kept, 1 MiB each: where one moves about, and for the pair under a pointer."""
 Rows = tuple["NDArray[np.int64]", "NDArray[np.int64]"]
@@ -103,7 +99,7 @@ class GramStore:
         if facts is None:
             self.rows = self._rows_among(tuple(digests[:0] for digests in self._digests))
             return
-        form = form_of(facts, self.place.label)
+        form = form_of(facts, self.place)
         if "order" not in facts:
             got = f"{self.place.label!r}, begun by an earlier version"
             raise ValueError(message("store", "one that can be gone on with", got, "Pass another; open_gram reads it."))
@@ -147,7 +143,7 @@ class GramStore:
             raise ValueError(
                 message("store", "a complete matched Gram", f"{place.label!r}, which was just begun", TODO)
             )
-        form = form_of(facts, place.label)
+        form = form_of(facts, place)
         found = cls(place, form, facts["settings"], (np.arange(0), np.arange(0)))
         found.rows = found.rows_of_last_call()
         if found.is_settled:
@@ -162,7 +158,10 @@ class GramStore:
         """Return which rows and columns the images of the last call are, in its order."""
         facts = self.place.facts(GRAM) or {"shape": (0, 0)}
         if order := facts.get("order"):
-            kept = [self._array(f"{order}/{axis}")[:] for axis in self._axes]
+            kept = [
+                checked_rows(self.place, order, self._array(f"{order}/{axis}")[:], count)
+                for axis, count in zip(self._axes, facts["shape"], strict=False)
+            ]
             return kept[0], kept[-1]
         rows = [np.arange(count) for count in facts["shape"]]
         return rows[0], rows[1]
@@ -183,7 +182,7 @@ class GramStore:
         facts = place.facts(GRAM)
         if facts is None:
             return None
-        found = cls(place, form_of(facts, place.label), settings, (np.arange(0), np.arange(0)), digests)
+        found = cls(place, form_of(facts, place), settings, (np.arange(0), np.arange(0)), digests)
         found.check()
         return None if found._is_other(facts) else found
 
@@ -363,15 +362,16 @@ class GramStore:
 
     def fallbacks(self) -> tuple[int, int]:
         """Return how many pairs were solved in float64, and exactly."""
-        both = self.place.attribute(SETTLED)
+        both = settled(self.place)
         if both is None:
-            both = self._array(FALLBACKS)[:, :, :2].sum((0, 1))
-        return int(both[0]), int(both[1])
+            counted = self._array(FALLBACKS)[:, :, :2].sum((0, 1))
+            return int(counted[0]), int(counted[1])
+        return both
 
     @property
     def is_settled(self) -> bool:
         """Whether it is written down that all is there."""
-        return self.place.attribute(SETTLED) is not None
+        return settled(self.place) is not None
 
     def settle(self) -> None:
         """Write down that all that the call asks for is there; by the one writer."""

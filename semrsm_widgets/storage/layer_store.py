@@ -7,16 +7,15 @@ waits again, as a copy, and is replaced when all that is wanted of it is there: 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from semrsm_widgets.tokens import StoredTensor, Tokens
 
+from .attributes import LayerFacts, check_layer
 from .pending import PENDING, SHA256, Pending, make_array, same_as_written, tidy
 from .token_reading import DIGEST_BYTES, PREFIX, VALUES, StoredPart, digests_of, to_array
 
@@ -32,13 +31,6 @@ _MOST_BATCHES = 4096
 """In a file, however small tokens are: it begins with a table of its pieces."""
 _DIGESTS_AT_ONCE = 1024
 """Checksums in one file, at least: a set that begins small may grow."""
-
-
-def group_name(layer: str) -> str:
-    """Return what a layer's group is called: its name, where a file can be called so."""
-    plain = re.sub(r"[^A-Za-z0-9._-]", "_", layer)[:60]
-    safe = plain == layer and not plain.startswith((".", "_")) and layer not in (PENDING, "zarr.json")
-    return plain if safe else f"layer-{plain}-{sha256(layer.encode()).hexdigest()[:8]}"
 
 
 @dataclass
@@ -63,6 +55,7 @@ class LayerStore:
 
     Args:
         group: the Zarr group of the layer.
+        facts: what it says of itself.
         label: of the store.
         ids: of the N images.
         rows: (n,) which of them are wanted.
@@ -70,9 +63,17 @@ class LayerStore:
     """
 
     def __init__(
-        self, group: Any, label: str, ids: Sequence[str], rows: NDArray[np.int64], batch: int, dtype: torch.dtype
+        self,
+        group: Any,
+        facts: LayerFacts,
+        label: str,
+        ids: Sequence[str],
+        rows: NDArray[np.int64],
+        batch: int,
+        dtype: torch.dtype,
     ) -> None:
-        self.group, self.label, self.ids, self.batch, self.dtype = group, label, ids, batch, dtype
+        self.group, self.facts, self.label = group, facts, label
+        self.ids, self.batch, self.dtype = ids, batch, dtype
         self._count, self._rows = len(ids), rows
         self._nodes: dict[str, Any] = {}  # arrays that are open: to open one is to read its description
         self._shards: dict[int, _Shard] = {}  # those that were looked at, by their first row
@@ -80,7 +81,7 @@ class LayerStore:
     @property
     def name(self) -> str:
         """Of the layer."""
-        return str(self.group.attrs["name"])
+        return self.facts.name
 
     @property
     def shard(self) -> int:
@@ -144,9 +145,8 @@ class LayerStore:
 
     def tokens(self) -> Tokens:
         """Return the tokens of the wanted images, read when they are indexed."""
-        words = dict(self.group.attrs["words"])
-        for name in ("grid", "native_grid"):
-            words[name] = None if words[name] is None else tuple(words[name])
+        values = self._node(VALUES)
+        check_layer(self.facts, self.label, values.shape, values.dtype.name, self.dtype)
         digests = self._node(SHA256)[:]
         label = f"{self.name!r} of {self.label!r}"
         count = self._node(VALUES).shape[0]  # which grows before that of the checksums does
@@ -155,7 +155,7 @@ class LayerStore:
             name: StoredTensor(StoredPart(self._node(name), digests[:, k], self.dtype, label, self.ids), rows)
             for k, name in enumerate(self.parts())
         }
-        return Tokens(values=found[VALUES], prefix=found.get(PREFIX), **words)
+        return Tokens(values=found[VALUES], prefix=found.get(PREFIX), **self.facts.words)
 
     def images_done(self) -> int:
         """Return how many wanted images have their tokens, without reading them."""

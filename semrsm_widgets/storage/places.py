@@ -14,7 +14,16 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from semrsm_widgets.common import __version__, describe, home_expanded, message, optional, printable, without_path
+from semrsm_widgets.common import (
+    __version__,
+    clipped,
+    describe,
+    home_expanded,
+    message,
+    optional,
+    printable,
+    without_path,
+)
 
 TOKENS, GRAM, SEVERAL = "tokens", "a matched Gram", "matched Grams"
 """What stores hold."""
@@ -61,13 +70,17 @@ class Place:
         facts = self.attribute(KEY)
         if facts is None:
             return None
-        if not isinstance(facts, dict) or not isinstance(facts.get("format"), int):
-            raise ValueError(message("store", f"one of {kind}", f"{self.label!r}, which says nothing of its format"))
-        if facts["format"] > FORMAT:
-            newer = f"{self.label!r} of format {facts['format']}, written by version {facts.get('version')}"
+        own = facts.get("format") if isinstance(facts, dict) else None
+        if not isinstance(own, int) or isinstance(own, bool) or own < 1:
+            got = f"{self.label!r}, which says nothing of its 'format' in {KEY!r}"
+            raise ValueError(message("store", f"one of {kind}", got))
+        if own > FORMAT:
+            newer = f"{self.label!r} of format {clipped(str(own))}, written by version {_said(facts, 'version')}"
             raise ValueError(message("store", f"of format {FORMAT} or older", newer, "Update semrsm-widgets."))
         if facts.get("kind") != kind:
-            raise ValueError(message("store", f"one of {kind}", f"{self.label!r}, one of {facts.get('kind')}"))
+            is_known = facts.get("kind") in (TOKENS, GRAM)
+            got = f"one of {facts['kind']}" if is_known else f"whose 'kind' is {describe(facts.get('kind'))}"
+            raise ValueError(message("store", f"one of {kind}", f"{self.label!r}, {got}"))
         return facts
 
     def attribute(self, name: str) -> Any:
@@ -88,7 +101,8 @@ class Place:
         """Return the same place, opened to be written where it was opened to be read."""
         if self.writable or self.folder is None:
             return self
-        return open_place(self.folder, str((self.group.attrs.get(KEY) or {}).get("kind")), make=True)
+        facts = self.group.attrs.get(KEY)
+        return open_place(self.folder, _said(facts if isinstance(facts, dict) else {}, "kind"), make=True)
 
     def full(self, error: OSError, rows: slice, columns: slice) -> OSError:
         """Return the error that says that a tile of a Gram cannot be written, and that what is done stays."""
@@ -275,7 +289,7 @@ def part_of(store: Any, *names: str) -> Any:
     zarr = _zarr()
     root = open_place(store, SEVERAL, make=True).group
     if isinstance(facts := root.attrs.get(KEY), dict):
-        got, todo = f"{_label(store)!r}, one of {facts.get('kind')}", "Pass a place of its own."
+        got, todo = f"{_label(store)!r}, one of {_said(facts, 'kind')}", "Pass a place of its own."
         raise ValueError(message("store", "one to keep several Grams in", got, todo))
     path = "/".join(names)
     if path not in root:
@@ -308,6 +322,12 @@ def _missing(kind: str, label: str) -> FileNotFoundError:
     return FileNotFoundError(message("store", f"one of {kind}", f"{label!r}, which is not there", f"Make it: {maker}."))
 
 
+def _said(facts: Mapping[str, Any], name: str) -> str:
+    """Return what a store says of itself as a text shows it: a word in plain letters as it is, all else described."""
+    value = facts.get(name)
+    return value if isinstance(value, str) and value.isascii() and value == clipped(value) else describe(value)
+
+
 def reason(error: Exception) -> str:
     """Return what went wrong, without the path, which may name a person."""
     return getattr(error, "strerror", None) or type(error).__name__
@@ -337,5 +357,5 @@ def _short(value: object) -> str:
         return "none"
     if not isinstance(value, str):
         return describe(value)
-    value = printable(value)
+    value = printable(clipped(value))
     return f"{value[:8]}…" if len(value) == 64 and set(value) <= set("0123456789abcdef") else value

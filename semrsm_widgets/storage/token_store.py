@@ -13,7 +13,8 @@ import torch
 from semrsm_widgets.common import Meter, listed, message
 from semrsm_widgets.tokens import Tokens
 
-from .layer_store import LayerStore, group_name
+from .attributes import ORDER, TokenFacts, checked_rows, group_name, layer_facts, token_facts
+from .layer_store import LayerStore
 from .pending import names_in, remove_folder
 from .places import MADE_OTHERWISE, TOKENS, Place, differences, open_place, reason
 from .token_reading import IDS, PREFIX, VALUES
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PICTURES = "pictures"
-ORDER = "order"
-"""The array that says which rows a store is of, where they are not all of them in its order; it has a number behind."""
 _ROWS_AT_ONCE = 4096
 """Names in one file, at least: a set that begins small may grow."""
 Parts = dict[str, tuple[torch.Tensor, torch.Tensor | None]]
@@ -74,7 +73,7 @@ class TokenStore:
         Raises:
             ValueError: what differs is named.
         """
-        facts = self.place.facts(TOKENS)
+        facts = token_facts(self.place)
         there = [] if facts is None else ids_of(self.place, facts)
         known = {each: row for row, each in enumerate(there)}
         new = [each for each in self._ids if each not in known]
@@ -84,7 +83,7 @@ class TokenStore:
         self._layers: dict[str, LayerStore] = {}
         if facts is None:
             return
-        if differ := [*differences(facts["settings"], self._settings), *self._other_images(there)]:
+        if differ := [*differences(facts.settings, self._settings), *self._other_images(there)]:
             got = f"{self.label!r}, which differs in {'; '.join(differ)}"
             raise ValueError(message("store", "one of the same settings and pictures", got, MADE_OTHERWISE))
 
@@ -116,12 +115,12 @@ class TokenStore:
 
     def _grow(self) -> None:
         """Have a row for each image of the call, and say that they are what the store is of: that last, and at once."""
-        facts, group, count = self.place.facts(TOKENS), self.place.group, len(self._all_ids)
+        facts, group, count = token_facts(self.place), self.place.group, len(self._all_ids)
         is_plain = np.array_equal(self._rows, np.arange(count))
         old = 0 if facts is None else len(ids_of(self.place, facts))
         was = _rows_of(self.place, facts, old) if facts is not None else None
         if facts is not None:
-            self._forget_orders(facts.get("order", ""))
+            self._forget_orders(facts.order)
         if was is not None and np.array_equal(was, self._rows):
             return
         if count > old:
@@ -163,7 +162,7 @@ class TokenStore:
             for k, (name, settings) in enumerate(layers.items()):
                 meter(k, len(layers))
                 layer = self._layer(name)
-                if layer is not None and layer.group.attrs["settings"] != settings:
+                if layer is not None and layer.facts.settings != settings:
                     got = f"{self.label!r}, in which {name!r} was read otherwise, or gave something else"
                     raise ValueError(message("store", "one of the same settings and pictures", got, MADE_OTHERWISE))
                 there = np.zeros(len(self._all_ids), np.bool) if layer is None else layer.done(clear=clear)
@@ -182,7 +181,8 @@ class TokenStore:
         """Make room for a layer, of a depth in the model; `words` says what its tokens are besides their numbers."""
         if self._layer(name) is None:
             group = self.place.group.require_group(group_name(name))
-            group.attrs.update({"name": name, "words": dict(words), "depth": depth, "settings": settings})
+            said = {"name": name, "depth": depth, "settings": settings, "words": dict(words)}
+            group.attrs.update(said)
 
     def write(self, images: Sequence[int], parts: Parts) -> None:
         """Keep the tokens of some images of the call, one of the `batches`, at some layers; what is there stays.
@@ -240,13 +240,13 @@ def open_tokens(store: Any) -> dict[str, Tokens]:
         >>> srsm.matched_gram(tokens["blocks.4"])
     """
     place = open_place(store, TOKENS)
-    facts = place.facts(TOKENS)
+    facts = token_facts(place)
     todo = "Go on with the same extract(..., store=...)."
     if facts is None:
         raise ValueError(message("store", "a complete store of tokens", f"{place.label!r}, which was just begun", todo))
-    ids, dtype = ids_of(place, facts), getattr(torch, facts["dtype"])
+    ids = ids_of(place, facts)
     rows = _rows_of(place, facts, len(ids))
-    layers = layers_of(place, ids, rows, int(facts["batch"]), dtype)
+    layers = layers_of(place, ids, rows, facts)
     for layer in layers:
         if not layer.is_complete():
             got = f"{place.label!r} with {layer.images_done():,} of {len(rows):,} images at {layer.name!r}"
@@ -254,42 +254,44 @@ def open_tokens(store: Any) -> dict[str, Tokens]:
     return {layer.name: layer.tokens() for layer in layers}
 
 
-def layers_of(
-    place: Place, ids: Sequence[str], rows: NDArray[np.int64], batch: int, dtype: torch.dtype
-) -> list[LayerStore]:
-    """Return the layers of a store, in depth order, for some rows of its images."""
-    names = sorted((int(group.attrs["depth"]), str(group.attrs["name"])) for group in _groups(place))
-    found = [_layer_of(place, name, ids, rows, batch, dtype) for _, name in names]
-    return [layer for layer in found if layer is not None]
+def layers_of(place: Place, ids: Sequence[str], rows: NDArray[np.int64], facts: TokenFacts) -> list[LayerStore]:
+    """Return the layers of a store, in depth order, for some rows of its images.
+
+    Raises:
+        ValueError: what a layer says of itself is not what it has to be.
+    """
+    found = []
+    for key in sorted(place.group.group_keys()):
+        layer = _layer_at(place, key, ids, rows, facts.batch, facts.dtype)
+        if layer is not None:
+            found.append(layer)
+    return sorted(found, key=lambda layer: (layer.facts.depth, layer.name))
 
 
-def ids_of(place: Place, facts: Mapping[str, Any]) -> list[str]:
+def ids_of(place: Place, facts: TokenFacts) -> list[str]:
     """Return what the images of a store are called, row by row."""
-    ids = place.group[IDS][:]
-    return [str(each) for each in ids[: facts.get("images", len(ids))]]
+    return [str(each) for each in place.group[IDS][: facts.images]]
 
 
-def _rows_of(place: Place, facts: Mapping[str, Any], count: int) -> NDArray[np.int64]:
+def _rows_of(place: Place, facts: TokenFacts, count: int) -> NDArray[np.int64]:
     """Return which rows the images of the last call have."""
-    order = facts.get("order")
-    rows: NDArray[np.int64] = place.group[order][:] if order else np.arange(count)
-    return rows
-
-
-def _groups(place: Place) -> Iterator[Any]:
-    for name in sorted(place.group.group_keys()):
-        group = place.group[name]
-        if "settings" in group.attrs:
-            yield group
+    return checked_rows(place, facts.order, place.group[facts.order][:], count) if facts.order else np.arange(count)
 
 
 def _layer_of(
     place: Place, name: str, ids: Sequence[str], rows: NDArray[np.int64], batch: int, dtype: torch.dtype
 ) -> LayerStore | None:
     key = group_name(name)
-    if key not in place.group or "settings" not in place.group[key].attrs:
-        return None
-    return LayerStore(place.group[key], place.label, ids, rows, batch, dtype)
+    return _layer_at(place, key, ids, rows, batch, dtype) if key in place.group else None
+
+
+def _layer_at(
+    place: Place, key: str, ids: Sequence[str], rows: NDArray[np.int64], batch: int, dtype: torch.dtype
+) -> LayerStore | None:
+    """Return the layer in a group; None where there is none yet."""
+    group = place.group[key]
+    facts = layer_facts(group, place.label)
+    return None if facts is None else LayerStore(group, facts, place.label, ids, rows, batch, dtype)
 
 
 def _type_name(dtype: torch.dtype) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 
+from .attributes import token_facts
 from .gram_form import form_of
 from .gram_store import GramStore
 from .places import GRAM, TOKENS, open_place
@@ -38,7 +38,7 @@ def tokens_there(store: Any, ids: Sequence[str]) -> dict[str, TokensThere]:
         ValueError: it holds something else, or is of a newer version.
     """
     place = open_place(store, TOKENS)
-    facts = place.facts(TOKENS)
+    facts = token_facts(place)
     if facts is None:
         return {}
     known = ids_of(place, facts)
@@ -46,7 +46,7 @@ def tokens_there(store: Any, ids: Sequence[str]) -> dict[str, TokensThere]:
     rows = np.array([row_of.get(each, -1) for each in ids], np.int64)
     is_known = rows >= 0
     found = {}
-    for layer in layers_of(place, known, np.arange(len(known)), int(facts["batch"]), getattr(torch, facts["dtype"])):
+    for layer in layers_of(place, known, np.arange(len(known)), facts):
         there, digests = np.zeros(len(ids), np.bool), np.zeros((len(ids), DIGEST_BYTES), np.uint8)
         marks, own = layer.marks()
         there[is_known], digests[is_known] = marks[rows[is_known]], own[rows[is_known]]
@@ -74,7 +74,7 @@ def pairs_left(store: Any, settings: Mapping[str, str], digests: NDArray[np.uint
     if facts is None:
         return pairs
     empty = np.arange(0)
-    found = GramStore(place, form_of(facts, place.label), settings, (empty, empty), [digests])
+    found = GramStore(place, form_of(facts, place), settings, (empty, empty), [digests])
     found.check()
     known = found.rows[0][found.rows[0] < facts["shape"][0]]
     if found.is_settled and np.isin(known, found.rows_of_last_call()[0]).all():

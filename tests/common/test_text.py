@@ -18,6 +18,7 @@ from semrsm_widgets.common.text import describe_seconds, in_words_of, natural_ke
         ("half \ud83d pair", r"half \ud83d pair"),
         ("two\nlines\tand\x1b[31m", r"two\x0alines\x09and\x1b[31m"),
         ("line\u2028end\x85", r"line\u2028end\x85"),
+        ("\u202egnp.exe\u2066", r"\u202egnp.exe\u2066"),
     ],
 )
 def test_printable(text, expected):
