@@ -21,10 +21,11 @@ import semrsm_widgets as srsm
 from semrsm_widgets.analysis import gram_names
 from semrsm_widgets.cli import main
 from semrsm_widgets.cli.lab import copy_tutorials, tutorials_folder
+from semrsm_widgets.common import interruptibly
 from semrsm_widgets.common.files import ABANDONED_SECONDS, sweep
 from semrsm_widgets.matching.solvers import engine, numba_kernel
 from semrsm_widgets.rsm import tiles
-from semrsm_widgets.storage.gram_store import ORDERS
+from semrsm_widgets.storage.gram_form import ORDERS
 
 from . import stores
 from .analyses import make_analysis
@@ -327,8 +328,12 @@ def _kernel_cache() -> Work:
     def write(folder: Path) -> None:
         numba.config.CACHE_DIR = str(folder / "cache")
         kernel, _ = numba_kernel.build()
-        for signature, code in compiled.items():
-            kernel._cache.save_overload(signature, code)
+
+        def save() -> None:
+            for signature, code in compiled.items():
+                kernel._cache.save_overload(signature, code)
+
+        interruptibly(save, "semrsm-compile")  # as the engine does: llvmlite bears no interrupt
 
     def check(folder: Path) -> None:
         for _ in range(2):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from semrsm_widgets.common import interruptibly
+
 from ..affinities import padded
 from ..token_set import use_compiled
 from . import engine as kernels
@@ -106,10 +108,15 @@ _found: dict[Any, Multiplier | None] = {}
 
 
 def multiplier() -> Multiplier | None:
-    """Return the compiled products; None where they do not compile, or do not compute what they should."""
+    """Return the compiled products; None where they do not compile, or do not compute what they should.
+
+    They are compiled on a thread of its own, as the kernel is: where Ctrl-C comes after llvmlite has freed a string and
+    before it has noted that, it frees it again, which ends the process (`OutputString.close` of llvmlite 0.50).
+    """
     kernel = kernels._loader
     if kernel not in _found:
-        found = _load()
+        serves = kernel_for(np.float32) is not None and engine().simd == "vector"
+        found = interruptibly(_load, "semrsm-compile") if serves else None
         if found is not None:
             use_compiled(found.squares, found.sums)
         _found[kernel] = found
@@ -122,8 +129,6 @@ def is_loaded() -> bool:
 
 
 def _load() -> Multiplier | None:
-    if kernel_for(np.float32) is None or engine().simd != "vector":
-        return None
     from . import numba_product  # it needs numba, which is there if the kernel is
 
     for cache in [True, False] if engine().cache else [False]:

@@ -1,5 +1,7 @@
 """Compiled products: right to rounding, for every shape and offset, and nothing is written beside them."""
 
+import threading
+
 import numpy as np
 import pytest
 from helpers.matchers import many
@@ -7,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semrsm_widgets.matching.affinities import padded
+from semrsm_widgets.matching.solvers import engine
 from semrsm_widgets.matching.solvers import multiplier as loading
 from semrsm_widgets.matching.solvers.multiplier import multiplier
 
@@ -69,3 +72,23 @@ def test_where_vectors_do_not_compile_torch_multiplies(monkeypatch):
     monkeypatch.setattr(loading, "_found", {})
     monkeypatch.setattr(loading, "kernel_for", lambda _: None)
     assert multiplier() is None
+
+
+def test_llvm_is_asked_where_no_interrupt_comes(monkeypatch):
+    """Where Ctrl-C meets llvmlite while it frees a string, it frees it twice: the process aborts."""
+    from llvmlite.binding.ffi import OutputString
+
+    asked = []
+    plain = OutputString.close
+
+    def close(string):
+        asked.append(threading.current_thread())
+        plain(string)
+
+    monkeypatch.setattr(engine, "_loader", engine._Loader())
+    monkeypatch.setattr(loading, "_found", {})
+    assert engine.kernel_for(np.float32) is not None
+    monkeypatch.setattr(OutputString, "close", close)
+    assert multiplier() is not None
+    assert asked
+    assert threading.main_thread() not in asked
