@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -155,3 +156,24 @@ def test_installed_in_an_environment_of_its_own_it_opens_views_and_writes_a_repo
         view: [(BUNDLES / script).read_text(encoding="utf-8"), style] for view, script in scripts.items()
     }
     assert (BUNDLES / "report.js").read_text(encoding="utf-8") in shown["report"]
+
+
+OF_NUMPY_2 = {
+    "acos", "acosh", "asin", "asinh", "astype", "atan", "atan2", "atanh", "bitwise_count", "bitwise_invert",
+    "bitwise_left_shift", "bitwise_right_shift", "bool", "concat", "cumulative_prod", "cumulative_sum", "isdtype", "long",
+    "matrix_transpose", "matvec", "permute_dims", "pow", "trapezoid", "ulong", "unique_all", "unique_counts",
+    "unique_inverse", "unique_values", "unstack", "vecdot", "vecmat",
+}  # fmt: skip
+"""Names that NumPy 1.26 has not, which pyproject.toml allows."""
+
+
+def test_numpy_1_has_all_names_that_are_used():
+    assert '"numpy>=1.26"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8"), "with NumPy 2 this test may go"
+    used = [
+        f"{path.relative_to(ROOT)}:{node.lineno} np.{node.attr}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "np"
+        if node.attr in OF_NUMPY_2
+    ]
+    assert used == []

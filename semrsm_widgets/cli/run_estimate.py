@@ -55,9 +55,9 @@ def plan(
     matcher = Auction(gap=config.gap, threads=1 if _has_cluster(config) else None)
     kept = _tokens_there(features, images.ids)
     lines = [f"{file}: {count:,} images, {model.name}, {len(tokens)} layer{'s' * (len(tokens) > 1)}"]
-    lacking, taken, matching = np.zeros(count, np.bool), 0.0, 0.0
+    lacking, taken, matching = np.zeros(count, np.bool_), 0.0, 0.0
     for name, some in tokens.items():
-        there = kept.get(name) or TokensThere(np.zeros(count, np.bool), np.zeros((count, 32), np.uint8))
+        there = kept.get(name) or TokensThere(np.zeros(count, np.bool_), np.zeros((count, 32), np.uint8))
         lacking |= ~there.images
         _, size, channels = some.values.shape
         bytes_each = sum(part.nbytes for part in (some.values, some.prefix) if part is not None) // len(some)
@@ -129,7 +129,7 @@ def _pairs_left(gram: str, some: Tokens, matcher: Auction, digests: NDArray[np.u
         return f"refused: {error}"
 
 
-def _images_words(there: NDArray[np.bool]) -> str:
+def _images_words(there: NDArray[np.bool_]) -> str:
     if there.all():
         return "there"
     return f"{int(there.sum()):,} of {len(there):,} images there" if there.any() else "to do"

@@ -39,7 +39,7 @@ class SearchResult:
     indices: NDArray[np.int64]
     values: NDArray[np.float64]
     upper: NDArray[np.float64]
-    certified: NDArray[np.bool]
+    certified: NDArray[np.bool_]
     pairs: int
     refined: int
     matched: int

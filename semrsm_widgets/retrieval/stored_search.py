@@ -80,7 +80,7 @@ def _look(
     left: Candidates,
     tokens: torch.Tensor,
     images: NDArray[np.int64],
-    is_open: NDArray[np.bool],
+    is_open: NDArray[np.bool_],
     high: NDArray[np.float64],
     coarse: Matcher,
 ) -> None:

@@ -164,7 +164,7 @@ class _Places:
         ]
 
 
-def rectangles(pairs: NDArray[np.bool], symmetric: bool) -> list[tuple[NDArray[np.int64], NDArray[np.int64], bool]]:
+def rectangles(pairs: NDArray[np.bool_], symmetric: bool) -> list[tuple[NDArray[np.int64], NDArray[np.int64], bool]]:
     """Return rows and columns that together make up some pairs (n, m), each once; True for a set with itself.
 
     Args:

@@ -81,7 +81,7 @@ class Lacking(NamedTuple):
 
     top: int
     left: int
-    pairs: NDArray[np.bool]
+    pairs: NDArray[np.bool_]
 
 
 class Patch(NamedTuple):

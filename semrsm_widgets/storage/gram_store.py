@@ -57,7 +57,7 @@ class GramStore:
     ) -> None:
         self.place, self.form, self.rows, self._settings = place, form, rows, dict(settings)
         self._digests = tuple(digests)
-        self._masks: tuple[NDArray[np.bool], ...] | None = None  # which rows and columns the call asks for
+        self._masks: tuple[NDArray[np.bool_], ...] | None = None  # which rows and columns the call asks for
         self._arrays: dict[str, Any] = {}
         self._recent: Memo[tuple[int, int], NDArray[np.float64]] = Memo(keep=RECENT_TILES)
 
@@ -296,13 +296,13 @@ class GramStore:
             if lacks.any():
                 yield Lacking(top, left, lacks)
 
-    def _wanted(self, top: int, left: int) -> NDArray[np.bool]:
+    def _wanted(self, top: int, left: int) -> NDArray[np.bool_]:
         """Return (n, m) which pairs of a tile the call asks for."""
         if self._masks is None:
-            self._masks = tuple(np.zeros(count, np.bool) for count in self.form.shape)
+            self._masks = tuple(np.zeros(count, np.bool_) for count in self.form.shape)
             for mask, rows in zip(self._masks, self.rows, strict=True):
                 mask[rows] = True
-        wanted: NDArray[np.bool] = (
+        wanted: NDArray[np.bool_] = (
             self._masks[0][self.form.side(top, 0)][:, None] & self._masks[1][self.form.side(left, 1)]
         )
         return wanted

@@ -44,8 +44,8 @@ class _Shard:
         is_sound: whether all that has a checksum in its last place is as it was written, and something has.
     """
 
-    placed: NDArray[np.bool]
-    waits: NDArray[np.bool]
+    placed: NDArray[np.bool_]
+    waits: NDArray[np.bool_]
     pending: Pending
     is_sound: bool
 
@@ -97,14 +97,14 @@ class LayerStore:
         """Return the names of what is kept of an image: values, and prefix tokens where there are any."""
         return [VALUES, PREFIX] if self._node(SHA256).shape[1] == 2 else [VALUES]
 
-    def done(self, *, clear: bool = False) -> NDArray[np.bool]:
+    def done(self, *, clear: bool = False) -> NDArray[np.bool_]:
         """Return (N,) which images are there, as they were written: of a batch that is damaged, none.
 
         Args:
             clear: whether to remove what has waited for shards that are whole, and to fill those for which all waits;
                 for the one who writes. For others, what waits is not there.
         """
-        found = np.zeros(self._count, np.bool)
+        found = np.zeros(self._count, np.bool_)
         if not self._is_made():
             return found
         waiting = set()
@@ -161,14 +161,14 @@ class LayerStore:
         """Return how many wanted images have their tokens, without reading them."""
         return int(self.marks()[0][self._rows].sum())
 
-    def marks(self) -> tuple[NDArray[np.bool], NDArray[np.uint8]]:
+    def marks(self) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
         """Return (N,) which images have their tokens, without reading them, and (N, 32) the checksums of these.
 
         Checksums are those of tokens in their last place; of others there are zeros.
         """
         digests = np.zeros((self._count, DIGEST_BYTES), np.uint8)
         if not self._is_made():
-            return np.zeros(self._count, np.bool), digests
+            return np.zeros(self._count, np.bool_), digests
         there = self._claimed()
         own = self._node(SHA256)[: self._count, 0]
         digests[: len(own)] = own
@@ -180,10 +180,10 @@ class LayerStore:
         """Return whether all wanted images have their tokens in their last place, without reading them."""
         return self._is_made() and bool(self._claimed()[self._rows].all())
 
-    def _claimed(self) -> NDArray[np.bool]:
+    def _claimed(self) -> NDArray[np.bool_]:
         """Return (N,) which images have a checksum in its last place."""
         marks = self._node(SHA256)[: self._count].any((1, 2))
-        claimed: NDArray[np.bool] = np.concatenate([marks, np.zeros(self._count - len(marks), np.bool)])
+        claimed: NDArray[np.bool_] = np.concatenate([marks, np.zeros(self._count - len(marks), np.bool_)])
         return claimed
 
     def _is_made(self) -> bool:
@@ -215,10 +215,10 @@ class LayerStore:
         forms = {name: self._node(name).shape[1:] for name in self.parts()}
         return Pending(self.group, first, forms=forms, shard=self.shard, batch=self.batch, dtype=self.dtype)
 
-    def _lacks(self, first: int) -> NDArray[np.bool]:
+    def _lacks(self, first: int) -> NDArray[np.bool_]:
         """Return (n,) which images of a shard are wanted, and neither in their place nor waiting."""
         here = self._shards[first]
-        wanted = np.zeros(len(here.placed), np.bool)
+        wanted = np.zeros(len(here.placed), np.bool_)
         inside = self._rows - first
         wanted[inside[(inside >= 0) & (inside < len(wanted))]] = True
         return wanted & ~(here.placed | here.waits)
@@ -232,9 +232,9 @@ class LayerStore:
             self._shards[first] = _Shard(placed, pending.whole()[:count], pending, is_sound)
         return self._shards[first]
 
-    def _placed(self, first: int, count: int) -> tuple[NDArray[np.bool], bool]:
+    def _placed(self, first: int, count: int) -> tuple[NDArray[np.bool_], bool]:
         """Return (n,) which images of a shard are in their place, as they were written, and whether that is all."""
-        placed = np.zeros(count, np.bool)
+        placed = np.zeros(count, np.bool_)
         try:
             digests = self._node(SHA256)[first : first + count]
             marks = digests.any((1, 2))

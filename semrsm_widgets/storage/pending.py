@@ -48,16 +48,16 @@ class Pending:
         """Whether anything waits; what a killed process has removed or made in part does not."""
         return all(name in self._nodes or f"{self._name}/{name}" in self._group for name in (*self._forms, SHA256))
 
-    def marked(self) -> NDArray[np.bool]:
+    def marked(self) -> NDArray[np.bool_]:
         """Return (shard,) which images wait, without reading them."""
         if not self.is_there:
-            return np.zeros(self._shard, np.bool)
-        marks: NDArray[np.bool] = self._node(SHA256)[:].any((1, 2))
+            return np.zeros(self._shard, np.bool_)
+        marks: NDArray[np.bool_] = self._node(SHA256)[:].any((1, 2))
         return marks
 
-    def whole(self) -> NDArray[np.bool]:
+    def whole(self) -> NDArray[np.bool_]:
         """Return (shard,) which images wait as they were written: of a batch that is damaged, none."""
-        found = np.zeros(self._shard, np.bool)
+        found = np.zeros(self._shard, np.bool_)
         for start in range(0, self._shard if self.is_there else 0, self._batch):
             here = slice(start, start + self._batch)
             try:
@@ -103,10 +103,10 @@ class Pending:
         return self._nodes[name]
 
 
-def same_as_written(arrays: Mapping[str, NDArray[Any]], digests: NDArray[np.uint8]) -> NDArray[np.bool]:
+def same_as_written(arrays: Mapping[str, NDArray[Any]], digests: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return (k,) which images' tokens, by part, are those that their checksums (k, parts, 32) are of."""
     found = [(digests_of(array) == digests[:, k]).all(1) for k, array in enumerate(arrays.values())]
-    same: NDArray[np.bool] = np.logical_and.reduce(found)
+    same: NDArray[np.bool_] = np.logical_and.reduce(found)
     return same
 
 

@@ -49,7 +49,7 @@ class Sketch:
 
 
 _known: WeakKeyDictionary[StoredPart, Sketch] = WeakKeyDictionary()
-_missing: WeakKeyDictionary[StoredPart, NDArray[np.bool]] = WeakKeyDictionary()
+_missing: WeakKeyDictionary[StoredPart, NDArray[np.bool_]] = WeakKeyDictionary()
 """Which images of a store a known sketch is not of."""
 
 
@@ -65,7 +65,7 @@ def kept_sketch(values: StoredTensor, make: Callable[[StoredTensor], Sketch]) ->
         return make(values)
     if part not in _known or _missing[part][values.images].any():
         kept = _read(part)
-        missing = np.ones(len(part.digests), np.bool) if kept is None else (kept[0] != part.digests).any(1)
+        missing = np.ones(len(part.digests), np.bool_) if kept is None else (kept[0] != part.digests).any(1)
         new = np.intersect1d(values.images, np.flatnonzero(missing))
         known = kept[1] if kept is not None else None
         if known is None or len(new):
@@ -130,7 +130,7 @@ def _read(part: StoredPart) -> tuple[NDArray[np.uint8], Sketch] | None:
         return None
 
 
-def _write(part: StoredPart, sketch: Sketch, missing: NDArray[np.bool]) -> None:
+def _write(part: StoredPart, sketch: Sketch, missing: NDArray[np.bool_]) -> None:
     """Keep a sketch beside the tokens; what it is of is written last.
 
     Args:

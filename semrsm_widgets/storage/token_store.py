@@ -147,7 +147,7 @@ class TokenStore:
             if name.startswith(f"{ORDER}-") and name != but:
                 remove_folder(self.place.group, name)
 
-    def done(self, layers: Mapping[str, str], *, clear: bool = False) -> dict[str, NDArray[np.bool]]:
+    def done(self, layers: Mapping[str, str], *, clear: bool = False) -> dict[str, NDArray[np.bool_]]:
         """Return (N,) which images are there, by layer; their tokens are read and checked.
 
         Args:
@@ -165,12 +165,12 @@ class TokenStore:
                 if layer is not None and layer.facts.settings != settings:
                     got = f"{self.label!r}, in which {name!r} was read otherwise, or gave something else"
                     raise ValueError(message("store", "one of the same settings and pictures", got, MADE_OTHERWISE))
-                there = np.zeros(len(self._all_ids), np.bool) if layer is None else layer.done(clear=clear)
+                there = np.zeros(len(self._all_ids), np.bool_) if layer is None else layer.done(clear=clear)
                 found[name] = there[self._rows]
             meter(len(layers), len(layers))
         return found
 
-    def batches(self, lacking: NDArray[np.bool]) -> list[list[int]]:
+    def batches(self, lacking: NDArray[np.bool_]) -> list[list[int]]:
         """Return some of the call's images (N,) by batches of the store, in the order of their rows."""
         images = np.flatnonzero(lacking)
         images = images[np.argsort(self._rows[images])]

@@ -26,7 +26,7 @@ class TokensThere(NamedTuple):
         digests: (N, 32) the SHA-256 of their tokens; zeros where they are not there, or not in their last place yet.
     """
 
-    images: NDArray[np.bool]
+    images: NDArray[np.bool_]
     digests: NDArray[np.uint8]
 
 
@@ -47,7 +47,7 @@ def tokens_there(store: Any, ids: Sequence[str]) -> dict[str, TokensThere]:
     is_known = rows >= 0
     found = {}
     for layer in layers_of(place, known, np.arange(len(known)), facts):
-        there, digests = np.zeros(len(ids), np.bool), np.zeros((len(ids), DIGEST_BYTES), np.uint8)
+        there, digests = np.zeros(len(ids), np.bool_), np.zeros((len(ids), DIGEST_BYTES), np.uint8)
         marks, own = layer.marks()
         there[is_known], digests[is_known] = marks[rows[is_known]], own[rows[is_known]]
         found[layer.name] = TokensThere(there, digests)
