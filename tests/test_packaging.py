@@ -160,8 +160,8 @@ def test_installed_in_an_environment_of_its_own_it_opens_views_and_writes_a_repo
 
 OF_NUMPY_2 = {
     "acos", "acosh", "asin", "asinh", "astype", "atan", "atan2", "atanh", "bitwise_count", "bitwise_invert",
-    "bitwise_left_shift", "bitwise_right_shift", "bool", "concat", "cumulative_prod", "cumulative_sum", "isdtype", "long",
-    "matrix_transpose", "matvec", "permute_dims", "pow", "trapezoid", "ulong", "unique_all", "unique_counts",
+    "bitwise_left_shift", "bitwise_right_shift", "bool", "concat", "cumulative_prod", "cumulative_sum", "isdtype",
+    "long", "matrix_transpose", "matvec", "permute_dims", "pow", "trapezoid", "ulong", "unique_all", "unique_counts",
     "unique_inverse", "unique_values", "unstack", "vecdot", "vecmat",
 }  # fmt: skip
 """Names that NumPy 1.26 has not, which pyproject.toml allows."""
