@@ -16,7 +16,7 @@ import torch
 from helpers import stores
 
 import semrsm_widgets as srsm
-from semrsm_widgets.storage import checksums
+from semrsm_widgets.storage import checksums, group_name
 from semrsm_widgets.storage.what_is_there import pairs_left, tokens_there
 
 GONE = object()
@@ -198,3 +198,9 @@ def test_grams_that_are_gone_on_with(gram_store, tmp_path):
 
     fell = falls(store, tmp_path, plan) + falls(store, tmp_path, match, FEW)
     assert not fell, "\n".join(fell)
+
+
+def test_names_of_layers_are_names_of_files():
+    assert group_name("layer1.0.relu@2") != group_name("layer1.0.relu_2")
+    assert group_name("blocks.4") == "blocks.4"
+    assert group_name("half \ud83d pair").isascii()  # of JSON, which no file can be called

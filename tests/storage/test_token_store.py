@@ -547,11 +547,6 @@ def test_a_torn_description_is_said(begun):
         again()
 
 
-def test_names_of_layers_are_names_of_files():
-    assert stores.layer_store.group_name("layer1.0.relu@2") != stores.layer_store.group_name("layer1.0.relu_2")
-    assert stores.layer_store.group_name("blocks.4") == "blocks.4"
-
-
 # ---- what takes tokens takes them from a store
 
 
