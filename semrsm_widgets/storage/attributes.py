@@ -103,7 +103,7 @@ def token_facts(place: Place) -> TokenFacts | None:
         return None
     settings, order, dtype = facts.get("settings"), facts.get("order", ""), _floating(facts.get("dtype"))
     rows = rows_there(place, IDS)
-    images = facts.get("images", rows)
+    images: Any = facts.get("images", rows)
     sound = {
         "settings": isinstance(settings, dict) and all(isinstance(each, str) for each in settings.values()),
         "batch": is_count(facts.get("batch"), 1),

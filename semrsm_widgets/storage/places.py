@@ -67,10 +67,10 @@ class Place:
         Raises:
             ValueError: it holds something else, or was written by a newer version.
         """
-        facts = self.attribute(KEY)
+        facts: dict[str, Any] | None = self.attribute(KEY)
         if facts is None:
             return None
-        own = facts.get("format") if isinstance(facts, dict) else None
+        own = facts.get("format") if isinstance(facts, dict) else None  # whoever wrote it need not be us
         if not isinstance(own, int) or isinstance(own, bool) or own < 1:
             got = f"{self.label!r}, which says nothing of its 'format' in {KEY!r}"
             raise ValueError(message("store", f"one of {kind}", got))
