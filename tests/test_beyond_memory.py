@@ -50,8 +50,30 @@ def test_retrieval_is_scored_by_rows(both):
     found, expected = (srsm.retrieval_scores(each, k=3, layers="a", kernels=KERNELS, centred=True) for each in both)
     assert {row.similarity for row in found.rows} > {"aligned centred", "class token", "pooled"}
     assert_alike(found, expected)
-    with pytest.raises(ValueError, match="`own` must be none beside an Analysis that is larger than its memory"):
-        srsm.retrieval_scores(both[0], own={"mine": np.eye(N)})
+    mine = np.random.default_rng(2).normal(size=(N, N))
+    found, expected = (srsm.retrieval_scores(each, k=3, layers="a", own={"mine": mine}) for each in both)
+    assert found.rows[-1].similarity == "mine"
+    assert_alike(found, expected)
+
+
+def test_queries_are_scored_by_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(tiles, "LARGEST_TILE", 4)
+    images, layers = make_images(N, labels=3), make_layers(N, ("a",), (2, 2), prefix=1)
+    queries, asked = make_images(9, labels=3), make_layers(9, ("a",), (2, 2), prefix=1)
+    small, whole = (
+        srsm.Analysis(images, layers, matcher=srsm.Exact(), queries=queries, query_tokens=asked,
+                      store=tmp_path / "run.zarr", memory=memory)
+        for memory in (24 * N * 9 - 1, 2**30)
+    )  # fmt: skip
+    assert (small.queries_are_beyond_memory, whole.queries_are_beyond_memory) == (True, False)
+    blocks = []
+    plain = StreamedRSM.blocks
+    monkeypatch.setattr(StreamedRSM, "blocks", lambda self: blocks.append(self) or plain(self))
+    found, expected = (
+        srsm.retrieval_scores(each, k=3, kernels=[srsm.cosine, srsm.inner_product]) for each in (small, whole)
+    )
+    assert {each.shape for each in blocks} == {(9, N)}
+    assert_alike(found, expected)
 
 
 def test_agreement_with_the_output_is_found_by_rows(both):

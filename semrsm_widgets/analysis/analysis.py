@@ -130,7 +130,16 @@ class Analysis:
     @property
     def is_beyond_memory(self) -> bool:
         """Whether its Grams are in a store, and larger than `memory`: RSMs are read some rows at a time then."""
-        return self._stored is not None and not self._stored.hold(len(self))
+        return self._stored is not None and not self._stored.hold(len(self), len(self))
+
+    @property
+    def queries_are_beyond_memory(self) -> bool:
+        """Whether Grams of the queries with the images are in a store, and larger than `memory`."""
+        return (
+            self._stored is not None
+            and self.queries is not None
+            and not self._stored.hold(len(self.queries), len(self))
+        )
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -60,9 +60,9 @@ class StoredGrams:
         """Return the Gram of class tokens (N, 1, D), with themselves or with others; it is not kept, but multiplied."""
         return token_gram(rows, columns, memory=self.memory)
 
-    def hold(self, images: int) -> bool:
-        """Return whether a Gram of so many images with themselves may be read at once."""
-        return PAIR_BYTES * images**2 <= self.memory
+    def hold(self, rows: int, columns: int) -> bool:
+        """Return whether a Gram of so many images with so many may be read at once."""
+        return PAIR_BYTES * rows * columns <= self.memory
 
     def _within(self, gram: MatchedGram) -> StoredGram:
         assert isinstance(gram, StoredGram), "a Gram that was to be stored"

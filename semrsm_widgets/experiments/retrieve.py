@@ -15,7 +15,6 @@ from semrsm_widgets.common import (
     check_flag,
     check_int,
     in_words_of,
-    listed,
     message,
     read_numbers,
 )
@@ -39,6 +38,8 @@ from .scores import Score, ScoreKey, Scores, chosen_kernels, chosen_layers, rsms
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+KEPT_NOTHING = "Nothing of it is kept."
+
 
 def retrieval_scores(
     source: Analysis | Mapping[str, Any],
@@ -60,8 +61,8 @@ def retrieval_scores(
     many these are. Hubs need no labels and are counted over all images.
 
     Args:
-        source: an Analysis, or similarities by name: (N, N), or (M, N) for M queries; or each a `StreamedRSM`. These,
-            and an Analysis whose Grams are larger than its memory, are read some rows at a time.
+        source: an Analysis, or similarities by name: (N, N), or (M, N) for M queries; or a `StreamedRSM`. Where one is
+            given, or an Analysis' Grams are larger than its memory, all are ranked some rows at a time.
         labels: N label sets; None takes those of the images.
         query_labels: M label sets of queries that are not among the images; None takes those of `analysis.queries`.
         k: neighbours that count; at most the number of other images with a label.
@@ -96,26 +97,16 @@ def retrieval_scores(
         if source.queries is not None and query_labels is None:
             query_labels = source.queries.labels
     labels = _given("labels", labels)
-    if isinstance(source, Mapping) and is_streamed(*source.values(), *(own or {}).values()):
-        rsms = {**source, **(own or {})}
-        in_memory = [name for name, each in rsms.items() if not is_streamed(each)]
-        if in_memory or queries:
-            got = "queries" if queries else f"{listed(in_memory)} in memory"
-            todo = "Score these in a call of their own." if in_memory else "Leave `query_labels` out."
-            expected = "StreamedRSM of a set with itself alone, where one is given"
-            raise ValueError(message("source", expected, got, todo))
-        steps = [[(ScoreKey("", "", name), rsm)] for name, rsm in rsms.items()]
-        with Meter("Scoring what is retrieved", progress, unit="similarities", kept="Nothing of it is kept.") as meter:
-            return _streamed_scores(steps, len(steps), labels, k, meter)
-    if isinstance(source, Analysis) and source.is_beyond_memory and not queries:
-        if own:
-            todo = "Score these in a call of their own: retrieval_scores({'mine': K}, labels)."
-            raise ValueError(message("own", "none beside an Analysis that is larger than its memory", own, todo))
-        names = chosen_layers(source, layers)
-        layered = (_similarities(source, name, kernels, centred=centred, queries=False) for name in names)
-        with Meter("Scoring what is retrieved", progress, unit="layers", kept=KEPT_LAYERS) as meter:
-            return _streamed_scores(layered, len(names), labels, k, meter)
-    asked = labels if not queries else _given("query_labels", query_labels)
+    if queries:
+        query_labels = _given("query_labels", query_labels)
+    if _is_streamed(source, own, queries=queries):
+        levels = LabelLevels.of(labels, query_labels if queries else None)
+        names = chosen_layers(source, layers) if isinstance(source, Analysis) else tuple(source)
+        kept, unit = (KEPT_LAYERS, "layers") if isinstance(source, Analysis) else (KEPT_NOTHING, "similarities")
+        with Meter("Scoring what is retrieved", progress, unit=unit, kept=kept) as meter:
+            steps = (_similarities(source, name, kernels, centred=centred, queries=queries) for name in names)
+            return _streamed_scores(steps, len(names), own or {}, levels, k, meter)
+    asked = labels if query_labels is None else query_labels
     f1 = label_f1(asked, labels if queries else None)
     of_queries, of_images = (np.array([any(True for _ in each) for each in sets]) for sets in (asked, labels))
     labelled = Labelled(of_queries, of_images, queries)
@@ -129,7 +120,7 @@ def retrieval_scores(
     k = check_int("k", k, minimum=1, maximum=labelled.answers, todo=todo)
     rows: list[Score] = []
     names = chosen_layers(source, layers) if isinstance(source, Analysis) else tuple(source)
-    kept = KEPT_LAYERS if isinstance(source, Analysis) else "Nothing of it is kept."
+    kept = KEPT_LAYERS if isinstance(source, Analysis) else KEPT_NOTHING
     unit = "layers" if isinstance(source, Analysis) else "similarities"
     with Meter("Scoring what is retrieved", progress, unit=unit, kept=kept) as meter:
         if isinstance(source, Analysis) and not queries:
@@ -146,44 +137,63 @@ def retrieval_scores(
     return Scores(question="Does it retrieve?", rows=tuple(rows), note=_left_out(labelled))
 
 
+def _is_streamed(source: Analysis | Mapping[str, Any], own: Mapping[str, Any] | None, *, queries: bool) -> bool:
+    """Return whether any similarities are to be read some rows at a time: then nothing of N x N is made."""
+    of_source = () if isinstance(source, Analysis) else source.values()
+    if is_streamed(*of_source, *(own or {}).values()):
+        return True
+    return isinstance(source, Analysis) and (source.queries_are_beyond_memory if queries else source.is_beyond_memory)
+
+
 def _streamed_scores(
-    steps: Iterable[Iterable[tuple[ScoreKey, Any]]], total: int, labels: Labels, k: int, meter: Meter
+    steps: Iterable[Iterable[tuple[ScoreKey, Any]]],
+    total: int,
+    own: Mapping[str, Any],
+    levels: LabelLevels,
+    k: int,
+    meter: Meter,
 ) -> Scores:
     """Return the scores of similarities that are read some rows at a time; nothing of N x N is made.
 
     Args:
         steps: the similarities of each step; made when it is their turn.
         total: how many steps there are.
-        labels: N label sets.
+        own: similarities or rankings by name, which come last.
+        levels: of the label sets.
         k: neighbours that count.
         meter: is told (steps done, steps in all).
     """
-    levels = LabelLevels.of(labels)
     if not np.isfinite(levels.least):
         raise _too_few()
     if levels.least == 1:
         raise _one_kind()
-    labelled = np.zeros(len(levels.labels), bool)
-    labelled[levels.places] = True
-    answers = len(levels.places) - 1
+    answers, queries = levels.known.answers, int(levels.known.rows.sum())
     k = check_int("k", k, minimum=1, maximum=answers, todo="There are no more other labelled images.")
     relevant = levels.relevant[levels.relevant > 0]
     average = chance_average_precision(relevant, answers) if len(relevant) else np.array(np.nan)
     chance = {f"F1@{k}": levels.f1, "mAP": float(average.mean())}
+
+    def scored(key: ScoreKey, rsm: Any, door: str) -> Iterator[Score]:
+        if isinstance(rsm, ValueError):
+            found = {name: undefined(rsm, queries) for name in chance}
+            found |= {name: undefined(rsm, levels.shape[0]) for name in ("top hub", "orphans")}
+        else:
+            name = key.similarity
+            with in_words_of({f"`{name}`": f"`{door}[{name!r}]`"} if door else {}):
+                if not is_streamed(rsm):
+                    rsm = _numbers(name, rsm, levels.shape, k, queries=levels.queries)
+                found = _by_measure(score_blocks(name, rsm, levels, k), k)
+        return (score(key, what, value, chance=chance.get(what, np.nan)) for what, value in found.items())
+
     rows: list[Score] = []
     for done, similarities in enumerate(steps):
         meter(done, total)
         for key, rsm in similarities:
-            if isinstance(rsm, ValueError):
-                found = {name: undefined(rsm, len(levels.places)) for name in chance}
-                found |= {name: undefined(rsm, len(labels)) for name in ("top hub", "orphans")}
-            else:
-                found = _by_measure(score_blocks(key.similarity, rsm, levels, k), k)
-            rows += [score(key, what, value, chance=chance.get(what, np.nan)) for what, value in found.items()]
+            rows += scored(key, rsm, "" if key.layer else "source")
     meter(total, total)
-    return Scores(
-        question="Does it retrieve?", rows=tuple(rows), note=_left_out(Labelled(labelled, labelled, queries=False))
-    )
+    for name, rsm in own.items():
+        rows += scored(ScoreKey("", "", name), rsm, "own")
+    return Scores(question="Does it retrieve?", rows=tuple(rows), note=_left_out(levels.known))
 
 
 def _too_few() -> ValueError:
@@ -254,11 +264,17 @@ def _scores(key: ScoreKey, K: Any, f1: Matrix, labelled: Labelled, k: int) -> li
 
 def _ranking(name: str, value: Any, shape: tuple[int, int], k: int, *, queries: bool) -> Ranking:
     """Return a ranking from similarities, or from a ranking without the images themselves."""
+    array = _numbers(name, value, shape, k, queries=queries)
+    return nearest(array, queries=queries) if array.dtype.kind == "f" else array
+
+
+def _numbers(name: str, value: Any, shape: tuple[int, int], k: int, *, queries: bool) -> NDArray[Any]:
+    """Return similarities (float), or a ranking without the images themselves (integers)."""
     array, _ = read_numbers(name, value)
     if array.dtype.kind == "f":
         if array.shape != shape:
             raise ValueError(message(name, f"similarities of shape {shape}, as the labels say", str(array.shape)))
-        return nearest(array, queries=queries)
+        return array
     expected = f"similarities (float) or a ranking (integers) of {shape[0]} rows"
     if array.dtype.kind not in "iu" or array.ndim != 2 or len(array) != shape[0]:
         raise ValueError(message(name, expected, f"{array.dtype} of shape {array.shape}"))

@@ -148,7 +148,7 @@ def rsms_of(
 
 def _rsm_of(gram: MatchedGram, kernel: Kernel) -> Matrix | StreamedRSM:
     """Return the RSM of a Gram; of one that is larger than its memory what reads it some rows at a time."""
-    if not isinstance(gram, LazyGram) or gram.fits or gram.sizes[0] != gram.sizes[1] or not gram.symmetric:
+    if not isinstance(gram, LazyGram) or gram.fits:
         return kernel(gram)
     return StreamedRSM(gram, kernel, memory=max(1, (gram.memory or 1) // _BLOCKS))
 

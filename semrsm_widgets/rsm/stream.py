@@ -48,7 +48,8 @@ class StreamedRSM:
             limited = gram.within(max(memory, _BYTES * gram.shape[1])) if isinstance(gram, LazyGram) else gram
             kernel = partial(rbf, sigma=rbf_sigma(limited))
         if kernel_key(check_kernel(kernel)) is None:
-            todo = "Others may depend on the whole Gram: apply them to gram.select(rows, columns)."
+            todo = "Others may depend on the whole Gram: apply them to a part of it, gram.select(rows, columns) or "
+            todo += "analysis.select(images), or allow more memory=..."
             expected = "cosine, inner_product, rbf or partial(rbf, sigma=...), for blocks of rows"
             raise ValueError(message("kernel", expected, kernel_name(kernel), todo))
         self._gram, self._kernel = check_gram(gram), kernel
