@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -61,9 +61,10 @@ class LabelLevels:
         """Return the levels of N label sets, with those of queries if these are others; some rows of F1 at a time."""
         queries = query_labels is not None
         asked = labels if query_labels is None else query_labels
-        known = Labelled(
-            *(np.array([any(True for _ in each) for each in some], bool) for some in (asked, labels)), queries
+        rows_known, columns_known = (
+            np.array([any(True for _ in each) for each in some], np.bool_) for some in (asked, labels)
         )
+        known = Labelled(rows_known, columns_known, queries)
         rows, columns = (
             [some[int(i)] for i in np.flatnonzero(is_known)]
             for some, is_known in ((asked, known.rows), (labels, known.columns))
@@ -93,7 +94,7 @@ class LabelLevels:
         return len(self.query_labels), len(self.labels)
 
 
-def score_blocks(name: str, rsm: RSMBlocks | Matrix | Ranking, levels: LabelLevels, k: int) -> Retrieved:
+def score_blocks(name: str, rsm: RSMBlocks | NDArray[Any], levels: LabelLevels, k: int) -> Retrieved:
     """Return what a similarity retrieves of which some rows are ranked at a time, with intervals.
 
     Args:
@@ -107,13 +108,13 @@ def score_blocks(name: str, rsm: RSMBlocks | Matrix | Ranking, levels: LabelLeve
         ValueError: another size, or NaN.
     """
     rows, count = levels.shape
-    is_ranking = isinstance(rsm, np.ndarray) and rsm.dtype.kind in "iu"
-    if not is_ranking and rsm.shape != levels.shape:
+    given = rsm if isinstance(rsm, np.ndarray) and rsm.dtype.kind in "iu" else None  # a ranking
+    if given is None and rsm.shape != levels.shape:
         raise ValueError(message(name, f"similarities of shape {levels.shape}, as the labels say", str(rsm.shape)))
     known = levels.known
     place_of = np.where(known.columns, np.cumsum(known.columns) - 1, -1)  # among the labelled images
     query_of = np.where(known.rows, np.cumsum(known.rows) - 1, -1)
-    length = _labelled_length(rsm, known) if is_ranking else known.answers
+    length = known.answers if given is None else _labelled_length(given, known)
     sets = [levels.labels[int(i)] for i in np.flatnonzero(known.columns)]
     totals = _Totals.none(int(known.rows.sum()), len(sets))
     hubs = np.zeros(count, np.int64)
@@ -147,7 +148,13 @@ class _Totals:
 
     @classmethod
     def none(cls, queries: int, images: int) -> _Totals:
-        return cls(*(np.full(queries, np.nan) for _ in range(2)), *np.zeros((2, images)), np.zeros(images, np.int64))
+        return cls(
+            f1_values=np.full(queries, np.nan),
+            ap_values=np.full(queries, np.nan),
+            f1_sums=np.zeros(images),
+            ap_sums=np.zeros(images),
+            ap_counts=np.zeros(images, np.int64),
+        )
 
     def add(self, rows: NDArray[np.int64], ranking: Ranking, f1: Matrix, k: int, levels: LabelLevels) -> None:
         """Take in some queries; those from outside are left out one by one, so that no sums are needed."""
@@ -185,27 +192,34 @@ class _Totals:
         return from_replicates(float(values.mean()), mean_where(self.ap_sums, self.ap_counts), bounds=UNIT)
 
 
-def _labelled_length(order: Ranking, known: Labelled) -> int:
+def _labelled_length(order: NDArray[Any], known: Labelled) -> int:
     """Return how many labelled images the shortest row of a ranking has, over labelled queries."""
     return min((int(known.columns[row].sum()) for row in order[known.rows]), default=0)
 
 
-def _rankings(name: str, rsm: RSMBlocks | Matrix | Ranking, *, queries: bool) -> Iterator[tuple[int, Ranking]]:
+def _rankings(name: str, rsm: RSMBlocks | NDArray[Any], *, queries: bool) -> Iterator[tuple[int, Ranking]]:
     """Yield (first row, rankings (n, R) of the other images), nearest first; ties in their order."""
     if isinstance(rsm, np.ndarray) and rsm.dtype.kind in "iu":
         for rows in _runs(*rsm.shape):
-            yield rows.start, rsm[rows]
+            ranking: Ranking = rsm[rows]
+            yield rows.start, ranking
         return
-    blocks = ((rows, rsm[rows]) for rows in _runs(*rsm.shape)) if isinstance(rsm, np.ndarray) else rsm.blocks()
-    for rows, block in blocks:
+    for rows, block in _blocks_of(rsm):
         if not np.isfinite(block).all():
             raise ValueError(message(name, "finite", f"NaN or infinity in rows {rows.start} to {rows.stop - 1}"))
         for some in _runs(*block.shape):
-            part: Matrix = -block[some]
+            part = -block[some]
             if not queries:
                 part[np.arange(len(part)), np.arange(rows.start + some.start, rows.start + some.stop)] = np.inf
-            order = np.argsort(part, axis=1, kind="stable")
+            order: Ranking = np.argsort(part, axis=1, kind="stable")
             yield rows.start + some.start, order if queries else order[:, :-1]
+
+
+def _blocks_of(rsm: RSMBlocks | NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Yield some rows of similarities at a time, with which they are."""
+    if isinstance(rsm, np.ndarray):
+        return ((rows, rsm[rows]) for rows in _runs(*rsm.shape))
+    return rsm.blocks()
 
 
 def _runs(count: int, width: int) -> Iterator[slice]:
