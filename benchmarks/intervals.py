@@ -19,7 +19,8 @@ import numpy as np
 from _features import machine
 
 from semrsm_widgets.experiments.translation import separation
-from semrsm_widgets.retrieval.metrics import label_f1, nearest, score_ranking
+from semrsm_widgets.retrieval.metrics import label_f1, score_ranking
+from semrsm_widgets.retrieval.ranking import nearest
 from semrsm_widgets.statistics import cka, doubly_centred, jackknife, permutation_test, rsa
 from semrsm_widgets.statistics.statistic import Statistic
 

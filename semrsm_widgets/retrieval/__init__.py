@@ -6,18 +6,16 @@ from .lookup import LARGEST_K, Answers, Lookup, Ranked
 from .metrics import (
     Labelled,
     Labels,
-    Ranking,
     Retrieved,
     average_precision,
     chance_average_precision,
     f1_at_k,
-    hub_counts,
     label_auc,
     label_f1,
-    nearest,
     score_ranking,
 )
 from .query import Query
+from .ranking import Ranking, hub_counts, nearest
 from .streamed_scores import LabelLevels, score_blocks
 
 __all__ = [

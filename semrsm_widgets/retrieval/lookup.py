@@ -32,8 +32,9 @@ from semrsm_widgets.rsm import (
 )
 from semrsm_widgets.tokens import PatchBox, box_tokens
 
-from .metrics import average_precision, chance_average_precision, label_f1, nearest
+from .metrics import average_precision, chance_average_precision, label_f1
 from .query import Query, check_rankings
+from .ranking import nearest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

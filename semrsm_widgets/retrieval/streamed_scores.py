@@ -17,7 +17,6 @@ from semrsm_widgets.statistics import UNIT, RSMBlocks, Statistic, from_replicate
 from .metrics import (
     Labelled,
     Labels,
-    Ranking,
     Retrieved,
     average_precision,
     f1_at_k,
@@ -26,6 +25,7 @@ from .metrics import (
     mean_where,
     precision_sums_without_one,
 )
+from .ranking import Ranking
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
