@@ -138,7 +138,8 @@ def _optimum(matrix: NDArray[np.float64], pool: Pool) -> tuple[NDArray[np.int64]
     """Return the rows and the columns of SciPy's optimum; None where the pool was cancelled meanwhile.
 
     SciPy's call hears nothing for the seconds that a pair of many tokens takes: it is on a thread of its own, which
-    after an interrupt runs out by itself, and nobody gets its result.
+    after an interrupt runs out by itself, and nobody gets its result. (SciPy 1.11 keeps the interpreter to itself
+    meanwhile, scipy/scipy#18833: an interrupt is heard after the pair there.)
     """
     from scipy.optimize import linear_sum_assignment  # here: it takes a third of a second
 

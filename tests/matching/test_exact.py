@@ -29,6 +29,7 @@ def test_exact_solves_given_affinities():
     assert (answer.permutation == -1).sum() == 3 * (12 - 7)
 
 
+@pytest.mark.skipif(scipy.__version__.startswith("1.11."), reason="it does not let go of the interpreter within a pair")
 @pytest.mark.parametrize("pool", [Pool(1), Pool(2), Pool.here()], ids=["one thread", "two threads", "the calling one"])
 def test_ctrl_c_is_heard_within_a_pair_and_waits_for_no_end_of_it(pool, monkeypatch):
     of_scipy, ended = scipy.optimize.linear_sum_assignment, threading.Event()
