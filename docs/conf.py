@@ -166,12 +166,18 @@ def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any)
     return True if isinstance(obj, TraitType) else None
 
 
+def _escape(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Keep the types of attributes from being read as links, which `np.bool_` would be."""
+    lines[:] = [re.sub(r"_(?=\W|$)", r"\_", line) if line.startswith(":vartype ") else line for line in lines]
+
+
 def setup(app: Sphinx) -> None:
     """Join the steps before, between and after."""
     for field in PyObject.doc_field_types:
         if field.name == "variable":
             field.label = "Attributes"  # Sphinx says Variables
     app.connect("autodoc-skip-member", _skip)
+    app.connect("autodoc-process-docstring", _escape, priority=600)  # after napoleon
     app.connect("autodoc-process-signature", _signature)
     app.connect("builder-inited", _before)
     app.connect("source-read", _read)
