@@ -20,7 +20,7 @@ def test_estimate_foretells_pairs_and_memory(row):
 
 
 PEAK = """
-import resource, sys, torch
+import ctypes, resource, sys, torch
 import semrsm_widgets as srsm
 
 def peak():
@@ -34,6 +34,11 @@ matcher = srsm.Auction(threads={threads})
 matcher.prepare({s})  # libraries, compiled code and threads are not counted
 srsm.matched_gram(torch.rand(2, 30, {d}), matcher=matcher)
 tokens = torch.empty({n}, {s}, {d}, dtype=torch.{dtype}).uniform_(-1, 1)
+try:  # else what compiling took and gave back would hide what is taken now
+    ctypes.CDLL(None).malloc_trim(0)
+    open("/proc/self/clear_refs", "w").write("5")
+except (OSError, AttributeError):
+    pass
 before = peak()
 srsm.matched_gram(tokens, matcher=matcher)
 print(peak() - before, srsm.estimate(tokens, matcher).memory, tokens.numel())
@@ -53,10 +58,10 @@ print(peak() - before, srsm.estimate(tokens, matcher).memory, tokens.numel())
 )
 def test_matching_takes_the_memory_that_was_estimated(n, s, d, dtype, threads):
     script = PEAK.format(n=n, s=s, d=d, dtype=dtype, threads=threads)
-    for _ in range(3):  # what the system adds now and then is not the matching's
+    for _ in range(3):  # what the system adds now and then, or had free already, is not the matching's
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
         used, estimated, numbers = map(int, done.stdout.split())
-        if used < 1.2 * estimated:
+        if 0.8 * estimated < used < 1.2 * estimated:
             break
     assert 0.8 * estimated < used < 1.2 * estimated
     if dtype != "float32" and d == 2048:
