@@ -19,7 +19,7 @@ from semrsm_widgets.common import describe, message, printable
 
 from .pending import PENDING
 from .places import TOKENS
-from .token_reading import IDS, stored_type
+from .token_reading import IDS, VALUES, stored_type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -174,8 +174,8 @@ def layer_facts(group: Any, label: str) -> LayerFacts | None:
         ValueError: one of its attributes is not what it has to be; it is named, with the store.
     """
     said = dict(group.attrs)
-    if not said.keys() & set(LAYER_ATTRIBUTES):
-        return None
+    if VALUES not in group and not said.keys() >= set(LAYER_ATTRIBUTES):
+        return None  # Zarr writes one attribute after another, and tokens come after all of them
     name, depth = said.get("name"), said.get("depth")
     words, key = said.get("words"), str(group.path).rpartition("/")[2]
     sound = {

@@ -181,8 +181,7 @@ class TokenStore:
         """Make room for a layer, of a depth in the model; `words` says what its tokens are besides their numbers."""
         if self._layer(name) is None:
             group = self.place.group.require_group(group_name(name))
-            said = {"name": name, "depth": depth, "settings": settings, "words": dict(words)}
-            group.attrs.update(said)
+            group.attrs.update({"name": name, "words": dict(words), "depth": depth, "settings": settings})
 
     def write(self, images: Sequence[int], parts: Parts) -> None:
         """Keep the tokens of some images of the call, one of the `batches`, at some layers; what is there stays.

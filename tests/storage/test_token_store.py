@@ -221,6 +221,21 @@ def test_a_store_whose_first_file_was_not_finished_is_begun(begun, folder):
     assert not list(store.rglob("*.partial"))
 
 
+@pytest.mark.parametrize("written", range(4))
+def test_a_layer_whose_attributes_were_not_all_written_is_begun(written, begun, folder):
+    """Zarr writes one after another; a process may be killed between two of them."""
+    _, store, again = begun
+    assert sum(again(layers="first")) == 40
+    again()
+    second = zarr.open_group(store)["second"]
+    said = list(dict(second.attrs).items())
+    shutil.rmtree(store / "second")
+    zarr.open_group(store).create_group("second", attributes=dict(said[:written]))
+    assert list(open_tokens(store)) == ["first"]
+    assert sum(again()) == 40
+    assert same(open_tokens(store), folder)
+
+
 def test_what_waits_stays_when_what_has_waited_goes(begun, folder):
     _, store, again = begun
 
