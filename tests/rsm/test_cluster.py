@@ -204,6 +204,18 @@ def test_a_client_that_disappears_is_said(client, x, tmp_path):
     assert same(whole, matched_gram(x, matcher=Auction(threads=1)))
 
 
+def test_a_worker_that_goes_while_it_is_asked_is_left_to_dask(client, x, monkeypatch):
+    from distributed.comm import CommClosedError
+
+    run = client.run
+
+    def one_goes(*given, **how):
+        return run(*given, **how) | {"tcp://127.0.0.1:1": CommClosedError("in <TCP (closed) Scheduler Broadcast>")}
+
+    monkeypatch.setattr(client, "run", one_goes)
+    assert same(matched_gram(x, client=client), matched_gram(x, matcher=Auction(threads=1)))
+
+
 GONE = r"`client` (is \w+|lost its connection): .* its scheduler stopped\. What is done stays"
 
 
