@@ -7,7 +7,9 @@
 - query to answers: from the key press to the frame that shows every row of RetrievalView, for images that were never
   looked up before;
 - hover to highlight: from the pointer event until its frame is painted (all work of the page's thread is done), in a
-  pair of 14 x 14 and in one of 28 x 28 patches, also while a third image is compared.
+  pair of 14 x 14 and in one of 28 x 28 patches, also while a third image is compared;
+- hover to heat: the same while the patch probe draws heat over both pictures;
+- pin to places: from the click on a patch to the frame that shows which of 200 images hold it, and where.
 
 Run: python benchmarks/browser.py [RUNS]     (needs the extras lab and test, and a Chromium)
 """
@@ -112,6 +114,15 @@ ANSWERED = """(query) => new Promise((resolve) => {
 })"""
 
 
+# From the press on a patch to the frame with the places that were found for it; the strip of the patch before is gone.
+PLACED = """() => { window.placed = new Promise((resolve) => document.addEventListener('pointerdown', () => {
+  const started = performance.now();
+  const look = () => (document.querySelector(".srsm-probe:not([hidden])[data-places]:not([data-places=''])")
+    ? requestAnimationFrame(() => resolve(performance.now() - started)) : requestAnimationFrame(look));
+  requestAnimationFrame(look);
+}, { capture: true, once: true })); }"""
+
+
 def quote(name: str, milliseconds: Sequence[float]) -> None:
     values = sorted(milliseconds)
     ninetieth = values[int(0.9 * (len(values) - 1))]
@@ -213,6 +224,30 @@ def open_large_pair(page: LabPage) -> None:
     page.page.evaluate(PROBE)
 
 
+def places(page: LabPage, runs: int, images: int) -> list[float]:
+    """Pin patch after patch and wait for the images of the set that hold it best."""
+    cells = [
+        SETUP,
+        f"images, model = srsm.demo_images(crops={images // 8}, overlap=0.9), srsm.load_model()\n"
+        "analysis = srsm.Analysis(images, srsm.extract(model, images, 'blocks.4'), model=model)\n"
+        "view = srsm.PairView(analysis)\nview",
+        "assert view.wait(300), view.last_error",
+    ]
+    page.open_and_run(page.lab.write_notebook("places.ipynb", cells), timeout=400)
+    page.page.wait_for_selector(".srsm-pair[data-null^='0.']")
+    box = page.page.locator("[data-side='A'] .srsm-picture").first.bounding_box()
+    times = []
+    for k in range(runs):
+        x = box["x"] + box["width"] * (0.1 + 0.8 * ((7 * k) % runs) / runs)
+        y = box["y"] + box["height"] * (0.1 + 0.8 * ((3 * k) % runs) / runs)
+        page.page.evaluate(PLACED)
+        page.page.mouse.click(x, y)
+        times.append(page.page.evaluate("() => window.placed"))
+        page.page.keyboard.press("Escape")
+        page.page.wait_for_timeout(150)
+    return times
+
+
 def main(runs: int = 15) -> None:
     from playwright.sync_api import sync_playwright
 
@@ -232,10 +267,17 @@ def main(runs: int = 15) -> None:
             quote("hover to highlight, S = 196", hovers(page, runs))
             lab.stop_kernels()
             open_large_pair(page)
+            page.page.get_by_label("heat").uncheck()
             quote("hover to highlight, S = 784", hovers(page, runs))
+            page.page.get_by_label("heat").check()
+            hovers(page, 1)  # asks for the similarities of all patches
+            page.page.wait_for_selector(".srsm-pair[data-heat='true']")
+            quote("hover to heat, S = 784", hovers(page, runs))
             page.page.get_by_label("compare with another image").select_option("8")
             page.page.wait_for_selector(".srsm-pair[data-why='true'][data-stale='false']")
             quote("hover to highlight, S = 784, comparing", hovers(page, runs))
+            lab.stop_kernels()
+            quote("pin to places in 200 images, S = 196", places(page, runs, 200))
             lab.stop_kernels()
             quote("slider to repaint, N = 16, by the kernel", slider(page, runs, 16, False))
             for images in (16, 304):
