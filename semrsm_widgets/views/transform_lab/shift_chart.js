@@ -81,6 +81,7 @@ export function shiftChart(similarities) {
           );
         if (points.length) names.push([name, y(points[points.length - 1][1])]);
       }
+      if (level) names.push(["unrelated", y(level.mean)]);
       // Each line is named where it ends; names that would overlap move down.
       let free = 0;
       for (const [name, at] of names.sort((a, b) => a[1] - b[1])) {
