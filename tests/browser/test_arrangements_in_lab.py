@@ -77,6 +77,16 @@ def test_at_1366_by_768_layer_heatmap_and_pair_are_seen_together(lab_page):
     expect(page.locator(".srsm-pair")).to_have_attribute("data-layer", "blocks.5")
     assert box_of(chart)["width"] == width  # or the thumb leaves the pointer that drags it
 
+    # The controls are taller with "More" open: the values stay right below them.
+    page.get_by_role("button", name="More", exact=True).first.click()
+    expect(page.locator(".srsm-rsm-controls .srsm-more")).to_be_visible()
+    page.evaluate("document.querySelector('.srsm-retrieval').scrollIntoView()")
+    lab_page.screenshot("one-screen-more")
+    taller, card = (box_of(page.locator(name).first) for name in (".srsm-rsm-controls", ".srsm-card"))
+    assert taller["height"] > controls["height"] + 20
+    assert abs(taller["y"] + taller["height"] - card["y"]) < 2.5
+    assert in_sight(page, ".srsm-card")
+
 
 def test_columns_and_tabs_are_a_choice_on_screen_and_in_python(lab_page):
     page = show(lab_page, 1366)

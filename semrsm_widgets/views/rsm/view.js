@@ -269,6 +269,12 @@ function rsmView(model, el, sent) {
     status.root,
   );
   el.append(root);
+  // In an explorer the pair's values stick right below the controls, which grow when "More" opens and where they wrap.
+  const observer = new ResizeObserver(() =>
+    root.style.setProperty("--srsm-controls-height", `${controls.root.offsetHeight}px`),
+  );
+  observer.observe(controls.root);
+  events.add(() => observer.disconnect());
 
   const nothing = () => new Uint8Array(rows.length ** 2).fill(MISSING_COLOUR);
   const frame = () => (large ? large.frame(sent) : sent.frames.get(model.get("layer"), model.get("kernel")));
