@@ -79,6 +79,12 @@ def test_nothing_grave_is_found_in_any_view_or_in_the_report(axe, lab, browser):
     assert chosen != page.locator(".srsm-segmented input:not(:checked) + span").first.evaluate(colour)
     bars = page.locator(".srsm-card .srsm-bar > span[data-name]")
     assert len({bars.nth(k).evaluate(colour) for k in range(3)}) == 3
+    ground = page.locator("body").evaluate("node => getComputedStyle(node).backgroundColor")
+    scale = page.locator(".srsm-rsm .srsm-map:visible .srsm-plot").first
+    assert "gradient" in scale.locator(".srsm-strip").evaluate("node => getComputedStyle(node).backgroundImage")
+    assert "gradient" in page.locator(".srsm-heat-bar").first.evaluate("node => getComputedStyle(node).backgroundImage")
+    mark = page.locator(".srsm-map[data-map='semantic'] .srsm-mark").first.evaluate(colour)
+    assert mark not in (ground, "rgba(0, 0, 0, 0)")
     opened.screenshot("access-forced-colours")
     for motion in ("no-preference", "reduce"):
         page.emulate_media(forced_colors="none", reduced_motion=motion)
