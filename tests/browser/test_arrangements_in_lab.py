@@ -152,6 +152,16 @@ def test_where_one_screen_has_no_room_it_stands_as_tabs(lab_page):
     assert lab_page.run_code("print(explorer.arrangement)").strip() == "one screen"
 
 
+def test_at_1000_by_768_the_two_pictures_are_seen_whole_in_their_tab(lab_page):
+    page = show(lab_page, 1000)
+    page.get_by_role("radio", name="pair").check()
+    expect(page.locator(".srsm-pair")).to_be_visible()
+    page.evaluate("document.querySelector('.srsm-explorer').scrollIntoView()")
+    page.wait_for_function("document.querySelector('.srsm-explorer').getBoundingClientRect().top < 110")
+    assert box_of(page.locator("[data-side='A'] .srsm-picture"))["width"] > 250  # and their patches can be told apart
+    assert [part for part in (".srsm-layers", ".srsm-stage") if not in_sight(page, part)] == []
+
+
 def test_what_a_person_chose_is_remembered_and_what_python_said_is_not(lab_page):
     page = show(lab_page, 1366)
     lab_page.run_code("explorer.arrangement = 'tabs'")

@@ -323,6 +323,37 @@ def test_it_fits_a_cell_of_900_pixels(narrow_page, analysis):
         assert max(rights) <= right + 1
 
 
+def test_in_a_narrow_cell_the_moved_patches_stand_below_as_wide_as_a(lab_page, analysis):
+    pair = show(lab_page, "srsm.PairView(make(), layer='placed', pair=(0, 3))")
+    page = lab_page.page
+    moved, legend = pair.locator(".srsm-rebuilt .srsm-picture"), pair.locator(".srsm-legend")
+    for width in (1000, 700):  # 568 and 332 pixels beside JupyterLab's file browser
+        page.set_viewport_size({"width": width, "height": 1000})
+        page.wait_for_timeout(300)  # until what measures itself has
+        whole, below, beside = box_of(pair), box_of(moved), box_of(legend)
+        a, b = (box_of(pair.locator(f"[data-side='{side}'] .srsm-picture")) for side in "AB")
+        assert (a["y"], a["width"]) == pytest.approx((b["y"], b["width"]), abs=1)
+        assert b["x"] + b["width"] - a["x"] > 0.97 * whole["width"]  # of all there is
+        assert below["y"] > a["y"] + a["height"]
+        assert below["width"] == pytest.approx(a["width"], abs=1)
+        assert beside["x"] > below["x"] + below["width"]
+        assert beside["y"] < below["y"] < beside["y"] + beside["height"]
+        assert layout_faults(page) == []
+    page.evaluate("document.documentElement.style.setProperty('--srsm-type', 1.4)")  # large type: no room beside
+    assert box_of(legend)["y"] > box_of(moved)["y"] + box_of(moved)["height"]
+    assert box_of(moved)["width"] == pytest.approx(a["width"], abs=1)
+    assert layout_faults(page) == []
+    page.evaluate("document.documentElement.style.removeProperty('--srsm-type')")
+
+    # compared, there are none to move, and the three stand in a row
+    page.set_viewport_size({"width": 1000, "height": 1000})
+    page.get_by_label("compare with another image").select_option("2")
+    expect(pair).to_have_attribute("data-stale", "false")
+    expect(moved).to_be_hidden()
+    tops = {box_of(pair.locator(f"[data-side='{side}'] .srsm-picture"))["y"] for side in "ABC"}
+    assert max(tops) - min(tops) < 1
+
+
 def test_a_patch_is_probed(lab_page, analysis):
     """Heat over both pictures, why not that one; pinned: places in other images and every layer's partner."""
     pair = show(lab_page, "view = srsm.PairView(make(), layer='plain', pair=(0, 3))\nview")
