@@ -98,6 +98,8 @@ def test_what_is_explained_is_a_choice(lab_page, analysis):
         f"unrelated tokens: {number(analysis.null('placed').mean)} on average"
     )
     expect(words).to_contain_text(f"{100 * matches.same_position:.0f} % of partners stand at the same position")
+    for curve in ("aligned", "semantic", "pooled", "unrelated"):  # each that the legend names, through all three layers
+        expect(page.locator(f"path.srsm-curve-{curve}")).to_have_attribute("d", re.compile("M.*L.*L"))
 
     # the best match: colours of places, digits on both sides, dashes where another partner is better or hardly worse
     top = [int(token) for token in matches.top(12)]

@@ -130,6 +130,41 @@ test("a chart without a size waits for one", () => {
   chart.stop();
 });
 
+test("a value that stands alone has a dot, as a line of one point draws nothing", (t) => {
+  /** @type {() => void} */
+  let resized = () => {};
+  const { ResizeObserver } = globalThis;
+  t.after(() => {
+    globalThis.ResizeObserver = ResizeObserver;
+  });
+  Object.assign(globalThis, {
+    ResizeObserver: class extends ResizeObserver {
+      /** @param {any} callback */
+      constructor(callback) {
+        super(callback);
+        resized = callback;
+      }
+    },
+  });
+  const chart = layerChart(["unrelated"]);
+  Object.defineProperties(chart.root, { clientWidth: { value: 180 }, clientHeight: { value: 36 } });
+  resized();
+  /** @param {(number | null)[]} values */
+  const dots = (values) => {
+    chart.show(
+      values.map((unrelated) => ({ unrelated })),
+      0,
+      [0, 1],
+    );
+    return chart.root.querySelectorAll("circle.srsm-curve-unrelated").length;
+  };
+  assert.equal(dots([0.2]), 1);
+  assert.equal(dots([0.2, null, null]), 1);
+  assert.equal(dots([null, null, 0.2]), 1); // of another layer than the one on screen, too
+  assert.equal(dots([null, 0.2, 0.3]), 0); // a line
+  chart.stop();
+});
+
 test("the chart of the set is hidden before there is anything, and says each layer", () => {
   const chart = setChart(LAYERS, true, () => {});
   chart.show([null, null, null], 1, true);

@@ -37,9 +37,12 @@ from .messages import matches_message, profile_message
 from .still import pair_still, why_still
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PIL import Image
 
     from semrsm_widgets.analysis import Analysis, Matches
+    from semrsm_widgets.common import Progress
     from semrsm_widgets.figures.sheet import Sheet
     from semrsm_widgets.matching import Matcher
     from semrsm_widgets.rsm import NullLevel
@@ -51,6 +54,8 @@ EXACT_TOKENS = 1024
 CAPTIONS = tuple(SIMILARITIES[name].caption for name in EXPLAINED)
 _PICTURE = 360
 _DEBOUNCE_SECONDS = 0.03
+# What unrelated tokens reach at layers that are not on screen is estimated unasked: only where it takes no longer.
+_LEVELS_SECONDS = 5.0
 
 
 class PairView(LayerChosen, SimilaritiesTold, View):
@@ -262,6 +267,7 @@ class PairView(LayerChosen, SimilaritiesTold, View):
             null = self.analysis.null(layer, progress=job.counter(f"Calibrating {layer}:"))
             # One pair has one certificate on screen: that of the matcher that the RSM uses.
             self._send_matches(layer, (i, j, k), None, null)
+            self._run_probe(None)  # which left the other layers' levels until this one was there
 
     def _await_null(self, job: Job, layer: str) -> None:
         """Wait for Start where the null would take long, unless it is there or the RSM's Start covered it."""
@@ -337,15 +343,35 @@ class PairView(LayerChosen, SimilaritiesTold, View):
         """Send the pair's similarities at the layers whose pair takes no time to speak of, the nearest first."""
         analysis = self.analysis
         here = analysis.layers.index(layer)
+        names = []
         for name in sorted(analysis.layers, key=lambda each: abs(analysis.layers.index(each) - here)):
             job.step(f"The pair at {name}")
-            null = analysis.null(name) if analysis.has_null(name) else None
-            key = ("profile", name, pair, null is not None)
-            there = analysis.tokens[name].values.shape[1] <= EXACT_TOKENS or analysis.has_assignment(name, *pair)
-            if key not in found and there:
-                matches = analysis.matches(name, *pair, matcher=self._matcher_at_hand(name))
-                self.post(profile_message(matches, null))
-                found.add(key)
+            if analysis.tokens[name].values.shape[1] <= EXACT_TOKENS or analysis.has_assignment(name, *pair):
+                self._send_profile_row(found, name, pair)
+                names.append(name)
+        if analysis.has_null(layer):  # what is on screen comes first
+            self._send_levels(job, found, [name for name in names if not analysis.has_null(name)], pair)
+
+    def _send_profile_row(self, found: set[tuple[Any, ...]], name: str, pair: tuple[int, int]) -> None:
+        """Send the pair's similarities at a layer, unless the page has all that is known of them."""
+        null = self.analysis.null(name) if self.analysis.has_null(name) else None
+        key = ("profile", name, pair, null is not None)
+        if key not in found:
+            matches = self.analysis.matches(name, *pair, matcher=self._matcher_at_hand(name))
+            self.post(profile_message(matches, null))
+            found.add(key)
+
+    def _send_levels(
+        self, job: Job, found: set[tuple[Any, ...]], missing: Sequence[str], pair: tuple[int, int]
+    ) -> None:
+        """Estimate what unrelated tokens reach at layers, in turn, for as long as all of it takes little time."""
+        for k, name in enumerate(missing, start=1):
+            step = job.counter(f"Calibrating {name}:")
+            step(0, 1)
+            if long_cost(self.analysis, missing[:k], _LEVELS_SECONDS, null_alone=True) is not None:
+                return
+            self.analysis.null(name, progress=_until_its_end(step))
+            self._send_profile_row(found, name, pair)
 
     def _matcher_at_hand(self, layer: str) -> Matcher | None:
         """Return SciPy's for a layer whose auction is still to be compiled, where it is quick; None: the analysis's."""
@@ -396,6 +422,16 @@ class PairView(LayerChosen, SimilaritiesTold, View):
             return
         expected = self.analysis.matches(self.layer, self.pair[0], self.expected)
         draw_why(sheet, self.analysis, matches, expected, top_k=self.top_k, null=null, similarity=similarity)
+
+
+def _until_its_end(step: Progress) -> Progress:
+    """Return a progress that stops nothing at its end: a newer request will want what is finished, too."""
+
+    def report(done: int, total: int) -> None:
+        if done < total:
+            step(done, total)
+
+    return report
 
 
 def check_top_k(top_k: int) -> int:

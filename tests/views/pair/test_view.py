@@ -11,6 +11,8 @@ from helpers.analyses import GRID, N, make_analysis
 from helpers.views import DEADLINE, Sent, ask, opened_page, state, wait_for
 
 import semrsm_widgets as srsm
+import semrsm_widgets.analysis.analysis
+import semrsm_widgets.views.pair.view
 
 
 def test_a_pair_sends_pictures_then_matches_then_the_null(sent, open_pair):
@@ -49,6 +51,69 @@ def test_a_page_that_asks_gets_the_pair_at_every_layer_with_the_nulls_that_are_t
     view.layer = "a"
     assert view.wait(DEADLINE)
     assert [content["name"] for content, _ in sent.of("profile") if content["unrelated"] is None] == []
+
+
+def test_the_unrelated_level_of_every_layer_is_filled_in_after_that_on_screen(sent, open_pair, monkeypatch):
+    analysis, estimated = make_analysis(), []
+    layer_at = {tokens.values.data_ptr(): name for name, tokens in analysis.tokens.items()}
+    null_grams = semrsm_widgets.analysis.analysis.null_grams
+
+    def counted(values, *args, **kwargs):
+        estimated.append(layer_at[values.data_ptr()])
+        return null_grams(values, *args, **kwargs)
+
+    monkeypatch.setattr(semrsm_widgets.analysis.analysis, "null_grams", counted)
+    view = open_pair(analysis, layer="b", pair=(0, 3))
+    assert estimated == ["b"]  # no page shows the curves yet
+    ask(view, kind="profile")
+    assert view.wait(DEADLINE)
+    by_distance = sorted(analysis.layers, key=lambda name: abs(analysis.layers.index(name) - 1))
+    assert estimated == by_distance
+    told = {content["name"]: content["unrelated"] for content, _ in sent.of("profile")}
+    assert told == {name: pytest.approx(analysis.null(name).mean) for name in analysis.layers}
+    view.pair = (1, 2)
+    assert view.wait(DEADLINE)
+    assert estimated == by_distance  # each once, whatever is shown
+
+    # not where it takes long: that at the layer on screen alone
+    monkeypatch.setattr(semrsm_widgets.views.pair.view, "_LEVELS_SECONDS", 1e-9)
+    other = make_analysis()
+    layer_at |= {tokens.values.data_ptr(): name for name, tokens in other.tokens.items()}
+    estimated.clear()
+    sent.clear()
+    ask(open_pair(other, layer="b"), kind="profile")
+    wait_for(lambda: len(sent.of("profile")) == len(other.layers))
+    view.close()
+    assert estimated == ["b"]
+
+
+def test_a_layer_that_is_asked_for_does_not_wait_for_levels_and_none_is_estimated_twice(open_pair, monkeypatch):
+    analysis, begun, go = make_analysis(layers="abcd"), threading.Event(), threading.Event()
+    layer_at = {tokens.values.data_ptr(): name for name, tokens in analysis.tokens.items()}
+    null_grams, estimated = semrsm_widgets.analysis.analysis.null_grams, []
+
+    def held(values, *args, progress, **kwargs):
+        name = layer_at[values.data_ptr()]
+
+        def at_its_end(done, total):
+            if done == total and name == "b":
+                begun.set()
+                assert go.wait(DEADLINE)
+            progress(done, total)
+
+        estimated.append(name)
+        return null_grams(values, *args, progress=at_its_end, **kwargs)
+
+    monkeypatch.setattr(semrsm_widgets.analysis.analysis, "null_grams", held)
+    view = open_pair(analysis, layer="a")
+    ask(view, kind="profile")
+    assert begun.wait(DEADLINE)
+    view.layer = "d"  # while the level of b is being estimated
+    wait_for(lambda: analysis.has_null("d"))
+    go.set()
+    assert view.wait(DEADLINE)
+    assert sorted(estimated) == [*"abcd"]
+    assert view.last_error == ""
 
 
 def test_the_expected_image_follows_layer_and_query(sent, open_pair):
