@@ -134,6 +134,24 @@ def test_the_rows_are_what_the_core_retrieves_and_a_click_opens_a_pair(lab_page,
     assert state == [5, 4, "blocks.5", "RBF"]
 
 
+@pytest.mark.parametrize("width", [1000, 700])
+def test_in_a_narrow_window_two_rows_of_answers_are_seen_below_the_query(lab_page, analysis, width):
+    page = lab_page.page
+    page.set_viewport_size({"width": width, "height": 768})  # 568 or 332 pixels beside JupyterLab's file browser
+    show(lab_page, "view = srsm.RetrievalView(analysis, layer='blocks.4')\nview")
+    view = page.locator(".srsm-retrieval")
+    view.evaluate("(node) => node.scrollIntoView({block: 'start'})")
+    picture, foot = box_of(page.locator(".srsm-query-picture")), box_of(page.locator(".srsm-query-foot"))
+    slider = box_of(view.get_by_label("answers shown"))
+    assert min(foot["x"], slider["x"]) > picture["x"] + picture["width"]  # both beside it
+    assert slider["y"] >= foot["y"] + foot["height"]
+    seen, second = box_of(page.locator(".jp-WindowedPanel-outer").first), view.locator(".srsm-rank").nth(1)
+    last = box_of(second.locator(".srsm-answer-value").first)
+    assert last["y"] + last["height"] <= seen["y"] + seen["height"]
+    assert layout_faults(page) == []
+    lab_page.screenshot(f"retrieval-{width}")
+
+
 def test_a_box_is_drawn_by_pointer_and_by_keyboard(lab_page, analysis):
     show(lab_page, "view = srsm.RetrievalView(analysis, layer='blocks.4')\nview")
     page = lab_page.page
