@@ -152,6 +152,30 @@ def test_in_a_narrow_window_two_rows_of_answers_are_seen_below_the_query(lab_pag
     lab_page.screenshot(f"retrieval-{width}")
 
 
+def test_the_film_strip_fades_where_there_is_more(lab_page, analysis):
+    show(lab_page, "view = srsm.RetrievalView(analysis, layer='blocks.4', query=0)\nview")
+    page = lab_page.page
+    strip = page.locator(".srsm-film-strip")
+    fades = """(node) => ["::before", "::after"].filter(
+        (name) => getComputedStyle(node.firstElementChild, name).display !== "none")"""
+    assert strip.evaluate("(node) => node.clientWidth") >= 16 * 48 - 4  # all are seen
+    expect(strip).to_have_attribute("data-more", "")
+    assert strip.evaluate(fades) == []
+    page.set_viewport_size({"width": 1000, "height": 768})
+    for scrolled, more in ((0, ["after"]), (60, ["before", "after"]), (9999, ["before"])):
+        strip.evaluate("(node, left) => { node.scrollLeft = left; }", scrolled)
+        expect(strip).to_have_attribute("data-more", " ".join(more))
+        assert strip.evaluate(fades) == [f"::{side}" for side in more]
+        assert strip.evaluate("(node) => node.scrollHeight") <= 58  # none stands on a line of its own
+        lab_page.screenshot(f"film-strip-{scrolled}", strip)
+    page.emulate_media(forced_colors="active")
+    assert strip.evaluate(fades) == []
+    page.emulate_media(forced_colors="none")
+
+    page.set_viewport_size({"width": 1400, "height": 1000})
+    expect(strip).to_have_attribute("data-more", "")
+
+
 def test_a_box_is_drawn_by_pointer_and_by_keyboard(lab_page, analysis):
     show(lab_page, "view = srsm.RetrievalView(analysis, layer='blocks.4')\nview")
     page = lab_page.page

@@ -102,7 +102,8 @@ export function thumbnailStore(model) {
   };
 }
 
-const TILE = 48; // pixels
+const TILE = 48; // pixels, with the gap after it
+const GAP = 4;
 
 /**
  * One line of thumbnails to choose an image from; of a long one only what is visible exists.
@@ -168,6 +169,10 @@ export function thumbnailStrip(store, onChoose) {
       tile.setAttribute("aria-posinset", String(k + 1));
       tile.setAttribute("aria-selected", String(index === chosen));
     }
+    const hidden = shown.length * TILE - GAP - root.clientWidth; // pixels, on either side
+    root.dataset.more = [root.scrollLeft > 1 ? "before" : "", root.scrollLeft < hidden - 1 ? "after" : ""]
+      .join(" ")
+      .trim();
     if (tiles.has(chosen)) root.setAttribute("aria-activedescendant", `${id}-${chosen}`);
     else root.removeAttribute("aria-activedescendant");
   };
