@@ -87,6 +87,11 @@ def test_at_1366_by_768_layer_heatmap_and_pair_are_seen_together(lab_page):
     assert abs(taller["y"] + taller["height"] - card["y"]) < 2.5
     assert in_sight(page, ".srsm-card")
 
+    # In large type, too, the switch over the one heatmap is one line.
+    line = box_of(switch)["height"]
+    page.evaluate("document.documentElement.style.setProperty('--srsm-type', '1.4')")
+    assert box_of(switch)["height"] < 1.5 * line
+
 
 def test_columns_and_tabs_are_a_choice_on_screen_and_in_python(lab_page):
     page = show(lab_page, 1366)
