@@ -118,6 +118,18 @@ def test_the_quickstart_shows_what_the_core_computes(lab_page, analysis, tmp_pat
     assert float(pair.get_attribute("data-semantic")) == pytest.approx(similarities.semantic[2, 10], abs=2e-4)
     expect(page.get_by_label("image A")).to_have_value("2")
 
+    # of how many pairs without a label in common it is above
+    labels = [next(iter(each)) for each in analysis.images.labels]
+    others = [
+        similarities.semantic[i, j]
+        for i in range(16)
+        for j in range(i + 1, 16)
+        if labels[i] != labels[j] and {i, j} != {2, 10}
+    ]
+    above = 100 * np.mean(np.array(others) < similarities.semantic[2, 10])
+    said = page.locator(".srsm-map[data-map='semantic'] .srsm-spread-place").inner_text()
+    assert float(said.split("above")[1].split("%")[0]) == pytest.approx(above, abs=1.01)
+
     # the slider, by keyboard: the layer changes in the heatmaps and in the pair
     page.locator(".srsm-slider").first.focus()
     page.keyboard.press("ArrowRight")

@@ -56,9 +56,11 @@ def test_nothing_is_cut_at_any_width_and_type(lab_page, views):
             # the bundled model's names are short: there is room for them everywhere
             faults += [name for name in views.locator(".srsm-layer strong").all_inner_texts() if "…" in name]
             found += [f"{type_}, {width}: {fault}" for fault in faults]
-            if type_ == "plain" and width >= 1000 or width >= 1366:
+            if width >= (1000 if type_ == "plain" else 1366):
                 # sixteen columns, their heads and what each row holds are seen whole
-                found += [f"{type_}, {width}: a board is cut by {cut} pixels" for cut in views.evaluate(CUT_BOARDS) if cut]
+                found += [
+                    f"{type_}, {width}: a board is cut by {cut} pixels" for cut in views.evaluate(CUT_BOARDS) if cut
+                ]
             lab_page.screenshot(f"sizes-{type_}-{width}")
     assert found == []
 

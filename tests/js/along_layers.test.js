@@ -16,7 +16,7 @@ import { unpack } from "../../semrsm_widgets/views/base/wire.js";
 import { profileRows, readProfile } from "../../semrsm_widgets/views/pair/profile.js";
 import { meanExcess, pairProfile, setChart } from "../../semrsm_widgets/views/rsm/along_layers.js";
 import { distribution } from "../../semrsm_widgets/views/rsm/distribution.js";
-import { cellOf, frameStore, pairKinds } from "../../semrsm_widgets/views/rsm/matrices.js";
+import { cellOf, frameStore, pairKinds, shareBelow } from "../../semrsm_widgets/views/rsm/matrices.js";
 import { buffersOf, close, twins } from "./page.js";
 
 const LAYERS = ["a", "b", "c"].map((name) => ({
@@ -208,4 +208,27 @@ test("the pair that is read has its place over the colours, where it has one", (
   scale.point(0.6);
   scale.clear();
   assert.equal(here.hidden, true);
+});
+
+test("a pair is ranked among the pairs without a label in common, itself and the diagonal left out", () => {
+  const size = 5;
+  const images = ["a", "a", "b", "c", ""].map((label, k) => ({ id: String(k), labels: label ? [label] : [] }));
+  const matrix = new Float32Array(size * size).fill(9); // the diagonal, above all
+  const set = (/** @type {number} */ i, /** @type {number} */ j, /** @type {number} */ value) => {
+    matrix[i * size + j] = matrix[j * size + i] = value;
+  };
+  set(0, 1, 0.8); // the same label
+  set(0, 2, 0.5);
+  set(0, 3, 0.1);
+  set(1, 2, 0.2);
+  set(1, 3, 0.5);
+  set(2, 3, NaN);
+  for (let k = 0; k < 4; k++) set(k, 4, 0.9); // one without a label is of neither kind
+  const kinds = pairKinds(images);
+  assert.equal(shareBelow(matrix, kinds, size, [1, 0]), 1); // above all four that have a value
+  assert.equal(shareBelow(matrix, kinds, size, [0, 2]), 2.5 / 3); // a tie counts half
+  assert.equal(shareBelow(matrix, kinds, size, [3, 0]), 0);
+  assert.equal(shareBelow(matrix, kinds, size, [2, 3]), null);
+  assert.equal(shareBelow(matrix, null, size, [0, 3]), 0);
+  assert.equal(shareBelow(Float32Array.from([1, 0.3, 0.3, 1]), null, 2, [0, 1]), null); // there is no other pair
 });

@@ -47,6 +47,15 @@ export const readableFrom = (level) =>
   level ? Math.max(level.quantile95, level.mean + BARELY * (1 - level.mean)) : null;
 
 /**
+ * Whether a pair's matches may be read: not before the level is known.
+ *
+ * @param {number} semantic
+ * @param {NullLevel | null} level
+ */
+export const isReadable = (semantic, level) =>
+  level !== null && semantic > level.quantile95 && excess(semantic, level) >= BARELY;
+
+/**
  * Whether a pair's value is so far above unrelated that a match of that value is drawn in full.
  *
  * @param {number} semantic
@@ -66,9 +75,10 @@ export function verdict(semantic, level, anyMatching) {
   if (!level) return "";
   if (semantic <= level.mean) return "No more than unrelated tokens reach: do not read these matches.";
   if (semantic <= level.quantile95)
-    return `Unrelated tokens reach ${format(level.quantile95)} once in twenty: do not read these matches.`;
+    return `Unrelated tokens reach ${format(level.quantile95)} once in twenty, matches are read from ${format(readableFrom(level))} on: do not read these.`;
   if (excess(semantic, level) < BARELY)
     return `Barely above unrelated, less than ${format(readableFrom(level))}: do not read these matches.`;
-  if (anyMatching > MOSTLY * semantic) return "Most of it any matching gives: alike overall, hardly patch by patch.";
+  if (anyMatching > MOSTLY * semantic)
+    return "Any matching gives more than half of it: which patch meets which says less.";
   return "";
 }

@@ -59,11 +59,12 @@ def verdict(semantic: float, null: NullLevel | None, any_matching: float) -> str
         return ""
     if semantic <= null.mean:
         return "No more than unrelated tokens reach: do not read these matches."
+    needed = max(null.quantile95, null.mean + BARELY * (1 - null.mean))
     if semantic <= null.quantile95:
-        return f"Unrelated tokens reach {number(null.quantile95)} once in twenty: do not read these matches."
+        reached = f"Unrelated tokens reach {number(null.quantile95)} once in twenty"
+        return f"{reached}, matches are read from {number(needed)} on: do not read these."
     if excess(semantic, null) < BARELY:
-        needed = null.mean + BARELY * (1 - null.mean)
         return f"Barely above unrelated, less than {number(needed)}: do not read these matches."
     if any_matching > MOSTLY * semantic:
-        return "Most of it any matching gives: alike overall, hardly patch by patch."
+        return "Any matching gives more than half of it: which patch meets which says less."
     return ""

@@ -4,7 +4,7 @@ import { bar } from "../base/bars.js";
 import { h } from "../base/dom.js";
 import { format, MINUS, signed } from "../base/format.js";
 import { pairValue, placeName, sumOf } from "./reading.js";
-import { isWellAbove, readableFrom, verdict } from "./trust.js";
+import { isReadable, isWellAbove, readableFrom, verdict } from "./trust.js";
 
 /** @typedef {import("../base/grid_pointer.js").Grid} Grid */
 /** @typedef {import("./reading.js").Matches} Matches */
@@ -79,7 +79,9 @@ export function pairSummary() {
         ? "(unrelated tokens: needs two images)"
         : isWellAbove(matches.semantic, matches.null)
           ? `(well above unrelated tokens: ${level})`
-          : `(unrelated tokens: ${level} on average)`;
+          : isReadable(matches.semantic, matches.null)
+            ? `(just above unrelated tokens: ${level})`
+            : `(unrelated tokens: ${level} on average)`;
       bars.show(
         [
           { name: "any", from: 0, to: matches.any_matching },
@@ -91,6 +93,7 @@ export function pairSummary() {
       bars.root.title = `from 0 to 1: what any matching gives, then what the best matching adds${matches.null ? marks : ""}`;
       doubt.textContent = verdict(matches.semantic, matches.null, matches.any_matching);
       doubt.hidden = !doubt.textContent;
+      doubt.dataset.readable = String(isReadable(matches.semantic, matches.null));
     },
   };
 }
@@ -116,11 +119,10 @@ export function explanation(matches, similarity, oneToOne) {
   }
   if (!oneToOne) return `nearest neighbours ${format(matches.nearest_value)}, not one-to-one`;
   const share = matches.same_position;
-  const once = 100 / matches.permutation.length; // of a random matching, one patch on average
-  const chance = once < 0.95 ? once.toFixed(1) : once.toFixed(0);
+  // Beside what chance gives it read as a test of likeness, which it is not.
   return share === null
     ? ""
-    : `${Math.round(100 * share)}\u00a0% of partners stand at the same position (chance\u00a0${chance}\u00a0%)`;
+    : `${Math.round(100 * share)}\u00a0% of partners stand at the same position: how far they moved, not how alike they are`;
 }
 
 /**

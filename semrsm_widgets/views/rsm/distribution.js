@@ -26,6 +26,7 @@ export function distribution(palette) {
   const high = h("span", { class: "srsm-number" });
   const span = h("span", { class: "srsm-ends-words" });
   const words = h("span", { class: "srsm-spread-words" });
+  const place = h("span", { class: "srsm-spread-words srsm-spread-place", hidden: true });
   const paths = ["other", "same"].map((kind) => svg("path", { class: `srsm-spread-${kind}` }));
   const curves = svg("svg", {
     viewBox: `0 0 ${BINS} 1`,
@@ -47,6 +48,7 @@ export function distribution(palette) {
     { class: "srsm-scale" },
     h("div", { class: "srsm-plot" }, band, curves, strip, mark, markWords, here),
     h("div", { class: "srsm-ends" }, low, span, high),
+    place,
     words,
   );
 
@@ -90,15 +92,19 @@ export function distribution(palette) {
      * Where the pair that is read stands among the others.
      *
      * @param {number | undefined} value
+     * @param {number | null} [above] of how many pairs without a label in common it is above, 0 to 1
      */
-    point(value) {
+    point(value, above = null) {
       const at = ends && value !== undefined ? (value - ends[0]) / (ends[1] - ends[0]) : NaN;
       here.hidden = !(at >= 0 && at <= 1);
       here.style.left = `${100 * at}%`;
+      place.hidden = here.hidden || above === null;
+      const share = above === 1 ? "all" : `${Math.floor(100 * (above ?? 0))}\u00a0% of`;
+      place.textContent = above === null ? "" : `this pair: above ${share} other pairs`;
     },
     clear() {
       ends = null;
-      here.hidden = true;
+      here.hidden = place.hidden = true;
       for (const each of [low, span, high, words]) each.textContent = "";
       for (const path of paths) path.setAttribute("d", "");
       mark.hidden = markWords.hidden = band.hidden = true;

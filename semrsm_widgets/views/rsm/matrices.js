@@ -310,3 +310,27 @@ export function spread(matrix, kinds, [low, high], bins, size) {
   };
   return [shares(SAME), shares(OTHER)];
 }
+
+/**
+ * Of how many other pairs a value is above: of those without a label in common, of all where kinds are not known. Ties
+ * count half; null where there is no other pair.
+ *
+ * @param {Float32Array} matrix
+ * @param {Uint8Array | null} kinds
+ * @param {number} size
+ * @param {[number, number]} pair
+ */
+export function shareBelow(matrix, kinds, size, [row, column]) {
+  const value = matrix[row * size + column];
+  const [first, second] = [Math.min(row, column), Math.max(row, column)];
+  let [below, all, k] = [0, 0, 0];
+  for (let i = 0; i < size; i++) {
+    for (let j = i + 1; j < size; j++, k++) {
+      const other = matrix[i * size + j];
+      if ((kinds && kinds[k] !== OTHER) || (i === first && j === second) || Number.isNaN(other)) continue;
+      all++;
+      below += other < value ? 1 : other === value ? 0.5 : 0;
+    }
+  }
+  return all && !Number.isNaN(value) ? below / all : null;
+}

@@ -21,7 +21,16 @@ import { firstPaint } from "./first_paint.js";
 import { heatmapPanel } from "./heatmap.js";
 import { joined, unpackWhole, unpackWindow } from "./large.js";
 import { largeView } from "./large_view.js";
-import { colourIndices, frameStore, MISSING_COLOUR, pairKinds, shownMatrices, spread, taken } from "./matrices.js";
+import {
+  colourIndices,
+  frameStore,
+  MISSING_COLOUR,
+  pairKinds,
+  shareBelow,
+  shownMatrices,
+  spread,
+  taken,
+} from "./matrices.js";
 import { readout } from "./readout.js";
 import { groupsOf, rowsOf } from "./rows.js";
 import { selectionBar } from "./selection_bar.js";
@@ -316,7 +325,14 @@ function rsmView(model, el, sent) {
       large.point(sent, where);
       return;
     }
-    scales.forEach((scale, k) => scale.point(where ? painted[k]?.[where[0] * size + where[1]] : undefined));
+    scales.forEach((scale, k) => {
+      const matrix = where ? painted[k] : null;
+      const isRanked = MAPS[k] === "semantic" && rows.length === size;
+      scale.point(
+        matrix && where ? matrix[where[0] * size + where[1]] : undefined,
+        matrix && where && isRanked ? shareBelow(matrix, kinds, size, where) : null,
+      );
+    });
   }
 
   function draw() {

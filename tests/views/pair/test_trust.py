@@ -40,7 +40,8 @@ def test_a_sentence_says_what_not_to_read():
     assert "No more than unrelated" in verdict(NULL.mean, NULL, 0.1)
     assert f"Unrelated tokens reach {NULL.quantile95:.2f} once in twenty" in verdict(0.22, NULL, 0.1)
     assert f"Barely above unrelated, less than {0.2 + 0.8 * BARELY:.2f}" in verdict(0.25, NULL, 0.1)
-    assert "any matching" in verdict(0.6, NULL, 0.31)
+    assert f"read from {0.2 + 0.8 * BARELY:.2f} on" in verdict(0.22, NULL, 0.1)  # where the band on the bars ends
+    assert "Any matching gives more than half" in verdict(0.6, NULL, 0.31)
     assert verdict(0.6, NULL, 0.29) == ""
     assert verdict(0.22, None, 0.2) == ""
 
