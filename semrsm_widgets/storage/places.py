@@ -240,6 +240,10 @@ def open_place(store: Any, kind: str, *, make: bool = False) -> Place:
         return _checked(store, kind)
     if isinstance(store, str) and store.startswith("file://"):  # a folder as any other, with a lock
         store = url2pathname(urlsplit(store).path)
+    if isinstance(store, dict) and not all(isinstance(key, str) for key in store):
+        # Zarr takes a dictionary for a store, and would write into this one before it falls
+        got = f"one with the key {next(key for key in store if not isinstance(key, str))!r}"
+        raise ValueError(message("store", "a dictionary of paths, for Zarr to keep in memory", got))
     target: Any = store
     if isinstance(store, str | os.PathLike) and "://" not in str(store):
         path = home_expanded("store", store)

@@ -97,3 +97,11 @@ def test_who_opened_a_store_before_another_wrote_undoes_nothing(tmp_path):
         early.group.attrs["another"] = 1  # Zarr writes all attributes that it knows
     assert open_place(store, GRAM).facts(GRAM) == there
     assert np.array_equal(srsm.open_gram(store).products, srsm.matched_gram(x[::-1], store=store).products)
+
+
+def test_a_dictionary_that_is_no_store_is_left_as_it_is():
+    store = {None: None}
+    with pytest.raises(ValueError, match=r"`store` must be a dictionary of paths.*None"):
+        open_place(store, GRAM, make=True)
+    assert store == {None: None}
+    assert open_place({}, GRAM, make=True).facts(GRAM) is None
