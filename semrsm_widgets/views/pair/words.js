@@ -122,7 +122,7 @@ export function explanation(matches, similarity, oneToOne) {
   // Beside what chance gives it read as a test of likeness, which it is not.
   return share === null
     ? ""
-    : `${Math.round(100 * share)}\u00a0% of partners stand at the same position: how far they moved, not how alike they are`;
+    : `${Math.round(100 * share)}\u00a0% of partners stand at the same position: what moved, not what is alike`;
 }
 
 /**
